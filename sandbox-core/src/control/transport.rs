@@ -1,0 +1,231 @@
+//! Messages over a stream socket, descriptors included.
+
+use super::Event;
+use crate::plan::Plan;
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+/// First byte of the start message.
+const START: u8 = b'N';
+/// Descriptors that travel with the start message: plan, stdin, stdout, stderr.
+const START_FDS: usize = 4;
+/// Events larger than this come from a broken or hostile peer.
+const MAX_EVENT: usize = 8 << 20;
+
+/// The command's standard streams.
+#[derive(Debug)]
+pub struct Stdio {
+    /// Read end.
+    pub stdin: OwnedFd,
+    /// Write end.
+    pub stdout: OwnedFd,
+    /// Write end.
+    pub stderr: OwnedFd,
+}
+
+/// What the supervisor was given.
+#[derive(Debug)]
+pub struct Received {
+    /// What to do.
+    pub plan: Plan,
+    /// The command's streams.
+    pub stdio: Stdio,
+}
+
+/// Why a message could not be passed on.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// A system call failed.
+    #[error("{call}")]
+    Call {
+        /// Which one.
+        call: &'static str,
+        /// Its errno.
+        #[source]
+        errno: Errno,
+    },
+    /// Reading or writing failed.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+    /// The plan or event does not have the expected shape.
+    #[error("encode or decode")]
+    Codec(#[source] postcard::Error),
+    /// The peer closed the socket before it sent anything.
+    #[error("closed before the start message")]
+    Closed,
+    /// The message does not have the expected shape.
+    #[error("malformed message: {0}")]
+    Malformed(&'static str),
+}
+
+fn call(call: &'static str) -> impl FnOnce(Errno) -> ControlError {
+    move |errno| ControlError::Call { call, errno }
+}
+
+fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
+    move |source| ControlError::Io { what, source }
+}
+
+/// Server: sends the plan and the command's streams. One `sendmsg`, so it never blocks for long
+/// and never goes out in part; the server's copies of the streams are closed on return.
+///
+/// # Errors
+/// [`ControlError`] if the supervisor is gone or memory ran out.
+pub fn send_start(socket: BorrowedFd<'_>, plan: &Plan, stdio: Stdio) -> Result<(), ControlError> {
+    let encoded = postcard::to_stdvec(plan).map_err(ControlError::Codec)?;
+    let memory = memfd_create(c"nono-plan", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
+        .map_err(call("memfd_create"))?;
+    let mut memory = File::from(memory);
+    memory.write_all(&encoded).map_err(io("write the plan"))?;
+    let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).map_err(call("seal the plan"))?;
+    let memory = OwnedFd::from(memory);
+    let fds = [&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr].map(OwnedFd::as_raw_fd);
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(&[START])],
+        &[ControlMessage::ScmRights(&fds)],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )
+    .map(|_| ())
+    .map_err(call("sendmsg"))
+}
+
+/// Supervisor: waits for the start message.
+///
+/// # Errors
+/// [`ControlError::Closed`] if the server went away without one; others if it is malformed.
+pub fn receive_start(socket: BorrowedFd<'_>) -> Result<Received, ControlError> {
+    let (byte, fds) = receive_fds(socket)?;
+    if byte != START {
+        return Err(ControlError::Malformed("not a start message"));
+    }
+    let [memory, stdin, stdout, stderr]: [OwnedFd; START_FDS] =
+        fds.try_into().map_err(|_| ControlError::Malformed("wrong number of descriptors"))?;
+    let mut memory = File::from(memory);
+    memory.rewind().map_err(io("rewind the plan"))?;
+    let mut encoded = Vec::new();
+    memory.read_to_end(&mut encoded).map_err(io("read the plan"))?;
+    let plan = postcard::from_bytes(&encoded).map_err(ControlError::Codec)?;
+    Ok(Received { plan, stdio: Stdio { stdin, stdout, stderr } })
+}
+
+/// One byte and the descriptors that came with it, all owned and close-on-exec.
+fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlError> {
+    let mut byte = [0u8];
+    let mut space = cmsg_space!([std::os::fd::RawFd; START_FDS]);
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let message = loop {
+        match recvmsg::<()>(
+            socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ) {
+            Err(Errno::EINTR) => {}
+            other => break other.map_err(call("recvmsg"))?,
+        }
+    };
+    let mut fds = Vec::new();
+    for control in message.cmsgs().map_err(call("control messages"))? {
+        if let ControlMessageOwned::ScmRights(raw) = control {
+            fds.extend(raw.into_iter().map(crate::sys::own_received));
+        }
+    }
+    let truncated = message.flags.contains(MsgFlags::MSG_CTRUNC);
+    match (message.bytes, truncated) {
+        (0, _) => Err(ControlError::Closed),
+        (_, true) => Err(ControlError::Malformed("too many descriptors")),
+        (_, false) => Ok((byte[0], fds)),
+    }
+}
+
+/// Supervisor: sends one event.
+///
+/// # Errors
+/// [`ControlError`] if the server is gone.
+pub fn send_event(socket: impl Write, event: &Event) -> Result<(), ControlError> {
+    let encoded = postcard::to_stdvec(event).map_err(ControlError::Codec)?;
+    let length = u32::try_from(encoded.len()).map_err(|_| ControlError::Malformed("too large"))?;
+    let mut socket = socket;
+    let framed = [&length.to_le_bytes()[..], &encoded].concat();
+    socket.write_all(&framed).map_err(io("send an event"))
+}
+
+/// Server: turns received bytes into events.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+}
+
+impl Decoder {
+    /// Adds bytes as they arrived.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole event, if there is one.
+    ///
+    /// # Errors
+    /// [`ControlError`] if the bytes are not an event; the stream cannot be read on from there.
+    pub fn next_event(&mut self) -> Result<Option<Event>, ControlError> {
+        let Some((length, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > MAX_EVENT {
+            return Err(ControlError::Malformed("event too large"));
+        }
+        let Some(encoded) = rest.get(..length) else { return Ok(None) };
+        let event = postcard::from_bytes(encoded).map_err(ControlError::Codec)?;
+        self.buffer.drain(..4 + length);
+        Ok(Some(event))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::{SetupFailed, Stage};
+
+    #[test]
+    fn events_survive_being_cut_anywhere() {
+        let events = [
+            Event::Started(42),
+            Event::Refused(SetupFailed::new(Stage::Landlock, 95, "no Landlock")),
+        ];
+        let mut bytes = Vec::new();
+        for event in &events {
+            send_event(&mut bytes, event).unwrap();
+        }
+        for cut in 0..bytes.len() {
+            let mut decoder = Decoder::default();
+            let mut seen = Vec::new();
+            for part in [&bytes[..cut], &bytes[cut..]] {
+                decoder.push(part);
+                while let Some(event) = decoder.next_event().unwrap() {
+                    seen.push(event);
+                }
+            }
+            assert_eq!(seen, events, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_length_no_event_has_is_refused() {
+        let mut decoder = Decoder::default();
+        decoder.push(&u32::MAX.to_le_bytes());
+        assert!(matches!(decoder.next_event(), Err(ControlError::Malformed(_))));
+    }
+}

@@ -1,0 +1,108 @@
+//! Verdicts: call and policy in, verdict out. Pure.
+//!
+//! The line that decides a `connect` is in [`unix_path`]; [`socket_call`] says which calls get
+//! there. `supervisor::mediate` does what the verdict says.
+
+mod address;
+mod attempt;
+mod message;
+
+pub use address::Address;
+pub use attempt::{Attempt, Target, open_attempt};
+pub use message::{Control, Header, controls, pieces};
+
+use crate::AbsPath;
+use crate::policy::{Policy, Source, UnixPolicy};
+use crate::rate::Family;
+use crate::record::{Operation, Reason};
+
+/// The domain of a socket, asked of the descriptor itself (`SO_DOMAIN`), never of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Domain {
+    /// AF_UNIX
+    Unix,
+    /// AF_INET or AF_INET6
+    Inet,
+    /// Anything else the creation gates let through (netlink).
+    Other,
+}
+
+/// What to do with a mediated `connect` or `bind`, as far as the socket and the copied address
+/// tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketCall<'a> {
+    /// Perform it with the copied address. Nothing in there names a file, or the kernel judges it
+    /// itself (abstract sockets: Landlock's scope, which binds the supervisor too).
+    AsCopied,
+    /// The address names a file: resolve it, judge the result with [`unix_path`].
+    Path(&'a [u8]),
+    /// Refuse with this errno.
+    Refuse(nix::errno::Errno, Reason),
+}
+
+/// First half of the verdict.
+///
+/// `scoped`: whether the kernel keeps abstract sockets inside of the sandbox (Landlock ABI 6).
+#[must_use]
+pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> SocketCall<'a> {
+    match (domain, address) {
+        (Domain::Unix, Address::UnixPath(path)) => SocketCall::Path(path),
+        (Domain::Unix, Address::UnixAbstract(_)) if !scoped => {
+            SocketCall::Refuse(nix::errno::Errno::EACCES, Reason::NotSupported)
+        }
+        // A family that does not fit the socket gets the kernel's own error, on the copied bytes.
+        (Domain::Unix | Domain::Inet | Domain::Other, _) => SocketCall::AsCopied,
+    }
+}
+
+/// What a judged UNIX path may be used for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathVerdict<'p> {
+    /// A grant covers it; by name of the rule.
+    Granted(&'p Source),
+    /// No grant covers it. `Some`: a grant covers it, without the right to bind.
+    Denied(Reason, Option<&'p Source>),
+}
+
+/// Second half of the verdict: the resolved path against the grants. **This is the line that
+/// decides a connect.**
+#[must_use]
+pub fn unix_path<'p>(
+    policy: &'p Policy,
+    operation: Operation,
+    resolved: &AbsPath,
+) -> PathVerdict<'p> {
+    let unix: &UnixPolicy = &policy.unix;
+    let grant = match operation {
+        Operation::Bind => unix.bind_grant(resolved),
+        _ => unix.connect_grant(resolved),
+    };
+    if let Some(grant) = grant {
+        return PathVerdict::Granted(&grant.source);
+    }
+    if policy.fs.protected.iter().any(|p| resolved.is_within(p)) {
+        return PathVerdict::Denied(Reason::Protected, None);
+    }
+    match unix.connect_grant(resolved) {
+        Some(without_bind) => {
+            PathVerdict::Denied(Reason::InsufficientAccess, Some(&without_bind.source))
+        }
+        None => PathVerdict::Denied(Reason::NoGrant, None),
+    }
+}
+
+/// What a call is charged as: the socket's own domain decides, the address only where there is no
+/// socket to ask.
+#[must_use]
+pub fn charged_family(domain: Option<Domain>, address: Option<&Address>) -> Family {
+    match (domain, address) {
+        (_, None) => Family::Unreadable,
+        (Some(Domain::Unix), _) => Family::Unix,
+        (Some(Domain::Inet), _) => Family::Inet,
+        (Some(Domain::Other), _) => Family::Other,
+        (None, Some(address)) => address.family(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

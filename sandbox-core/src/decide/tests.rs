@@ -1,0 +1,92 @@
+use super::*;
+use crate::policy::{
+    Environment, FsPolicy, Mediation, Network, Observe, Reach, UnixGrant, UnixPolicy,
+};
+use crate::rate::Quota;
+use nix::errno::Errno;
+use std::num::NonZeroU32;
+
+fn path(s: &str) -> AbsPath {
+    AbsPath::new(s).unwrap()
+}
+
+fn source(rule: &str) -> Source {
+    Source { profile: "test".into(), rule: rule.into(), line: None }
+}
+
+fn policy() -> Policy {
+    let grant = |p: &str, reach, bind| UnixGrant { path: path(p), reach, bind, source: source(p) };
+    Policy {
+        name: "test".into(),
+        fs: FsPolicy {
+            rules: vec![],
+            protected: vec![path("/home/u/.gnupg")],
+            workspaces: vec![],
+            tmpdir: path("/tmp/x"),
+        },
+        unix: UnixPolicy {
+            mediation: Mediation::Pathname,
+            grants: vec![
+                grant("/run/db.sock", Reach::Exact, false),
+                grant("/ws", Reach::Subtree, true),
+            ],
+            datagrams: false,
+        },
+        network: Network::Open,
+        environment: Environment::default(),
+        rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
+        observe: Observe::All,
+    }
+}
+
+#[test]
+fn the_socket_decides_not_the_address() {
+    let unix = Address::UnixPath(b"/run/x".to_vec());
+    // The claimed family of an address never moves a UNIX socket out of mediation, nor a TCP
+    // socket into it.
+    assert_eq!(socket_call(Domain::Unix, &unix, true), SocketCall::Path(b"/run/x"));
+    assert_eq!(socket_call(Domain::Inet, &unix, true), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Unix, &Address::Inet, true), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Inet, &Address::Inet, true), SocketCall::AsCopied);
+}
+
+#[test]
+fn abstract_names_need_the_kernels_scope() {
+    let name = Address::UnixAbstract(b"n".to_vec());
+    assert_eq!(socket_call(Domain::Unix, &name, true), SocketCall::AsCopied);
+    assert_eq!(
+        socket_call(Domain::Unix, &name, false),
+        SocketCall::Refuse(Errno::EACCES, Reason::NotSupported)
+    );
+}
+
+#[test]
+fn paths_against_grants() {
+    use Operation::{Bind, Connect};
+    let policy = policy();
+    let table: &[(Operation, &str, PathVerdict<'_>)] = &[
+        (Connect, "/run/db.sock", PathVerdict::Granted(&policy.unix.grants[0].source)),
+        (
+            Bind,
+            "/run/db.sock",
+            PathVerdict::Denied(Reason::InsufficientAccess, Some(&policy.unix.grants[0].source)),
+        ),
+        (Connect, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1].source)),
+        (Bind, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1].source)),
+        (Connect, "/ws", PathVerdict::Denied(Reason::NoGrant, None)),
+        (Connect, "/run/docker.sock", PathVerdict::Denied(Reason::NoGrant, None)),
+        (Connect, "/home/u/.gnupg/S", PathVerdict::Denied(Reason::Protected, None)),
+    ];
+    for (operation, target, expected) in table {
+        assert_eq!(unix_path(&policy, *operation, &path(target)), *expected, "{target}");
+    }
+}
+
+#[test]
+fn charging_follows_the_socket() {
+    let unix = Address::UnixPath(b"/x".to_vec());
+    assert_eq!(charged_family(Some(Domain::Inet), Some(&unix)), Family::Inet);
+    assert_eq!(charged_family(Some(Domain::Unix), Some(&Address::Inet)), Family::Unix);
+    assert_eq!(charged_family(None, Some(&Address::Inet)), Family::Inet);
+    assert_eq!(charged_family(Some(Domain::Inet), None), Family::Unreadable);
+}

@@ -1,0 +1,75 @@
+//! Seccomp programs, as data. Pure: compiled here, installed by `sys`.
+//!
+//! Three kinds, all inherited by everything the command starts:
+//! * *refusals* ([`refuse`]): what no coding tool needs and what would get around mediation;
+//! * *creation gates* ([`socket`]): which sockets may exist at all. Family, type and protocol are
+//!   registers, so these cannot race;
+//! * *notifications* ([`notify`]): calls the supervisor performs or watches.
+//!
+//! Where several programs match, the kernel takes the most restrictive answer, so a refusal beats
+//! a notification whatever the order of installation.
+
+mod compile;
+mod notify;
+mod refuse;
+mod socket;
+
+#[cfg(test)]
+mod interpret;
+#[cfg(test)]
+mod tests;
+
+pub use notify::{Mediated, Observed, Trapped, trapped};
+
+use crate::policy::Policy;
+use seccompiler::BpfProgram;
+use std::collections::BTreeMap;
+
+/// Rules of one program: system call number to alternatives. No alternatives: any arguments.
+pub(crate) type Rules = BTreeMap<i64, Vec<seccompiler::SeccompRule>>;
+
+/// The two register halves that let exactly one `sendmsg` pass: the hand-over of the listener.
+///
+/// The descriptor number alone would be no capability: `dup2` onto the number would bring the
+/// exemption back after exec. The random halves are gone with exec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handover {
+    /// Number of the bootstrap descriptor in the child.
+    pub fd: i32,
+    /// 64 random bits: the upper half travels with the descriptor, the lower with the flags.
+    pub secret: u64,
+}
+
+/// Everything a child installs, in order.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// Refusals and gates.
+    pub fixed: Vec<BpfProgram>,
+    /// Notifications; `None` where nothing is mediated or watched, so no listener is needed.
+    pub notify: Option<BpfProgram>,
+}
+
+/// Why a program could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum FilterError {
+    /// A rule does not compile.
+    #[error("compile seccomp rules")]
+    Compile(#[from] seccompiler::BackendError),
+    /// The instruction sequence is not the one this code knows how to extend.
+    #[error("unexpected shape of a compiled seccomp program")]
+    Shape,
+}
+
+/// Compiles all programs of a policy.
+///
+/// # Errors
+/// [`FilterError`], never for a policy that resolution has accepted.
+pub fn compile(policy: &Policy, handover: Handover) -> Result<Programs, FilterError> {
+    let mut fixed = Vec::new();
+    for (rules, action) in refuse::programs()?.into_iter().chain(socket::programs(&policy.unix)?) {
+        fixed.push(compile::program(rules, action)?);
+    }
+    let rules = notify::rules(policy, handover)?;
+    let notify = if rules.is_empty() { None } else { Some(compile::notify_program(rules)?) };
+    Ok(Programs { fixed, notify })
+}

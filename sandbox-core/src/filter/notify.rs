@@ -1,0 +1,171 @@
+//! Which calls are trapped, and what each trap is for.
+
+use super::{FilterError, Handover, Rules};
+use crate::policy::{Mediation, Observe, Policy};
+use seccompiler::{
+    SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
+};
+
+/// Calls the supervisor performs on the caller's behalf. There is no way to answer "go on" to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mediated {
+    /// `connect(fd, address, length)`
+    Connect,
+    /// `bind(fd, address, length)`
+    Bind,
+    /// `sendto(fd, buffer, length, flags, address, length)`
+    SendTo,
+    /// `sendmsg(fd, message, flags)`
+    SendMsg,
+    /// `sendmmsg(fd, messages, count, flags)`
+    SendMmsg,
+}
+
+/// Calls the kernel decides and the supervisor looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observed {
+    /// `open(path, flags)`
+    Open,
+    /// `openat(folder, path, flags)`
+    OpenAt,
+    /// `openat2(folder, path, how)`
+    OpenAt2,
+    /// `creat(path)`
+    Creat,
+    /// `execve(path, …)`
+    Exec,
+    /// `execveat(folder, path, …, flags)`
+    ExecAt,
+    /// `truncate(path, …)`
+    Truncate,
+    /// A new name: `mkdir(path)`, `mknod(path)`
+    Make,
+    /// A new name: `mkdirat(folder, path)`, `mknodat(folder, path)`
+    MakeAt,
+    /// `symlink(text, path)`
+    Symlink,
+    /// `symlinkat(text, folder, path)`
+    SymlinkAt,
+    /// `unlink(path)`, `rmdir(path)`
+    Remove,
+    /// `unlinkat(folder, path)`
+    RemoveAt,
+    /// `rename(old, new)`, `link(old, new)`
+    Move,
+    /// `renameat(folder, old, folder, new)`, `renameat2`, `linkat`
+    MoveAt,
+}
+
+/// What a notification is for, by its call number alone: a register, so this cannot be forged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trapped {
+    /// To be performed.
+    Mediated(Mediated, &'static str),
+    /// To be looked at.
+    Observed(Observed, &'static str),
+}
+
+/// Names for records; one table for filter and dispatch, so that they cannot disagree.
+const MEDIATED: &[(i64, Mediated, &str)] =
+    &[(libc::SYS_connect, Mediated::Connect, "connect"), (libc::SYS_bind, Mediated::Bind, "bind")];
+
+/// Trapped only where datagram sockets may exist.
+const MEDIATED_SENDS: &[(i64, Mediated, &str)] = &[
+    (libc::SYS_sendto, Mediated::SendTo, "sendto"),
+    (libc::SYS_sendmsg, Mediated::SendMsg, "sendmsg"),
+    (libc::SYS_sendmmsg, Mediated::SendMmsg, "sendmmsg"),
+];
+
+const OBSERVED: &[(i64, Observed, &str)] = &[
+    (libc::SYS_openat, Observed::OpenAt, "openat"),
+    (libc::SYS_openat2, Observed::OpenAt2, "openat2"),
+    (libc::SYS_execve, Observed::Exec, "execve"),
+    (libc::SYS_execveat, Observed::ExecAt, "execveat"),
+    (libc::SYS_truncate, Observed::Truncate, "truncate"),
+    (libc::SYS_mkdirat, Observed::MakeAt, "mkdirat"),
+    (libc::SYS_mknodat, Observed::MakeAt, "mknodat"),
+    (libc::SYS_symlinkat, Observed::SymlinkAt, "symlinkat"),
+    (libc::SYS_unlinkat, Observed::RemoveAt, "unlinkat"),
+    (libc::SYS_renameat, Observed::MoveAt, "renameat"),
+    (libc::SYS_renameat2, Observed::MoveAt, "renameat2"),
+    (libc::SYS_linkat, Observed::MoveAt, "linkat"),
+];
+
+/// Older forms that newer architectures do not have.
+#[cfg(target_arch = "x86_64")]
+const OBSERVED_HERE: &[(i64, Observed, &str)] = &[
+    (libc::SYS_open, Observed::Open, "open"),
+    (libc::SYS_creat, Observed::Creat, "creat"),
+    (libc::SYS_mkdir, Observed::Make, "mkdir"),
+    (libc::SYS_mknod, Observed::Make, "mknod"),
+    (libc::SYS_symlink, Observed::Symlink, "symlink"),
+    (libc::SYS_unlink, Observed::Remove, "unlink"),
+    (libc::SYS_rmdir, Observed::Remove, "rmdir"),
+    (libc::SYS_rename, Observed::Move, "rename"),
+    (libc::SYS_link, Observed::Move, "link"),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const OBSERVED_HERE: &[(i64, Observed, &str)] = &[];
+
+/// What the trapped call `nr` is for; `None` if no filter of ours traps it.
+#[must_use]
+pub fn trapped(nr: i64) -> Option<Trapped> {
+    let mediated = MEDIATED.iter().chain(MEDIATED_SENDS).find(|(n, ..)| *n == nr);
+    let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
+    mediated
+        .map(|(_, call, name)| Trapped::Mediated(*call, name))
+        .or_else(|| observed().map(|(_, call, name)| Trapped::Observed(*call, name)))
+}
+
+/// The rules of the notify program.
+pub(super) fn rules(policy: &Policy, handover: Handover) -> Result<Rules, FilterError> {
+    let mut rules = Rules::new();
+    if policy.unix.mediation == Mediation::Pathname {
+        rules.extend(MEDIATED.iter().map(|(nr, ..)| (*nr, Vec::new())));
+        if policy.unix.datagrams {
+            rules.extend(addressed_sends(handover)?);
+        }
+    }
+    if policy.observe != Observe::Off {
+        rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));
+    }
+    if policy.observe == Observe::Writes {
+        rules.insert(libc::SYS_openat, writing_opens(2)?);
+        #[cfg(target_arch = "x86_64")]
+        rules.insert(libc::SYS_open, writing_opens(1)?);
+    }
+    Ok(rules)
+}
+
+/// Sends that may carry an address. `sendto` without one is told by its register; the message
+/// header of the other two is in memory, so they are trapped whole, with the hand-over exempt.
+fn addressed_sends(handover: Handover) -> Result<Rules, FilterError> {
+    let fd = u64::from(handover.fd.unsigned_abs()) | (handover.secret & 0xffff_ffff_0000_0000);
+    let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs()) | (handover.secret << 32);
+    let differs = |argument: u8, value: u64| -> Result<SeccompRule, FilterError> {
+        Ok(SeccompRule::new(vec![Condition::new(argument, Len::Qword, Op::Ne, value)?])?)
+    };
+    Ok([
+        (libc::SYS_sendto, vec![differs(4, 0)?]),
+        (libc::SYS_sendmsg, vec![differs(0, fd)?, differs(2, flags)?]),
+        (libc::SYS_sendmmsg, Vec::new()),
+    ]
+    .into_iter()
+    .collect())
+}
+
+/// Opens that could change something, by their flags register.
+fn writing_opens(argument: u8) -> Result<Vec<SeccompRule>, FilterError> {
+    let accmode = u64::from(libc::O_ACCMODE.unsigned_abs());
+    let bits = |mask: u64, value: libc::c_int| -> Result<SeccompRule, FilterError> {
+        let value = u64::from(value.unsigned_abs());
+        let op = Op::MaskedEq(if mask == 0 { value } else { mask });
+        Ok(SeccompRule::new(vec![Condition::new(argument, Len::Dword, op, value)?])?)
+    };
+    Ok(vec![
+        bits(accmode, libc::O_WRONLY)?,
+        bits(accmode, libc::O_RDWR)?,
+        bits(0, libc::O_CREAT)?,
+        bits(0, libc::O_TRUNC)?,
+    ])
+}

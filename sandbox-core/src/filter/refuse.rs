@@ -1,0 +1,150 @@
+//! Calls that are refused whatever their caller is.
+
+use super::{FilterError, Rules};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
+    SeccompRule,
+};
+
+/// `ENOSYS`: programs probe for these and have another way.
+const ABSENT: &[i64] = &[
+    // Flags are in memory, so namespaces could not be kept out; libc falls back to `clone`.
+    libc::SYS_clone3,
+    // Sockets by ring, past every filter (closed for all uses: the ring is shared memory).
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+];
+
+/// `EPERM`: nothing a build, a test or a language runtime needs.
+const REFUSED: &[i64] = &[
+    // Other processes: their memory, registers and descriptors.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_kcmp,
+    libc::SYS_process_madvise,
+    // The mount table and namespaces.
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_setns,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    // Files by handle, past every path.
+    libc::SYS_open_by_handle_at,
+    // Keyrings are shared by all processes of a user.
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    // Kernel attack surface that needs no file.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_kexec_load,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_vhangup,
+    libc::SYS_fanotify_init,
+    // Message queues of the host.
+    libc::SYS_msgget,
+    libc::SYS_mq_open,
+    libc::SYS_mq_unlink,
+];
+
+#[cfg(target_arch = "x86_64")]
+const REFUSED_HERE: &[i64] =
+    &[libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_HERE: &[i64] = &[libc::SYS_kexec_file_load];
+
+/// Namespace flags of `clone` and `unshare` (clone(2)), newest last; `unshare(CLONE_FILES)` is with
+/// them because the supervisor finds descriptors by process.
+const NAMESPACES: &[libc::c_int] = &[
+    libc::CLONE_NEWNS,
+    libc::CLONE_NEWCGROUP,
+    libc::CLONE_NEWUTS,
+    libc::CLONE_NEWIPC,
+    libc::CLONE_NEWUSER,
+    libc::CLONE_NEWPID,
+    libc::CLONE_NEWNET,
+];
+/// Only for `unshare`: in `clone` the same bit belongs to the exit signal.
+const CLONE_NEWTIME: u64 = 0x80;
+
+/// Terminal input forged for whoever reads the terminal next.
+const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
+
+fn rule(conditions: Vec<Condition>) -> Result<SeccompRule, FilterError> {
+    Ok(SeccompRule::new(conditions)?)
+}
+
+fn flag(argument: u8, bit: u64) -> Result<SeccompRule, FilterError> {
+    rule(vec![Condition::new(argument, Len::Qword, Op::MaskedEq(bit), bit)?])
+}
+
+/// The programs of this module, each with its answer.
+pub(super) fn programs() -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
+    let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
+    Ok(vec![
+        (absent, errno(libc::ENOSYS)),
+        (refused()?, errno(libc::EPERM)),
+        (pretended()?, SeccompAction::Errno(0)),
+    ])
+}
+
+fn refused() -> Result<Rules, FilterError> {
+    let mut rules: Rules = REFUSED.iter().chain(REFUSED_HERE).map(|nr| (*nr, Vec::new())).collect();
+    let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
+    let files = u64::from(libc::CLONE_FILES.unsigned_abs());
+    rules.insert(libc::SYS_clone, namespaces().map(|b| flag(0, b)).collect::<Result<_, _>>()?);
+    rules.insert(
+        libc::SYS_unshare,
+        namespaces().chain([CLONE_NEWTIME, files]).map(|b| flag(0, b)).collect::<Result<_, _>>()?,
+    );
+    // The kernel looks at the lower 32 bits of an ioctl number, so the rule does too.
+    let terminal = TERMINAL_COMMANDS
+        .iter()
+        .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
+        .collect::<Result<_, _>>()?;
+    rules.insert(libc::SYS_ioctl, terminal);
+    // A listener of the program's own: the newest filter's listener answers first, so it could let
+    // its own `connect` through.
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    rules.insert(
+        libc::SYS_seccomp,
+        vec![rule(vec![
+            Condition::new(0, Len::Dword, Op::Eq, libc::SECCOMP_SET_MODE_FILTER.into())?,
+            Condition::new(1, Len::Qword, Op::MaskedEq(listener), listener)?,
+        ])?],
+    );
+    // Limits of other processes of the same user, which Landlock does not guard.
+    rules.insert(libc::SYS_prlimit64, vec![rule(vec![Condition::new(0, Len::Dword, Op::Ne, 0)?])?]);
+    Ok(rules)
+}
+
+/// Answered with success and not done.
+///
+/// A process that makes itself undumpable hides its memory from the supervisor, which then could
+/// not read its addresses and would have to refuse its sockets (ssh-agent does this at its start).
+/// Inside the sandbox the flag protects nothing: no process here may trace another one.
+fn pretended() -> Result<Rules, FilterError> {
+    let dumpable = u64::from(libc::PR_SET_DUMPABLE.unsigned_abs());
+    let rules = vec![rule(vec![Condition::new(0, Len::Dword, Op::Eq, dumpable)?])?];
+    Ok([(libc::SYS_prctl, rules)].into_iter().collect())
+}

@@ -1,0 +1,87 @@
+//! Which sockets may exist. Family, type and protocol are registers here: no race.
+
+use super::{FilterError, Rules};
+use crate::policy::{Mediation, UnixPolicy};
+use seccompiler::{
+    SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
+    SeccompRule,
+};
+
+const UNIX: u64 = libc::AF_UNIX as u64;
+const INET: u64 = libc::AF_INET as u64;
+const INET6: u64 = libc::AF_INET6 as u64;
+const NETLINK: u64 = libc::AF_NETLINK as u64;
+const STREAM: u64 = libc::SOCK_STREAM as u64;
+const SEQPACKET: u64 = libc::SOCK_SEQPACKET as u64;
+/// The type without `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
+const TYPE_MASK: u64 = 0xf;
+
+fn domain(op: Op, value: u64) -> Result<Condition, FilterError> {
+    Ok(Condition::new(0, Len::Dword, op, value)?)
+}
+
+fn kind(value: u64) -> Result<Condition, FilterError> {
+    Ok(Condition::new(1, Len::Dword, Op::MaskedEq(TYPE_MASK), value)?)
+}
+
+fn protocol(op: Op, value: u64) -> Result<Condition, FilterError> {
+    Ok(Condition::new(2, Len::Dword, op, value)?)
+}
+
+fn both(rules: Vec<SeccompRule>) -> Rules {
+    [(libc::SYS_socket, rules.clone()), (libc::SYS_socketpair, rules)].into_iter().collect()
+}
+
+/// The programs of this module, each with its answer.
+pub(super) fn programs(unix: &UnixPolicy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
+    let mut programs = vec![
+        (both(other_families()?), errno(libc::EAFNOSUPPORT)),
+        (both(other_protocols()?), errno(libc::EPROTONOSUPPORT)),
+    ];
+    if unix.mediation == Mediation::Pathname && !unix.datagrams {
+        programs.push((both(unix_datagrams()?), errno(libc::EACCES)));
+    }
+    Ok(programs)
+}
+
+/// Everything but UNIX (1), INET (2), INET6 (10) and NETLINK (16).
+fn other_families() -> Result<Vec<SeccompRule>, FilterError> {
+    let between = |low, high| Ok(vec![domain(Op::Gt, low)?, domain(Op::Lt, high)?]);
+    [
+        Ok(vec![domain(Op::Lt, UNIX)?]),
+        between(INET, INET6),
+        between(INET6, NETLINK),
+        Ok(vec![domain(Op::Gt, NETLINK)?]),
+    ]
+    .into_iter()
+    .map(|conditions: Result<_, FilterError>| Ok(SeccompRule::new(conditions?)?))
+    .collect()
+}
+
+/// Streams that are not TCP (MPTCP, SCTP and SMC go around rules made for TCP; Go and others fall
+/// back on this errno), and netlink other than routing, which libc and the JVM need.
+fn other_protocols() -> Result<Vec<SeccompRule>, FilterError> {
+    let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
+    let mut rules = Vec::new();
+    for family in [INET, INET6] {
+        rules.push(SeccompRule::new(vec![
+            domain(Op::Eq, family)?,
+            kind(STREAM)?,
+            protocol(Op::Ne, 0)?,
+            protocol(Op::Ne, tcp)?,
+        ])?);
+        rules.push(SeccompRule::new(vec![domain(Op::Eq, family)?, kind(SEQPACKET)?])?);
+    }
+    rules.push(SeccompRule::new(vec![domain(Op::Eq, NETLINK)?, protocol(Op::Ne, 0)?])?);
+    Ok(rules)
+}
+
+/// A datagram socket sends to any path without connecting, and a datagram *pair* can be re-pointed
+/// at any socket; `SOCK_RAW` is another name for the same thing. So the gate names what may be.
+fn unix_datagrams() -> Result<Vec<SeccompRule>, FilterError> {
+    (0..=TYPE_MASK)
+        .filter(|t| ![STREAM, SEQPACKET].contains(t))
+        .map(|t| Ok(SeccompRule::new(vec![domain(Op::Eq, UNIX)?, kind(t)?])?))
+        .collect()
+}

@@ -1,0 +1,229 @@
+//! The compiled programs, run over tables of calls.
+
+use super::interpret::{Call, run};
+use super::*;
+use crate::AbsPath;
+use crate::policy::{Environment, FsPolicy, Mediation, Network, Observe, Policy, UnixPolicy};
+use crate::rate::Quota;
+use std::num::NonZeroU32;
+
+const NATIVE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
+const I386: u32 = 0x4000_0003;
+const HANDOVER: Handover = Handover { fd: 5, secret: 0x1122_3344_5566_7788 };
+
+fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
+    let one = NonZeroU32::MIN;
+    Policy {
+        name: "test".into(),
+        fs: FsPolicy {
+            rules: vec![],
+            protected: vec![],
+            workspaces: vec![],
+            tmpdir: AbsPath::root(),
+        },
+        unix: UnixPolicy { mediation, grants: vec![], datagrams },
+        network: Network::Open,
+        environment: Environment::default(),
+        rate: Quota { per_second: one, burst: one },
+        observe,
+    }
+}
+
+/// What the kernel would do: the most restrictive answer of all programs, lowest value first in
+/// the order of seccomp(2).
+fn verdict(programs: &Programs, call: Call) -> u32 {
+    let order = |answer: u32| (answer & 0xffff_0000).cast_signed();
+    programs
+        .fixed
+        .iter()
+        .chain(&programs.notify)
+        .map(|p| run(p, call))
+        .min_by_key(|a| order(*a))
+        .unwrap()
+}
+
+fn call(nr: i64, args: &[u64]) -> Call {
+    let mut all = [0u64; 6];
+    all[..args.len()].copy_from_slice(args);
+    Call { nr: u32::try_from(nr).unwrap(), arch: NATIVE, args: all }
+}
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
+fn errno(errno: i32) -> u32 {
+    libc::SECCOMP_RET_ERRNO | errno.unsigned_abs()
+}
+
+#[test]
+fn bootstrap_calls_are_never_trapped() {
+    // A notification of one of these before the supervisor listens would be a deadlock.
+    let calls = [
+        libc::SYS_read,
+        libc::SYS_write,
+        libc::SYS_close,
+        libc::SYS_close_range,
+        libc::SYS_futex,
+        libc::SYS_mmap,
+        libc::SYS_munmap,
+        libc::SYS_exit_group,
+        libc::SYS_rt_sigprocmask,
+    ];
+    for observe in [Observe::All, Observe::Writes, Observe::Off] {
+        for datagrams in [false, true] {
+            let policy = policy(Mediation::Pathname, datagrams, observe);
+            let programs = compile(&policy, HANDOVER).unwrap();
+            for nr in calls {
+                assert_eq!(verdict(&programs, call(nr, &[])), ALLOW, "{nr}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_handover_passes_with_its_secret_and_only_with_it() {
+    let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs());
+    let (fd_word, flags_word) = (0x1122_3344_0000_0005, (0x5566_7788 << 32) | flags);
+    for datagrams in [false, true] {
+        let programs =
+            compile(&policy(Mediation::Pathname, datagrams, Observe::Off), HANDOVER).unwrap();
+        let sendmsg = |a: u64, c: u64| verdict(&programs, call(libc::SYS_sendmsg, &[a, 1, c]));
+        let trapped = if datagrams { NOTIFY } else { ALLOW };
+        assert_eq!(sendmsg(fd_word, flags_word), ALLOW);
+        // The plain number, as after `dup2` onto it.
+        assert_eq!(sendmsg(5, flags), trapped);
+        assert_eq!(sendmsg(fd_word, flags), trapped);
+        assert_eq!(sendmsg(5, flags_word), trapped);
+        // Another descriptor with the secret, another flag with it, one wrong bit of it.
+        assert_eq!(sendmsg(fd_word + 1, flags_word), trapped);
+        assert_eq!(sendmsg(fd_word, flags_word | 1), trapped);
+        for bit in 32..64 {
+            assert_eq!(sendmsg(fd_word ^ (1 << bit), flags_word), trapped);
+            assert_eq!(sendmsg(fd_word, flags_word ^ (1 << bit)), trapped);
+        }
+    }
+}
+
+#[test]
+fn foreign_architectures_and_x32() {
+    let programs = compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER).unwrap();
+    for nr in 0..512u32 {
+        let i386 = Call { nr, arch: I386, args: [0; 6] };
+        assert_eq!(verdict(&programs, i386), libc::SECCOMP_RET_KILL_PROCESS, "i386 {nr}");
+        if cfg!(target_arch = "x86_64") {
+            let x32 = Call { nr: nr | 0x4000_0000, arch: NATIVE, args: [0; 6] };
+            assert_eq!(verdict(&programs, x32), errno(libc::ENOSYS), "x32 {nr}");
+        }
+    }
+}
+
+#[test]
+fn socket_gates() {
+    use libc::*;
+    let table: &[(i32, i32, i32, bool, u32)] = &[
+        (AF_UNIX, SOCK_STREAM, 0, false, ALLOW),
+        (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, false, ALLOW),
+        (AF_UNIX, SOCK_SEQPACKET, 0, false, ALLOW),
+        (AF_UNIX, SOCK_DGRAM, 0, false, errno(EACCES)),
+        (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, false, errno(EACCES)),
+        (AF_UNIX, SOCK_RAW, 0, false, errno(EACCES)),
+        (AF_UNIX, 0, 0, false, errno(EACCES)),
+        (AF_UNIX, 15, 0, false, errno(EACCES)),
+        (AF_UNIX, SOCK_DGRAM, 0, true, ALLOW),
+        (AF_INET, SOCK_STREAM, 0, false, ALLOW),
+        (AF_INET6, SOCK_STREAM, IPPROTO_TCP, false, ALLOW),
+        (AF_INET, SOCK_STREAM, 262, false, errno(EPROTONOSUPPORT)),
+        (AF_INET6, SOCK_STREAM, IPPROTO_SCTP, false, errno(EPROTONOSUPPORT)),
+        (AF_INET, SOCK_SEQPACKET, IPPROTO_SCTP, false, errno(EPROTONOSUPPORT)),
+        (AF_INET, SOCK_DGRAM, 0, false, ALLOW),
+        (AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, false, ALLOW),
+        (AF_NETLINK, SOCK_DGRAM, 9, false, errno(EPROTONOSUPPORT)),
+        (AF_UNSPEC, SOCK_STREAM, 0, false, errno(EAFNOSUPPORT)),
+        (AF_VSOCK, SOCK_STREAM, 0, false, errno(EAFNOSUPPORT)),
+        (AF_PACKET, SOCK_RAW, 0, false, errno(EAFNOSUPPORT)),
+        (AF_ALG, SOCK_SEQPACKET, 0, false, errno(EAFNOSUPPORT)),
+        (3, SOCK_STREAM, 0, false, errno(EAFNOSUPPORT)),
+        (11, SOCK_STREAM, 0, false, errno(EAFNOSUPPORT)),
+    ];
+    for (domain, kind, protocol, datagrams, expected) in table {
+        let policy = policy(Mediation::Pathname, *datagrams, Observe::Off);
+        let programs = compile(&policy, HANDOVER).unwrap();
+        let args = [domain, kind, protocol].map(|v| u64::from(v.unsigned_abs()));
+        for nr in [SYS_socket, SYS_socketpair] {
+            let got = verdict(&programs, call(nr, &args));
+            assert_eq!(got, *expected, "{nr} {domain} {kind} {protocol} {datagrams}");
+            // The kernel takes `int`s: the upper halves must not matter.
+            let upper = args.map(|v| v | 0xdead_beef_0000_0000);
+            assert_eq!(verdict(&programs, call(nr, &upper)), *expected, "upper halves");
+        }
+    }
+}
+
+#[test]
+fn refusals() {
+    let programs = compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER).unwrap();
+    let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
+    let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
+    let table: &[(i64, &[u64], u32)] = &[
+        (libc::SYS_io_uring_setup, &[], errno(libc::ENOSYS)),
+        (libc::SYS_clone3, &[], errno(libc::ENOSYS)),
+        (libc::SYS_ptrace, &[], errno(libc::EPERM)),
+        (libc::SYS_pidfd_getfd, &[], errno(libc::EPERM)),
+        (libc::SYS_clone, &[0x11], ALLOW),
+        (libc::SYS_clone, &[0x11 | newuser], errno(libc::EPERM)),
+        (libc::SYS_unshare, &[newuser], errno(libc::EPERM)),
+        (libc::SYS_unshare, &[u64::from(libc::CLONE_FILES.unsigned_abs())], errno(libc::EPERM)),
+        (libc::SYS_unshare, &[u64::from(libc::CLONE_FS.unsigned_abs())], ALLOW),
+        (libc::SYS_seccomp, &[1, 0], ALLOW),
+        (libc::SYS_seccomp, &[1, listener], errno(libc::EPERM)),
+        (libc::SYS_seccomp, &[1, listener | 1], errno(libc::EPERM)),
+        (libc::SYS_ioctl, &[0, libc::TIOCSTI], errno(libc::EPERM)),
+        (libc::SYS_ioctl, &[0, libc::TIOCSTI | 1 << 32], errno(libc::EPERM)),
+        (libc::SYS_ioctl, &[0, libc::TIOCGWINSZ], ALLOW),
+        (libc::SYS_prlimit64, &[0], ALLOW),
+        (libc::SYS_prlimit64, &[77], errno(libc::EPERM)),
+        (libc::SYS_prctl, &[4, 0], errno(0)),
+        (libc::SYS_prctl, &[15], ALLOW),
+    ];
+    for (nr, args, expected) in table {
+        assert_eq!(verdict(&programs, call(*nr, args)), *expected, "{nr} {args:x?}");
+    }
+}
+
+#[test]
+fn what_is_trapped_in_each_mode() {
+    let notified = |policy: &Policy, nr: i64, args: &[u64]| {
+        verdict(&compile(policy, HANDOVER).unwrap(), call(nr, args)) == NOTIFY
+    };
+    let plain = policy(Mediation::Pathname, false, Observe::Off);
+    let datagrams = policy(Mediation::Pathname, true, Observe::Off);
+    let off = policy(Mediation::Off, false, Observe::Off);
+    let writes = policy(Mediation::Pathname, false, Observe::Writes);
+    for nr in [libc::SYS_connect, libc::SYS_bind] {
+        assert!(notified(&plain, nr, &[3, 1, 16]));
+        assert!(!notified(&off, nr, &[3, 1, 16]));
+    }
+    assert!(!notified(&plain, libc::SYS_sendto, &[3, 1, 4, 0, 0x1000, 16]));
+    assert!(!notified(&plain, libc::SYS_sendmsg, &[3, 1, 0]));
+    assert!(notified(&datagrams, libc::SYS_sendto, &[3, 1, 4, 0, 0x1000, 16]));
+    assert!(notified(&datagrams, libc::SYS_sendto, &[3, 1, 4, 0, 0x1000_0000_0000, 16]));
+    assert!(!notified(&datagrams, libc::SYS_sendto, &[3, 1, 4, 0, 0, 0]));
+    assert!(notified(&datagrams, libc::SYS_sendmmsg, &[3, 1, 1, 0]));
+    let open = |flags: i32| [0, 0x1000, u64::from(flags.unsigned_abs())];
+    assert!(!notified(&writes, libc::SYS_openat, &open(libc::O_RDONLY | libc::O_CLOEXEC)));
+    assert!(notified(&writes, libc::SYS_openat, &open(libc::O_WRONLY)));
+    assert!(notified(&writes, libc::SYS_openat, &open(libc::O_RDWR)));
+    assert!(notified(&writes, libc::SYS_openat, &open(libc::O_CREAT)));
+    let all = policy(Mediation::Pathname, false, Observe::All);
+    assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
+    assert!(compile(&off, HANDOVER).unwrap().notify.is_none());
+}
+
+#[test]
+fn every_trapped_call_is_known_to_the_dispatcher() {
+    let programs = compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER).unwrap();
+    for nr in 0..600i64 {
+        let notifies =
+            run(programs.notify.as_ref().unwrap(), call(nr, &[1, 1, 2, 1, 1, 1])) == NOTIFY;
+        assert_eq!(notifies, trapped(nr).is_some(), "{nr}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What this kernel offers, found out by asking it once.
+
+use crate::policy::{Mediation, Observe, Policy};
+use crate::supervisor::MINIMUM_ABI;
+use crate::sys;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The running kernel, as far as the sandbox depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// `uname -r`.
+    pub kernel: String,
+    /// Landlock ABI; 0 if Landlock is missing or switched off.
+    pub landlock_abi: u32,
+    /// Whether seccomp offers user notification with a listener (Linux 5.0).
+    pub seccomp_notify: bool,
+    /// Yama's `ptrace_scope`; `None` without Yama.
+    pub yama_scope: Option<u8>,
+    /// Folder of the cgroup v2 this process is in, if processes can be moved below it.
+    pub cgroup_v2: Option<PathBuf>,
+    /// Whether this process could read kernel audit records (CAP_AUDIT_READ).
+    pub audit: bool,
+    /// Effective user id.
+    pub uid: u32,
+}
+
+/// One layer of protection, as results and `doctor` show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LayerState {
+    /// Stable name.
+    pub name: &'static str,
+    /// Whether it will be enforced.
+    pub active: bool,
+    /// Whether a run is refused without it.
+    pub required: bool,
+    /// Version, or what is missing and what to do about it.
+    pub detail: String,
+}
+
+impl Host {
+    /// Asks the kernel. A question that fails counts as "no".
+    #[must_use]
+    pub fn probe() -> Host {
+        Host {
+            kernel: read(Path::new("/proc/sys/kernel/osrelease")),
+            landlock_abi: sys::landlock_abi(),
+            seccomp_notify: sys::notify_available(),
+            yama_scope: read(Path::new("/proc/sys/kernel/yama/ptrace_scope")).parse().ok(),
+            cgroup_v2: delegated_cgroup(),
+            audit: effective_capability(CAP_AUDIT_READ),
+            uid: nix::unistd::geteuid().as_raw(),
+        }
+    }
+
+    /// Every layer, with what will be enforced for a policy.
+    #[must_use]
+    pub fn layers(&self, policy: &Policy) -> Vec<LayerState> {
+        let mediated = policy.unix.mediation == Mediation::Pathname;
+        let listener = mediated || policy.observe != Observe::Off;
+        vec![
+            self.landlock(),
+            self.scopes(),
+            LayerState {
+                name: "seccomp",
+                active: self.seccomp_notify,
+                required: true,
+                detail: if self.seccomp_notify {
+                    "filters for everything the command starts".into()
+                } else {
+                    "no seccomp filters; a kernel with CONFIG_SECCOMP_FILTER is needed, and inside \
+                     a container a seccomp profile that allows seccomp(2)"
+                        .into()
+                },
+            },
+            self.mediation(mediated, listener),
+            LayerState {
+                name: "denial_reports",
+                active: listener && policy.observe != Observe::Off,
+                required: false,
+                detail: match policy.observe {
+                    Observe::All => "file-system calls are watched".into(),
+                    Observe::Writes => "file-system calls that change something are watched".into(),
+                    Observe::Off => "switched off by the profile (diagnostics.filesystem)".into(),
+                },
+            },
+            LayerState {
+                name: "tree",
+                active: true,
+                required: true,
+                detail: "subreaper and repeated sweep".into(),
+            },
+        ]
+    }
+
+    /// Why every run would be refused here, if so.
+    #[must_use]
+    pub fn missing(&self, policy: &Policy) -> Option<String> {
+        let missing: Vec<String> = self
+            .layers(policy)
+            .into_iter()
+            .filter(|l| l.required && !l.active)
+            .map(|l| format!("{}: {}", l.name, l.detail))
+            .collect();
+        (!missing.is_empty()).then(|| missing.join("; "))
+    }
+
+    fn landlock(&self) -> LayerState {
+        let detail = match self.landlock_abi {
+            0 => "missing; boot with `lsm=landlock,…` on a kernel with CONFIG_SECURITY_LANDLOCK, and \
+                  inside a container allow the landlock_* calls"
+                .into(),
+            abi if abi < MINIMUM_ABI => {
+                format!("ABI {abi}; ABI {MINIMUM_ABI} is needed, which Linux 6.12 brings")
+            }
+            abi => format!("ABI {abi}"),
+        };
+        let active = self.landlock_abi >= MINIMUM_ABI;
+        LayerState { name: "landlock", active, required: true, detail }
+    }
+
+    fn scopes(&self) -> LayerState {
+        let active = self.landlock_abi >= MINIMUM_ABI;
+        let detail = if active {
+            "signals and abstract sockets stay inside".into()
+        } else {
+            format!("needs Landlock ABI {MINIMUM_ABI} (Linux 6.12)")
+        };
+        LayerState { name: "landlock_scopes", active, required: true, detail }
+    }
+
+    fn mediation(&self, mediated: bool, listener: bool) -> LayerState {
+        // The supervisor reads the memory of its descendants, which Yama allows up to scope 1.
+        let readable = self.yama_scope.is_none_or(|scope| scope <= 1);
+        let detail = match (mediated, readable) {
+            (false, _) => "switched off by the profile (linux.af_unix_mediation)".into(),
+            (true, true) => "connect and bind of AF_UNIX sockets by path".into(),
+            (true, false) => "kernel.yama.ptrace_scope is 2 or 3, which hides the command's \
+                              memory from its supervisor; set it to 1"
+                .into(),
+        };
+        let active = mediated && readable && self.seccomp_notify;
+        LayerState { name: "af_unix_mediation", active, required: mediated && listener, detail }
+    }
+}
+
+/// linux/capability.h
+const CAP_AUDIT_READ: u32 = 37;
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).map(|s| s.trim().to_owned()).unwrap_or_default()
+}
+
+fn effective_capability(capability: u32) -> bool {
+    let status = read(Path::new("/proc/self/status"));
+    let mask = status.lines().find_map(|l| l.strip_prefix("CapEff:"));
+    mask.and_then(|m| u64::from_str_radix(m.trim(), 16).ok())
+        .is_some_and(|m| m & (1 << capability) != 0)
+}
+
+/// The cgroup v2 folder of this process, if it is writable: then a run can have one of its own.
+fn delegated_cgroup() -> Option<PathBuf> {
+    let mounts = read(Path::new("/proc/self/mounts"));
+    let mount = mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(1);
+        let point = fields.next()?;
+        (fields.next()? == "cgroup2").then(|| PathBuf::from(point))
+    })?;
+    let own = read(Path::new("/proc/self/cgroup"));
+    let path = own.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let folder = mount.join(path);
+    let writable =
+        nix::unistd::access(&folder.join("cgroup.procs"), nix::unistd::AccessFlags::W_OK);
+    writable.ok().map(|()| folder)
+}

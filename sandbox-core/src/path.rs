@@ -1,0 +1,157 @@
+//! Absolute paths that are safe to compare.
+
+use serde::{Deserialize, Serialize};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Component, Path, PathBuf};
+
+/// An absolute path without `.`, `..`, repeated slashes or NUL bytes.
+///
+/// Paths are bytes, not text. Comparison is by component, never by string prefix. The type says
+/// nothing about symbolic links: whoever makes a policy out of a path canonicalises it first.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
+pub struct AbsPath(PathBuf);
+
+/// Why a path cannot be an [`AbsPath`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// The path does not start with `/`.
+    #[error("path is not absolute: {0:?}")]
+    Relative(PathBuf),
+    /// The path contains `..`, which cannot be compared without looking at the file system.
+    #[error("path contains `..`: {0:?}")]
+    ParentComponent(PathBuf),
+    /// The path contains a NUL byte, which no system call can take.
+    #[error("path contains a NUL byte: {0:?}")]
+    Nul(PathBuf),
+}
+
+impl AbsPath {
+    /// Checks and normalises `path`.
+    ///
+    /// # Errors
+    /// [`PathError`] names what is wrong with it.
+    pub fn new(path: impl Into<PathBuf>) -> Result<Self, PathError> {
+        let path = path.into();
+        if path.as_os_str().as_bytes().contains(&0) {
+            return Err(PathError::Nul(path));
+        }
+        if !path.is_absolute() {
+            return Err(PathError::Relative(path));
+        }
+        if path.components().any(|c| c == Component::ParentDir) {
+            return Err(PathError::ParentComponent(path));
+        }
+        Ok(Self(path.components().collect()))
+    }
+
+    /// The root directory.
+    #[must_use]
+    pub fn root() -> Self {
+        Self(PathBuf::from("/"))
+    }
+
+    /// The path as the standard library's type.
+    #[must_use]
+    pub fn as_path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The path's bytes, without a terminator.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_os_str().as_bytes()
+    }
+
+    /// Whether `self` is `tree` or lies below it.
+    #[must_use]
+    pub fn is_within(&self, tree: &AbsPath) -> bool {
+        self.0.starts_with(&tree.0)
+    }
+
+    /// Whether `self` lies below `tree` and is not `tree` itself.
+    #[must_use]
+    pub fn is_below(&self, tree: &AbsPath) -> bool {
+        self != tree && self.is_within(tree)
+    }
+
+    /// The directory that holds this path; `None` for `/`.
+    #[must_use]
+    pub fn parent(&self) -> Option<AbsPath> {
+        self.0.parent().map(|p| Self(p.to_path_buf()))
+    }
+
+    /// The last component; `None` for `/`.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&OsStr> {
+        self.0.file_name()
+    }
+
+    /// This path with one more component.
+    ///
+    /// # Errors
+    /// [`PathError::ParentComponent`] or [`PathError::Nul`] if `name` is not a plain component.
+    pub fn join(&self, name: impl AsRef<Path>) -> Result<AbsPath, PathError> {
+        AbsPath::new(self.0.join(name))
+    }
+}
+
+impl AsRef<Path> for AbsPath {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl TryFrom<Vec<u8>> for AbsPath {
+    type Error = PathError;
+    fn try_from(bytes: Vec<u8>) -> Result<Self, PathError> {
+        Self::new(OsString::from_vec(bytes))
+    }
+}
+
+impl From<AbsPath> for Vec<u8> {
+    fn from(path: AbsPath) -> Self {
+        path.0.into_os_string().into_vec()
+    }
+}
+
+impl fmt::Debug for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Lossy for bytes that are not UTF-8; for messages, never for decisions.
+impl fmt::Display for AbsPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.display().fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn p(s: &str) -> AbsPath {
+        AbsPath::new(s).unwrap()
+    }
+
+    #[test]
+    fn comparison_is_by_component() {
+        assert!(p("/home/user/x").is_within(&p("/home/user")));
+        assert!(p("/home/user").is_within(&p("/home/user")));
+        assert!(!p("/home/user").is_below(&p("/home/user")));
+        assert!(!p("/home/username").is_within(&p("/home/user")));
+        assert!(p("/anything").is_within(&AbsPath::root()));
+    }
+
+    #[test]
+    fn normalises_and_refuses() {
+        assert_eq!(p("//a/./b/"), p("/a/b"));
+        assert!(matches!(AbsPath::new("a"), Err(PathError::Relative(_))));
+        assert!(matches!(AbsPath::new("/a/../b"), Err(PathError::ParentComponent(_))));
+        assert!(matches!(AbsPath::new("/a\0b"), Err(PathError::Nul(_))));
+    }
+}

@@ -1,0 +1,107 @@
+//! Policy and request, worked out to what will be done. Pure.
+
+pub mod landlock;
+
+use crate::AbsPath;
+use crate::policy::Policy;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a caller asks for, already validated as far as that needs the file system: the program
+/// exists, the folder exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The executable, found on the path.
+    pub program: AbsPath,
+    /// Arguments, the zeroth included.
+    pub argv: Vec<Vec<u8>>,
+    /// Canonical working directory.
+    pub cwd: AbsPath,
+    /// Variables on top of the policy's.
+    pub env: BTreeMap<String, Vec<u8>>,
+    /// Wall-clock limit.
+    pub timeout: Duration,
+}
+
+/// Everything a supervisor needs for one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The executable.
+    pub program: AbsPath,
+    /// Arguments, the zeroth included; no NUL bytes.
+    pub argv: Vec<Vec<u8>>,
+    /// `NAME=value` strings; no NUL bytes.
+    pub environ: Vec<Vec<u8>>,
+    /// Working directory.
+    pub cwd: AbsPath,
+    /// What the command may do.
+    pub policy: Policy,
+    /// Wall-clock limit for the whole tree.
+    pub timeout: Duration,
+    /// Time between SIGTERM and SIGKILL when a run is ended from outside.
+    pub grace: Duration,
+    /// How long what the command left behind may go on after its first process is gone.
+    pub drain: Duration,
+}
+
+/// Why a request cannot become a plan.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// An argument cannot be passed to `execve`.
+    #[error("argument {0} contains a NUL byte")]
+    NulInArgument(usize),
+    /// A variable's value cannot be passed to `execve`.
+    #[error("environment variable {0} contains a NUL byte")]
+    NulInVariable(String),
+    /// A variable's name cannot be used.
+    #[error("environment variable name {0:?} is empty or contains `=` or a NUL byte")]
+    BadVariableName(String),
+    /// The variable belongs to the sandbox.
+    #[error("environment variable {0} is reserved for the sandbox")]
+    ReservedVariable(String),
+    /// There is no program to run.
+    #[error("argv is empty")]
+    NoArguments,
+}
+
+/// Makes a plan.
+///
+/// # Errors
+/// [`PlanError`] names the argument or variable that cannot be used.
+pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
+    if request.argv.is_empty() {
+        return Err(PlanError::NoArguments);
+    }
+    if let Some(at) = request.argv.iter().position(|a| a.contains(&0)) {
+        return Err(PlanError::NulInArgument(at));
+    }
+    Ok(Plan {
+        environ: environ(policy, &request)?,
+        program: request.program,
+        argv: request.argv,
+        cwd: request.cwd,
+        policy: policy.clone(),
+        timeout: request.timeout,
+        grace: Duration::from_millis(1000),
+        drain: Duration::from_millis(150),
+    })
+}
+
+/// The command's environment: the policy's variables, then the request's over them.
+fn environ(policy: &Policy, request: &Request) -> Result<Vec<Vec<u8>>, PlanError> {
+    for (name, value) in &request.env {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(PlanError::BadVariableName(name.clone()));
+        }
+        if name.starts_with("NONO_") {
+            return Err(PlanError::ReservedVariable(name.clone()));
+        }
+        if value.contains(&0) {
+            return Err(PlanError::NulInVariable(name.clone()));
+        }
+    }
+    let mut variables = policy.environment.variables.clone();
+    variables.extend(request.env.iter().map(|(k, v)| (k.clone(), v.clone())));
+    Ok(variables.into_iter().map(|(k, v)| [k.as_bytes(), b"=", &v].concat()).collect())
+}

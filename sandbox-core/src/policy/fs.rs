@@ -1,0 +1,122 @@
+//! File-system rules and the one question asked of them.
+
+use super::Source;
+use crate::AbsPath;
+use serde::{Deserialize, Serialize};
+
+bitflags::bitflags! {
+    /// What may be done with a path. Landlock's finer rights are derived from these in one place
+    /// ([`crate::plan::landlock`]).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    pub struct Access: u8 {
+        /// Read files, list folders.
+        const READ = 1;
+        /// Execute files.
+        const EXECUTE = 2;
+        /// Write and truncate files; in a tree also create, remove, rename and link.
+        const WRITE = 4;
+        /// Create sockets by `bind`. Only the `unix_socket*_bind` grants give this.
+        const MAKE_SOCKET = 8;
+    }
+}
+
+/// Whether a rule covers one object or a whole tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// Exactly this file.
+    File,
+    /// This folder and everything below it.
+    Tree,
+}
+
+/// One grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FsRule {
+    /// Canonical path of an object that existed when the profile was resolved.
+    pub path: AbsPath,
+    /// One object or a tree.
+    pub scope: Scope,
+    /// What it allows.
+    pub access: Access,
+    /// Where it was written.
+    pub source: Source,
+}
+
+impl FsRule {
+    /// Whether the rule says anything about `path`.
+    #[must_use]
+    pub fn covers(&self, path: &AbsPath) -> bool {
+        match self.scope {
+            Scope::File => *path == self.path,
+            Scope::Tree => path.is_within(&self.path),
+        }
+    }
+}
+
+/// All grants of a policy. Rights add up: Landlock has no deny rule, so neither has this type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FsPolicy {
+    /// The grants, in the order the profile gave them.
+    pub rules: Vec<FsRule>,
+    /// Paths (files or trees) that no rule may open: credential stores, the server's own files.
+    /// Resolution has already made sure that no rule covers them; kept to word denials better.
+    pub protected: Vec<AbsPath>,
+    /// The workspace folders, which results name as writable roots.
+    pub workspaces: Vec<AbsPath>,
+    /// The private temporary folder of this server.
+    pub tmpdir: AbsPath,
+}
+
+/// The answer to "may this be done with that path?".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookup<'p> {
+    /// The rules together allow it.
+    Allowed,
+    /// No rule covers the path.
+    NoGrant,
+    /// Rules cover the path, without the access asked for; the nearest one is named.
+    InsufficientAccess(&'p FsRule),
+    /// The path is protected; no profile can open it.
+    Protected,
+}
+
+impl FsPolicy {
+    /// Whether `access` to the canonical `path` is allowed, and if not, why.
+    #[must_use]
+    pub fn lookup(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
+        let mut granted = Access::empty();
+        let mut nearest: Option<&FsRule> = None;
+        for rule in self.rules.iter().filter(|r| r.covers(path)) {
+            granted |= rule.access;
+            if nearest.is_none_or(|n| rule.path.is_within(&n.path)) {
+                nearest = Some(rule);
+            }
+        }
+        if granted.contains(access) {
+            return Lookup::Allowed;
+        }
+        if self.protected.iter().any(|p| path.is_within(p)) {
+            return Lookup::Protected;
+        }
+        nearest.map_or(Lookup::NoGrant, Lookup::InsufficientAccess)
+    }
+
+    /// Folders that are writable as a whole: workspaces first, then the temporary folder, then
+    /// the rest in profile order, without repetitions.
+    #[must_use]
+    pub fn writable_roots(&self) -> Vec<&AbsPath> {
+        let mut roots: Vec<&AbsPath> = Vec::new();
+        let granted = self
+            .rules
+            .iter()
+            .filter(|r| r.scope == Scope::Tree && r.access.contains(Access::WRITE))
+            .map(|r| &r.path);
+        for path in self.workspaces.iter().chain([&self.tmpdir]).chain(granted) {
+            let writable = self.lookup(path, Access::WRITE) == Lookup::Allowed;
+            if writable && !roots.contains(&path) {
+                roots.push(path);
+            }
+        }
+        roots
+    }
+}

@@ -1,0 +1,73 @@
+//! What a command may do. Pure data and pure questions; nothing here touches the system.
+//!
+//! One resolved [`Policy`] is passed by reference to everything that needs an answer: the Landlock
+//! compiler, the mediator and the diagnostics ask the same object, so two layers cannot disagree.
+
+mod environment;
+mod fs;
+mod unix_socket;
+
+pub use environment::Environment;
+pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
+pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
+
+use crate::rate::Quota;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Everything one profile allows, resolved: no names, no variables, no inheritance left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// The profile's name, as results show it.
+    pub name: String,
+    /// Files and folders.
+    pub fs: FsPolicy,
+    /// AF_UNIX sockets.
+    pub unix: UnixPolicy,
+    /// Everything that is not AF_UNIX.
+    pub network: Network,
+    /// Which variables the command sees.
+    pub environment: Environment,
+    /// How fast mediated AF_UNIX calls may come before they are slowed down.
+    pub rate: Quota,
+    /// Which file-system calls are watched, so that denials can be reported.
+    pub observe: Observe,
+}
+
+/// What a command may reach over IP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// TCP and UDP to any address.
+    Open,
+}
+
+/// Which file-system calls are watched for denials. Watching decides nothing: Landlock does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Observe {
+    /// Calls that open, create, change or execute.
+    All,
+    /// As `All`, without opens that only read.
+    Writes,
+    /// None.
+    Off,
+}
+
+/// Where a rule was written, for diagnostics.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Source {
+    /// The profile's name.
+    pub profile: String,
+    /// The field and entry, such as `filesystem.read: /usr`.
+    pub rule: String,
+    /// The line in the profile's file, counted from 1.
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "profile {}:{line}", self.profile),
+            None => write!(f, "profile {}", self.profile),
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! A bounded log that folds repetitions and never loses a count.
+
+use super::{Denial, Kind, Operation};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// The records of one run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DenialLog {
+    /// Every refusal, kept or not.
+    pub total: u64,
+    /// Refusals whose record was not kept because the log was full.
+    pub dropped: u64,
+    /// Distinct records, in order of first occurrence.
+    pub items: Vec<Denial>,
+}
+
+/// What makes two refusals the same for the reader.
+type Key = (Kind, Operation, Vec<u8>, i32, Vec<u8>);
+
+/// Collects denials. Memory is bounded by [`Recorder::CAPACITY`] distinct records.
+#[derive(Debug, Default)]
+pub struct Recorder {
+    log: DenialLog,
+    index: HashMap<Key, usize>,
+}
+
+impl Recorder {
+    /// Distinct records kept; later ones only count.
+    pub const CAPACITY: usize = 1024;
+
+    /// Adds one refusal.
+    pub fn add(&mut self, denial: Denial) {
+        self.log.total += denial.count;
+        let key = (
+            denial.kind,
+            denial.operation,
+            denial.target.clone(),
+            denial.errno,
+            denial.exe.clone(),
+        );
+        if let Some(known) = self.index.get(&key).and_then(|&i| self.log.items.get_mut(i)) {
+            known.count += denial.count;
+            known.last_ms = known.last_ms.max(denial.last_ms);
+        } else if self.log.items.len() < Self::CAPACITY {
+            self.index.insert(key, self.log.items.len());
+            self.log.items.push(denial);
+        } else {
+            self.log.dropped += denial.count;
+        }
+    }
+
+    /// The log so far.
+    #[must_use]
+    pub fn into_log(self) -> DenialLog {
+        self.log
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Confidence, Layer, Reason};
+    use super::*;
+
+    fn denial(target: &str, at: u64) -> Denial {
+        Denial {
+            kind: Kind::Fs,
+            operation: Operation::Read,
+            target: target.into(),
+            resolved: None,
+            syscall: "openat".into(),
+            errno: 13,
+            pid: 1,
+            exe: b"/bin/cat".to_vec(),
+            layer: Layer::Landlock,
+            reason: Reason::NoGrant,
+            rule: None,
+            confidence: Confidence::Observed,
+            count: 1,
+            first_ms: at,
+            last_ms: at,
+        }
+    }
+
+    #[test]
+    fn folds_repetitions_and_keeps_true_counts() {
+        let mut recorder = Recorder::default();
+        for at in 0..5 {
+            recorder.add(denial("/a", at));
+        }
+        recorder.add(denial("/b", 9));
+        let log = recorder.into_log();
+        assert_eq!((log.total, log.dropped, log.items.len()), (6, 0, 2));
+        assert_eq!((log.items[0].count, log.items[0].first_ms, log.items[0].last_ms), (5, 0, 4));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_nothing_is_uncounted() {
+        let mut recorder = Recorder::default();
+        let many = 3 * Recorder::CAPACITY as u64;
+        for n in 0..many {
+            recorder.add(denial(&format!("/f{n}"), n));
+        }
+        let log = recorder.into_log();
+        assert_eq!(log.items.len(), Recorder::CAPACITY);
+        assert_eq!(log.total, many);
+        assert_eq!(log.dropped, many - Recorder::CAPACITY as u64);
+    }
+}

@@ -1,0 +1,111 @@
+//! Denial records: what was refused, by what, and how that is known. Pure.
+
+mod log;
+
+pub use log::{DenialLog, Recorder};
+
+use crate::policy::Source;
+use serde::{Deserialize, Serialize};
+
+/// Which part of the sandbox a denial belongs to; decides which family of grants could allow it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Kind {
+    /// A file or folder.
+    Fs,
+    /// An AF_UNIX socket.
+    UnixSocket,
+    /// Starting a program.
+    Exec,
+}
+
+/// What was attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// Open, read or list.
+    Read,
+    /// Open for writing, truncate.
+    Write,
+    /// Create a file, folder, link or node.
+    Create,
+    /// Remove.
+    Delete,
+    /// Rename or link to another folder.
+    Rename,
+    /// Execute.
+    Execute,
+    /// Connect a socket.
+    Connect,
+    /// Bind a socket.
+    Bind,
+    /// Send to an address.
+    Send,
+}
+
+/// Which layer refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Layer {
+    /// The supervisor, at the point of decision.
+    Mediation,
+    /// The Landlock rule set.
+    Landlock,
+}
+
+/// Why it was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Reason {
+    /// Nothing in the profile covers the target.
+    NoGrant,
+    /// The profile covers the target, without this access.
+    InsufficientAccess,
+    /// The target is protected; no profile can open it.
+    Protected,
+    /// The sandbox cannot judge this and so refuses it (unreadable memory, abstract socket across
+    /// the edge).
+    NotSupported,
+}
+
+/// How a record is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Confidence {
+    /// The supervisor made this decision itself.
+    Enforced,
+    /// The supervisor saw the call, and the rules the kernel enforces refuse it; the target exists
+    /// (or could have been created) and ordinary permissions would have allowed it.
+    Observed,
+}
+
+/// One refused thing, folded over its repetitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Denial {
+    /// Part of the sandbox.
+    pub kind: Kind,
+    /// What was attempted.
+    pub operation: Operation,
+    /// The target as the program gave it: hostile bytes, to be made safe before anyone reads them.
+    /// An abstract socket starts with `@`.
+    pub target: Vec<u8>,
+    /// After symbolic links and the working directory, where it could be resolved.
+    pub resolved: Option<Vec<u8>>,
+    /// Name of the system call.
+    pub syscall: String,
+    /// What the program saw, as a positive errno.
+    pub errno: i32,
+    /// Process (thread group) of the first occurrence.
+    pub pid: i32,
+    /// Its executable, empty if it could not be read.
+    pub exe: Vec<u8>,
+    /// Layer that refused.
+    pub layer: Layer,
+    /// Why.
+    pub reason: Reason,
+    /// The nearest rule, if one covers the target at all.
+    pub rule: Option<Source>,
+    /// How it is known.
+    pub confidence: Confidence,
+    /// How often, including the first.
+    pub count: u64,
+    /// Milliseconds after the start of the run: first occurrence.
+    pub first_ms: u64,
+    /// Milliseconds after the start of the run: last occurrence.
+    pub last_ms: u64,
+}

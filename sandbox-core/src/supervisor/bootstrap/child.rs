@@ -1,0 +1,100 @@
+//! The forked child, step by step until it is the command. Nothing here returns to the caller.
+
+use super::Command;
+use super::report::{self, GO};
+use crate::supervisor::Stage;
+use crate::supervisor::confine;
+use crate::sys;
+use nix::errno::Errno;
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use nix::unistd::{self, Pid};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// A step that failed.
+type Failed = (Stage, Errno);
+
+fn at(stage: Stage) -> impl Fn(Errno) -> Failed {
+    move |errno| (stage, errno)
+}
+
+/// Becomes the command, or reports the step that failed and ends.
+pub(super) fn become_command(command: Command, socket: OwnedFd, supervisor: Pid) -> ! {
+    let failure = match steps(command, &socket, supervisor) {
+        Ok(never) => match never {},
+        Err((stage, errno)) => report::encode_failure(stage, errno as i32),
+    };
+    // `write` is trapped by no filter. If it fails, the supervisor sees the socket close.
+    let _closed_instead = unistd::write(&socket, &failure);
+    sys::exit_now(127)
+}
+
+/// The order is the contract; `docs/ARCHITECTURE.md` gives the reason for each place in it.
+fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallible, Failed> {
+    unistd::setsid().map_err(at(Stage::Session))?;
+    sys::reset_signals().map_err(at(Stage::Session))?;
+    // Readable for the supervisor, which the fork of an undumpable process would not be.
+    nix::sys::prctl::set_dumpable(true).map_err(at(Stage::Session))?;
+    standard_streams(&command).map_err(at(Stage::Stdio))?;
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at(Stage::Limits))?;
+    unistd::fchdir(&command.cwd).map_err(at(Stage::WorkingDirectory))?;
+    stay_with(supervisor).map_err(at(Stage::ParentDeath))?;
+    sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
+    nix::sys::prctl::set_no_new_privs().map_err(at(Stage::NoNewPrivileges))?;
+    confine::enforce(command.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
+    // The notify filter first: the fixed ones refuse a listener to everyone after it. The kernel
+    // takes the most restrictive answer, so the order changes no verdict.
+    let listener = match &command.programs.notify {
+        Some(program) => {
+            Some(sys::install_notify_filter(program).map_err(at(Stage::NotifyFilter))?)
+        }
+        None => None,
+    };
+    for program in &command.programs.fixed {
+        sys::install_filter(program).map_err(at(Stage::StaticFilter))?;
+    }
+    hand_over(socket, listener, command.secret).map_err(at(Stage::Handover))?;
+    await_go(socket).map_err(at(Stage::AwaitRelease))?;
+    // The one place that ends every inherited descriptor: flagged here, closed once by `execve`.
+    sys::close_on_exec_from(3).map_err(at(Stage::Exec))?;
+    unistd::execve(&command.program, &command.argv, &command.environ).map_err(at(Stage::Exec))
+}
+
+/// Gives the listener to the supervisor and closes this end of it.
+fn hand_over(socket: &OwnedFd, listener: Option<OwnedFd>, secret: u64) -> Result<(), Errno> {
+    match listener {
+        Some(fd) => sys::send_with_secret(socket.as_fd(), &[report::LISTENER], fd.as_fd(), secret),
+        None => unistd::write(socket, &[report::NO_LISTENER]).map(|_| ()),
+    }
+}
+
+/// The three descriptors the command starts with.
+fn standard_streams(command: &Command) -> Result<(), Errno> {
+    unistd::dup2_stdin(&command.stdio.stdin)?;
+    unistd::dup2_stdout(&command.stdio.stdout)?;
+    unistd::dup2_stderr(&command.stdio.stderr)
+}
+
+/// Dies with the supervisor. The check closes the gap before the signal was asked for.
+fn stay_with(supervisor: Pid) -> Result<(), Errno> {
+    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?;
+    if unistd::getppid() == supervisor { Ok(()) } else { Err(Errno::ESRCH) }
+}
+
+fn await_go(socket: &OwnedFd) -> Result<(), Errno> {
+    let mut byte = [0u8];
+    loop {
+        match unistd::read(socket.as_fd(), &mut byte) {
+            Ok(1) if byte == [GO] => return Ok(()),
+            Err(Errno::EINTR) => {}
+            Ok(_) => return Err(Errno::EPIPE),
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// The number the hand-over's exemption is made for.
+pub(super) fn handover_number(socket: &OwnedFd) -> i32 {
+    socket.as_raw_fd()
+}

@@ -1,0 +1,153 @@
+//! `bind`, performed on the caller's behalf.
+//!
+//! The address is passed on as the program wrote it, because that is what `getsockname` will
+//! return. So that no link swapped in meanwhile can lead it elsewhere, the call is made by a
+//! thread that may create sockets in the judged folder and nowhere else.
+
+use super::caller::Caller;
+
+use super::leader::Turn;
+use super::listener::MediatedCall;
+use super::request::{SocketRequest, unreadable};
+use super::resolve::{NewPlace, resolve_new};
+use super::{Refusal, Shared};
+use crate::decide::{Address, PathVerdict, SocketCall, socket_call, unix_path};
+use crate::record::{Confidence, Kind, Layer, Operation};
+use crate::sys;
+use landlock::{
+    AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
+};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{Mode, fstatat, umask};
+use nix::unistd::{AccessFlags, faccessat, fchdir};
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Performs the call and answers it.
+pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
+    let [fd, address, length, ..] = data.args;
+    let result = SocketRequest::take(&caller, fd, address, length)
+        .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Bind, call.name))
+        .and_then(|request| {
+            request.charge(turn);
+            bind(&shared, &caller, &request, call.name)
+        });
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(errno) => call.answer(Err(errno as i32)),
+    }
+}
+
+fn bind(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: &SocketRequest,
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    match socket_call(request.domain, &request.address, true) {
+        // An abstract name is this run's own from the moment it is bound: the socket was made by
+        // the command, and the kernel's scope goes by its maker.
+        SocketCall::AsCopied | SocketCall::Refuse(..) => {
+            sys::bind(request.socket.as_fd(), &request.bytes)
+        }
+        SocketCall::Path(path) => {
+            let base = caller.folder(libc::AT_FDCWD)?;
+            let place = resolve_new(caller, Some(&base), path)
+                .map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
+            caller.still_waits()?;
+            judge(shared, caller, path, &place, syscall)?;
+            let mask = caller.status()?.umask;
+            bind_confined(request, &place, base, Mode::from_bits_truncate(mask))
+        }
+    }
+}
+
+/// Whether the name may be bound; records the refusal if the sandbox made the difference.
+fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    path: &[u8],
+    place: &NewPlace,
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    let resolved = place.path()?;
+    let (reason, rule) = match unix_path(&shared.policy, Operation::Bind, &resolved) {
+        PathVerdict::Granted(_) => return Ok(()),
+        PathVerdict::Denied(reason, rule) => (reason, rule),
+    };
+    let folder = place.folder.object.as_fd();
+    if fstatat(folder, OsStr::from_bytes(&place.name), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+        return Err(Errno::EADDRINUSE);
+    }
+    faccessat(folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::empty())?;
+    let refusal = Refusal {
+        kind: Kind::UnixSocket,
+        operation: Operation::Bind,
+        target: path.to_vec(),
+        resolved: Some(resolved.as_bytes().to_vec()),
+        syscall,
+        errno: Errno::EACCES,
+        layer: Layer::Mediation,
+        reason,
+        rule,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+    Err(Errno::EACCES)
+}
+
+/// Binds in a thread of its own, which ends with the restriction it put on itself.
+fn bind_confined(
+    request: &SocketRequest,
+    place: &NewPlace,
+    cwd: OwnedFd,
+    mask: Mode,
+) -> Result<(), Errno> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("bind".into()).spawn_scoped(scope, || {
+            sys::unshare_file_attributes()?;
+            umask(mask);
+            only_in(&place.folder.object)?;
+            match is_through_proc(&request.address) {
+                // `/proc/self` would be ours; from the judged folder the name alone is enough.
+                true => {
+                    fchdir(&place.folder.object)?;
+                    let family = request.bytes.get(..2).unwrap_or_default();
+                    sys::bind(request.socket.as_fd(), &[family, &place.name].concat())
+                }
+                false => {
+                    fchdir(&cwd)?;
+                    sys::bind(request.socket.as_fd(), &request.bytes)
+                }
+            }
+        });
+        match thread.map(|t| t.join()) {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) | Err(_) => Err(Errno::EAGAIN),
+        }
+    })
+}
+
+fn is_through_proc(address: &Address) -> bool {
+    matches!(address, Address::UnixPath(path) if path.starts_with(b"/proc/") || path.starts_with(b"/dev/"))
+}
+
+/// The calling thread can make sockets below `folder` and nowhere else, whatever it could before.
+fn only_in(folder: &OwnedFd) -> Result<(), Errno> {
+    let folder = folder.try_clone().map_err(|_| Errno::EMFILE)?;
+    let restrict = || -> Result<(), landlock::RulesetError> {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::MakeSock)?
+            .create()?
+            .add_rule(PathBeneath::new(folder, AccessFs::MakeSock))?
+            .restrict_self()
+            .map(|_| ())
+    };
+    restrict().map_err(|_| Errno::EACCES)
+}

@@ -1,0 +1,168 @@
+//! The thread that waits for an answer: its memory, descriptors and folders.
+//!
+//! Everything here is looked up by thread id. It means this thread for as long as the notification
+//! is valid, so whoever acts on what was found asks [`Caller::still_waits`] *after* the look-up.
+
+use super::listener::Listener;
+use crate::sys::{self, NotificationData};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// The caller of one notification.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::supervisor) struct Caller<'l> {
+    listener: &'l Listener,
+    id: u64,
+    tid: i32,
+}
+
+/// What `/proc/TID/status` says, as far as mediation needs it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Status {
+    /// Process (thread group).
+    pub(super) tgid: i32,
+    pub(super) umask: u32,
+    pub(super) threads: u32,
+    /// Pending for this thread and neither blocked nor ignored.
+    pub(super) own_signals: u64,
+    /// The same for its process.
+    pub(super) shared_signals: u64,
+}
+
+impl<'l> Caller<'l> {
+    /// `None` if the thread is not visible in our PID namespace, so that nothing could be read.
+    pub(super) fn new(listener: &'l Listener, data: &NotificationData) -> Option<Self> {
+        (data.tid > 0).then_some(Self { listener, id: data.id, tid: data.tid })
+    }
+
+    pub(in crate::supervisor) fn tid(&self) -> i32 {
+        self.tid
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// Whether everything found so far belongs to the caller.
+    pub(super) fn still_waits(&self) -> Result<(), Errno> {
+        if self.listener.is_valid(self.id) { Ok(()) } else { Err(Errno::ESRCH) }
+    }
+
+    /// Exactly `length` bytes of its memory.
+    pub(in crate::supervisor) fn read(
+        &self,
+        address: u64,
+        length: usize,
+    ) -> Result<Vec<u8>, Errno> {
+        let mut bytes = vec![0; length];
+        let read = if length == 0 { 0 } else { sys::read_memory(self.tid, address, &mut bytes)? };
+        if read == length { Ok(bytes) } else { Err(Errno::EFAULT) }
+    }
+
+    /// Writes a result into its memory.
+    pub(super) fn write(&self, address: u64, bytes: &[u8]) -> Result<(), Errno> {
+        sys::write_memory(self.tid, address, bytes)
+    }
+
+    /// Its process (thread group).
+    pub(super) fn process(&self) -> Result<i32, Errno> {
+        self.status().map(|s| s.tgid)
+    }
+
+    /// A string of its memory, as the kernel would take a path: `ENAMETOOLONG` without a NUL in
+    /// `PATH_MAX` bytes.
+    pub(in crate::supervisor) fn read_path(&self, address: u64) -> Result<Vec<u8>, Errno> {
+        /// Most paths are short; the rest is fetched only for those that are not.
+        const FIRST: usize = 256;
+        const PATH_MAX: usize = libc::PATH_MAX as usize;
+        let mut bytes = vec![0; FIRST];
+        for length in [FIRST, PATH_MAX] {
+            bytes.resize(length, 0);
+            let read = sys::read_memory(self.tid, address, &mut bytes)?;
+            if let Some(end) = bytes.get(..read).and_then(|b| b.iter().position(|c| *c == 0)) {
+                bytes.truncate(end);
+                return Ok(bytes);
+            }
+            if read < length {
+                return Err(Errno::EFAULT);
+            }
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    /// The socket behind one of its descriptor numbers.
+    pub(super) fn descriptor(&self, fd: u64) -> Result<OwnedFd, Errno> {
+        let fd = i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?;
+        let task = match sys::open_thread_pidfd(self.tid) {
+            // Before Linux 6.9: the group's descriptors, which are the thread's too, because the
+            // static filter refuses `unshare(CLONE_FILES)`.
+            Err(Errno::EINVAL) => sys::open_pidfd(self.status()?.tgid)?,
+            other => other?,
+        };
+        sys::duplicate_from(task.as_fd(), fd)
+    }
+
+    /// The folder a relative path starts from: its working directory, or one of its descriptors.
+    pub(in crate::supervisor) fn folder(&self, dirfd: i32) -> Result<OwnedFd, Errno> {
+        let path = match dirfd {
+            libc::AT_FDCWD => format!("/proc/{}/cwd", self.tid),
+            fd => format!("/proc/{}/fd/{fd}", self.tid),
+        };
+        open(path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+    }
+
+    /// Its program, empty if that cannot be told.
+    pub(super) fn exe(&self) -> Vec<u8> {
+        std::fs::read_link(format!("/proc/{}/exe", self.tid))
+            .map(|p| p.as_os_str().as_bytes().to_vec())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn status(&self) -> Result<Status, Errno> {
+        let text = std::fs::read(format!("/proc/{}/status", self.tid)).map_err(|_| Errno::ESRCH)?;
+        Ok(Status::parse(&text))
+    }
+}
+
+impl Status {
+    /// Parses proc_pid_status(5). The name line is escaped by the kernel, so no other line can be
+    /// forged by it.
+    fn parse(text: &[u8]) -> Status {
+        let mut status = Status::default();
+        let (mut pending, mut shared, mut held) = (0, 0, 0u64);
+        for line in String::from_utf8_lossy(text).lines() {
+            let Some((field, value)) = line.split_once(':') else { continue };
+            let value = value.trim();
+            let mask = || u64::from_str_radix(value, 16).unwrap_or(0);
+            match field {
+                "Tgid" => status.tgid = value.parse().unwrap_or(0),
+                "Umask" => status.umask = u32::from_str_radix(value, 8).unwrap_or(0o077),
+                "Threads" => status.threads = value.parse().unwrap_or(0),
+                "SigPnd" => pending = mask(),
+                "ShdPnd" => shared = mask(),
+                "SigBlk" | "SigIgn" => held |= mask(),
+                _ => {}
+            }
+        }
+        status.own_signals = pending & !held;
+        status.shared_signals = shared & !held;
+        status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_fields() {
+        let text = b"Name:\tx\nUmask:\t0027\nTgid:\t42\nThreads:\t3\nSigPnd:\t0000000000000003\n\
+            ShdPnd:\t0000000000004000\nSigBlk:\t0000000000000001\nSigIgn:\t0000000000004000\n";
+        let expected =
+            Status { tgid: 42, umask: 0o27, threads: 3, own_signals: 2, shared_signals: 0 };
+        assert_eq!(Status::parse(text), expected);
+    }
+}

@@ -1,0 +1,83 @@
+//! `connect`, performed on the caller's behalf.
+
+use super::caller::Caller;
+use super::leader::{Interrupted, Turn};
+use super::listener::{ERESTARTSYS, MediatedCall};
+use super::request::{SocketRequest, judge, pinned_address, refuse_abstract, unreadable};
+use crate::decide::{Address, SocketCall, socket_call};
+use crate::record::Operation;
+use crate::sys;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Performs the call and answers it.
+pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
+    let [fd, address, length, ..] = data.args;
+    let result = match SocketRequest::take(&caller, fd, address, length) {
+        Ok(request) => {
+            request.charge(turn);
+            connect(turn, &caller, &request, call.name)
+        }
+        Err(Errno::ESRCH) => Err(Interrupted::CallerGone),
+        Err(errno) => {
+            unreadable(&shared, &caller, errno, Operation::Connect, call.name);
+            Err(Interrupted::Failed(errno))
+        }
+    };
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
+        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
+        Err(Interrupted::CallerGone) => drop(call),
+    }
+}
+
+fn connect(
+    turn: &mut Turn<'_>,
+    caller: &Caller<'_>,
+    request: &SocketRequest,
+    syscall: &'static str,
+) -> Result<(), Interrupted> {
+    match socket_call(request.domain, &request.address, true) {
+        SocketCall::AsCopied => {
+            let result = connect_to(turn, caller, &request.socket, &request.bytes);
+            match (&request.address, result) {
+                (Address::UnixAbstract(name), Err(Interrupted::Failed(Errno::EPERM))) => {
+                    Err(refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall))
+                }
+                (_, result) => result,
+            }
+        }
+        SocketCall::Refuse(..) => match &request.address {
+            Address::UnixAbstract(name) => {
+                Err(refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall))
+            }
+            _ => Err(Interrupted::Failed(Errno::EACCES)),
+        },
+        SocketCall::Path(path) => {
+            let pinned = judge(turn.shared, caller, path, Operation::Connect, syscall)
+                .map_err(Interrupted::Failed)?;
+            // The name of the pinned object, not the path: what was judged is what is reached.
+            let address = pinned_address(&pinned);
+            connect_to(turn, caller, &request.socket, &address)
+        }
+    }
+}
+
+fn connect_to(
+    turn: &mut Turn<'_>,
+    caller: &Caller<'_>,
+    socket: &OwnedFd,
+    address: &[u8],
+) -> Result<(), Interrupted> {
+    let flags = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+    let act = || sys::connect(socket.as_fd(), address);
+    if flags.is_ok_and(|f| f.contains(OFlag::O_NONBLOCK)) {
+        return act().map_err(Interrupted::Failed);
+    }
+    turn.may_block(caller, act)
+}

@@ -1,0 +1,301 @@
+//! Who answers notifications, so that no blocked call holds up another (requirement U8).
+//!
+//! One thread, the *leader*, receives, acts and answers: with `SYNC_WAKE_UP` that is several times
+//! faster than handing work over. Before an act that may block it starts a timer; if it is not back
+//! within [`PATIENCE`], the main loop puts a stand-in in its place and the old leader ends after
+//! its call. Once calls do block, later ones get a stand-in at once, so that five hundred of them
+//! do not wait for five hundred timers.
+
+use super::caller::Caller;
+use super::connect;
+use super::listener::Notification;
+use super::{Shared, bind, lock, send};
+use crate::filter::Mediated;
+use crate::supervisor::observe;
+use crate::sys;
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a leader may be in a call before a stand-in takes over.
+const PATIENCE: Duration = Duration::from_millis(1);
+/// How often blocked calls are checked for signals and dead callers.
+const TICK: Duration = Duration::from_millis(10);
+/// Threads that may be blocked at once. Beyond it callers wait their turn, which delays only their
+/// own run.
+const MAX_BLOCKED: usize = 2048;
+/// A signal for the process as a whole that nobody took for this long is meant for our caller.
+const UNCLAIMED: Duration = Duration::from_millis(50);
+const STACK: usize = 128 << 10;
+
+/// Roles of the mediating threads of one run.
+#[derive(Debug)]
+pub(super) struct Leadership {
+    timer: TimerFd,
+    state: Mutex<State>,
+    idle: Condvar,
+    slowed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Number of the thread that leads.
+    leader: u64,
+    /// Whether it is in a call that may block.
+    acting: bool,
+    /// Calls received and not yet answered and recorded.
+    busy: usize,
+    /// Former leaders, still in their call.
+    former: usize,
+    /// Calls that may be blocking, by notification.
+    calls: HashMap<u64, Arc<BlockingCall>>,
+}
+
+/// A call that may be blocking.
+#[derive(Debug)]
+struct BlockingCall {
+    helper: i32,
+    since: Instant,
+    interrupted: AtomicBool,
+    caller_tid: i32,
+}
+
+impl Leadership {
+    pub(super) fn new() -> io::Result<Self> {
+        let timer = TimerFd::new(
+            ClockId::CLOCK_MONOTONIC,
+            TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
+        )?;
+        Ok(Self { timer, state: Mutex::default(), idle: Condvar::new(), slowed: AtomicU64::new(0) })
+    }
+
+    pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
+        self.timer.as_fd()
+    }
+
+    pub(super) fn next_check(&self) -> Option<Duration> {
+        (!lock(&self.state).calls.is_empty()).then_some(TICK)
+    }
+
+    pub(super) fn slowed(&self) -> u64 {
+        self.slowed.load(Ordering::Relaxed)
+    }
+
+    /// Waits until every received call is recorded. The tree is dead, so none is blocked for long.
+    pub(super) fn wait_until_idle(&self) {
+        const MOST: Duration = Duration::from_secs(1);
+        let state = lock(&self.state);
+        drop(
+            self.idle
+                .wait_timeout_while(state, MOST, |s| s.busy > 0)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+    }
+
+    fn arm(&self) -> Result<(), Errno> {
+        let once = Expiration::OneShot(TimeSpec::from_duration(PATIENCE));
+        self.timer.set(once, TimerSetTimeFlags::empty())
+    }
+}
+
+/// Starts the first leader.
+pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
+    spawn(shared, 0)
+}
+
+fn spawn(shared: &Arc<Shared>, number: u64) -> io::Result<()> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name("mediator".into())
+        .stack_size(STACK)
+        .spawn(move || lead(&shared, number))
+        .map(|_| ())
+}
+
+/// One thread's time as leader.
+fn lead(shared: &Arc<Shared>, number: u64) {
+    while let Some(notification) = shared.listener.receive() {
+        lock(&shared.leadership.state).busy += 1;
+        let mut turn = Turn { shared, number, leading: true };
+        match notification {
+            Notification::Mediated(call) => match call.call {
+                Mediated::Connect => connect::perform(&mut turn, call),
+                Mediated::Bind => bind::perform(&mut turn, call),
+                Mediated::SendTo | Mediated::SendMsg | Mediated::SendMmsg => {
+                    send::perform(&mut turn, call);
+                }
+            },
+            Notification::Observed(call) => observe::look(shared, call),
+        }
+        let leading = turn.leading;
+        let mut state = lock(&shared.leadership.state);
+        state.busy -= 1;
+        if state.busy == 0 {
+            shared.leadership.idle.notify_all();
+        }
+        if !leading {
+            state.former -= 1;
+            return;
+        }
+    }
+}
+
+/// A leader with a call in hand.
+#[derive(Debug)]
+pub(super) struct Turn<'s> {
+    pub(super) shared: &'s Arc<Shared>,
+    number: u64,
+    leading: bool,
+}
+
+impl Turn<'_> {
+    /// Waits for a token if there is none. Only callers whose call is charged wait, each for
+    /// itself: a stand-in goes on answering.
+    pub(super) fn pay(&mut self) {
+        let Some(mut wait) = self.shared.bucket.take() else { return };
+        self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
+        self.step_aside();
+        loop {
+            std::thread::sleep(wait);
+            match self.shared.bucket.take() {
+                None => return,
+                Some(longer) => wait = longer,
+            }
+        }
+    }
+
+    /// Performs a call that may block, for as long as its caller waits for it.
+    pub(super) fn may_block<T>(
+        &mut self,
+        caller: &Caller<'_>,
+        act: impl Fn() -> Result<T, Errno>,
+    ) -> Result<T, Interrupted> {
+        let call = Arc::new(BlockingCall {
+            helper: sys::thread_id(),
+            since: Instant::now(),
+            interrupted: AtomicBool::new(false),
+            caller_tid: caller.tid(),
+        });
+        self.enter(caller.id(), &call);
+        let result = loop {
+            match act() {
+                Err(Errno::EINTR) if call.interrupted.load(Ordering::Acquire) => {
+                    break Err(self.why_interrupted(caller));
+                }
+                Err(Errno::EINTR) => {}
+                other => break other.map_err(Interrupted::Failed),
+            }
+        };
+        self.leave(caller.id());
+        result
+    }
+
+    fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
+        match (caller.still_waits(), caller.status()) {
+            (Ok(()), Ok(status)) => {
+                let certain =
+                    status.own_signals != 0 || (status.shared_signals != 0 && status.threads == 1);
+                if certain { Interrupted::Restart } else { Interrupted::Failed(Errno::EINTR) }
+            }
+            _ => Interrupted::CallerGone,
+        }
+    }
+
+    fn enter(&mut self, id: u64, call: &Arc<BlockingCall>) {
+        let blocked = {
+            let mut state = lock(&self.shared.leadership.state);
+            state.calls.insert(id, Arc::clone(call));
+            state.acting = self.leading;
+            state.former > 0
+        };
+        if !self.leading {
+            return;
+        }
+        if blocked || self.shared.leadership.arm().is_err() {
+            self.step_aside();
+        }
+    }
+
+    fn leave(&mut self, id: u64) {
+        let mut state = lock(&self.shared.leadership.state);
+        state.calls.remove(&id);
+        if self.leading && state.leader == self.number {
+            state.acting = false;
+        } else {
+            self.leading = false;
+        }
+    }
+
+    /// Lets a stand-in lead from now on; this thread ends after its call.
+    fn step_aside(&mut self) {
+        if self.leading && promote(self.shared, self.number) {
+            self.leading = false;
+        }
+    }
+}
+
+/// How a blocking call ended, where not well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interrupted {
+    /// With this error.
+    Failed(Errno),
+    /// A signal is pending for the caller: restart or `EINTR`, as its handler asks for.
+    Restart,
+    /// The caller died.
+    CallerGone,
+}
+
+/// Starts a stand-in for leader `number`, if that one still leads.
+fn promote(shared: &Arc<Shared>, number: u64) -> bool {
+    let mut state = lock(&shared.leadership.state);
+    if state.leader != number || state.former >= MAX_BLOCKED || spawn(shared, number + 1).is_err() {
+        return false;
+    }
+    state.leader = number + 1;
+    state.acting = false;
+    state.former += 1;
+    true
+}
+
+/// The main loop's part: see the module's description.
+pub(super) fn check(shared: &Arc<Shared>, stalled: bool) {
+    if stalled {
+        // Re-armed by the next call; reading makes it quiet until then.
+        let mut expirations = [0u8; 8];
+        let _quiet = nix::unistd::read(shared.leadership.timer.as_fd(), &mut expirations);
+        let (acting, leader) = {
+            let state = lock(&shared.leadership.state);
+            (state.acting, state.leader)
+        };
+        if acting {
+            promote(shared, leader);
+        }
+    }
+    let calls: Vec<_> =
+        lock(&shared.leadership.state).calls.iter().map(|(id, c)| (*id, Arc::clone(c))).collect();
+    for (id, call) in calls {
+        if call.since.elapsed() >= TICK && must_be_released(shared, id, &call) {
+            call.interrupted.store(true, Ordering::Release);
+            // Repeated at the next tick: the signal may come just before the call blocks.
+            let _ended = sys::interrupt_thread(call.helper);
+        }
+    }
+}
+
+/// Whether the caller died, or has a signal to handle before its call is done.
+fn must_be_released(shared: &Shared, id: u64, call: &BlockingCall) -> bool {
+    let data = sys::NotificationData { id, tid: call.caller_tid, nr: 0, args: [0; 6] };
+    let Some(caller) = Caller::new(&shared.listener, &data) else { return true };
+    if caller.still_waits().is_err() {
+        return true;
+    }
+    let Ok(status) = caller.status() else { return true };
+    status.own_signals != 0
+        || (status.shared_signals != 0 && (status.threads == 1 || call.since.elapsed() > UNCLAIMED))
+}

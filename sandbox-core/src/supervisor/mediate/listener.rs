@@ -1,0 +1,126 @@
+//! Notifications, each answered exactly once.
+//!
+//! The types make the old mistake impossible: a call that was judged by what is in the program's
+//! memory ([`MediatedCall`]) has no way to say "go on", because the program may have changed that
+//! memory since. Only a call nobody judged ([`ObservedCall`]) has.
+
+use crate::filter::{Mediated, Observed, Trapped, trapped};
+use crate::sys::{self, NotificationData};
+use nix::errno::Errno;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// `ERESTARTSYS` of the kernel: with a signal pending, the call is restarted or ends with `EINTR`,
+/// as the signal's handler asks for. Never visible to a program.
+pub(super) const ERESTARTSYS: i32 = 512;
+
+/// The seccomp listener of the run.
+#[derive(Debug)]
+pub(super) struct Listener(OwnedFd);
+
+impl Listener {
+    /// Takes the descriptor that the hand-over checked. Where the kernel can, supervisor and
+    /// caller take turns on one processor; where it cannot, everything works, slower.
+    pub(super) fn new(fd: OwnedFd) -> Self {
+        let _slower_without = sys::set_sync_wakeup(fd.as_fd());
+        Self(fd)
+    }
+
+    /// Waits for the next notification. `None`: there will be none any more.
+    pub(super) fn receive(&self) -> Option<Notification<'_>> {
+        loop {
+            match sys::receive(self.0.as_fd()) {
+                Ok(data) => {
+                    let raw = Unanswered { listener: self, data };
+                    match trapped(data.nr) {
+                        Some(Trapped::Mediated(call, name)) => {
+                            return Some(Notification::Mediated(MediatedCall { call, name, raw }));
+                        }
+                        Some(Trapped::Observed(call, name)) => {
+                            return Some(Notification::Observed(ObservedCall { call, name, raw }));
+                        }
+                        // No filter of ours traps it. Dropped: refused.
+                        None => drop(raw),
+                    }
+                }
+                // The caller died on the way here.
+                Err(Errno::ENOENT | Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// Whether the caller still waits; while it does, its ids cannot be reused.
+    pub(super) fn is_valid(&self, id: u64) -> bool {
+        sys::id_is_valid(self.0.as_fd(), id)
+    }
+}
+
+/// Answers `EPERM` when dropped.
+#[derive(Debug)]
+struct Unanswered<'l> {
+    listener: &'l Listener,
+    data: NotificationData,
+}
+
+impl Unanswered<'_> {
+    fn finish(self, result: Result<i64, i32>) {
+        // ENOENT: the caller is gone and needs no answer.
+        let _gone = sys::finish_call(self.listener.0.as_fd(), self.data.id, result);
+        let _answered = std::mem::ManuallyDrop::new(self);
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        let refused = Err(libc::EPERM);
+        let _gone = sys::finish_call(self.listener.0.as_fd(), self.data.id, refused);
+    }
+}
+
+/// A notification, by what it is for.
+#[derive(Debug)]
+pub(super) enum Notification<'l> {
+    /// To be performed.
+    Mediated(MediatedCall<'l>),
+    /// To be looked at.
+    Observed(ObservedCall<'l>),
+}
+
+/// A call to be performed on the caller's behalf. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(super) struct MediatedCall<'l> {
+    pub(super) call: Mediated,
+    pub(super) name: &'static str,
+    raw: Unanswered<'l>,
+}
+
+impl MediatedCall<'_> {
+    pub(super) fn data(&self) -> NotificationData {
+        self.raw.data
+    }
+
+    /// What the program gets: a value, or a positive errno.
+    pub(super) fn answer(self, result: Result<i64, i32>) {
+        self.raw.finish(result);
+    }
+}
+
+/// A call the kernel decides. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(in crate::supervisor) struct ObservedCall<'l> {
+    pub(in crate::supervisor) call: Observed,
+    pub(in crate::supervisor) name: &'static str,
+    raw: Unanswered<'l>,
+}
+
+impl ObservedCall<'_> {
+    pub(in crate::supervisor) fn data(&self) -> NotificationData {
+        self.raw.data
+    }
+
+    /// Lets the kernel go on.
+    pub(in crate::supervisor) fn go_on(self) {
+        let _gone = sys::continue_call(self.raw.listener.0.as_fd(), self.raw.data.id);
+        let _answered = std::mem::ManuallyDrop::new(self.raw);
+    }
+}

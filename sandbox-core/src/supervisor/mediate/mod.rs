@@ -1,0 +1,153 @@
+//! Mediation: calls decided and performed here, on the caller's behalf (requirements U and R).
+//!
+//! For each: read the address **once**, duplicate the descriptor, ask *it* what it is, check that
+//! the caller still waits, decide with `crate::decide`, act on the duplicate with the copied
+//! bytes, record, answer. The program can change its memory, its descriptors and the file system
+//! under the path at any point in between; none of that is looked at twice.
+
+mod bind;
+mod caller;
+mod connect;
+mod leader;
+mod listener;
+mod request;
+pub(super) mod resolve;
+mod send;
+
+pub(in crate::supervisor) use caller::Caller;
+pub(in crate::supervisor) use listener::ObservedCall;
+
+use crate::policy::{Policy, Source};
+use crate::rate::Bucket;
+use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
+use crate::sys::NotificationData;
+use leader::Leadership;
+use listener::Listener;
+use nix::errno::Errno;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What all mediating threads of a run share.
+#[derive(Debug)]
+pub(in crate::supervisor) struct Shared {
+    pub(in crate::supervisor) policy: Policy,
+    listener: Listener,
+    bucket: Bucket,
+    recorder: Mutex<Recorder>,
+    leadership: Leadership,
+    started: Instant,
+}
+
+/// The mediating side of a running command.
+#[derive(Debug)]
+pub(super) struct Mediator {
+    shared: Option<Arc<Shared>>,
+    /// Readable when a call may have been blocking for a while; never without a listener.
+    stalled: OwnedFd,
+}
+
+impl Mediator {
+    /// Starts answering. Without a listener there is nothing to answer.
+    pub(super) fn start(policy: &Policy, listener: Option<OwnedFd>) -> std::io::Result<Self> {
+        crate::sys::watch_interrupts()?;
+        let leadership = Leadership::new()?;
+        let stalled = leadership.stalled_fd().try_clone_to_owned()?;
+        let shared = listener.map(|fd| {
+            Arc::new(Shared {
+                policy: policy.clone(),
+                listener: Listener::new(fd),
+                bucket: Bucket::new(policy.rate),
+                recorder: Mutex::default(),
+                leadership,
+                started: Instant::now(),
+            })
+        });
+        if let Some(shared) = &shared {
+            leader::start(shared)?;
+        }
+        Ok(Self { shared, stalled })
+    }
+
+    /// How long the main loop may sleep: `most`, or less while calls are blocking.
+    pub(super) fn next_check(&self, _now: Instant, most: Duration) -> Duration {
+        self.shared
+            .as_ref()
+            .map_or(most, |s| s.leadership.next_check().map_or(most, |d| d.min(most)))
+    }
+
+    pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.stalled)
+    }
+
+    /// Puts a stand-in in the place of a leader that is stuck in a call, and releases helpers
+    /// whose callers were interrupted or died.
+    pub(super) fn check(&self, stalled: bool) {
+        if let Some(shared) = &self.shared {
+            leader::check(shared, stalled);
+        }
+    }
+
+    /// The records, once every call that was answered has been recorded too.
+    pub(super) fn finish(self) -> (DenialLog, u64) {
+        let Some(shared) = self.shared else { return (DenialLog::default(), 0) };
+        shared.leadership.wait_until_idle();
+        let recorder = std::mem::take(&mut *lock(&shared.recorder));
+        (recorder.into_log(), shared.leadership.slowed())
+    }
+}
+
+/// A panic ends the process, so a poisoned lock is never seen; if it were, its data is whole.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is refused, before it is known who asked.
+#[derive(Debug)]
+pub(in crate::supervisor) struct Refusal<'p> {
+    pub(in crate::supervisor) kind: Kind,
+    pub(in crate::supervisor) operation: Operation,
+    pub(in crate::supervisor) target: Vec<u8>,
+    pub(in crate::supervisor) resolved: Option<Vec<u8>>,
+    pub(in crate::supervisor) syscall: &'static str,
+    pub(in crate::supervisor) errno: Errno,
+    pub(in crate::supervisor) layer: Layer,
+    pub(in crate::supervisor) reason: Reason,
+    pub(in crate::supervisor) rule: Option<&'p Source>,
+    pub(in crate::supervisor) confidence: Confidence,
+}
+
+impl Shared {
+    fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// The caller of a notification; `None` if it is not visible in our PID namespace.
+    pub(in crate::supervisor) fn caller(&self, data: &NotificationData) -> Option<Caller<'_>> {
+        Caller::new(&self.listener, data)
+    }
+
+    /// Adds a record. Who asked is looked up now, while the caller waits or, for an observed call,
+    /// just after.
+    pub(in crate::supervisor) fn record(&self, caller: &Caller<'_>, refusal: Refusal<'_>) {
+        let at = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let denial = Denial {
+            kind: refusal.kind,
+            operation: refusal.operation,
+            target: refusal.target,
+            resolved: refusal.resolved,
+            syscall: refusal.syscall.to_owned(),
+            errno: refusal.errno as i32,
+            pid: caller.status().map_or(caller.tid(), |s| s.tgid),
+            exe: caller.exe(),
+            layer: refusal.layer,
+            reason: refusal.reason,
+            rule: refusal.rule.cloned(),
+            confidence: refusal.confidence,
+            count: 1,
+            first_ms: at,
+            last_ms: at,
+        };
+        lock(&self.recorder).add(denial);
+    }
+}

@@ -1,0 +1,180 @@
+//! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
+//! and the judgement of a path.
+
+use super::caller::Caller;
+use super::leader::{Interrupted, Turn};
+use super::resolve::{Last, resolve};
+use super::{Refusal, Shared};
+use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
+use crate::rate::{Charge, MediationMode, charge};
+use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::sys;
+use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat};
+use nix::unistd::{AccessFlags, faccessat};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The largest address the kernel copies (`sizeof(struct sockaddr_storage)`).
+const MAX_ADDRESS: u64 = 128;
+
+/// A socket call whose address was copied and whose socket is held.
+#[derive(Debug)]
+pub(super) struct SocketRequest {
+    pub(super) socket: OwnedFd,
+    pub(super) domain: Domain,
+    /// The bytes as the program passed them.
+    pub(super) bytes: Vec<u8>,
+    /// The same, parsed.
+    pub(super) address: Address,
+}
+
+impl SocketRequest {
+    /// Copies and holds, in the order in which the kernel would find faults.
+    pub(super) fn take(
+        caller: &Caller<'_>,
+        fd: u64,
+        address: u64,
+        length: u64,
+    ) -> Result<Self, Errno> {
+        let (socket, domain) = hold(caller, fd)?;
+        // An `int` in the kernel: negative and oversized lengths are the same fault.
+        let length = match length & 0xffff_ffff {
+            length @ 0..=MAX_ADDRESS => usize::try_from(length).map_err(|_| Errno::EINVAL)?,
+            _ => return Err(Errno::EINVAL),
+        };
+        let bytes = caller.read(address, length)?;
+        caller.still_waits()?;
+        let address = Address::parse(&bytes);
+        Ok(Self { socket, domain, bytes, address })
+    }
+
+    pub(super) fn charge(&self, turn: &mut Turn<'_>) {
+        let family = charged_family(Some(self.domain), Some(&self.address));
+        if charge(MediationMode::AfUnixOnly, family) == Charge::One {
+            turn.pay();
+        }
+    }
+}
+
+/// The socket behind a descriptor number, and what it was made as.
+pub(super) fn hold(caller: &Caller<'_>, fd: u64) -> Result<(OwnedFd, Domain), Errno> {
+    let socket = caller.descriptor(fd)?;
+    let domain = match sys::socket_domain(socket.as_fd())? {
+        libc::AF_UNIX => Domain::Unix,
+        libc::AF_INET | libc::AF_INET6 => Domain::Inet,
+        _ => Domain::Other,
+    };
+    Ok((socket, domain))
+}
+
+/// A caller that cannot be read (`EPERM` from ptrace rules) cannot be judged. That is a refusal of
+/// the sandbox and recorded as one; a bad pointer is the program's own mistake.
+pub(super) fn unreadable(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    errno: Errno,
+    operation: Operation,
+    syscall: &'static str,
+) {
+    if errno != Errno::EPERM {
+        return;
+    }
+    let refusal = Refusal {
+        kind: Kind::UnixSocket,
+        operation,
+        target: b"(unreadable address)".to_vec(),
+        resolved: None,
+        syscall,
+        errno,
+        layer: Layer::Mediation,
+        reason: Reason::NotSupported,
+        rule: None,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+}
+
+/// An abstract socket of another run or of the host. Landlock's scope says `EPERM`, as for a
+/// signal; a program gets the errno of every other refused socket.
+pub(super) fn refuse_abstract(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    name: &[u8],
+    operation: Operation,
+    syscall: &'static str,
+) -> Interrupted {
+    let target = [b"@", name].concat();
+    let refusal = refusal(operation, target, syscall, Reason::NotSupported);
+    shared.record(caller, Refusal { layer: Layer::Landlock, ..refusal });
+    Interrupted::Failed(Errno::EACCES)
+}
+
+fn refusal(
+    operation: Operation,
+    target: Vec<u8>,
+    syscall: &'static str,
+    reason: Reason,
+) -> Refusal<'static> {
+    Refusal {
+        kind: Kind::UnixSocket,
+        operation,
+        target,
+        resolved: None,
+        syscall,
+        errno: Errno::EACCES,
+        layer: Layer::Mediation,
+        reason,
+        rule: None,
+        confidence: Confidence::Enforced,
+    }
+}
+
+/// Resolves and judges a path; the pinned socket if it may be reached.
+pub(super) fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    path: &[u8],
+    operation: Operation,
+    syscall: &'static str,
+) -> Result<OwnedFd, Errno> {
+    let base = match path.first() {
+        Some(b'/') => None,
+        _ => Some(caller.folder(libc::AT_FDCWD)?),
+    };
+    let place = resolve(caller, base.as_ref(), path, Last::Follow)?;
+    caller.still_waits()?;
+    let (reason, rule) = match unix_path(&shared.policy, operation, &place.path) {
+        PathVerdict::Granted(_) => return Ok(place.object),
+        PathVerdict::Denied(reason, rule) => (reason, rule),
+    };
+    // Where the kernel would have failed anyway, its error is the answer and nothing was denied.
+    let mode = SFlag::from_bits_truncate(fstat(&place.object)?.st_mode);
+    if mode & SFlag::S_IFMT != SFlag::S_IFSOCK {
+        return Err(Errno::ECONNREFUSED);
+    }
+    let by_path = pinned_path(&place.object);
+    faccessat(
+        nix::fcntl::AT_FDCWD,
+        by_path.as_str(),
+        AccessFlags::W_OK,
+        nix::fcntl::AtFlags::empty(),
+    )?;
+    let refusal = Refusal {
+        resolved: Some(place.path.as_bytes().to_vec()),
+        rule,
+        ..refusal(operation, path.to_vec(), syscall, reason)
+    };
+    shared.record(caller, refusal);
+    Err(Errno::EACCES)
+}
+
+/// A path that leads to a pinned object and to nothing else.
+fn pinned_path(object: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", object.as_raw_fd())
+}
+
+/// A UNIX address that means a pinned object and nothing else.
+pub(super) fn pinned_address(object: &OwnedFd) -> Vec<u8> {
+    let family = u16::try_from(libc::AF_UNIX).unwrap_or_default().to_ne_bytes();
+    [&family[..], pinned_path(object).as_bytes(), b"\0"].concat()
+}

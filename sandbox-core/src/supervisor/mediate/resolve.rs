@@ -1,0 +1,193 @@
+//! From a caller's path to the object it means, pinned by a descriptor.
+//!
+//! The caller's root is ours (the static filter refuses `chroot` and mount calls), its working
+//! directory is not, and neither is `/proc/self`. The fast way is one `openat2`; where a path goes
+//! through a magic link or a `self` of `/proc`, it is walked component by component.
+
+use crate::AbsPath;
+use crate::supervisor::mediate::Caller;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
+use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// What happens to a symbolic link at the end of the path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::supervisor) enum Last {
+    Follow,
+    NoFollow,
+}
+
+/// An object and where it is.
+#[derive(Debug)]
+pub(in crate::supervisor) struct Place {
+    /// `O_PATH` descriptor: names the object whatever happens to its path.
+    pub(in crate::supervisor) object: OwnedFd,
+    /// Canonical path of the object when it was pinned.
+    pub(in crate::supervisor) path: AbsPath,
+}
+
+/// The folder of a name that need not exist, and the name.
+#[derive(Debug)]
+pub(in crate::supervisor) struct NewPlace {
+    pub(in crate::supervisor) folder: Place,
+    pub(in crate::supervisor) name: Vec<u8>,
+}
+
+impl NewPlace {
+    /// The path the name would have.
+    pub(in crate::supervisor) fn path(&self) -> Result<AbsPath, Errno> {
+        self.folder.path.join(OsStr::from_bytes(&self.name)).map_err(|_| Errno::EINVAL)
+    }
+}
+
+/// As many links as the kernel follows (path_resolution(7)).
+const MAX_LINKS: u32 = 40;
+
+const PIN: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
+
+/// Pins the object of `path`, relative to `base`.
+pub(in crate::supervisor) fn resolve(
+    caller: &Caller<'_>,
+    base: Option<&OwnedFd>,
+    path: &[u8],
+    last: Last,
+) -> Result<Place, Errno> {
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
+    let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    let how = OpenHow::new().flags(PIN | follow).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let opened = match base {
+        Some(base) if path.first() != Some(&b'/') => openat2(base, OsStr::from_bytes(path), how),
+        _ => openat2(AT_FDCWD, OsStr::from_bytes(path), how),
+    };
+    match opened.and_then(place) {
+        Ok(place) if !in_own_proc(&place.path) => Ok(place),
+        Ok(_) | Err(Errno::ELOOP) => walk(caller, base, path, last),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Pins the folder of `path` and splits off the name.
+pub(in crate::supervisor) fn resolve_new(
+    caller: &Caller<'_>,
+    base: Option<&OwnedFd>,
+    path: &[u8],
+) -> Result<NewPlace, Errno> {
+    let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
+    let path = path.get(..end).unwrap_or_default();
+    let start = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
+    let (folder, name) = path.split_at(start);
+    if name.is_empty() || name == b"." || name == b".." {
+        return Err(Errno::EEXIST);
+    }
+    let folder = if folder.is_empty() { b"." } else { folder };
+    Ok(NewPlace { folder: resolve(caller, base, folder, Last::Follow)?, name: name.to_vec() })
+}
+
+/// Names a pinned object. An object without a path (unlinked, another mount namespace) is gone.
+fn place(object: OwnedFd) -> Result<Place, Errno> {
+    let link = format!("/proc/self/fd/{}", object.as_raw_fd());
+    let path = readlinkat(AT_FDCWD, link.as_str())?;
+    let path = AbsPath::new(path).map_err(|_| Errno::ENOENT)?;
+    Ok(Place { object, path })
+}
+
+/// Whether the kernel took *our* `/proc/self` for the caller's.
+fn in_own_proc(path: &AbsPath) -> bool {
+    let mut components = path.as_path().components().skip(1);
+    let proc = components.next().is_some_and(|c| c.as_os_str() == "proc");
+    proc && components.next().is_some_and(|c| *c.as_os_str() == *std::process::id().to_string())
+}
+
+fn walk(
+    caller: &Caller<'_>,
+    base: Option<&OwnedFd>,
+    path: &[u8],
+    last: Last,
+) -> Result<Place, Errno> {
+    let root = || openat(AT_FDCWD, "/", PIN | OFlag::O_DIRECTORY, Mode::empty());
+    let mut at = match base {
+        Some(base) if path.first() != Some(&b'/') => base.try_clone().map_err(|_| Errno::EMFILE)?,
+        _ => root()?,
+    };
+    let mut rest: VecDeque<Vec<u8>> = components(path);
+    let mut links = 0;
+    while let Some(name) = rest.pop_front() {
+        let next = openat(&at, OsStr::from_bytes(&name), PIN | OFlag::O_NOFOLLOW, Mode::empty())?;
+        let is_end = rest.is_empty();
+        if !is_link(&next)? || (is_end && last == Last::NoFollow) {
+            at = next;
+            continue;
+        }
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Errno::ELOOP);
+        }
+        match link_target(caller, &at, &next, &name)? {
+            LinkTarget::Object(object) => at = object,
+            LinkTarget::Text(text) => {
+                if text.first() == Some(&b'/') {
+                    at = root()?;
+                }
+                for component in components(&text).into_iter().rev() {
+                    rest.push_front(component);
+                }
+            }
+        }
+    }
+    place(at)
+}
+
+/// Where a symbolic link leads.
+enum LinkTarget {
+    /// Walk on with this text.
+    Text(Vec<u8>),
+    /// A magic link: the kernel says which object it means.
+    Object(OwnedFd),
+}
+
+fn link_target(
+    caller: &Caller<'_>,
+    folder: &OwnedFd,
+    link: &OwnedFd,
+    name: &[u8],
+) -> Result<LinkTarget, Errno> {
+    let text = || readlinkat(link, "").map(|t| LinkTarget::Text(t.into_vec()));
+    if fstatfs(link).is_ok_and(|fs| fs.filesystem_type() != PROC_SUPER_MAGIC) {
+        return text();
+    }
+    match (is_proc_root(folder)?, name) {
+        (true, b"self") => Ok(LinkTarget::Text(caller.status()?.tgid.to_string().into_bytes())),
+        (true, b"thread-self") => {
+            let (tgid, tid) = (caller.status()?.tgid, caller.tid());
+            Ok(LinkTarget::Text(format!("{tgid}/task/{tid}").into_bytes()))
+        }
+        (true, _) => text(),
+        (false, _) => {
+            openat(folder, OsStr::from_bytes(name), PIN, Mode::empty()).map(LinkTarget::Object)
+        }
+    }
+}
+
+/// The root of procfs has inode 1 (`PROC_ROOT_INO`).
+fn is_proc_root(folder: &OwnedFd) -> Result<bool, Errno> {
+    let proc = fstatfs(folder)?.filesystem_type() == PROC_SUPER_MAGIC;
+    Ok(proc && fstat(folder)?.st_ino == 1)
+}
+
+fn is_link(object: &OwnedFd) -> Result<bool, Errno> {
+    let stat = fstatat(object.as_fd(), "", AtFlags::AT_EMPTY_PATH)?;
+    Ok(SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK)
+}
+
+/// Components in order, without empty ones and dots. A trailing slash is a dot at the end, which
+/// opens a folder and nothing else.
+fn components(path: &[u8]) -> VecDeque<Vec<u8>> {
+    path.split(|b| *b == b'/').filter(|c| !c.is_empty() && *c != b".").map(<[u8]>::to_vec).collect()
+}

@@ -1,0 +1,243 @@
+//! Addressed sends, performed on the caller's behalf. Trapped only where the profile allows
+//! datagram sockets; without them no socket could send to a path without connecting first.
+
+use super::caller::Caller;
+use super::leader::{Interrupted, Turn};
+use super::listener::{ERESTARTSYS, MediatedCall};
+use super::request::{SocketRequest, hold, judge, pinned_address, refuse_abstract, unreadable};
+use crate::decide::{Address, Control, Header, SocketCall, controls, pieces, socket_call};
+use crate::filter::Mediated;
+use crate::record::Operation;
+use crate::sys;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+use nix::unistd::Pid;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Most data one call moves. A stream's caller sees a short write and goes on; no UNIX datagram of
+/// this size fits a default send buffer.
+const MAX_DATA: u64 = 256 << 10;
+/// Pieces of one message (`UIO_MAXIOV`), and messages of one `sendmmsg`.
+const MAX_PIECES: u64 = 1024;
+/// Control messages of one message; `optmem_max` is smaller.
+const MAX_CONTROL: u64 = 64 << 10;
+/// Where `struct mmsghdr` has its result, and its size.
+const RESULT_OFFSET: u64 = Header::SIZE as u64;
+const MMSGHDR: u64 = 64;
+
+/// Performs the call and answers it.
+pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let mut sender = Sender { turn, caller: &caller, syscall: call.name };
+    let [fd, second, third, fourth, fifth, sixth] = data.args;
+    let result = match call.call {
+        Mediated::SendTo => sender.send_to(fd, (second, third), flags(fourth), (fifth, sixth)),
+        Mediated::SendMmsg => sender.send_many(fd, second, third, flags(fourth)),
+        // `connect` and `bind` have their own modules; the leader sends nothing else here.
+        Mediated::SendMsg | Mediated::Connect | Mediated::Bind => {
+            sender.send_message(fd, second, flags(third))
+        }
+    };
+    match result {
+        Ok(sent) => call.answer(i64::try_from(sent).map_err(|_| libc::EOVERFLOW)),
+        Err(Interrupted::Failed(errno)) => {
+            unreadable(&shared, &caller, errno, Operation::Send, call.name);
+            call.answer(Err(errno as i32));
+        }
+        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
+        Err(Interrupted::CallerGone) => drop(call),
+    }
+}
+
+/// The lower half of a register, as the `int` the kernel takes it for.
+fn flags(register: u64) -> i32 {
+    let [a, b, c, d, ..] = register.to_ne_bytes();
+    i32::from_ne_bytes([a, b, c, d])
+}
+
+struct Sender<'t, 's, 'c> {
+    turn: &'t mut Turn<'s>,
+    caller: &'c Caller<'c>,
+    syscall: &'static str,
+}
+
+impl Sender<'_, '_, '_> {
+    fn send_to(
+        &mut self,
+        fd: u64,
+        (buffer, length): (u64, u64),
+        flags: i32,
+        (name, name_length): (u64, u64),
+    ) -> Result<usize, Interrupted> {
+        let request = SocketRequest::take(self.caller, fd, name, name_length);
+        let request = request.map_err(Interrupted::Failed)?;
+        let data = self.gather(&request.socket, &[(buffer, length)])?;
+        request.charge(self.turn);
+        self.deliver(&request, &data, &[], flags)
+    }
+
+    fn send_message(&mut self, fd: u64, header: u64, flags: i32) -> Result<usize, Interrupted> {
+        let failed = Interrupted::Failed;
+        let copied = self.caller.read(header, Header::SIZE).map_err(failed)?;
+        let copied = copied.as_slice().try_into().map_err(|_| failed(Errno::EFAULT))?;
+        let header = Header::parse(copied);
+        let request = self.request(fd, &header).map_err(failed)?;
+        if header.piece_count > MAX_PIECES {
+            return Err(failed(Errno::EMSGSIZE));
+        }
+        let length = usize::try_from(header.piece_count * 16).unwrap_or(0);
+        let vector = self.caller.read(header.pieces, length).map_err(failed)?;
+        let data = self.gather(&request.socket, &pieces(&vector))?;
+        let (control, _held) = self.control(&header).map_err(failed)?;
+        if !request.bytes.is_empty() {
+            request.charge(self.turn);
+        }
+        self.deliver(&request, &data, &control, flags)
+    }
+
+    fn send_many(
+        &mut self,
+        fd: u64,
+        messages: u64,
+        count: u64,
+        flags: i32,
+    ) -> Result<usize, Interrupted> {
+        let mut done = 0usize;
+        for at in 0..count.min(MAX_PIECES) {
+            let header = messages.wrapping_add(at * MMSGHDR);
+            match self.send_message(fd, header, flags) {
+                Ok(sent) => {
+                    let sent = u32::try_from(sent).unwrap_or(u32::MAX).to_ne_bytes();
+                    let result = header.wrapping_add(RESULT_OFFSET);
+                    self.caller.write(result, &sent).map_err(Interrupted::Failed)?;
+                    done += 1;
+                }
+                // What was sent is sent: the error of a later message is for the next call.
+                Err(_) if done > 0 => break,
+                Err(failed) => return Err(failed),
+            }
+        }
+        Ok(done)
+    }
+
+    fn request(&self, fd: u64, header: &Header) -> Result<SocketRequest, Errno> {
+        if header.name != 0 {
+            return SocketRequest::take(self.caller, fd, header.name, header.name_length.into());
+        }
+        let (socket, domain) = hold(self.caller, fd)?;
+        self.caller.still_waits()?;
+        Ok(SocketRequest { socket, domain, bytes: Vec::new(), address: Address::Unspecified })
+    }
+
+    /// The data of all pieces. A stream's is cut at the cap; a datagram goes whole or not at all.
+    fn gather(&self, socket: &OwnedFd, all: &[(u64, u64)]) -> Result<Vec<u8>, Interrupted> {
+        let stream = getsockopt(socket, sockopt::SockType) == Ok(SockType::Stream);
+        let total = all.iter().fold(0u64, |sum, (_, length)| sum.saturating_add(*length));
+        if total > MAX_DATA && !stream {
+            return Err(Interrupted::Failed(Errno::EMSGSIZE));
+        }
+        let mut left = MAX_DATA;
+        let mut data = Vec::new();
+        for (base, length) in all {
+            let take = (*length).min(left);
+            left -= take;
+            let take = usize::try_from(take).unwrap_or(0);
+            data.extend(self.caller.read(*base, take).map_err(Interrupted::Failed)?);
+        }
+        Ok(data)
+    }
+
+    /// The control messages, with the caller's descriptors replaced by copies of ours and its
+    /// process id by ours (the kernel lets nobody claim another's). The copies live until sent.
+    fn control(&self, header: &Header) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
+        let mut held = Vec::new();
+        if header.control == 0 || header.control_length == 0 {
+            return Ok((Vec::new(), held));
+        }
+        if header.control_length > MAX_CONTROL {
+            return Err(Errno::ENOBUFS);
+        }
+        let length = usize::try_from(header.control_length).map_err(|_| Errno::ENOBUFS)?;
+        let mut bytes = self.caller.read(header.control, length)?;
+        for Control { level, kind, data } in controls(&bytes).ok_or(Errno::EINVAL)? {
+            let Some(data) = bytes.get_mut(data) else { return Err(Errno::EINVAL) };
+            match (level, kind) {
+                (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    for number in data.chunks_exact_mut(4) {
+                        let theirs =
+                            u32::from_ne_bytes((&*number).try_into().map_err(|_| Errno::EINVAL)?);
+                        let copy = self.caller.descriptor(theirs.into())?;
+                        number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
+                        held.push(copy);
+                    }
+                }
+                (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                    let pid = data.get_mut(..4).ok_or(Errno::EINVAL)?;
+                    if *pid == self.caller.process()?.to_ne_bytes() {
+                        pid.copy_from_slice(&Pid::this().as_raw().to_ne_bytes());
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.caller.still_waits()?;
+        Ok((bytes, held))
+    }
+
+    /// Judges the address and sends.
+    fn deliver(
+        &mut self,
+        request: &SocketRequest,
+        data: &[u8],
+        control: &[u8],
+        flags: i32,
+    ) -> Result<usize, Interrupted> {
+        let shared = std::sync::Arc::clone(self.turn.shared);
+        let name = match socket_call(request.domain, &request.address, true) {
+            SocketCall::AsCopied => request.bytes.clone(),
+            SocketCall::Refuse(errno, _) => return Err(Interrupted::Failed(errno)),
+            SocketCall::Path(path) => {
+                let pinned = judge(&shared, self.caller, path, Operation::Send, self.syscall)
+                    .map_err(Interrupted::Failed)?;
+                let name = pinned_address(&pinned);
+                return self.transmit(request, &name, data, control, flags);
+            }
+        };
+        match (self.transmit(request, &name, data, control, flags), &request.address) {
+            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name)) => {
+                Err(refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall))
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn transmit(
+        &mut self,
+        request: &SocketRequest,
+        name: &[u8],
+        data: &[u8],
+        control: &[u8],
+        flags: i32,
+    ) -> Result<usize, Interrupted> {
+        let socket = request.socket.as_fd();
+        let quiet = flags | libc::MSG_NOSIGNAL;
+        let act = || sys::send_message(socket, name, data, control, quiet);
+        let status = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+        let nonblocking = status.is_ok_and(|s| s.contains(OFlag::O_NONBLOCK));
+        let result = if nonblocking || flags & libc::MSG_DONTWAIT != 0 {
+            act().map_err(Interrupted::Failed)
+        } else {
+            self.turn.may_block(self.caller, act)
+        };
+        let broken = matches!(result, Err(Interrupted::Failed(Errno::EPIPE)));
+        if broken && flags & libc::MSG_NOSIGNAL == 0 {
+            // The signal belongs to whoever made the call, and that was not us.
+            let _gone = kill(Pid::from_raw(self.caller.tid()), Signal::SIGPIPE);
+        }
+        result
+    }
+}

@@ -1,0 +1,20 @@
+//! The process of one run: it confines itself, starts the command, performs its mediated calls,
+//! reaps its tree and reports the outcome.
+//!
+//! Why a process of its own: it forks, which only a single-threaded process may do in plain Rust;
+//! it is the real ancestor and subreaper of everything it mediates, so orphans stay readable and
+//! the tree can be found to the last process; and it parses hostile input, so whatever goes wrong
+//! in here ends one run and not the server.
+
+mod bootstrap;
+mod confine;
+mod mediate;
+mod observe;
+mod run;
+mod stage;
+mod tree;
+mod watch;
+
+pub(crate) use confine::MINIMUM_ABI;
+pub use run::main;
+pub use stage::{SetupFailed, Stage};

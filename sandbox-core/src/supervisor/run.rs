@@ -1,0 +1,78 @@
+//! One run, from the start message to the outcome.
+
+use super::bootstrap::Prepared;
+use super::confine::{self, Rulesets};
+use super::mediate::Mediator;
+use super::watch::Watch;
+use super::{SetupFailed, Stage};
+use crate::control::{ControlError, Event, Received, receive_start, send_event};
+use crate::sys;
+use nix::errno::Errno;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
+
+/// The supervisor process. The control socket is its standard input; it returns when the run is
+/// over and nothing of it is left, or at once if the server went away before giving it work.
+#[must_use]
+pub fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|_| {
+        // A defect ends this run and no other: the listener closes, mediated calls fail, the
+        // command dies with us.
+        sys::exit_now(101)
+    }));
+    let Ok(control) = take_control_socket() else { return ExitCode::from(64) };
+    let received = match receive_start(control.as_fd()) {
+        Ok(received) => received,
+        Err(ControlError::Closed) => return ExitCode::SUCCESS,
+        Err(error) => {
+            let failed = SetupFailed::new(Stage::ReadPlan, 0, error.to_string());
+            return report(control, &Event::Refused(failed));
+        }
+    };
+    match start(control.as_fd(), received) {
+        Ok(watch) => watch.until_end(control),
+        Err(failed) => report(control, &Event::Refused(failed)),
+    }
+}
+
+fn report(control: OwnedFd, event: &Event) -> ExitCode {
+    // If the server is gone there is nobody to tell.
+    match send_event(File::from(control), event) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(65),
+    }
+}
+
+/// Standard input becomes `/dev/null`; the socket moves above the standard descriptors.
+fn take_control_socket() -> io::Result<OwnedFd> {
+    let control = io::stdin().as_fd().try_clone_to_owned()?;
+    nix::unistd::dup2_stdin(File::open("/dev/null")?)?;
+    // Out of the server's terminal and process group: an interrupt there is the server's to handle.
+    match nix::unistd::setsid() {
+        Ok(_) | Err(Errno::EPERM) => Ok(control),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Builds the sandbox and lets the command go.
+fn start(control: std::os::fd::BorrowedFd<'_>, received: Received) -> Result<Watch, SetupFailed> {
+    let Received { plan, stdio } = received;
+    let setup = |what: &'static str| {
+        move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
+    };
+    nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
+    let signals = Watch::child_signals().map_err(setup("signalfd"))?;
+    let ruleset = confine::supervisor(Rulesets::new(&plan.policy)?)?;
+    let bootstrap = Prepared::new(&plan, stdio, ruleset)?.start()?;
+    let (armed, listener) = bootstrap.arm()?;
+    let mediator = Mediator::start(&plan.policy, listener)
+        .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
+    let running = armed.release()?;
+    // If this cannot be sent, the server is gone and the watch ends the run.
+    let _unsent = control
+        .try_clone_to_owned()
+        .map(|c| send_event(File::from(c), &Event::Started(running.leader.as_raw())));
+    Ok(Watch::new(plan, running, mediator, signals))
+}

@@ -1,0 +1,128 @@
+//! The processes of a run: found, ended, reaped.
+//!
+//! The supervisor is a subreaper, so whatever the command starts stays below it, however it
+//! detaches. A signal cannot leave the run even if a process id is reused in between: the
+//! supervisor's Landlock domain keeps its signals inside (`confine::supervisor`).
+
+use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Death {
+    Code(i32),
+    Signal(i32),
+}
+
+/// Process time and memory of everything that was reaped.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usage {
+    pub(super) cpu: Duration,
+    pub(super) peak_rss_bytes: u64,
+}
+
+/// Every descendant that exists now, zombies included, nearest first.
+pub(super) fn descendants() -> Vec<Pid> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut parents = vec![Pid::this()];
+    while let Some(parent) = parents.pop() {
+        for child in children(parent) {
+            if seen.insert(child) {
+                found.push(child);
+                parents.push(child);
+            }
+        }
+    }
+    found
+}
+
+/// Children of all threads of a process (proc_pid_children(5)); none if it is gone.
+fn children(parent: Pid) -> Vec<Pid> {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|line| {
+            line.split_whitespace()
+                .filter_map(|p| p.parse().ok())
+                .map(Pid::from_raw)
+                .collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// Reaps whatever has ended. `true` while there are children left. Deaths of `leader` are told.
+pub(super) fn reap(leader: Pid, death: &mut Option<Death>) -> bool {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == leader => *death = Some(Death::Code(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == leader => {
+                *death = Some(Death::Signal(signal as i32));
+            }
+            Ok(WaitStatus::StillAlive) => return true,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return false,
+        }
+    }
+}
+
+/// Sends `signal` to every descendant; how many got it.
+pub(super) fn signal_all(signal: Signal) -> u32 {
+    let sent = descendants().into_iter().filter(|pid| kill(*pid, signal).is_ok()).count();
+    u32::try_from(sent).unwrap_or(u32::MAX)
+}
+
+/// Kills and reaps until nothing is left; how many distinct processes were killed.
+///
+/// Everything is stopped first: a stopped process forks no more, so each sweep leaves fewer that
+/// could. A process that was between fork and stop is found by the next sweep.
+pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>) -> u32 {
+    const PAUSE: Duration = Duration::from_millis(1);
+    /// Only uninterruptible sleep (a dead network file system) lasts this long.
+    const GIVE_UP: Duration = Duration::from_secs(5);
+    let started = Instant::now();
+    let mut killed = HashSet::new();
+    while reap(leader, death) && started.elapsed() < GIVE_UP {
+        let alive: Vec<Pid> = descendants().into_iter().filter(|p| !is_zombie(*p)).collect();
+        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+            for pid in &alive {
+                if kill(*pid, signal).is_ok() {
+                    killed.insert(*pid);
+                }
+            }
+        }
+        std::thread::sleep(PAUSE.min(started.elapsed() / 4));
+    }
+    killed.remove(&leader);
+    u32::try_from(killed.len()).unwrap_or(u32::MAX)
+}
+
+fn is_zombie(pid: Pid) -> bool {
+    // The state follows the last parenthesis: a process chooses its own name (proc_pid_stat(5)).
+    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        let name_end = stat.iter().rposition(|b| *b == b')').unwrap_or(0);
+        matches!(stat.get(name_end + 2), Some(b'Z' | b'X'))
+    })
+}
+
+/// What the reaped processes used.
+pub(super) fn usage() -> Usage {
+    let Ok(usage) = getrusage(UsageWho::RUSAGE_CHILDREN) else {
+        return Usage { cpu: Duration::ZERO, peak_rss_bytes: 0 };
+    };
+    let time = |t: nix::sys::time::TimeVal| {
+        Duration::from_secs(t.tv_sec().unsigned_abs())
+            + Duration::from_micros(t.tv_usec().unsigned_abs())
+    };
+    Usage {
+        cpu: time(usage.user_time()) + time(usage.system_time()),
+        // Kilobytes (getrusage(2)).
+        peak_rss_bytes: usage.max_rss().unsigned_abs() * 1024,
+    }
+}
