@@ -1,0 +1,53 @@
+//! What a profile is resolved against.
+
+use nono_sandbox::AbsPath;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Everything outside of the profile that resolution depends on, as values.
+///
+/// The crate never asks the running process for its environment, user or working directory, so the
+/// same context and the same files give the same policy.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The workspace folders, at least one. They must exist; symbolic links in them are resolved.
+    pub workspaces: Vec<AbsPath>,
+    /// The private temporary folder of this server. It must exist.
+    pub tmpdir: AbsPath,
+    /// The user's home, which `~` and `$HOME` stand for; `None` if there is none.
+    pub home: Option<PathBuf>,
+    /// Environment the server was started with.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// User the server runs as; `$UID`, and the only owner below whom folders are made.
+    pub uid: u32,
+    /// What to do about folders a profile asks to be made.
+    pub missing_folders: MissingFolders,
+}
+
+/// What to do about a missing folder whose entry says `create`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MissingFolders {
+    /// Make it with mode 0700: a server about to run commands.
+    Create,
+    /// Note it: somebody only wants to see the policy.
+    Leave,
+}
+
+impl Context {
+    /// A context whose home is `HOME` of `environment` (if that is an absolute path) and which
+    /// makes missing folders.
+    #[must_use]
+    pub fn new(
+        workspaces: Vec<AbsPath>,
+        tmpdir: AbsPath,
+        environment: BTreeMap<OsString, OsString>,
+        uid: u32,
+    ) -> Self {
+        let home = environment
+            .get(std::ffi::OsStr::new("HOME"))
+            .map(PathBuf::from)
+            .filter(|home| home.is_absolute());
+        Self { workspaces, tmpdir, home, environment, uid, missing_folders: MissingFolders::Create }
+    }
+}

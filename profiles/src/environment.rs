@@ -1,0 +1,163 @@
+//! Which variables of the server's environment a command sees.
+
+use crate::context::Context;
+use crate::error::ProfileError;
+use crate::layer::{Layer, Sourced};
+use crate::note::{Note, NoteKind};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use nono_sandbox::policy::Environment;
+use std::collections::{BTreeMap, HashSet};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+/// Applies `allow_vars`, then `deny_vars` (which wins), then `set_vars`.
+pub(crate) fn resolve(
+    layer: &Layer,
+    context: &Context,
+    notes: &mut Vec<Note>,
+) -> Result<Environment, ProfileError> {
+    let allow = Names::of(&layer.allow_vars)?;
+    let deny = Names::of(&layer.deny_vars)?;
+    let mut variables = BTreeMap::new();
+    let mut withheld = Vec::new();
+    for (name, value) in &context.environment {
+        // A name that is not text cannot have been meant by a pattern.
+        let passed = name.to_str().filter(|n| allow.contains(n) && !deny.contains(n));
+        match passed {
+            Some(name) => {
+                variables.insert(name.to_owned(), value.as_bytes().to_vec());
+            }
+            None => withheld.push(name.to_string_lossy().into_owned()),
+        }
+    }
+    for (name, set) in &layer.set_vars {
+        if set.value.when_unset && variables.contains_key(name) {
+            continue;
+        }
+        match set.value.value.expand(context) {
+            Ok(value) => {
+                variables.insert(name.clone(), value.into_vec());
+            }
+            Err(message) => notes.push(Note {
+                kind: NoteKind::Unset,
+                source: set.source.clone(),
+                message,
+                built_in: set.built_in,
+            }),
+        }
+    }
+    withheld.retain(|name| !variables.contains_key(name));
+    Ok(Environment { variables, withheld })
+}
+
+/// Names, most of them spelled out. Those need no automaton, whose building is most of the cost of
+/// matching a few dozen variables.
+struct Names<'l> {
+    plain: HashSet<&'l str>,
+    globs: GlobSet,
+}
+
+impl<'l> Names<'l> {
+    fn of(list: &'l [Sourced<Glob>]) -> Result<Self, ProfileError> {
+        let is_plain = |text: &str| !text.contains(['*', '?', '[', ']', '{', '}', '\\']);
+        let mut plain = HashSet::new();
+        let mut builder = GlobSetBuilder::new();
+        for glob in list {
+            let text = glob.value.glob();
+            if is_plain(text) {
+                plain.insert(text);
+            } else {
+                builder.add(glob.value.clone());
+            }
+        }
+        // Each glob was valid by itself; together they can only be too many.
+        let globs = builder.build().or_else(|error| match list.last() {
+            Some(last) => {
+                Err(ProfileError::entry(&last.source, format!("too many globs: {}", error.kind())))
+            }
+            None => Ok(GlobSet::empty()),
+        })?;
+        Ok(Self { plain, globs })
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.plain.contains(name) || self.globs.is_match(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::SetVar;
+    use crate::template::ValueTemplate;
+    use nono_sandbox::AbsPath;
+    use nono_sandbox::policy::Source;
+    use std::ffi::OsString;
+
+    fn sourced<T>(value: T) -> Sourced<T> {
+        let source = Source { profile: "t".into(), rule: "r".into(), line: None };
+        Sourced { value, source, built_in: false }
+    }
+
+    fn globs(list: &[&str]) -> Vec<Sourced<Glob>> {
+        list.iter().map(|text| sourced(Glob::new(text).unwrap())).collect()
+    }
+
+    fn set(value: &str, when_unset: bool) -> Sourced<SetVar> {
+        sourced(SetVar { value: ValueTemplate::parse(value).unwrap(), when_unset })
+    }
+
+    #[test]
+    fn deny_wins_and_set_comes_last() {
+        let environment = [
+            ("PATH", "/bin"),
+            ("LC_ALL", "C"),
+            ("LC_SECRET", "x"),
+            ("API_TOKEN", "x"),
+            ("PAGER", "less"),
+            ("LANG", "de_DE"),
+            ("PATHS", "x"),
+        ];
+        let mut environment: BTreeMap<OsString, OsString> =
+            environment.iter().map(|(k, v)| (k.into(), v.into())).collect();
+        environment.insert(OsString::from_vec(b"LC_\xff".to_vec()), "x".into());
+        environment.insert("LC_BYTES".into(), OsString::from_vec(b"\xfe".to_vec()));
+        let path = |s: &str| AbsPath::new(s).unwrap();
+        let context = Context::new(vec![path("/w")], path("/t"), environment, 0);
+        let layer = Layer {
+            allow_vars: globs(&["PATH", "LC_*", "LANG", "API_*"]),
+            deny_vars: globs(&["*SECRET*", "*_TOKEN"]),
+            set_vars: BTreeMap::from([
+                ("LANG".to_owned(), set("C.UTF-8", true)),
+                ("PAGER".to_owned(), set("cat", false)),
+                ("TMPDIR".to_owned(), set("$TMPDIR/x", false)),
+                ("GONE".to_owned(), set("$HOME", false)),
+            ]),
+            ..Layer::default()
+        };
+        let mut notes = Vec::new();
+        let resolved = resolve(&layer, &context, &mut notes).unwrap();
+        let expected: &[(&str, &[u8])] = &[
+            ("LANG", b"de_DE"),
+            ("LC_ALL", b"C"),
+            ("LC_BYTES", b"\xfe"),
+            ("PAGER", b"cat"),
+            ("PATH", b"/bin"),
+            ("TMPDIR", b"/t/x"),
+        ];
+        let expected = expected.iter().map(|(k, v)| ((*k).to_owned(), v.to_vec())).collect();
+        assert_eq!(resolved.variables, expected);
+        assert_eq!(resolved.withheld, ["API_TOKEN", "LC_SECRET", "LC_\u{fffd}", "PATHS"]);
+        assert_eq!(notes.len(), 1);
+        assert_eq!(notes[0].kind, NoteKind::Unset);
+    }
+
+    #[test]
+    fn nothing_passes_without_an_allow_list() {
+        let path = |s: &str| AbsPath::new(s).unwrap();
+        let environment = BTreeMap::from([("PATH".into(), "/bin".into())]);
+        let context = Context::new(vec![path("/w")], path("/t"), environment, 0);
+        let resolved = resolve(&Layer::default(), &context, &mut Vec::new()).unwrap();
+        assert!(resolved.variables.is_empty());
+        assert_eq!(resolved.withheld, ["PATH"]);
+    }
+}

@@ -1,0 +1,160 @@
+//! Why a profile cannot be used.
+
+use nono_sandbox::AbsPath;
+use nono_sandbox::policy::Source;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a profile cannot be used. Every message names the file or folder to change.
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    /// The file cannot be read.
+    #[error("cannot read profile {}: {source}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is not JSON with comments.
+    #[error("{at}: {message}")]
+    Syntax {
+        /// Where.
+        at: Place,
+        /// What is wrong.
+        message: String,
+    },
+    /// A field or an entry of a list is not what it should be.
+    #[error("{at}: {field}: {message}")]
+    Field {
+        /// Where.
+        at: Place,
+        /// The field, such as `filesystem.read[2]`, or the entry, such as `filesystem.read: /usr`.
+        field: String,
+        /// What is wrong, and what would be right.
+        message: String,
+    },
+    /// There is no profile of that name.
+    #[error("unknown profile `{name}`; {suggestion}")]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// Names there are, and how to name a file.
+        suggestion: String,
+    },
+    /// Profiles extend each other in a circle.
+    #[error("profiles extend each other in a circle: {}", .chain.join(" -> "))]
+    Cycle {
+        /// The circle, first profile repeated at the end.
+        chain: Vec<String>,
+    },
+    /// Profiles extend each other through too many levels.
+    #[error(
+        "profile {profile} is extended through more than {limit} levels; make the chain shorter"
+    )]
+    TooDeep {
+        /// The profile at which loading stopped.
+        profile: String,
+        /// Levels allowed.
+        limit: usize,
+    },
+    /// The context names no workspace.
+    #[error("no workspace; name at least one existing project folder")]
+    NoWorkspace,
+    /// A workspace or the temporary folder is missing or not a folder.
+    #[error("{what} {path} cannot be used: {source}")]
+    Folder {
+        /// `workspace` or `temporary folder`.
+        what: &'static str,
+        /// The folder.
+        path: AbsPath,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A workspace would open what must stay closed.
+    #[error("workspace {0}; choose a project folder that does not")]
+    WorkspaceProtected(Box<Opening>),
+    /// A grant would open what must stay closed.
+    #[error("{}: {}: {opening}; {advice}", Place::of(&.opening.grant), .opening.grant.rule)]
+    GrantProtected {
+        /// The grant and what it would open.
+        opening: Box<Opening>,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+/// A granted path and the protected one it would open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The entry that grants.
+    pub grant: Source,
+    /// What it resolved to.
+    pub path: AbsPath,
+    /// How the two lie to each other.
+    pub relation: Relation,
+    /// The protected path.
+    pub protected: AbsPath,
+    /// The entry that protects it.
+    pub protected_by: Source,
+}
+
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, relation, protected, protected_by, .. } = self;
+        write!(f, "{path} {relation} {protected}, which stays closed ({protected_by})")
+    }
+}
+
+impl ProfileError {
+    /// A [`ProfileError::Field`] about the entry at `source`.
+    pub(crate) fn entry(source: &Source, message: impl Into<String>) -> Self {
+        Self::Field { at: Place::of(source), field: source.rule.clone(), message: message.into() }
+    }
+}
+
+/// How a granted path lies to a protected one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// They are the same.
+    Is,
+    /// The granted tree contains the protected path.
+    Contains,
+    /// The granted path lies below the protected one.
+    IsBelow,
+}
+
+impl fmt::Display for Relation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Is => "is",
+            Self::Contains => "contains",
+            Self::IsBelow => "is below",
+        })
+    }
+}
+
+/// A line of a profile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file as it was named, or the built-in profile.
+    pub file: String,
+    /// The line, counted from 1, if it is known.
+    pub line: Option<u32>,
+}
+
+impl Place {
+    pub(crate) fn of(source: &Source) -> Self {
+        Self { file: source.profile.clone(), line: source.line }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.file),
+            None => f.write_str(&self.file),
+        }
+    }
+}

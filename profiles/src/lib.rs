@@ -1,0 +1,45 @@
+//! Profiles of `nono-mcp`: names and files, resolved to the core's [`Policy`].
+//!
+//! ```text
+//! ProfileRef ── load ──► Document ── layer ──► Layer ── extends ──► one Layer
+//! Layer, Context ── grants, protect, environment ──► Resolved { Policy, notes }
+//! ```
+//!
+//! * **load**: JSON with comments, checked against the published schema, line of each entry kept;
+//! * **layer**: texts become templates and globs; layers are laid over each other;
+//! * **grants**: templates become canonical paths that exist, with the rest noted;
+//! * **protect**: no grant opens what `deny` closes;
+//! * **environment**: which variables a command sees.
+//!
+//! # What holds for every policy made here
+//! No rule covers a protected path. Every rule's path is canonical, existed, and remembers the line
+//! it was written on. Nothing is read from the running process: its environment comes in as a
+//! value.
+//!
+//! [`Policy`]: nono_sandbox::policy::Policy
+
+mod builtin;
+mod context;
+mod environment;
+mod error;
+mod extends;
+mod grants;
+mod layer;
+mod load;
+mod nearest;
+mod note;
+mod place;
+mod protect;
+mod reference;
+mod resolve;
+mod template;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub use builtin::builtin_names;
+pub use context::{Context, MissingFolders};
+pub use error::{Opening, Place, ProfileError, Relation};
+pub use note::{Note, NoteKind};
+pub use reference::ProfileRef;
+pub use resolve::{Resolved, resolve};

@@ -1,0 +1,180 @@
+//! Questions about the file system: where a path really leads, what a glob matches.
+
+#[cfg(test)]
+mod tests;
+
+use crate::template::Expanded;
+use globset::GlobBuilder;
+use nono_sandbox::AbsPath;
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+/// Which names a `*` at the start of a glob matches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DotNames {
+    /// All but those that start with a dot, as a shell has it: grants.
+    Skip,
+    /// All: denials.
+    Match,
+}
+
+/// Looks at the file system, and at nothing twice: the paths of a profile share a few folders.
+#[derive(Debug, Default)]
+pub(crate) struct Places {
+    folders: HashMap<PathBuf, Result<AbsPath, (io::ErrorKind, String)>>,
+    listings: HashMap<PathBuf, Vec<OsString>>,
+}
+
+/// An existing object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its canonical path.
+    pub(crate) path: AbsPath,
+    /// Whether it is a folder.
+    pub(crate) is_folder: bool,
+}
+
+impl Places {
+    /// The paths an expanded template means: itself, or what its globs match. Globs look into one
+    /// folder per component, never into a tree.
+    pub(crate) fn paths(
+        &mut self,
+        expanded: &Expanded,
+        dots: DotNames,
+    ) -> Result<Vec<PathBuf>, String> {
+        let mut found = vec![expanded.base.clone()];
+        for component in &expanded.components {
+            if !is_glob(component) {
+                found.iter_mut().for_each(|path| path.push(component));
+                continue;
+            }
+            let glob = GlobBuilder::new(component)
+                .literal_separator(true)
+                .build()
+                .map_err(|e| format!("not a glob: {}", e.kind()))?
+                .compile_matcher();
+            let dots = if component.starts_with('.') { DotNames::Match } else { dots };
+            let fits = |name: &OsString| {
+                let hidden = dots == DotNames::Skip && name.as_bytes().starts_with(b".");
+                !hidden && glob.is_match(name)
+            };
+            let mut matched = Vec::new();
+            for folder in found {
+                let names = self.listing(&folder).iter();
+                matched.extend(names.filter(|name| fits(name)).map(|name| folder.join(name)));
+            }
+            found = matched;
+        }
+        Ok(found)
+    }
+
+    /// The names in a folder, sorted; none if it cannot be listed.
+    fn listing(&mut self, folder: &Path) -> &[OsString] {
+        self.listings.entry(folder.to_path_buf()).or_insert_with(|| {
+            let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+            let mut names: Vec<OsString> = entries.map(|entry| entry.file_name()).collect();
+            names.sort_unstable();
+            names
+        })
+    }
+
+    /// The object an existing path leads to.
+    pub(crate) fn existing(&mut self, path: &Path) -> io::Result<Found> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return followed(path);
+        };
+        let location = self.folder(parent)?.as_path().join(name);
+        let metadata = fs::symlink_metadata(&location)?;
+        if metadata.is_symlink() {
+            return followed(&location);
+        }
+        Ok(Found { path: absolute(location)?, is_folder: metadata.is_dir() })
+    }
+
+    /// Where a path leads as far as it exists; the rest is appended as written.
+    pub(crate) fn as_far_as_possible(&mut self, path: &Path) -> io::Result<AbsPath> {
+        let error = match self.existing(path) {
+            Ok(found) => return Ok(found.path),
+            Err(error) => error,
+        };
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => {
+                absolute(self.as_far_as_possible(parent)?.as_path().join(name))
+            }
+            _ => Err(error),
+        }
+    }
+
+    /// Where a denied path lies and, if that is a symbolic link, where it leads.
+    pub(crate) fn both_ends(&mut self, path: &Path) -> io::Result<Vec<AbsPath>> {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(vec![self.as_far_as_possible(path)?]);
+        };
+        let location = absolute(self.as_far_as_possible(parent)?.as_path().join(name))?;
+        let is_link = fs::symlink_metadata(&location).is_ok_and(|m| m.is_symlink());
+        // A dangling link leads nowhere that could be closed.
+        let target = if is_link { followed(location.as_path()).ok() } else { None };
+        Ok([Some(location), target.map(|found| found.path)].into_iter().flatten().collect())
+    }
+
+    fn folder(&mut self, path: &Path) -> io::Result<AbsPath> {
+        if let Some(known) = self.folders.get(path) {
+            return known.clone().map_err(|(kind, message)| io::Error::new(kind, message));
+        }
+        let found = self.existing(path).map(|found| found.path);
+        let remembered = found.as_ref().map_err(|error| (error.kind(), error.to_string()));
+        self.folders.insert(path.to_path_buf(), remembered.cloned());
+        found
+    }
+
+    /// Makes the missing folder `path` with mode 0700, parents included, if the folder it will lie
+    /// in belongs to `uid`. Otherwise a server started with somebody else's home would leave
+    /// folders there that their owner cannot use.
+    ///
+    /// Returns whether the folder was made.
+    pub(crate) fn make_folder(&mut self, path: &Path, uid: u32) -> io::Result<bool> {
+        let existing = path.ancestors().skip(1).find_map(|parent| fs::metadata(parent).ok());
+        if !existing.is_some_and(|parent| parent.is_dir() && parent.uid() == uid) {
+            return Ok(false);
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        *self = Self::default();
+        Ok(true)
+    }
+}
+
+/// Whether a component of an entry is a glob.
+pub(crate) fn is_glob(component: &str) -> bool {
+    component.contains(['*', '?', '['])
+}
+
+/// Follows symbolic links to the end.
+fn followed(path: &Path) -> io::Result<Found> {
+    let real = fs::canonicalize(path)?;
+    if is_of_this_process(path, &real) {
+        let message = "leads to a folder of the process that asks; grant /proc instead";
+        return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+    }
+    let is_folder = fs::metadata(&real)?.is_dir();
+    Ok(Found { path: absolute(real)?, is_folder })
+}
+
+/// Links such as `/dev/fd` lead into `/proc/PID`, where PID is whoever looks: the server now, the
+/// command later. Their targets mean nothing in a policy.
+fn is_of_this_process(written: &Path, real: &Path) -> bool {
+    let pid = |path: &Path| {
+        let below = path.strip_prefix("/proc").ok()?;
+        let first = below.components().next()?.as_os_str().to_str()?;
+        first.bytes().all(|b| b.is_ascii_digit()).then(|| first.to_owned())
+    };
+    pid(real).is_some() && pid(written) != pid(real)
+}
+
+fn absolute(path: PathBuf) -> io::Result<AbsPath> {
+    AbsPath::new(path).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e))
+}

@@ -1,0 +1,259 @@
+//! What must stay closed, and making sure that no rule opens it.
+//!
+//! Landlock adds rights up and cannot take one away below a granted folder. So a grant that covers
+//! a denied path is replaced by grants for everything around that path where that is possible, and
+//! refused where it is not: in a writable tree, whose new folders would be missing from the list.
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::error::{Opening, ProfileError, Relation};
+use crate::grants::Candidate;
+use crate::layer::{Layer, Sourced};
+use crate::note::{Note, NoteKind};
+use crate::place::{DotNames, Places};
+use crate::template::PathTemplate;
+use crate::variables::Origin;
+use nono_sandbox::AbsPath;
+use nono_sandbox::policy::{Access, FsRule, Reach, Scope, Source, UnixGrant};
+use std::fs;
+use std::path::PathBuf;
+
+/// Rules one grant may be narrowed into. Each costs a few microseconds in every run.
+const MAX_NARROWED: usize = 512;
+
+/// A path that stays closed.
+#[derive(Debug, Clone)]
+pub(crate) struct Protected {
+    pub(crate) path: AbsPath,
+    pub(crate) source: Source,
+}
+
+/// The paths the `deny` entries of `layer` mean: where each lies, and, if that is a symbolic link,
+/// where it leads. They need not exist.
+pub(crate) fn protected(
+    layer: &Layer,
+    context: &Context,
+    places: &mut Places,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<Protected>, ProfileError> {
+    let mut all: Vec<Protected> = Vec::new();
+    for deny in &layer.denies {
+        for path in denied_paths(deny, context, places, notes)? {
+            match places.both_ends(&path) {
+                Ok(ends) => all.extend(
+                    ends.into_iter().map(|path| Protected { path, source: deny.source.clone() }),
+                ),
+                // Failing closed: a denial that cannot be located cannot be kept.
+                Err(error) => {
+                    let message = format!("{}: {error}", path.display());
+                    return Err(ProfileError::entry(&deny.source, message));
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn denied_paths(
+    deny: &Sourced<PathTemplate>,
+    context: &Context,
+    places: &mut Places,
+    notes: &mut Vec<Note>,
+) -> Result<Vec<PathBuf>, ProfileError> {
+    let expanded = match deny.value.expand(context) {
+        Ok(expanded) => expanded,
+        Err(message) => {
+            let (source, built_in) = (deny.source.clone(), deny.built_in);
+            notes.push(Note { kind: NoteKind::Unset, source, message, built_in });
+            return Ok(Vec::new());
+        }
+    };
+    let mut paths = Vec::new();
+    for expanded in expanded {
+        let found = places
+            .paths(&expanded, DotNames::Match)
+            .map_err(|message| ProfileError::entry(&deny.source, message))?;
+        paths.extend(found);
+    }
+    Ok(paths)
+}
+
+/// Rules that open nothing protected.
+pub(crate) fn files(
+    candidates: Vec<Candidate<FsRule>>,
+    protected: &[Protected],
+    notes: &mut Vec<Note>,
+) -> Result<Vec<FsRule>, ProfileError> {
+    let mut rules = Vec::new();
+    for candidate in candidates {
+        // Making a socket opens no file, and its exact place is mediation's to judge.
+        if candidate.rule.access == Access::MAKE_SOCKET {
+            rules.push(candidate.rule);
+            continue;
+        }
+        let conflict = protected
+            .iter()
+            .find_map(|p| file_relation(&candidate.rule, &p.path).map(|relation| (p, relation)));
+        match conflict {
+            None => rules.push(candidate.rule),
+            Some((p, relation)) => {
+                rules.extend(settle(candidate, p, relation, protected, notes)?);
+            }
+        }
+    }
+    Ok(rules)
+}
+
+/// Socket grants that reach into nothing protected. A grant for one exact socket is taken at its
+/// word: it opens no file beside it.
+pub(crate) fn sockets(
+    candidates: Vec<Candidate<UnixGrant>>,
+    protected: &[Protected],
+    notes: &mut Vec<Note>,
+) -> Result<Vec<UnixGrant>, ProfileError> {
+    let mut grants = Vec::new();
+    for Candidate { rule, origin, built_in } in candidates {
+        let conflict = protected.iter().find_map(|p| {
+            let relation = relation(&rule.path, &p.path)?;
+            let relevant = match rule.reach {
+                Reach::Exact => false,
+                Reach::Children => relation != Relation::Contains,
+                Reach::Subtree => true,
+            };
+            relevant.then_some((p, relation))
+        });
+        let Some((protected, relation)) = conflict else {
+            grants.push(rule);
+            continue;
+        };
+        let opening = opening(&rule.source, &rule.path, relation, protected);
+        if lenient(origin, built_in) {
+            notes.push(left_out(opening, built_in));
+        } else {
+            return Err(refused(opening, origin, "grant the sockets that are meant one by one"));
+        }
+    }
+    Ok(grants)
+}
+
+/// Whether a conflicting grant is left out with a note instead of refused: nobody wrote down that
+/// exact path, so nobody can be asked to correct it.
+fn lenient(origin: Origin, built_in: bool) -> bool {
+    match origin {
+        Origin::Workspace => false,
+        Origin::Environment => true,
+        Origin::Written => built_in,
+    }
+}
+
+fn settle(
+    candidate: Candidate<FsRule>,
+    protected: &Protected,
+    relation: Relation,
+    all: &[Protected],
+    notes: &mut Vec<Note>,
+) -> Result<Vec<FsRule>, ProfileError> {
+    let Candidate { rule, origin, built_in } = candidate;
+    let readable_only = !rule.access.contains(Access::WRITE);
+    if relation == Relation::Contains && origin == Origin::Written && readable_only {
+        let closed: Vec<&AbsPath> =
+            all.iter().map(|p| &p.path).filter(|path| path.is_within(&rule.path)).collect();
+        if let Some(narrowed) = narrow(&rule, &closed) {
+            let message = format!(
+                "{} contains {}, which stays closed; the grant covers what else is there now",
+                rule.path, protected.path
+            );
+            let source = rule.source.clone();
+            notes.push(Note { kind: NoteKind::Narrowed, source, message, built_in });
+            return Ok(narrowed);
+        }
+    }
+    let opening = opening(&rule.source, &rule.path, relation, protected);
+    if lenient(origin, built_in) {
+        notes.push(left_out(opening, built_in));
+        return Ok(Vec::new());
+    }
+    let advice = match relation {
+        Relation::Contains => "grant the folders beside it one by one",
+        Relation::Is | Relation::IsBelow => "take the grant out",
+    };
+    Err(refused(opening, origin, advice))
+}
+
+/// Grants for everything in the tree of `rule` except `closed`: the folders on the way to a closed
+/// path are replaced by what is in them. `None` if that takes too many rules or cannot be listed.
+fn narrow(rule: &FsRule, closed: &[&AbsPath]) -> Option<Vec<FsRule>> {
+    let mut rules = Vec::new();
+    let mut folders = vec![rule.path.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).ok()? {
+            let entry = entry.ok()?;
+            let kind = entry.file_type().ok()?;
+            let path = AbsPath::new(entry.path()).ok()?;
+            if closed.contains(&&path) || kind.is_symlink() {
+                continue;
+            }
+            if closed.iter().any(|c| c.is_below(&path)) {
+                folders.push(path);
+                continue;
+            }
+            let scope = if kind.is_dir() { Scope::Tree } else { Scope::File };
+            rules.push(FsRule { path, scope, ..rule.clone() });
+            if rules.len() > MAX_NARROWED {
+                return None;
+            }
+        }
+    }
+    Some(rules)
+}
+
+fn file_relation(rule: &FsRule, protected: &AbsPath) -> Option<Relation> {
+    relation(&rule.path, protected)
+        .filter(|found| rule.scope == Scope::Tree || *found != Relation::Contains)
+}
+
+fn relation(granted: &AbsPath, protected: &AbsPath) -> Option<Relation> {
+    // Bytes first: nearly all pairs differ, and comparing components takes longer.
+    let (g, p) = (granted.as_bytes(), protected.as_bytes());
+    if !g.starts_with(p) && !p.starts_with(g) {
+        return None;
+    }
+    if granted == protected {
+        Some(Relation::Is)
+    } else if protected.is_within(granted) {
+        Some(Relation::Contains)
+    } else if granted.is_within(protected) {
+        Some(Relation::IsBelow)
+    } else {
+        None
+    }
+}
+
+fn opening(
+    grant: &Source,
+    path: &AbsPath,
+    relation: Relation,
+    protected: &Protected,
+) -> Box<Opening> {
+    Box::new(Opening {
+        grant: grant.clone(),
+        path: path.clone(),
+        relation,
+        protected: protected.path.clone(),
+        protected_by: protected.source.clone(),
+    })
+}
+
+fn left_out(opening: Box<Opening>, built_in: bool) -> Note {
+    let message = format!("left out: {opening}");
+    Note { kind: NoteKind::WouldOpenProtected, source: opening.grant, message, built_in }
+}
+
+fn refused(opening: Box<Opening>, origin: Origin, advice: &'static str) -> ProfileError {
+    match origin {
+        Origin::Workspace => ProfileError::WorkspaceProtected(opening),
+        Origin::Written | Origin::Environment => ProfileError::GrantProtected { opening, advice },
+    }
+}

@@ -1,0 +1,394 @@
+//! The profile file an operator writes: JSON with comments, closed objects.
+//!
+//! Field names follow nono's profiles wherever the meaning is the same. The schema made from these
+//! types is also what the loader checks a file against, so an editor and `nono-mcp` cannot
+//! disagree about what a profile may contain.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+/// A profile: what commands run by `nono-mcp` may do. Everything that is not granted is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "nono-mcp profile")]
+pub struct ProfileFile {
+    /// Where an editor finds the schema of this file. Has no other effect.
+    #[serde(rename = "$schema", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub schema: Option<String>,
+    /// What the profile is called and who wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Meta")]
+    pub meta: Option<Meta>,
+    /// Profiles this one starts from: built-in names, or paths of files (with a `/`, or ending in
+    /// `.json` or `.jsonc`) relative to this file. Lists are appended to theirs, single values
+    /// replace theirs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Extends")]
+    pub extends: Option<Extends>,
+    /// Files, folders and sockets.
+    pub filesystem: Filesystem,
+    /// Everything that is not an AF_UNIX socket.
+    pub network: Network,
+    /// Switches that exist on Linux only.
+    pub linux: Linux,
+    /// Which environment variables commands see.
+    pub environment: Environment,
+    /// What is watched and what is reported.
+    pub diagnostics: Diagnostics,
+    /// How fast mediated AF_UNIX calls may come before they are slowed down. They are never
+    /// refused for being many.
+    pub rate: Rate,
+    /// The workspace folders as a whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Workdir")]
+    pub workdir: Option<Workdir>,
+}
+
+/// What a profile is called and who wrote it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Meta {
+    /// The name results show; the file's name without its ending if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub name: Option<String>,
+    /// The profile's own version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub version: Option<String>,
+    /// What the profile is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub description: Option<String>,
+    /// Who answers for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub author: Option<String>,
+}
+
+/// One base profile, or several, applied from left to right.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Extends {
+    /// One base.
+    One(String),
+    /// Several bases.
+    Many(Vec<String>),
+}
+
+impl Extends {
+    /// The bases in the order they apply.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        match self {
+            Self::One(name) => std::slice::from_ref(name),
+            Self::Many(names) => names,
+        }
+    }
+}
+
+/// Grants for files, folders and AF_UNIX sockets.
+///
+/// A path starts with `/`, `~` or a variable such as `$HOME`, `$WORKSPACE` or `$CARGO_HOME`. In
+/// the grants for files and folders, and in `deny`, `*`, `?`, `[…]` and `{a,b}` stand for names in
+/// one folder; `**` does not exist. What is missing is skipped and noted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Filesystem {
+    /// Folders whose files may be read and executed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<Entry>,
+    /// Folders in which files may be written, created, renamed and removed; not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<Entry>,
+    /// Folders with both.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<Entry>,
+    /// Single files that may be read and executed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_file: Vec<Entry>,
+    /// Single existing files that may be written.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write_file: Vec<Entry>,
+    /// Single existing files with both.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_file: Vec<Entry>,
+    /// Files and folders that stay closed whatever else is granted, present or not. A grant that
+    /// would open one is narrowed around it where that can be enforced, and refused where not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<Entry>,
+    /// Sockets that may be connected and sent to. The socket need not exist yet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket: Vec<Entry>,
+    /// Sockets that may also be bound.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_bind: Vec<Entry>,
+    /// Folders whose direct children may be connected and sent to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_dir: Vec<Entry>,
+    /// Folders whose direct children may also be bound.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_dir_bind: Vec<Entry>,
+    /// Folders below which every socket may be connected and sent to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_subtree: Vec<Entry>,
+    /// Folders below which every socket may also be bound.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_subtree_bind: Vec<Entry>,
+}
+
+/// A path, plain or with remarks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Entry {
+    /// The path alone.
+    Path(String),
+    /// The path and more about it.
+    Detailed(DetailedEntry),
+}
+
+impl Entry {
+    /// The path as written.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Path(path) => path,
+            Self::Detailed(entry) => &entry.path,
+        }
+    }
+
+    /// Why the entry is there, if it says so.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::Path(_) => None,
+            Self::Detailed(entry) => entry.why.as_deref(),
+        }
+    }
+}
+
+/// A path and more about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetailedEntry {
+    /// The path.
+    pub path: String,
+    /// What it is needed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub why: Option<String>,
+    /// Whether to make the folder (mode 0700) if it is missing. For folders only, and only in a
+    /// folder that belongs to the user the server runs as.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub create: bool,
+    /// `false` takes the right to execute out of a grant that would include it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub execute: Option<bool>,
+}
+
+/// What commands may reach over IP.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Network {
+    /// How much of the network is there; `open` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NetworkMode")]
+    pub mode: Option<NetworkMode>,
+}
+
+/// How much of the network a command has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkMode {
+    /// TCP and UDP to any address.
+    Open,
+}
+
+/// Switches that exist on Linux only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Linux {
+    /// Whether pathname sockets need a grant; `pathname` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "AfUnixMediation")]
+    pub af_unix_mediation: Option<AfUnixMediation>,
+    /// Whether AF_UNIX datagram sockets may be made; `false` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub af_unix_datagram: Option<bool>,
+}
+
+/// Whether pathname sockets need a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AfUnixMediation {
+    /// Connecting, sending to and binding a pathname socket needs one of the `unix_socket` grants.
+    Pathname,
+    /// AF_UNIX is not mediated.
+    Off,
+}
+
+/// Which environment variables commands see. Without `allow_vars`, none of the server's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Environment {
+    /// Names passed through from the server's environment; `*` and `?` stand for parts of a name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_vars: Vec<String>,
+    /// Names withheld even if `allow_vars` has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny_vars: Vec<String>,
+    /// Variables set by the profile; variables such as `$TMPDIR` in their values are replaced.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub set_vars: BTreeMap<String, SetVar>,
+}
+
+/// A value, plain or with a condition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SetVar {
+    /// The value, in place of whatever the server has.
+    Value(String),
+    /// The value and more about it.
+    Detailed(DetailedSetVar),
+}
+
+/// A value and when it applies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetailedSetVar {
+    /// The value.
+    pub value: String,
+    /// Whether to set it only if nothing was passed through under this name.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub when_unset: bool,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub why: Option<String>,
+}
+
+/// What is watched and what is reported. Nothing here changes what is allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Diagnostics {
+    /// Which file-system calls are watched for denials; `observe` if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "FilesystemDiagnostics")]
+    pub filesystem: Option<FilesystemDiagnostics>,
+    /// Globs of socket paths whose denials are left out of reports, matched against the path as
+    /// the program gave it; `*` stays within a name, `**` crosses folders. The sockets stay denied.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppress_unix_sockets: Vec<String>,
+}
+
+/// Which file-system calls are watched for denials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilesystemDiagnostics {
+    /// Calls that open, create, change or execute.
+    Observe,
+    /// The same without opens that only read.
+    Writes,
+    /// None.
+    Off,
+}
+
+/// Tokens for mediated AF_UNIX calls. An empty bucket makes the caller wait; it refuses nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rate {
+    /// Tokens that come back each second; 20000 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU32", range(min = 1, max = 4_294_967_295u32))]
+    pub per_second: Option<NonZeroU32>,
+    /// How many may be saved up; 5000 if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU32", range(min = 1, max = 4_294_967_295u32))]
+    pub burst: Option<NonZeroU32>,
+}
+
+/// What commands may do in the workspace folders.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Workdir {
+    /// The access; the last profile that says something decides.
+    pub access: WorkdirAccess,
+    /// What it is needed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub why: Option<String>,
+}
+
+/// Access to the workspace folders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkdirAccess {
+    /// No access by this field.
+    None,
+    /// Read and execute.
+    Read,
+    /// Write, create, rename and remove; not read.
+    Write,
+    /// Both.
+    ReadWrite,
+}
+
+/// The JSON Schema of a profile file.
+#[must_use]
+pub fn profile_schema() -> serde_json::Value {
+    schemars::schema_for!(ProfileFile).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checked_in_schema_is_the_generated_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/json/profile.schema.json");
+        let generated = serde_json::to_string_pretty(&profile_schema()).unwrap() + "\n";
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            std::fs::write(path, &generated).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            checked_in == generated,
+            "{path} is out of date; run `UPDATE_SCHEMAS=1 cargo test -p nono-schemas`"
+        );
+    }
+
+    #[test]
+    fn reads_back_what_it_writes() {
+        let text = r#"{
+            "meta": {"name": "x"},
+            "extends": ["coding"],
+            "filesystem": {"read": ["/a", {"path": "/b", "why": "w", "execute": false}]},
+            "environment": {"set_vars": {"A": "1", "B": {"value": "2", "when_unset": true}}},
+            "rate": {"burst": 7},
+            "workdir": {"access": "readwrite"}
+        }"#;
+        let file: ProfileFile = serde_json::from_str(text).unwrap();
+        let again: ProfileFile =
+            serde_json::from_value(serde_json::to_value(&file).unwrap()).unwrap();
+        assert_eq!(again, file);
+        assert_eq!(file.filesystem.read[1].path(), "/b");
+        assert_eq!(file.filesystem.read[1].why(), Some("w"));
+    }
+
+    #[test]
+    fn unknown_fields_are_errors() {
+        for text in [
+            r#"{"filesytem": {}}"#,
+            r#"{"filesystem": {"reads": []}}"#,
+            r#"{"rate": {"burst": 0}}"#,
+            r#"{"network": {"mode": "closed"}}"#,
+        ] {
+            assert!(serde_json::from_str::<ProfileFile>(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! JSON Schemas that clients accept.
+//!
+//! Several clients hand a tool's schema to a model provider or to a validator that knows a small
+//! part of JSON Schema, so the generated schemas are reduced to that part: no references, no
+//! `$schema`, no `format`, no `null` alternatives, no `oneOf`.
+
+use crate::{ExecParams, RunResult, ShellParams};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value};
+use std::sync::LazyLock;
+
+/// A JSON Schema of an object.
+pub type Schema = Map<String, Value>;
+
+/// Input schema of `shell`.
+#[must_use]
+pub fn shell_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<ShellParams>);
+    &SCHEMA
+}
+
+/// Input schema of `exec`.
+#[must_use]
+pub fn exec_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<ExecParams>);
+    &SCHEMA
+}
+
+/// Output schema of every tool that runs something.
+#[must_use]
+pub fn result_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunResult>);
+    &SCHEMA
+}
+
+fn generate<T: JsonSchema>() -> Schema {
+    let settings = SchemaSettings::draft2020_12().with(|s| {
+        s.meta_schema = None;
+        s.inline_subschemas = true;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
+    reduce(&mut schema);
+    match schema {
+        Value::Object(mut object) => {
+            object.remove("title");
+            object.remove("description");
+            object
+        }
+        other => Map::from_iter([("const".to_owned(), other)]),
+    }
+}
+
+/// Reduces a schema and everything in it.
+fn reduce(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(reduce),
+        Value::Object(object) => {
+            if object.get("format").is_some_and(Value::is_string) {
+                object.remove("format");
+            }
+            drop_null_type(object);
+            drop_null_alternative(object);
+            enumerate(object);
+            object.values_mut().for_each(reduce);
+            unwrap_text(object);
+        }
+        _ => {}
+    }
+}
+
+/// `"type": ["string", "null"]` becomes `"type": "string"`: an optional field is left out.
+fn drop_null_type(object: &mut Map<String, Value>) {
+    if let Some(Value::Array(types)) = object.get_mut("type") {
+        types.retain(|t| t != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            object.insert("type".into(), only);
+        }
+    }
+}
+
+/// `"anyOf": [X, {"type": "null"}]` becomes X, with the outer description.
+fn drop_null_alternative(object: &mut Map<String, Value>) {
+    let null = serde_json::json!({"type": "null"});
+    let Some(Value::Array(alternatives)) = object.get("anyOf") else { return };
+    let kept: Vec<&Value> = alternatives.iter().filter(|a| **a != null).collect();
+    if let [Value::Object(only)] = kept.as_slice() {
+        let mut merged = only.clone();
+        object.remove("anyOf");
+        merged.append(object);
+        *object = merged;
+    }
+}
+
+/// A `oneOf` of string constants becomes an `enum`.
+fn enumerate(object: &mut Map<String, Value>) {
+    let Some(Value::Array(variants)) = object.get("oneOf") else { return };
+    let constants: Option<Vec<Value>> =
+        variants.iter().map(|v| v.get("const").filter(|c| c.is_string()).cloned()).collect();
+    if let Some(constants) = constants {
+        object.remove("oneOf");
+        object.insert("type".into(), "string".into());
+        object.insert("enum".into(), constants.into());
+    }
+}
+
+/// Descriptions are paragraphs of wrapped source text; models read them as one line.
+fn unwrap_text(object: &mut Map<String, Value>) {
+    if let Some(Value::String(text)) = object.get_mut("description") {
+        *text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+}
+
+#[cfg(test)]
+mod tests;

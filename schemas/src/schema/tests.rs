@@ -1,0 +1,105 @@
+use super::*;
+use crate::*;
+
+fn checked_in(name: &str, schema: &Schema) {
+    let path = format!("{}/json/{name}.schema.json", env!("CARGO_MANIFEST_DIR"));
+    let generated = serde_json::to_string_pretty(schema).unwrap() + "\n";
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        std::fs::write(&path, &generated).unwrap();
+    }
+    let present = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        present == generated,
+        "{path} is out of date; run `UPDATE_SCHEMAS=1 cargo test -p nono-schemas`"
+    );
+}
+
+#[test]
+fn checked_in_schemas_are_the_generated_ones() {
+    checked_in("shell", shell_schema());
+    checked_in("exec", exec_schema());
+    checked_in("result", result_schema());
+}
+
+fn keys(value: &Value, seen: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            for (key, value) in object {
+                seen.push(key.clone());
+                keys(value, seen);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|v| keys(v, seen)),
+        _ => {}
+    }
+}
+
+#[test]
+fn schemas_use_the_part_every_client_knows() {
+    for schema in [shell_schema(), exec_schema(), result_schema()] {
+        let mut seen = Vec::new();
+        keys(&Value::Object(schema.clone()), &mut seen);
+        for banned in ["$schema", "$ref", "$defs", "format", "oneOf", "anyOf", "allOf"] {
+            assert!(!seen.iter().any(|k| k == banned), "{banned} in {schema:?}");
+        }
+        assert_eq!(schema["type"], "object");
+    }
+}
+
+#[test]
+fn inputs_are_closed_and_bounded() {
+    for schema in [shell_schema(), exec_schema()] {
+        assert_eq!(schema["additionalProperties"], false);
+        let limit = &schema["properties"]["timeout_ms"];
+        assert_eq!(limit["type"], "integer");
+        assert_eq!(limit["minimum"], MIN_TIMEOUT_MS);
+        assert_eq!(limit["maximum"], MAX_TIMEOUT_MS);
+        let bytes = &schema["properties"]["max_output_bytes"];
+        assert_eq!(bytes["minimum"], MIN_OUTPUT_BYTES);
+        assert_eq!(bytes["maximum"], MAX_OUTPUT_BYTES);
+    }
+    assert_eq!(shell_schema()["required"], serde_json::json!(["command"]));
+    assert_eq!(exec_schema()["required"], serde_json::json!(["argv"]));
+}
+
+#[test]
+fn result_fields_keep_their_order_and_nulls_are_left_out() {
+    let fields: Vec<String> =
+        result_schema()["properties"].as_object().unwrap().keys().cloned().collect();
+    let expected = "status exit_code signal run_id summary denials sandbox stdout stderr \
+                    truncation duration_ms cpu_ms peak_rss_bytes processes";
+    assert_eq!(fields.join(" "), expected);
+    let item = &result_schema()["properties"]["denials"]["properties"]["items"]["items"];
+    let fields: Vec<String> = item["properties"].as_object().unwrap().keys().cloned().collect();
+    let expected = "id kind operation access target resolved_target syscall errno pid exe count \
+                    decided_by reason confidence grant retry";
+    assert_eq!(fields.join(" "), expected);
+
+    let refused = RunResult {
+        status: RunStatus::Refused,
+        exit_code: None,
+        signal: None,
+        run_id: None,
+        summary: "nothing was run".into(),
+        denials: Denials::default(),
+        sandbox: SandboxItem {
+            profile: "coding".into(),
+            enforced: Enforced::Full,
+            layers: vec![LayerItem { name: "landlock".into(), active: true, detail: None }],
+            writable_roots: vec!["/w".into()],
+            network: Network::Open,
+        },
+        stdout: String::new(),
+        stderr: String::new(),
+        truncation: None,
+        duration_ms: None,
+        cpu_ms: None,
+        peak_rss_bytes: None,
+        processes: None,
+    };
+    let value = serde_json::to_value(&refused).unwrap();
+    let fields: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["status", "summary", "denials", "sandbox", "stdout", "stderr"]);
+    let required = result_schema()["required"].clone();
+    assert_eq!(required, serde_json::json!(fields));
+}
