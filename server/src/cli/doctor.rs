@@ -1,0 +1,91 @@
+//! `nono-mcp doctor`: this machine, layer by layer.
+
+use crate::error::ServerError;
+use crate::session::{Ground, Setup};
+use nono_sandbox::host::LayerState;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Prints what the kernel offers and what will be enforced; fails if nothing could run.
+///
+/// # Errors
+/// [`ServerError`] if the setup cannot be used.
+pub(super) fn doctor(setup: &Setup) -> Result<ExitCode, ServerError> {
+    let ground = Ground::prepare(setup)?;
+    let _nobody_listens = std::io::stdout().write_all(report(&ground).as_bytes());
+    Ok(if ground.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn report(ground: &Ground) -> String {
+    let host = &ground.host;
+    let mut text = format!("kernel {}, user {}\n\n", host.kernel, host.uid);
+    text.push_str("offered by this kernel\n");
+    let offered = [
+        ("Landlock", offered(host.landlock_abi > 0, &format!("ABI {}", host.landlock_abi))),
+        ("seccomp notify", offered(host.seccomp_notify, "yes")),
+        (
+            "Yama",
+            host.yama_scope.map_or("not there".into(), |scope| format!("ptrace_scope {scope}")),
+        ),
+        (
+            "cgroup v2",
+            host.cgroup_v2.as_ref().map_or_else(
+                || "none delegated; process trees are ended by the subreaper's sweep".into(),
+                |path| format!("delegated at {}", path.display()),
+            ),
+        ),
+        (
+            "audit records",
+            if host.audit {
+                "readable".into()
+            } else {
+                "not readable (needs CAP_AUDIT_READ); denials are reported by watching calls".into()
+            },
+        ),
+    ];
+    for (name, state) in offered {
+        // Writing to a string cannot fail.
+        let _infallible = writeln!(text, "  {name:<18} {state}");
+    }
+    let _infallible = writeln!(text, "\nenforced for profile {}", ground.policy.name);
+    for layer in &ground.layers {
+        let _infallible = writeln!(text, "  {:<18} {}", layer.name, state(layer));
+    }
+    text.push_str(&verdict(ground));
+    text
+}
+
+fn offered(there: bool, what: &str) -> String {
+    if there { what.to_owned() } else { "missing".to_owned() }
+}
+
+fn state(layer: &LayerState) -> String {
+    let word = match (layer.active, layer.required) {
+        (true, _) => "on",
+        (false, true) => "MISSING",
+        (false, false) => "off",
+    };
+    format!("{word:<8} {}", layer.detail)
+}
+
+fn verdict(ground: &Ground) -> String {
+    match &ground.missing {
+        None => format!(
+            "\nall required layers are there; commands may write in {}\n",
+            ground
+                .policy
+                .fs
+                .writable_roots()
+                .into_iter()
+                .filter(|root| **root != ground.policy.fs.tmpdir)
+                .map(ToString::to_string)
+                .chain(["a private $TMPDIR of each server".to_owned()])
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        Some(missing) => {
+            format!("\nevery command will be refused until this is there: {missing}\n")
+        }
+    }
+}

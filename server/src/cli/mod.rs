@@ -1,0 +1,142 @@
+//! The command line.
+
+mod client;
+mod demo;
+mod doctor;
+mod run;
+mod scenes;
+
+use crate::error::ServerError;
+use crate::session::{Session, Setup};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use nono_profiles::{MissingFolders, ProfileRef};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// MCP tool server whose shell and exec tools run every command in a kernel sandbox.
+#[derive(Debug, Parser)]
+#[command(name = "nono-mcp", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    /// Serve MCP on standard input and output.
+    #[arg(long)]
+    stdio: bool,
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    mode: Option<Mode>,
+}
+
+/// Where commands work and what they may do.
+#[derive(Debug, Args)]
+struct Place {
+    /// Folder commands may work in; may be given several times. Default: the current directory.
+    #[arg(long, value_name = "DIR")]
+    workspace: Vec<PathBuf>,
+    /// What commands may do: a built-in profile, or a file (with a `/`, or ending in .json).
+    #[arg(long, value_name = "NAME|FILE", default_value = "coding")]
+    profile: String,
+}
+
+impl Place {
+    fn setup(self, missing_folders: MissingFolders) -> Setup {
+        let profile = ProfileRef::from(self.profile.as_str());
+        Setup { workspaces: self.workspace, profile, missing_folders }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Mode {
+    /// Run one command in the sandbox, as the tools do, and report on standard error.
+    Run {
+        #[command(flatten)]
+        place: Place,
+        /// Wall-clock limit, such as 500ms, 30s, 2m or 1h; a plain number means seconds.
+        #[arg(long, value_parser = run::duration, default_value = "1h")]
+        timeout: Duration,
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+        command: Vec<OsString>,
+    },
+    /// Say what this kernel offers, what will be enforced, and what to do about the rest.
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Show an allowed command and two denied ones, through the MCP server itself.
+    Demo,
+    /// Connect to a UNIX socket and say what happened; a step of `demo`.
+    #[command(name = "__connect", hide = true)]
+    Connect {
+        /// The socket.
+        socket: PathBuf,
+    },
+}
+
+/// The setup cannot be used.
+const UNUSABLE: u8 = 2;
+
+/// The whole program, except for supervisors.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    crate::telemetry::install();
+    let done = match cli.mode {
+        None if cli.stdio => serve(cli.place.setup(MissingFolders::Create)),
+        None => return usage(),
+        Some(Mode::Run { place, timeout, command }) => {
+            let setup = place.setup(MissingFolders::Create);
+            block_on(run::run(setup, timeout, command))
+        }
+        Some(Mode::Doctor { place }) => doctor::doctor(&place.setup(MissingFolders::Leave)),
+        Some(Mode::Demo) => demo::demo(),
+        Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(match error {
+            ServerError::Demo(_) | ServerError::System { .. } | ServerError::Serve(_) => 1,
+            _ => UNUSABLE,
+        })
+    })
+}
+
+fn serve(setup: Setup) -> Result<ExitCode, ServerError> {
+    block_on(async {
+        let session = Session::open(&setup)?;
+        crate::transport::serve(session).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Runs `future` on a runtime that does not wait for a blocked read of standard input at its end.
+fn block_on(
+    future: impl Future<Output = Result<ExitCode, ServerError>>,
+) -> Result<ExitCode, ServerError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(ServerError::doing("start the runtime"))?;
+    let done = runtime.block_on(future);
+    runtime.shutdown_background();
+    done
+}
+
+/// No mode was named.
+fn usage() -> ExitCode {
+    let error = Cli::command().error(
+        clap::error::ErrorKind::MissingRequiredArgument,
+        "say what to do: --stdio serves MCP, `run` runs one command, `doctor` looks at this \
+         machine, `demo` shows the sandbox at work",
+    );
+    complain(&error);
+    ExitCode::from(UNUSABLE)
+}
+
+/// One line on standard error. If that is closed, there is nobody to tell.
+fn complain(error: &dyn std::fmt::Display) {
+    let text = error.to_string();
+    let prefix = if text.starts_with("error:") { "" } else { "nono-mcp: " };
+    let _nobody_listens = writeln!(std::io::stderr(), "{prefix}{}", text.trim_end());
+}

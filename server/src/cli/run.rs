@@ -1,0 +1,127 @@
+//! `nono-mcp run`: one command for a person in a terminal, the same way the tools go.
+
+use crate::error::ServerError;
+use crate::report::report_text;
+use crate::runs::{Echo, Input};
+use crate::session::{Session, Setup};
+use crate::tools::prepare_exec;
+use nix::sys::signal::Signal;
+use nono_schemas::{ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStringExt;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Exit codes beyond the command's own, as `timeout` and `env` have them.
+const TIMED_OUT: u8 = 124;
+const REFUSED: u8 = 125;
+const SIGNALED: u8 = 128;
+
+/// Runs `command`: output as it comes, then the report on standard error.
+///
+/// # Errors
+/// [`ServerError`] if the setup cannot be used.
+pub(super) async fn run(
+    setup: Setup,
+    timeout: Duration,
+    command: Vec<OsString>,
+) -> Result<ExitCode, ServerError> {
+    let session = Session::open(&setup)?;
+    let params = ExecParams {
+        argv: command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
+        cwd: None,
+        env: None,
+        stdin: None,
+        timeout_ms: u64::try_from(timeout.as_millis()).ok(),
+        max_output_bytes: None,
+    };
+    let mut terminate =
+        signal(SignalKind::terminate()).map_err(ServerError::doing("watch for SIGTERM"))?;
+    let interrupted = async {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+    };
+    let answer = match prepare_exec(&session.ground, params) {
+        Ok(mut wanted) => {
+            // JSON has text only; a command line has bytes, and the command gets those.
+            wanted.request.argv = command.into_iter().map(OsString::into_vec).collect();
+            session.run(wanted, Input::Inherited, Echo::Live, interrupted).await
+        }
+        Err(bad) => session.refuse(&bad.to_string()),
+    };
+    session.close().await;
+    let mut report = report_text(&answer.result, &answer.nonce);
+    if answer.result.status != RunStatus::Exited {
+        report.insert_str(0, &format!("nono-mcp: {}\n", answer.result.summary));
+    }
+    let _nobody_listens = std::io::stderr().write_all(report.as_bytes());
+    Ok(ExitCode::from(exit_code(&answer.result)))
+}
+
+/// The code this process exits with.
+fn exit_code(result: &RunResult) -> u8 {
+    match result.status {
+        RunStatus::Exited => {
+            result.exit_code.and_then(|c| u8::try_from(c & 0xff).ok()).unwrap_or(u8::MAX)
+        }
+        RunStatus::TimedOut => TIMED_OUT,
+        RunStatus::Refused => REFUSED,
+        RunStatus::Cancelled => SIGNALED + 2,
+        RunStatus::Running | RunStatus::Killed => {
+            let number = result.signal.as_deref().map_or(9, signal_number);
+            u8::try_from(number).map_or(u8::MAX, |n| SIGNALED.saturating_add(n))
+        }
+    }
+}
+
+/// The number of `SIGKILL`, or of `signal 40`.
+fn signal_number(name: &str) -> i32 {
+    let number = name.strip_prefix("signal ").and_then(|n| n.parse().ok());
+    number.or_else(|| Signal::from_str(name).ok().map(|s| s as i32)).unwrap_or(0)
+}
+
+/// Reads a wall-clock limit from the command line.
+///
+/// # Errors
+/// What is wrong with it, for clap to show.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(at);
+    let factor = match unit {
+        "ms" => 1,
+        "" | "s" => 1000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("units are ms, s, m and h".to_owned()),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a number".to_owned())?;
+    match number.checked_mul(factor) {
+        Some(ms) if (1..=MAX_TIMEOUT_MS).contains(&ms) => Ok(Duration::from_millis(ms)),
+        _ => Err("must be between 1ms and 1h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_have_units_and_bounds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in ["0", "", "1x", "2h", "99999999999999999999", "-1"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn signals_have_numbers() {
+        assert_eq!((signal_number("SIGKILL"), signal_number("signal 40")), (9, 40));
+    }
+}

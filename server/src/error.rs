@@ -1,0 +1,68 @@
+//! Why the server cannot do something. One type for the crate.
+
+use nono_sandbox::control::ControlError;
+use nono_sandbox::path::PathError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why the server cannot start, or cannot start a run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServerError {
+    /// A workspace is missing or not a folder.
+    #[error("workspace {}: {source}; name an existing folder with --workspace", .path.display())]
+    Workspace {
+        /// As given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A workspace cannot be named in a policy.
+    #[error("workspace: {0}")]
+    WorkspacePath(#[from] PathError),
+    /// The profile cannot be used.
+    #[error("{0}")]
+    Profile(Box<nono_profiles::ProfileError>),
+    /// The private temporary folder cannot be made.
+    #[error("cannot make a private folder in {}: {source}; set TMPDIR to a writable folder", .path.display())]
+    TemporaryFolder {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    System {
+        /// What was being done.
+        what: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// As many runs are live as the server allows.
+    #[error(
+        "{limit} commands are running already, which is this server's limit; wait for one to end and try again"
+    )]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// The server is ending.
+    #[error("the server is shutting down; nothing was run")]
+    ShuttingDown,
+    /// The plan could not be handed to the supervisor.
+    #[error("cannot hand the run to its supervisor: {0}")]
+    Handover(#[from] ControlError),
+    /// The MCP session could not be set up.
+    #[error("cannot serve MCP on standard input and output: {0}")]
+    Serve(String),
+    /// A demonstration did not show what it promises.
+    #[error("{0}")]
+    Demo(String),
+}
+
+impl ServerError {
+    /// Adds what was being done to a system error, for `map_err`.
+    pub(crate) fn doing(what: &'static str) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::System { what, source }
+    }
+}

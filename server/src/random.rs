@@ -1,0 +1,26 @@
+//! Names nobody can guess.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+/// `N` random bytes from the kernel, in hexadecimal.
+///
+/// # Errors
+/// If `/dev/urandom` cannot be read.
+pub(crate) fn hex<const N: usize>() -> io::Result<String> {
+    let mut bytes = [0u8; N];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_differ_and_have_the_length_asked_for() {
+        let (a, b) = (hex::<16>().unwrap(), hex::<16>().unwrap());
+        assert_eq!((a.len(), b.len()), (32, 32));
+        assert_ne!(a, b);
+    }
+}

@@ -1,0 +1,99 @@
+//! Which of this process's children are supervisors; all others are orphans of a lost run.
+
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::process::Child;
+
+/// Rounds of killing, a pause after each: killing a process makes its children ours.
+const ROUNDS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The supervisors that live.
+#[derive(Debug, Default)]
+pub(super) struct Family(Mutex<HashSet<i32>>);
+
+impl Family {
+    /// Starts a supervisor and remembers it, in one step as far as [`Self::kill_orphans`] can see.
+    ///
+    /// # Errors
+    /// Whatever `start` says.
+    pub(super) fn adopt(&self, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
+        let mut supervisors = self.lock();
+        let child = start()?;
+        supervisors.extend(child.id().and_then(|pid| i32::try_from(pid).ok()));
+        Ok(child)
+    }
+
+    /// Forgets a supervisor that has been reaped.
+    pub(super) fn forget(&self, pid: Option<u32>) {
+        if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+            self.lock().remove(&pid);
+        }
+    }
+
+    /// Kills and reaps every child that is not a supervisor, until there is none.
+    pub(super) async fn kill_orphans(&self) {
+        for _ in 0..ROUNDS {
+            if self.kill_once() == 0 {
+                return;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        tracing::error!("processes of a lost run could not be killed");
+    }
+
+    /// One round; says how many there were.
+    fn kill_once(&self) -> usize {
+        let supervisors = self.lock();
+        let orphans: Vec<i32> =
+            children().into_iter().filter(|pid| !supervisors.contains(pid)).collect();
+        for pid in orphans.iter().copied().map(Pid::from_raw) {
+            // Both may fail because the process is gone or not dead yet; the next round looks.
+            let killed = kill(pid, Signal::SIGKILL);
+            let reaped = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+            tracing::debug!(%pid, ?killed, ?reaped, "orphan of a lost run");
+        }
+        orphans.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// This process's children, from `/proc`.
+fn children() -> Vec<i32> {
+    let me = Pid::this().as_raw();
+    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+            stat.is_ok_and(|stat| parent(&stat) == Some(me))
+        })
+        .collect()
+}
+
+/// The parent in a line of `/proc/PID/stat`. The name before it may contain anything, spaces and
+/// parentheses included.
+fn parent(stat: &str) -> Option<i32> {
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_parent_behind_any_name() {
+        assert_eq!(parent("12 (a) b (c) S 34 12 12 0"), Some(34));
+        assert_eq!(parent("12 (sh) R 1 2"), Some(1));
+        assert_eq!(parent("12 sh R 1 2"), None);
+    }
+}

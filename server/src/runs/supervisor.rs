@@ -1,0 +1,148 @@
+//! One supervisor process, seen from the server: our own binary, started again.
+
+use super::orphans::Family;
+use crate::error::ServerError;
+use nono_sandbox::control::{ControlError, Decoder, Event, STOP, Stdio, send_start};
+use nono_sandbox::plan::Plan;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+/// First argument that makes this binary a supervisor.
+pub(crate) const SUPERVISE: &str = "__supervise";
+/// How long a supervisor may take to exit once its socket is closed.
+const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Starts supervisors. The only place that starts a process.
+#[derive(Debug)]
+pub(super) struct Supervisors {
+    /// The running binary, so that an upgrade on disk cannot mix versions.
+    binary: File,
+    family: Arc<Family>,
+}
+
+impl Supervisors {
+    /// Opens the running binary, and makes this process the one that inherits what a crashed
+    /// supervisor leaves behind.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if `/proc` is missing.
+    pub(super) fn new() -> Result<Self, ServerError> {
+        nix::sys::prctl::set_child_subreaper(true)
+            .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
+        let binary = File::open("/proc/self/exe")
+            .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
+        Ok(Self { binary, family: Arc::default() })
+    }
+
+    /// Starts one; it waits for its plan.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if processes or descriptors have run out.
+    pub(super) fn start(&self) -> Result<Supervisor, ServerError> {
+        let (ours, theirs) =
+            StdUnixStream::pair().map_err(ServerError::doing("make a socket pair"))?;
+        ours.set_nonblocking(true).map_err(ServerError::doing("make a socket pair"))?;
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
+        command
+            .arg0("nono-mcp")
+            .arg(SUPERVISE)
+            .env_clear()
+            .current_dir("/")
+            .stdin(OwnedFd::from(theirs))
+            .stdout(std::process::Stdio::null());
+        let child = self
+            .family
+            .adopt(|| command.spawn())
+            .map_err(ServerError::doing("start a supervisor"))?;
+        let control =
+            UnixStream::from_std(ours).map_err(ServerError::doing("watch a supervisor"))?;
+        Ok(Supervisor {
+            child,
+            control,
+            decoder: Decoder::default(),
+            family: Arc::clone(&self.family),
+        })
+    }
+}
+
+/// A supervisor process. Dropping it ends its run: it sees its socket close.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    child: Child,
+    control: UnixStream,
+    decoder: Decoder,
+    family: Arc<Family>,
+}
+
+impl Supervisor {
+    /// Whether it is still there.
+    pub(super) fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Hands over the plan and the command's streams.
+    ///
+    /// # Errors
+    /// [`ServerError::Handover`] if the supervisor is gone.
+    pub(super) fn start(&self, plan: &Plan, stdio: Stdio) -> Result<(), ServerError> {
+        Ok(send_start(self.control.as_fd(), plan, stdio)?)
+    }
+
+    /// The next event; `None` once the supervisor has closed the socket. Safe to cancel.
+    ///
+    /// # Errors
+    /// [`ControlError`] if what came is not an event.
+    pub(super) async fn next_event(&mut self) -> Result<Option<Event>, ControlError> {
+        let mut chunk = [0; 4096];
+        loop {
+            if let Some(event) = self.decoder.next_event()? {
+                return Ok(Some(event));
+            }
+            match self.control.read(&mut chunk).await {
+                Ok(0) | Err(_) => return Ok(None),
+                Ok(length) => self.decoder.push(&chunk[..length]),
+            }
+        }
+    }
+
+    /// Asks for an early end. If the supervisor is gone, the next event says so.
+    pub(super) async fn stop(&mut self) {
+        if let Err(error) = self.control.write_all(&[STOP]).await {
+            tracing::debug!(%error, "a supervisor was gone before it could be asked to stop");
+        }
+    }
+
+    /// Lets go of a supervisor whose run is over; it is reaped in the background.
+    pub(super) fn retire(self) {
+        tokio::spawn(self.reap());
+    }
+
+    /// Ends a run that has not reported its end, and everything that is left of it.
+    pub(super) async fn bury(self) {
+        let family = Arc::clone(&self.family);
+        self.reap().await;
+        family.kill_orphans().await;
+    }
+
+    /// Closes the socket, waits for the exit, and forces it when it takes too long.
+    async fn reap(self) {
+        let Self { mut child, control, family, .. } = self;
+        let pid = child.id();
+        drop(control);
+        if tokio::time::timeout(EXIT_PATIENCE, child.wait()).await.is_err() {
+            tracing::warn!(?pid, "a supervisor did not exit and was killed");
+            if let Err(error) = child.kill().await {
+                tracing::error!(%error, ?pid, "cannot kill a supervisor");
+            }
+            family.forget(pid);
+            family.kill_orphans().await;
+        }
+        family.forget(pid);
+    }
+}

@@ -1,0 +1,153 @@
+//! Arguments against the schema the client was shown.
+//!
+//! serde says what is wrong, but not in which argument. The schema already names every argument,
+//! its type and its bounds, so the check that words errors reads it from there.
+
+use super::BadInput;
+use rmcp::model::JsonObject;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// Checks `arguments` against `schema` and reads them.
+///
+/// # Errors
+/// [`BadInput::Schema`] names the argument and what it should be.
+pub(super) fn arguments_as<T: DeserializeOwned>(
+    schema: &JsonObject,
+    arguments: JsonObject,
+) -> Result<T, BadInput> {
+    check(schema, &arguments).map_err(BadInput::Schema)?;
+    serde_json::from_value(Value::Object(arguments)).map_err(|e| BadInput::Schema(e.to_string()))
+}
+
+fn check(schema: &JsonObject, arguments: &JsonObject) -> Result<(), String> {
+    let empty = JsonObject::new();
+    let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
+    let known = || properties.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+    for (name, value) in arguments {
+        let Some(property) = properties.get(name) else {
+            return Err(format!("there is no argument `{name}`; there are {}", known()));
+        };
+        // Some clients send null for what they leave out.
+        if !value.is_null() {
+            check_value(&format!("`{name}`"), property, value)?;
+        }
+    }
+    let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    for name in required.iter().filter_map(Value::as_str) {
+        if arguments.get(name).is_none_or(Value::is_null) {
+            return Err(format!("the argument `{name}` is missing"));
+        }
+    }
+    Ok(())
+}
+
+fn check_value(name: &str, schema: &Value, value: &Value) -> Result<(), String> {
+    let wanted = schema.get("type").and_then(Value::as_str).unwrap_or("any");
+    let fits = match wanted {
+        "string" => value.is_string(),
+        "integer" => value.is_u64() || value.is_i64(),
+        "array" => value.is_array(),
+        "object" => value.is_object(),
+        _ => true,
+    };
+    if !fits {
+        return Err(format!("{name} must be {}, not {}", with_article(wanted), kind(value)));
+    }
+    let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
+    if let (Some(min), Some(max)) = (bound("minimum"), bound("maximum"))
+        && value.as_i64().is_none_or(|n| n < min || n > max)
+    {
+        return Err(format!("{name} must be between {min} and {max}, not {value}"));
+    }
+    if bound("minLength").is_some_and(|min| min > 0) && value.as_str() == Some("") {
+        return Err(format!("{name} is empty"));
+    }
+    match value {
+        Value::Array(items) => items.iter().enumerate().try_for_each(|(at, item)| {
+            check_value(&format!("{name}[{at}]"), schema.get("items").unwrap_or(&Value::Null), item)
+        }),
+        Value::Object(entries) => entries.iter().try_for_each(|(key, item)| {
+            let inner = schema.get("additionalProperties").unwrap_or(&Value::Null);
+            check_value(&format!("{name}.{key}"), inner, item)
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn with_article(kind: &str) -> String {
+    let article = if kind.starts_with(['a', 'i', 'o']) { "an" } else { "a" };
+    format!("{article} {kind}")
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(n) if n.is_f64() => "a fraction",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nono_schemas::{ExecParams, ShellParams, exec_schema, shell_schema};
+    use serde_json::json;
+
+    fn shell(arguments: Value) -> Result<ShellParams, String> {
+        let object = arguments.as_object().unwrap().clone();
+        arguments_as(shell_schema(), object).map_err(|e| e.to_string())
+    }
+
+    fn exec(arguments: Value) -> Result<ExecParams, String> {
+        let object = arguments.as_object().unwrap().clone();
+        arguments_as(exec_schema(), object).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn errors_name_the_argument_and_what_it_should_be() {
+        for (arguments, expected) in [
+            (json!({}), "the argument `command` is missing"),
+            (json!({"command": null}), "the argument `command` is missing"),
+            (json!({"command": ""}), "`command` is empty"),
+            (json!({"command": ["ls"]}), "`command` must be a string, not an array"),
+            (
+                json!({"command": "x", "timeout_ms": "5"}),
+                "`timeout_ms` must be an integer, not a string",
+            ),
+            (
+                json!({"command": "x", "timeout_ms": 0}),
+                "`timeout_ms` must be between 1 and 3600000, not 0",
+            ),
+            (
+                json!({"command": "x", "timeout_ms": -1}),
+                "`timeout_ms` must be between 1 and 3600000, not -1",
+            ),
+            (
+                json!({"command": "x", "timeout_ms": u64::MAX}),
+                "`timeout_ms` must be between 1 and 3600000, not 18446744073709551615",
+            ),
+            (
+                json!({"command": "x", "timeout_ms": 1.5}),
+                "`timeout_ms` must be an integer, not a fraction",
+            ),
+            (json!({"command": "x", "env": {"A": 1}}), "`env`.A must be a string, not a number"),
+        ] {
+            assert_eq!(shell(arguments.clone()).unwrap_err(), expected, "{arguments}");
+        }
+        let unknown = shell(json!({"command": "x", "timeout": 5})).unwrap_err();
+        assert!(unknown.starts_with("there is no argument `timeout`; there are `command`, `cwd`"));
+        let item = exec(json!({"argv": ["a", 1]})).unwrap_err();
+        assert_eq!(item, "`argv`[1] must be a string, not a number");
+    }
+
+    #[test]
+    fn null_means_left_out() {
+        let params = shell(json!({"command": "x", "cwd": null, "timeout_ms": null})).unwrap();
+        assert_eq!((params.cwd, params.timeout_ms), (None, None));
+    }
+}

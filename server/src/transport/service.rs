@@ -1,0 +1,109 @@
+//! MCP requests, handed to the tools.
+
+use crate::session::Session;
+use crate::tools::{self, Tool};
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
+    Tool as Definition,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use std::sync::Arc;
+
+/// How long clients may keep the list of tools: it does not change while a server lives.
+const LIST_TTL_MS: u64 = 300_000;
+
+/// The handler of one connection; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Service {
+    session: Arc<Session>,
+}
+
+impl Service {
+    /// A handler for `session`.
+    pub(super) fn new(session: Arc<Session>) -> Self {
+        Self { session }
+    }
+}
+
+/// Who this server is.
+fn implementation() -> Implementation {
+    Implementation::new("nono-mcp", env!("CARGO_PKG_VERSION"))
+        .with_title("nono-mcp: sandboxed shell and exec")
+}
+
+/// Whether the request follows the 2026-07-28 protocol or a newer one. Versions are dates.
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    let first = ProtocolVersion::V_2026_07_28;
+    context.protocol_version().is_some_and(|v| v.as_str() >= first.as_str())
+}
+
+/// What results of the stateless protocol carry: without a handshake, each result says who sent it.
+fn server_meta() -> MetaObject {
+    let mut meta = MetaObject::new();
+    let server = serde_json::json!({
+        "name": implementation().name,
+        "version": implementation().version,
+    });
+    meta.0.insert("io.modelcontextprotocol/serverInfo".to_owned(), server);
+    meta
+}
+
+impl ServerHandler for Service {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(implementation())
+            .with_instructions(tools::instructions(&self.session.ground))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Definition> {
+        Tool::named(name).map(|tool| tools::definition(&self.session.ground, tool))
+    }
+
+    async fn list_tools(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let all = ListToolsResult::with_all_items(tools::definitions(&self.session.ground));
+        if !is_modern(&context) {
+            return Ok(all);
+        }
+        // Descriptions name folders of this machine.
+        let mut all = all.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Private);
+        all.meta = Some(server_meta());
+        Ok(all)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = Tool::named(&request.name) else {
+            let known = Tool::ALL.map(Tool::name).join(", ");
+            let message = format!("unknown tool `{}`; this server has {known}", request.name);
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        let meta = is_modern(&context).then(server_meta);
+        let session = Arc::clone(&self.session);
+        let cancelled = context.ct.cancelled_owned();
+        // In a task of its own, so that a defect in it becomes an answer: rmcp forgets handlers
+        // that panic, and their callers would wait forever.
+        let task =
+            tokio::spawn(async move { tools::call(&session, tool, arguments, cancelled).await });
+        match task.await {
+            Ok(mut result) => {
+                result.meta = meta;
+                Ok(result.into())
+            }
+            Err(error) => {
+                tracing::error!(%error, tool = tool.name(), "a call failed");
+                let message = "internal error while running the command; see the server's log";
+                Err(ErrorData::internal_error(message, None))
+            }
+        }
+    }
+}
