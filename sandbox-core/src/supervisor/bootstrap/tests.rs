@@ -9,6 +9,7 @@ use nix::sys::socket::{ControlMessage, sendmsg};
 use std::io::{IoSlice, Read};
 
 /// A bootstrap in progress, the child's end of its socket, and the child's id.
+#[expect(clippy::zombie_processes, reason = "reaping it is what the tested code does")]
 fn begun(notify: bool, patience: Duration) -> (Bootstrap<AwaitingListener>, OwnedFd, Pid) {
     let process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());

@@ -7,6 +7,7 @@
 use crate::filter::{Mediated, Observed, Trapped, trapped};
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// `ERESTARTSYS` of the kernel: with a signal pending, the call is restarted or ends with `EINTR`,
@@ -42,11 +43,21 @@ impl Listener {
                         None => drop(raw),
                     }
                 }
-                // The caller died on the way here.
+                // The caller died on the way here, or nobody is left who could call: the kernel
+                // says the same for both, at once and every time.
+                Err(Errno::ENOENT) if self.is_abandoned() => return None,
                 Err(Errno::ENOENT | Errno::EINTR) => {}
                 Err(_) => return None,
             }
         }
+    }
+
+    /// Whether the last process under the filter is gone.
+    fn is_abandoned(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        let polled = poll(&mut fds, PollTimeout::ZERO).is_ok();
+        let [fd] = fds;
+        polled && fd.revents().is_some_and(|r| r.contains(PollFlags::POLLHUP))
     }
 
     /// Whether the caller still waits; while it does, its ids cannot be reused.
