@@ -95,7 +95,9 @@ pub(crate) fn files(
         }
         let conflict = protected
             .iter()
-            .find_map(|p| file_relation(&candidate.rule, &p.path).map(|relation| (p, relation)));
+            .filter_map(|p| Some((p, file_relation(&candidate.rule, &p.path)?)))
+            // A grant within a closed tree cannot be narrowed, whatever else is closed below it.
+            .min_by_key(|(_, relation)| *relation == Relation::Contains);
         match conflict {
             None => rules.push(candidate.rule),
             Some((p, relation)) => {

@@ -4,18 +4,22 @@
 //! on the way out. The JSON Schemas made from them are checked in under `json/` and compared by a
 //! test, so that a change of the wire shows in a review.
 
+mod denial;
 mod input;
 pub mod profile_file;
 mod result;
 mod schema;
 
+pub use denial::{
+    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,
+    FilesystemGrant, Grant, Reason, Retry,
+};
 pub use input::{
     DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS,
     MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
 };
 pub use result::{
-    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Enforced,
-    FilesystemGrant, Grant, LayerItem, Network, Processes, Reason, Retry, RunResult, RunStatus,
-    SandboxItem, StreamTruncation, Truncation,
+    Enforced, LayerItem, Network, Processes, RunResult, RunStatus, SandboxItem, StreamTruncation,
+    Truncation,
 };
 pub use schema::{Schema, exec_schema, result_schema, shell_schema};

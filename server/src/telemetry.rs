@@ -1,6 +1,5 @@
 //! Logging: to stderr, because stdout belongs to the protocol.
 
-use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Variable that sets the filter, in the syntax of `tracing_subscriber::EnvFilter`.
@@ -16,7 +15,7 @@ pub(crate) fn install() {
     let installed = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_ansi(false)
         .with_target(false)
         .try_init();
     if let Err(error) = installed {

@@ -107,6 +107,18 @@ fn a_readable_tree_is_narrowed_around_what_is_closed() {
 }
 
 #[test]
+fn a_tree_in_a_closed_tree_is_not_narrowed() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = fs::canonicalize(dir.path()).unwrap();
+    create_dir_all(root.join("ssh/keys")).unwrap();
+    write(root.join("ssh/config"), "").unwrap();
+    let protected = [closed(&root.join("ssh/keys")), closed(&root.join("ssh"))];
+    let tree = candidate(&root.join("ssh"), Scope::Tree, READ, Origin::Written);
+    let refused = files(vec![tree], &protected, &mut Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("/ssh is "), "{refused}");
+}
+
+#[test]
 fn narrowing_has_a_limit() {
     let dir = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(dir.path()).unwrap();

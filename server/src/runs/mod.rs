@@ -114,14 +114,14 @@ impl Runs {
         let stdout = Pump::start(ours.stdout, out)?;
         let stderr = Pump::start(ours.stderr, err)?;
         let mut supervisor = self.spares.take()?;
-        let sent = supervisor.start(&job.plan, theirs);
-        self.spares.refill();
-        if let Err(error) = sent {
+        if let Err(error) = supervisor.start(&job.plan, theirs) {
             supervisor.retire();
             return Err(error);
         }
         let patience = job.plan.timeout + job.plan.drain + job.plan.grace + SLACK;
         let ended = self.until_end(&mut supervisor, patience, job.plan.grace, pin!(cancel)).await;
+        // For runs that ended before their command started; else nothing is missing.
+        self.spares.refill();
         match ended {
             Ended::Outcome(_) | Ended::Refused(_) => supervisor.retire(),
             Ended::Cut | Ended::Lost(_) => supervisor.bury().await,
@@ -155,6 +155,8 @@ impl Runs {
                 event = supervisor.next_event() => match event {
                     Ok(Some(Event::Started(pid))) => {
                         tracing::debug!(pid, "command started");
+                        // Not earlier: it would take the processor from building this sandbox.
+                        self.spares.refill();
                         continue;
                     }
                     Ok(Some(Event::Refused(failed))) => return Ended::Refused(failed),
