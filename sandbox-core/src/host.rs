@@ -1,7 +1,7 @@
 //! What this kernel offers, found out by asking it once.
 
 use crate::policy::{Mediation, Observe, Policy};
-use crate::supervisor::MINIMUM_ABI;
+use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use crate::sys;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,13 @@ impl Host {
             audit: effective_capability(CAP_AUDIT_READ),
             uid: nix::unistd::geteuid().as_raw(),
         }
+    }
+
+    /// This kernel, pretending to be no newer than the given Landlock ABI.
+    #[must_use]
+    pub fn limited(self, landlock_abi: Option<u32>) -> Host {
+        let landlock_abi = self.landlock_abi.min(landlock_abi.unwrap_or(u32::MAX));
+        Host { landlock_abi, ..self }
     }
 
     /// Every layer, with what will be enforced for a policy.
@@ -111,7 +118,7 @@ impl Host {
                   inside a container allow the landlock_* calls"
                 .into(),
             abi if abi < MINIMUM_ABI => {
-                format!("ABI {abi}; ABI {MINIMUM_ABI} is needed, which Linux 6.12 brings")
+                format!("ABI {abi}; ABI {MINIMUM_ABI} is needed, which Linux 6.2 brings")
             }
             abi => format!("ABI {abi}"),
         };
@@ -120,13 +127,16 @@ impl Host {
     }
 
     fn scopes(&self) -> LayerState {
-        let active = self.landlock_abi >= MINIMUM_ABI;
+        let active = self.landlock_abi >= SCOPES_ABI;
         let detail = if active {
             "signals and abstract sockets stay inside".into()
         } else {
-            format!("needs Landlock ABI {MINIMUM_ABI} (Linux 6.12)")
+            format!(
+                "needs Landlock ABI {SCOPES_ABI} (Linux 6.12); until then signals are mediated and \
+                 connecting to abstract sockets is refused, inside the run as well"
+            )
         };
-        LayerState { name: "landlock_scopes", active, required: true, detail }
+        LayerState { name: "landlock_scopes", active, required: false, detail }
     }
 
     fn mediation(&self, mediated: bool, listener: bool) -> LayerState {

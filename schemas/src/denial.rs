@@ -68,6 +68,8 @@ pub enum DenialKind {
     UnixSocket,
     /// Starting a program.
     Exec,
+    /// A signal to a process outside.
+    Signal,
 }
 
 /// What was attempted.
@@ -92,6 +94,8 @@ pub enum DeniedOperation {
     Bind,
     /// Send to an address.
     Send,
+    /// Send a signal.
+    Signal,
 }
 
 /// The right an operation needs.
@@ -108,6 +112,8 @@ pub enum Access {
     Connect,
     /// Binding.
     Bind,
+    /// Signalling.
+    Signal,
 }
 
 /// What refused something.

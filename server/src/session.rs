@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) profile: ProfileRef,
     /// What to do about folders the profile asks to be made.
     pub(crate) missing_folders: MissingFolders,
+    /// Pretend that this is the newest Landlock ABI there is.
+    pub(crate) landlock_abi_limit: Option<u32>,
 }
 
 /// A setup, resolved against this machine.
@@ -38,6 +40,8 @@ pub(crate) struct Ground {
     pub(crate) missing: Option<String>,
     /// The kernel.
     pub(crate) host: Host,
+    /// As in [`Setup`].
+    landlock_abi_limit: Option<u32>,
     /// The private temporary folder.
     folder: PrivateFolder,
 }
@@ -60,13 +64,14 @@ impl Ground {
             tracing::warn!("{note}");
         }
         let Resolved { policy, suppress_unix_sockets, .. } = resolved;
-        let host = Host::probe();
+        let host = Host::probe().limited(setup.landlock_abi_limit);
         Ok(Self {
             layers: host.layers(&policy),
             missing: host.missing(&policy),
             suppress: suppress_unix_sockets,
             policy,
             host,
+            landlock_abi_limit: setup.landlock_abi_limit,
             folder,
         })
     }
@@ -150,7 +155,8 @@ impl Session {
             || Ok((format!("r-{}", crate::random::hex::<16>()?), crate::random::hex::<4>()?));
         let (run_id, nonce) =
             names().map_err(|e: std::io::Error| format!("cannot name the run: {e}"))?;
-        let plan = plan(&self.ground.policy, wanted.request).map_err(|e| e.to_string())?;
+        let mut plan = plan(&self.ground.policy, wanted.request).map_err(|e| e.to_string())?;
+        plan.landlock_abi_limit = self.ground.landlock_abi_limit;
         let finished = self.runs.run(Job { plan, input, echo }, cancel).await;
         Ok((run_id, finished.map_err(|e| e.to_string())?, nonce))
     }

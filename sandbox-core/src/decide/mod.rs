@@ -6,10 +6,12 @@
 mod address;
 mod attempt;
 mod message;
+mod signal;
 
 pub use address::Address;
 pub use attempt::{Attempt, Target, open_attempt};
 pub use message::{Control, Header, controls, pieces};
+pub use signal::{Receivers, Signalling, signalling};
 
 use crate::AbsPath;
 use crate::policy::{Policy, Source, UnixPolicy};

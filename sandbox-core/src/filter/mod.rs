@@ -60,16 +60,19 @@ pub enum FilterError {
     Shape,
 }
 
-/// Compiles all programs of a policy.
+/// Compiles all programs of a policy. `scoped`: the kernel keeps signals inside (Landlock ABI 6);
+/// where it does not, they are mediated and what would get around that is refused.
 ///
 /// # Errors
 /// [`FilterError`], never for a policy that resolution has accepted.
-pub fn compile(policy: &Policy, handover: Handover) -> Result<Programs, FilterError> {
+pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
     let mut fixed = Vec::new();
-    for (rules, action) in refuse::programs()?.into_iter().chain(socket::programs(&policy.unix)?) {
+    for (rules, action) in
+        refuse::programs(scoped)?.into_iter().chain(socket::programs(&policy.unix)?)
+    {
         fixed.push(compile::program(rules, action)?);
     }
-    let rules = notify::rules(policy, handover)?;
+    let rules = notify::rules(policy, handover, scoped)?;
     let notify = if rules.is_empty() { None } else { Some(compile::notify_program(rules)?) };
     Ok(Programs { fixed, notify })
 }

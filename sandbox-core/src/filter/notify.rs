@@ -19,6 +19,18 @@ pub enum Mediated {
     SendMsg,
     /// `sendmmsg(fd, messages, count, flags)`
     SendMmsg,
+    /// `kill(pid, signal)`
+    Kill,
+    /// `tkill(tid, signal)`
+    Tkill,
+    /// `tgkill(tgid, tid, signal)`
+    Tgkill,
+    /// `rt_sigqueueinfo(pid, signal, info)`
+    SigQueue,
+    /// `rt_tgsigqueueinfo(tgid, tid, signal, info)`
+    ThreadSigQueue,
+    /// `pidfd_send_signal(pidfd, signal, info, flags)`
+    PidfdSignal,
 }
 
 /// Calls the kernel decides and the supervisor looks at.
@@ -76,6 +88,16 @@ const MEDIATED_SENDS: &[(i64, Mediated, &str)] = &[
     (libc::SYS_sendmmsg, Mediated::SendMmsg, "sendmmsg"),
 ];
 
+/// Trapped only where the kernel has no scope for signals.
+const MEDIATED_SIGNALS: &[(i64, Mediated, &str)] = &[
+    (libc::SYS_kill, Mediated::Kill, "kill"),
+    (libc::SYS_tkill, Mediated::Tkill, "tkill"),
+    (libc::SYS_tgkill, Mediated::Tgkill, "tgkill"),
+    (libc::SYS_rt_sigqueueinfo, Mediated::SigQueue, "rt_sigqueueinfo"),
+    (libc::SYS_rt_tgsigqueueinfo, Mediated::ThreadSigQueue, "rt_tgsigqueueinfo"),
+    (libc::SYS_pidfd_send_signal, Mediated::PidfdSignal, "pidfd_send_signal"),
+];
+
 const OBSERVED: &[(i64, Observed, &str)] = &[
     (libc::SYS_openat, Observed::OpenAt, "openat"),
     (libc::SYS_openat2, Observed::OpenAt2, "openat2"),
@@ -110,7 +132,8 @@ const OBSERVED_HERE: &[(i64, Observed, &str)] = &[];
 /// What the trapped call `nr` is for; `None` if no filter of ours traps it.
 #[must_use]
 pub fn trapped(nr: i64) -> Option<Trapped> {
-    let mediated = MEDIATED.iter().chain(MEDIATED_SENDS).find(|(n, ..)| *n == nr);
+    let mediated =
+        MEDIATED.iter().chain(MEDIATED_SENDS).chain(MEDIATED_SIGNALS).find(|(n, ..)| *n == nr);
     let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
     mediated
         .map(|(_, call, name)| Trapped::Mediated(*call, name))
@@ -118,13 +141,20 @@ pub fn trapped(nr: i64) -> Option<Trapped> {
 }
 
 /// The rules of the notify program.
-pub(super) fn rules(policy: &Policy, handover: Handover) -> Result<Rules, FilterError> {
+pub(super) fn rules(
+    policy: &Policy,
+    handover: Handover,
+    scoped: bool,
+) -> Result<Rules, FilterError> {
     let mut rules = Rules::new();
     if policy.unix.mediation == Mediation::Pathname {
         rules.extend(MEDIATED.iter().map(|(nr, ..)| (*nr, Vec::new())));
         if policy.unix.datagrams {
             rules.extend(addressed_sends(handover)?);
         }
+    }
+    if !scoped {
+        rules.extend(MEDIATED_SIGNALS.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
     if policy.observe != Observe::Off {
         rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));

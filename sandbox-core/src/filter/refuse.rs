@@ -98,17 +98,17 @@ fn flag(argument: u8, bit: u64) -> Result<SeccompRule, FilterError> {
 }
 
 /// The programs of this module, each with its answer.
-pub(super) fn programs() -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+pub(super) fn programs(scoped: bool) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
     let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
     let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
     Ok(vec![
         (absent, errno(libc::ENOSYS)),
-        (refused()?, errno(libc::EPERM)),
+        (refused(scoped)?, errno(libc::EPERM)),
         (pretended()?, SeccompAction::Errno(0)),
     ])
 }
 
-fn refused() -> Result<Rules, FilterError> {
+fn refused(scoped: bool) -> Result<Rules, FilterError> {
     let mut rules: Rules = REFUSED.iter().chain(REFUSED_HERE).map(|nr| (*nr, Vec::new())).collect();
     let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
     let files = u64::from(libc::CLONE_FILES.unsigned_abs());
@@ -123,6 +123,9 @@ fn refused() -> Result<Rules, FilterError> {
         .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
         .collect::<Result<_, _>>()?;
     rules.insert(libc::SYS_ioctl, terminal);
+    if !scoped {
+        owners(&mut rules)?;
+    }
     // A listener of the program's own: the newest filter's listener answers first, so it could let
     // its own `connect` through.
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
@@ -136,6 +139,24 @@ fn refused() -> Result<Rules, FilterError> {
     // Limits of other processes of the same user, which Landlock does not guard.
     rules.insert(libc::SYS_prlimit64, vec![rule(vec![Condition::new(0, Len::Dword, Op::Ne, 0)?])?]);
     Ok(rules)
+}
+
+/// A descriptor's owner gets a signal of the program's choice from the kernel, whoever it is. Only
+/// where no Landlock scope looks at that.
+fn owners(rules: &mut Rules) -> Result<(), FilterError> {
+    /// asm-generic/fcntl.h and asm-generic/sockios.h; not all in libc.
+    const F_SETOWN: u64 = 8;
+    const F_SETSIG: u64 = 10;
+    const F_SETOWN_EX: u64 = 15;
+    const FIOSETOWN: u64 = 0x8901;
+    const SIOCSPGRP: u64 = 0x8902;
+    let equal = |value: u64| rule(vec![Condition::new(1, Len::Dword, Op::Eq, value)?]);
+    let commands = [F_SETOWN, F_SETSIG, F_SETOWN_EX].map(equal);
+    rules.insert(libc::SYS_fcntl, commands.into_iter().collect::<Result<_, _>>()?);
+    for command in [FIOSETOWN, SIOCSPGRP] {
+        rules.entry(libc::SYS_ioctl).or_default().push(equal(command)?);
+    }
+    Ok(())
 }
 
 /// Answered with success and not done.

@@ -71,7 +71,7 @@ fn bootstrap_calls_are_never_trapped() {
     for observe in [Observe::All, Observe::Writes, Observe::Off] {
         for datagrams in [false, true] {
             let policy = policy(Mediation::Pathname, datagrams, observe);
-            let programs = compile(&policy, HANDOVER).unwrap();
+            let programs = compile(&policy, HANDOVER, true).unwrap();
             for nr in calls {
                 assert_eq!(verdict(&programs, call(nr, &[])), ALLOW, "{nr}");
             }
@@ -85,7 +85,7 @@ fn the_handover_passes_with_its_secret_and_only_with_it() {
     let (fd_word, flags_word) = (0x1122_3344_0000_0005, (0x5566_7788 << 32) | flags);
     for datagrams in [false, true] {
         let programs =
-            compile(&policy(Mediation::Pathname, datagrams, Observe::Off), HANDOVER).unwrap();
+            compile(&policy(Mediation::Pathname, datagrams, Observe::Off), HANDOVER, true).unwrap();
         let sendmsg = |a: u64, c: u64| verdict(&programs, call(libc::SYS_sendmsg, &[a, 1, c]));
         let trapped = if datagrams { NOTIFY } else { ALLOW };
         assert_eq!(sendmsg(fd_word, flags_word), ALLOW);
@@ -105,7 +105,8 @@ fn the_handover_passes_with_its_secret_and_only_with_it() {
 
 #[test]
 fn foreign_architectures_and_x32() {
-    let programs = compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER).unwrap();
+    let programs =
+        compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER, true).unwrap();
     for nr in 0..512u32 {
         let i386 = Call { nr, arch: I386, args: [0; 6] };
         assert_eq!(verdict(&programs, i386), libc::SECCOMP_RET_KILL_PROCESS, "i386 {nr}");
@@ -146,7 +147,7 @@ fn socket_gates() {
     ];
     for (domain, kind, protocol, datagrams, expected) in table {
         let policy = policy(Mediation::Pathname, *datagrams, Observe::Off);
-        let programs = compile(&policy, HANDOVER).unwrap();
+        let programs = compile(&policy, HANDOVER, true).unwrap();
         let args = [domain, kind, protocol].map(|v| u64::from(v.unsigned_abs()));
         for nr in [SYS_socket, SYS_socketpair] {
             let got = verdict(&programs, call(nr, &args));
@@ -160,7 +161,8 @@ fn socket_gates() {
 
 #[test]
 fn refusals() {
-    let programs = compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER).unwrap();
+    let programs =
+        compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, true).unwrap();
     let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     let table: &[(i64, &[u64], u32)] = &[
@@ -192,7 +194,7 @@ fn refusals() {
 #[test]
 fn what_is_trapped_in_each_mode() {
     let notified = |policy: &Policy, nr: i64, args: &[u64]| {
-        verdict(&compile(policy, HANDOVER).unwrap(), call(nr, args)) == NOTIFY
+        verdict(&compile(policy, HANDOVER, true).unwrap(), call(nr, args)) == NOTIFY
     };
     let plain = policy(Mediation::Pathname, false, Observe::Off);
     let datagrams = policy(Mediation::Pathname, true, Observe::Off);
@@ -215,12 +217,29 @@ fn what_is_trapped_in_each_mode() {
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_CREAT)));
     let all = policy(Mediation::Pathname, false, Observe::All);
     assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
-    assert!(compile(&off, HANDOVER).unwrap().notify.is_none());
+    assert!(compile(&off, HANDOVER, true).unwrap().notify.is_none());
+}
+
+#[test]
+fn without_a_scope_signals_are_mediated_and_owners_refused() {
+    let policy = policy(Mediation::Off, false, Observe::Off);
+    let unscoped = compile(&policy, HANDOVER, false).unwrap();
+    let scoped = compile(&policy, HANDOVER, true).unwrap();
+    for nr in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_pidfd_send_signal] {
+        assert_eq!(verdict(&unscoped, call(nr, &[1, 9])), NOTIFY);
+        assert_eq!(verdict(&scoped, call(nr, &[1, 9])), ALLOW);
+    }
+    for command in [8, 10, 15] {
+        assert_eq!(verdict(&unscoped, call(libc::SYS_fcntl, &[3, command])), errno(libc::EPERM));
+        assert_eq!(verdict(&scoped, call(libc::SYS_fcntl, &[3, command])), ALLOW);
+    }
+    assert_eq!(verdict(&unscoped, call(libc::SYS_fcntl, &[3, 2])), ALLOW);
 }
 
 #[test]
 fn every_trapped_call_is_known_to_the_dispatcher() {
-    let programs = compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER).unwrap();
+    let programs =
+        compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER, false).unwrap();
     for nr in 0..600i64 {
         let notifies =
             run(programs.notify.as_ref().unwrap(), call(nr, &[1, 1, 2, 1, 1, 1])) == NOTIFY;

@@ -43,6 +43,9 @@ pub struct Plan {
     pub grace: Duration,
     /// How long what the command left behind may go on after its first process is gone.
     pub drain: Duration,
+    /// The operator's switch for trying the way older kernels take: pretend that this is the newest
+    /// Landlock ABI there is.
+    pub landlock_abi_limit: Option<u32>,
 }
 
 /// Why a request cannot become a plan.
@@ -83,6 +86,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         cwd: request.cwd,
         policy: policy.clone(),
         timeout: request.timeout,
+        landlock_abi_limit: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     })

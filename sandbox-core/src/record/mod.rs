@@ -16,6 +16,8 @@ pub enum Kind {
     UnixSocket,
     /// Starting a program.
     Exec,
+    /// A signal to a process outside.
+    Signal,
 }
 
 /// What was attempted.
@@ -39,6 +41,8 @@ pub enum Operation {
     Bind,
     /// Send to an address.
     Send,
+    /// Send a signal.
+    Signal,
 }
 
 /// Which layer refused.

@@ -14,22 +14,37 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{SFlag, fstat};
 use std::os::fd::OwnedFd;
 
-/// The oldest Landlock ABI this sandbox is complete on: from 6 on (Linux 6.12) signals and abstract
-/// sockets are kept inside.
-pub(crate) const MINIMUM_ABI: u32 = 6;
+/// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
+/// is a right of its own.
+pub(crate) const MINIMUM_ABI: u32 = 3;
+/// From this ABI on (Linux 6.12) the kernel keeps signals and abstract sockets inside a domain.
+/// Below it the supervisor does.
+pub(crate) const SCOPES_ABI: u32 = 6;
 
-/// The running kernel's ABI, as the `landlock` crate names it.
-fn abi() -> Result<ABI, SetupFailed> {
-    let abi = sys::landlock_abi();
-    if abi < MINIMUM_ABI {
-        let found = if abi == 0 { "no Landlock".into() } else { format!("Landlock ABI {abi}") };
-        return Err(SetupFailed::new(
-            Stage::Landlock,
-            libc::EOPNOTSUPP,
-            format!("this kernel has {found}; ABI {MINIMUM_ABI} (Linux 6.12) is needed"),
-        ));
+/// What the running kernel's Landlock can do, as far as a run depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Kernel {
+    abi: ABI,
+    /// Whether the kernel keeps signals and abstract sockets inside.
+    pub(super) scoped: bool,
+}
+
+impl Kernel {
+    /// Asks the kernel. With a `limit` it pretends to be no newer than that: the operator's switch
+    /// for trying the way older kernels take.
+    pub(super) fn probe(limit: Option<u32>) -> Result<Self, SetupFailed> {
+        let abi = sys::landlock_abi().min(limit.unwrap_or(u32::MAX));
+        if abi < MINIMUM_ABI {
+            let found = if abi == 0 { "no Landlock".into() } else { format!("Landlock ABI {abi}") };
+            return Err(SetupFailed::new(
+                Stage::Landlock,
+                libc::EOPNOTSUPP,
+                format!("this kernel has {found}; ABI {MINIMUM_ABI} (Linux 6.2) is needed"),
+            ));
+        }
+        let scoped = abi >= SCOPES_ABI;
+        Ok(Self { abi: ABI::from(i32::try_from(abi).unwrap_or(i32::MAX)), scoped })
     }
-    Ok(ABI::from(i32::try_from(abi).unwrap_or(i32::MAX)))
 }
 
 /// The two rule sets of a run, made from the same opened objects.
@@ -46,9 +61,10 @@ pub(super) struct Rulesets {
 
 impl Rulesets {
     /// Opens what the policy names and makes both.
-    pub(super) fn new(policy: &Policy) -> Result<Self, SetupFailed> {
-        let abi = abi()?;
-        let (mut supervisor, mut command) = (handle_everything(abi)?, handle_everything(abi)?);
+    pub(super) fn new(policy: &Policy, kernel: Kernel) -> Result<Self, SetupFailed> {
+        let abi = kernel.abi;
+        let (mut supervisor, mut command) =
+            (handle_everything(kernel)?, handle_everything(kernel)?);
         for rule in rules(policy, abi) {
             let Some((object, access)) = open_rule(&rule, abi)? else { continue };
             supervisor = add(supervisor, &object, access)?;
@@ -68,13 +84,16 @@ fn unusual(error: impl std::fmt::Display) -> SetupFailed {
 }
 
 /// An empty rule set: everything this ABI knows is handled, so nothing is allowed.
-fn handle_everything(abi: ABI) -> Result<RulesetCreated, SetupFailed> {
-    Ruleset::default()
+fn handle_everything(kernel: Kernel) -> Result<RulesetCreated, SetupFailed> {
+    let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(abi))
-        .and_then(|r| r.scope(Scope::from_all(abi)))
-        .and_then(|r| r.create())
-        .map_err(unusual)
+        .handle_access(AccessFs::from_all(kernel.abi));
+    // An empty set of scopes is an error to ask for.
+    let ruleset = match kernel.scoped {
+        true => ruleset.and_then(|r| r.scope(Scope::from_all(kernel.abi))),
+        false => ruleset,
+    };
+    ruleset.and_then(|r| r.create()).map_err(unusual)
 }
 
 fn add(

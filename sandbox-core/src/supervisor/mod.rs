@@ -15,6 +15,6 @@ mod stage;
 mod tree;
 mod watch;
 
-pub(crate) use confine::MINIMUM_ABI;
+pub(crate) use confine::{MINIMUM_ABI, SCOPES_ABI};
 pub use run::main;
 pub use stage::{SetupFailed, Stage};

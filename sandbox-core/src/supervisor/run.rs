@@ -1,7 +1,7 @@
 //! One run, from the start message to the outcome.
 
 use super::bootstrap::Prepared;
-use super::confine::{self, Rulesets};
+use super::confine::{self, Kernel, Rulesets};
 use super::mediate::Mediator;
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
@@ -64,10 +64,11 @@ fn start(control: std::os::fd::BorrowedFd<'_>, received: Received) -> Result<Wat
     };
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
-    let ruleset = confine::supervisor(Rulesets::new(&plan.policy)?)?;
-    let bootstrap = Prepared::new(&plan, stdio, ruleset)?.start()?;
+    let kernel = Kernel::probe(plan.landlock_abi_limit)?;
+    let ruleset = confine::supervisor(Rulesets::new(&plan.policy, kernel)?)?;
+    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
-    let mediator = Mediator::start(&plan.policy, listener)
+    let mediator = Mediator::start(&plan.policy, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
     let running = armed.release()?;
     // If this cannot be sent, the server is gone and the watch ends the run.

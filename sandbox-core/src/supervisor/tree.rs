@@ -1,15 +1,16 @@
 //! The processes of a run: found, ended, reaped.
 //!
 //! The supervisor is a subreaper, so whatever the command starts stays below it, however it
-//! detaches. A signal cannot leave the run even if a process id is reused in between: the
-//! supervisor's Landlock domain keeps its signals inside (`confine::supervisor`).
+//! detaches.
 
+use crate::sys;
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// How a process ended.
@@ -72,10 +73,26 @@ pub(super) fn reap(leader: Pid, death: &mut Option<Death>) -> bool {
     }
 }
 
-/// Sends `signal` to every descendant; how many got it.
-pub(super) fn signal_all(signal: Signal) -> u32 {
-    let sent = descendants().into_iter().filter(|pid| kill(*pid, signal).is_ok()).count();
-    u32::try_from(sent).unwrap_or(u32::MAX)
+/// Every descendant that is alive, each pinned: whoever is signalled through the descriptor was a
+/// descendant *after* it was opened, so a process id that is reused in between hits nobody.
+fn pinned() -> Vec<(Pid, OwnedFd)> {
+    let mut pinned: Vec<_> = descendants()
+        .into_iter()
+        .filter(|pid| !is_zombie(*pid))
+        .filter_map(|pid| Some((pid, sys::open_pidfd(pid.as_raw()).ok()?)))
+        .collect();
+    if !pinned.is_empty() {
+        let still: HashSet<Pid> = descendants().into_iter().collect();
+        pinned.retain(|(pid, _)| still.contains(pid));
+    }
+    pinned
+}
+
+/// Sends `signal` to every descendant.
+pub(super) fn signal_all(signal: Signal) {
+    for (_, pidfd) in pinned() {
+        let _already_gone = sys::signal_process(pidfd.as_fd(), signal as i32, None);
+    }
 }
 
 /// Kills and reaps until nothing is left; how many distinct processes were killed.
@@ -89,10 +106,10 @@ pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>) -> u32 {
     let started = Instant::now();
     let mut killed = HashSet::new();
     while reap(leader, death) && started.elapsed() < GIVE_UP {
-        let alive: Vec<Pid> = descendants().into_iter().filter(|p| !is_zombie(*p)).collect();
+        let alive = pinned();
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for pid in &alive {
-                if kill(*pid, signal).is_ok() {
+            for (pid, pidfd) in &alive {
+                if sys::signal_process(pidfd.as_fd(), signal as i32, None).is_ok() {
                     killed.insert(*pid);
                 }
             }

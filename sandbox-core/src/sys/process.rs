@@ -140,6 +140,33 @@ pub fn interrupt_thread(tid: i32) -> Result<(), Errno> {
     Errno::result(result).map(|_| ())
 }
 
+/// Sends a signal to the process behind `pidfd`, with the `siginfo_t` the sender chose, if any.
+///
+/// # Errors
+/// As pidfd_send_signal(2).
+pub fn signal_process(
+    pidfd: BorrowedFd<'_>,
+    signal: i32,
+    info: Option<&[u8]>,
+) -> Result<(), Errno> {
+    let info = info.filter(|i| i.len() >= size_of::<libc::siginfo_t>());
+    let info = info.map_or(std::ptr::null(), <[u8]>::as_ptr);
+    // SAFETY: `info` is null or points to a whole `siginfo_t` that outlives the call; the kernel
+    // copies it as bytes.
+    let result =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, info, 0) };
+    Errno::result(result).map(|_| ())
+}
+
+/// Sends a signal to thread `tid` of process `tgid`.
+///
+/// # Errors
+/// `ESRCH` if the process has no such thread.
+pub fn signal_thread(tgid: i32, tid: i32, signal: i32) -> Result<(), Errno> {
+    // SAFETY: tgkill takes three integers.
+    Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(|_| ())
+}
+
 /// The calling thread's id.
 #[must_use]
 pub fn thread_id() -> i32 {

@@ -38,12 +38,21 @@ struct Place {
     /// What commands may do: a built-in profile, or a file (with a `/`, or ending in .json).
     #[arg(long, value_name = "NAME|FILE", default_value = "coding")]
     profile: String,
+    /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
+    /// take. Only ever narrower than what the kernel offers.
+    #[arg(long, value_name = "ABI", hide = true)]
+    pretend_landlock_abi: Option<u32>,
 }
 
 impl Place {
     fn setup(self, missing_folders: MissingFolders) -> Setup {
         let profile = ProfileRef::from(self.profile.as_str());
-        Setup { workspaces: self.workspace, profile, missing_folders }
+        Setup {
+            workspaces: self.workspace,
+            profile,
+            missing_folders,
+            landlock_abi_limit: self.pretend_landlock_abi,
+        }
     }
 }
 

@@ -51,7 +51,8 @@ fn rank(operation: Operation) -> u8 {
         | Operation::Rename
         | Operation::Connect
         | Operation::Bind
-        | Operation::Send => 0,
+        | Operation::Send
+        | Operation::Signal => 0,
         Operation::Execute => 1,
         Operation::Read => 2,
     }
@@ -65,6 +66,7 @@ fn item(view: View<'_>, denial: &Denial, number: usize) -> DenialItem {
             Kind::Fs => DenialKind::Fs,
             Kind::UnixSocket => DenialKind::UnixSocket,
             Kind::Exec => DenialKind::Exec,
+            Kind::Signal => DenialKind::Signal,
         },
         operation: operation(denial.operation),
         access: access(denial.operation),
@@ -102,6 +104,7 @@ fn operation(operation: Operation) -> DeniedOperation {
         Operation::Connect => DeniedOperation::Connect,
         Operation::Bind => DeniedOperation::Bind,
         Operation::Send => DeniedOperation::Send,
+        Operation::Signal => DeniedOperation::Signal,
     }
 }
 
@@ -114,6 +117,7 @@ fn access(operation: Operation) -> Access {
         Operation::Execute => Access::Execute,
         Operation::Connect | Operation::Send => Access::Connect,
         Operation::Bind => Access::Bind,
+        Operation::Signal => Access::Signal,
     }
 }
 
@@ -121,6 +125,13 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
         (record::Reason::Protected, _) => "protected: no profile can open this".to_owned(),
+        (record::Reason::NotSupported, _) if denial.kind == Kind::Signal => {
+            "signals stay inside the run; no profile can change this".to_owned()
+        }
+        (record::Reason::NotSupported, _) if denial.target.starts_with(b"@") => {
+            "abstract sockets stay inside the run that made them; no profile can change this"
+                .to_owned()
+        }
         (record::Reason::NotSupported, _) => {
             "the sandbox cannot judge this and so refuses it".to_owned()
         }

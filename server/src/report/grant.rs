@@ -18,6 +18,9 @@ pub(super) fn narrowest(view: View<'_>, denial: &Denial) -> Option<Grant> {
         return None;
     }
     let mut grant = FilesystemGrant::default();
+    if denial.kind == Kind::Signal {
+        return None;
+    }
     let (list, path) = match (denial.kind, denial.operation) {
         (Kind::UnixSocket, Operation::Bind) => (&mut grant.unix_socket_bind, path),
         (Kind::UnixSocket, _) => (&mut grant.unix_socket, path),
@@ -29,7 +32,7 @@ pub(super) fn narrowest(view: View<'_>, denial: &Denial) -> Option<Grant> {
             (&mut grant.write_file, path)
         }
         // Names are made and removed in a folder, so the grant is about that.
-        (Kind::Fs | Kind::Exec, _) => {
+        (Kind::Fs | Kind::Exec | Kind::Signal, _) => {
             let folder = path.parent()?;
             if view.policy.fs.protected.iter().any(|p| p.is_within(&folder)) {
                 return None;

@@ -13,6 +13,7 @@ fn ground() -> (tempfile::TempDir, Ground) {
         workspaces: vec![workspace.path().to_path_buf()],
         profile: ProfileRef::default(),
         missing_folders: MissingFolders::Leave,
+        landlock_abi_limit: None,
     };
     let ground = Ground::prepare(&setup).unwrap();
     (workspace, ground)

@@ -56,11 +56,13 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// Opens and compiles what `plan` names.
+    /// Opens and compiles what `plan` names. `scoped`: the kernel keeps signals inside, so the
+    /// filter need not.
     pub(super) fn new(
         plan: &Plan,
         stdio: Stdio,
         ruleset: RulesetCreated,
+        scoped: bool,
     ) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -68,7 +70,7 @@ impl Prepared {
         let secret = sys::random_u64()
             .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
-        let programs = compile(&plan.policy, handover)
+        let programs = compile(&plan.policy, handover, scoped)
             .map_err(|e| SetupFailed::new(Stage::StaticFilter, 0, e.to_string()))?;
         let strings = |all: &[Vec<u8>]| {
             all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()

@@ -49,7 +49,7 @@ fn bind(
     request: &SocketRequest,
     syscall: &'static str,
 ) -> Result<(), Errno> {
-    match socket_call(request.domain, &request.address, true) {
+    match socket_call(request.domain, &request.address, shared.scoped) {
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
         SocketCall::AsCopied | SocketCall::Refuse(..) => {

@@ -42,7 +42,7 @@ fn connect(
     request: &SocketRequest,
     syscall: &'static str,
 ) -> Result<(), Interrupted> {
-    match socket_call(request.domain, &request.address, true) {
+    match socket_call(request.domain, &request.address, turn.shared.scoped) {
         SocketCall::AsCopied => {
             let result = connect_to(turn, caller, &request.socket, &request.bytes);
             match (&request.address, result) {

@@ -9,7 +9,7 @@
 use super::caller::Caller;
 use super::connect;
 use super::listener::Notification;
-use super::{Shared, bind, lock, send};
+use super::{Shared, bind, lock, send, signal};
 use crate::filter::Mediated;
 use crate::supervisor::observe;
 use crate::sys;
@@ -130,6 +130,12 @@ fn lead(shared: &Arc<Shared>, number: u64) {
                 Mediated::SendTo | Mediated::SendMsg | Mediated::SendMmsg => {
                     send::perform(&mut turn, call);
                 }
+                Mediated::Kill
+                | Mediated::Tkill
+                | Mediated::Tgkill
+                | Mediated::SigQueue
+                | Mediated::ThreadSigQueue
+                | Mediated::PidfdSignal => signal::perform(&turn, call),
             },
             Notification::Observed(call) => observe::look(shared, call),
         }

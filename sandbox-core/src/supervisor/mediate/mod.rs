@@ -13,6 +13,7 @@ mod listener;
 mod request;
 pub(super) mod resolve;
 mod send;
+mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::ObservedCall;
@@ -33,6 +34,8 @@ use std::time::{Duration, Instant};
 pub(in crate::supervisor) struct Shared {
     pub(in crate::supervisor) policy: Policy,
     listener: Listener,
+    /// Whether the kernel keeps signals and abstract sockets inside.
+    scoped: bool,
     bucket: Bucket,
     recorder: Mutex<Recorder>,
     leadership: Leadership,
@@ -49,7 +52,11 @@ pub(super) struct Mediator {
 
 impl Mediator {
     /// Starts answering. Without a listener there is nothing to answer.
-    pub(super) fn start(policy: &Policy, listener: Option<OwnedFd>) -> std::io::Result<Self> {
+    pub(super) fn start(
+        policy: &Policy,
+        listener: Option<OwnedFd>,
+        scoped: bool,
+    ) -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
         let leadership = Leadership::new()?;
         let stalled = leadership.stalled_fd().try_clone_to_owned()?;
@@ -57,6 +64,7 @@ impl Mediator {
             Arc::new(Shared {
                 policy: policy.clone(),
                 listener: Listener::new(fd),
+                scoped,
                 bucket: Bucket::new(policy.rate),
                 recorder: Mutex::default(),
                 leadership,

@@ -105,7 +105,8 @@ pub(super) fn refuse_abstract(
 ) -> Interrupted {
     let target = [b"@", name].concat();
     let refusal = refusal(operation, target, syscall, Reason::NotSupported);
-    shared.record(caller, Refusal { layer: Layer::Landlock, ..refusal });
+    let layer = if shared.scoped { Layer::Landlock } else { Layer::Mediation };
+    shared.record(caller, Refusal { layer, ..refusal });
     Interrupted::Failed(Errno::EACCES)
 }
 

@@ -37,10 +37,9 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let result = match call.call {
         Mediated::SendTo => sender.send_to(fd, (second, third), flags(fourth), (fifth, sixth)),
         Mediated::SendMmsg => sender.send_many(fd, second, third, flags(fourth)),
-        // `connect` and `bind` have their own modules; the leader sends nothing else here.
-        Mediated::SendMsg | Mediated::Connect | Mediated::Bind => {
-            sender.send_message(fd, second, flags(third))
-        }
+        Mediated::SendMsg => sender.send_message(fd, second, flags(third)),
+        // The leader brings sends here and nothing else.
+        _ => return drop(call),
     };
     match result {
         Ok(sent) => call.answer(i64::try_from(sent).map_err(|_| libc::EOVERFLOW)),
@@ -197,9 +196,16 @@ impl Sender<'_, '_, '_> {
         flags: i32,
     ) -> Result<usize, Interrupted> {
         let shared = std::sync::Arc::clone(self.turn.shared);
-        let name = match socket_call(request.domain, &request.address, true) {
+        let name = match socket_call(request.domain, &request.address, shared.scoped) {
             SocketCall::AsCopied => request.bytes.clone(),
-            SocketCall::Refuse(errno, _) => return Err(Interrupted::Failed(errno)),
+            SocketCall::Refuse(errno, _) => {
+                return Err(match &request.address {
+                    Address::UnixAbstract(name) => {
+                        refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall)
+                    }
+                    _ => Interrupted::Failed(errno),
+                });
+            }
             SocketCall::Path(path) => {
                 let pinned = judge(&shared, self.caller, path, Operation::Send, self.syscall)
                     .map_err(Interrupted::Failed)?;

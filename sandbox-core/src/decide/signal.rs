@@ -1,0 +1,101 @@
+//! Who a signal is for, told from registers.
+
+use crate::filter::Mediated;
+
+/// The receivers of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receivers {
+    /// A process.
+    Process(i32),
+    /// A thread; with its process where the call names it.
+    Thread {
+        /// The process, if named.
+        process: Option<i32>,
+        /// The thread.
+        thread: i32,
+    },
+    /// A process group; 0 is the caller's own.
+    Group(i32),
+    /// Everyone the sender may signal, without itself.
+    Everyone,
+    /// The process behind a descriptor of the caller.
+    Pidfd(u64),
+}
+
+/// A signal about to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signalling {
+    /// To whom.
+    pub receivers: Receivers,
+    /// Which; 0 only asks whether it could be sent.
+    pub signal: i32,
+    /// Where the caller's `siginfo_t` is, if it passes one.
+    pub info: Option<u64>,
+}
+
+/// The lower half of a register, as the `int` the kernel takes it for.
+fn int(register: u64) -> i32 {
+    let [a, b, c, d, ..] = register.to_le_bytes();
+    i32::from_le_bytes([a, b, c, d])
+}
+
+/// What a mediated signal call asks for; `None` for calls that send no signal.
+#[must_use]
+pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
+    let [a, b, c, d, ..] = *args;
+    let plain = |receivers, signal| Signalling { receivers, signal: int(signal), info: None };
+    let with = |receivers, signal, info| Signalling {
+        receivers,
+        signal: int(signal),
+        info: (info != 0).then_some(info),
+    };
+    match call {
+        Mediated::Kill => Some(plain(
+            match int(a) {
+                -1 => Receivers::Everyone,
+                // `i32::MIN` has no positive counterpart and is no group; nobody has this id.
+                group @ ..=0 => Receivers::Group(group.checked_neg().unwrap_or(i32::MAX)),
+                process => Receivers::Process(process),
+            },
+            b,
+        )),
+        Mediated::Tkill => Some(plain(Receivers::Thread { process: None, thread: int(a) }, b)),
+        Mediated::Tgkill => {
+            Some(plain(Receivers::Thread { process: Some(int(a)), thread: int(b) }, c))
+        }
+        Mediated::SigQueue => Some(with(Receivers::Process(int(a)), b, c)),
+        Mediated::ThreadSigQueue => {
+            Some(with(Receivers::Thread { process: Some(int(a)), thread: int(b) }, c, d))
+        }
+        Mediated::PidfdSignal => Some(with(Receivers::Pidfd(a), b, c)),
+        Mediated::Connect
+        | Mediated::Bind
+        | Mediated::SendTo
+        | Mediated::SendMsg
+        | Mediated::SendMmsg => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receivers() {
+        let kill = |pid: i32| {
+            let args = [u64::from(pid.cast_unsigned()), 15, 0, 0, 0, 0];
+            signalling(Mediated::Kill, &args).unwrap().receivers
+        };
+        assert_eq!(kill(42), Receivers::Process(42));
+        assert_eq!(kill(0), Receivers::Group(0));
+        assert_eq!(kill(-7), Receivers::Group(7));
+        assert_eq!(kill(-1), Receivers::Everyone);
+        assert_eq!(kill(i32::MIN), Receivers::Group(i32::MAX));
+        let thread = signalling(Mediated::Tgkill, &[5, 6, 15, 0, 0, 0]).unwrap();
+        assert_eq!(thread.receivers, Receivers::Thread { process: Some(5), thread: 6 });
+        assert_eq!(thread.signal, 15);
+        let queued = signalling(Mediated::SigQueue, &[5, 10, 0x1000, 0, 0, 0]).unwrap();
+        assert_eq!((queued.signal, queued.info), (10, Some(0x1000)));
+        assert_eq!(signalling(Mediated::Connect, &[0; 6]), None);
+    }
+}

@@ -1,0 +1,133 @@
+//! Signals, sent on the caller's behalf. Only where the kernel has no scope that keeps them inside
+//! (Landlock before ABI 6).
+//!
+//! A receiver is pinned by a descriptor first and looked for among the run's processes then, so a
+//! process id that is reused in between means nobody. What a program can notice: the sender's id
+//! in `siginfo_t` is the supervisor's.
+
+use super::caller::Caller;
+use super::leader::Turn;
+use super::listener::MediatedCall;
+use super::{Refusal, Shared};
+use crate::decide::{Receivers, Signalling, signalling};
+use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::supervisor::tree;
+use crate::sys;
+use nix::errno::Errno;
+use nix::unistd::{Pid, getpgid};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// Performs the call and answers it.
+pub(super) fn perform(turn: &Turn<'_>, call: MediatedCall<'_>) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let Some(request) = signalling(call.call, &data.args) else { return drop(call) };
+    let result = send(&shared, &caller, &request, call.name);
+    call.answer(result.map(|()| 0).map_err(|errno| errno as i32));
+}
+
+fn send(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: &Signalling,
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    /// `sizeof(siginfo_t)`.
+    const INFO: usize = 128;
+    let info = match request.info {
+        Some(address) => Some(caller.read(address, INFO)?),
+        None => None,
+    };
+    let own = caller.process()?;
+    caller.still_waits()?;
+    let one = |pid: i32| {
+        to_process(pid, request.signal, info.as_deref())
+            .inspect_err(|e| refused(shared, caller, *e, pid, syscall))
+    };
+    match request.receivers {
+        Receivers::Process(pid) => one(pid),
+        // The caller waits, so its own process cannot be another's meanwhile.
+        Receivers::Thread { process, thread } if process.is_none_or(|p| p == own) => {
+            match sys::signal_thread(own, thread, request.signal) {
+                Err(Errno::ESRCH) if process.is_none() => one(thread),
+                other => other,
+            }
+        }
+        Receivers::Thread { process, thread } => one(process.unwrap_or(thread)),
+        Receivers::Pidfd(fd) => {
+            let pidfd = caller.descriptor(fd)?;
+            caller.still_waits()?;
+            if !is_ours(process_of(&pidfd)?) {
+                refused(shared, caller, Errno::EPERM, process_of(&pidfd)?, syscall);
+                return Err(Errno::EPERM);
+            }
+            sys::signal_process(pidfd.as_fd(), request.signal, info.as_deref())
+        }
+        Receivers::Group(0) => {
+            let group = getpgid(Some(Pid::from_raw(own)))?;
+            to_many(request.signal, |pid| getpgid(Some(pid)) == Ok(group))
+        }
+        Receivers::Group(group) => {
+            to_many(request.signal, |pid| getpgid(Some(pid)) == Ok(Pid::from_raw(group)))
+        }
+        Receivers::Everyone => to_many(request.signal, |pid| pid.as_raw() != own),
+    }
+}
+
+/// To one process of the run. `EPERM` for any other one, `ESRCH` where there is none.
+fn to_process(pid: i32, signal: i32, info: Option<&[u8]>) -> Result<(), Errno> {
+    let pidfd =
+        sys::open_pidfd(pid).map_err(|e| if e == Errno::EINVAL { Errno::ESRCH } else { e })?;
+    if !is_ours(pid) {
+        return Err(Errno::EPERM);
+    }
+    sys::signal_process(pidfd.as_fd(), signal, info)
+}
+
+fn is_ours(pid: i32) -> bool {
+    tree::descendants().contains(&Pid::from_raw(pid))
+}
+
+/// To every process of the run that `wanted` picks; `ESRCH` if that is none.
+fn to_many(signal: i32, wanted: impl Fn(Pid) -> bool) -> Result<(), Errno> {
+    let mut result = Err(Errno::ESRCH);
+    for pid in tree::descendants().into_iter().filter(|p| wanted(*p)) {
+        let sent = to_process(pid.as_raw(), signal, None);
+        if result.is_err() {
+            result = sent;
+        }
+    }
+    result
+}
+
+/// The process a descriptor stands for (pidfd_open(2), `Pid:` in its fdinfo); -1 if it is gone.
+fn process_of(pidfd: &OwnedFd) -> Result<i32, Errno> {
+    let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()));
+    let info = info.map_err(|_| Errno::EBADF)?;
+    let pid = info.lines().find_map(|l| l.strip_prefix("Pid:")).ok_or(Errno::EBADF)?;
+    pid.trim().parse().map_err(|_| Errno::ESRCH)
+}
+
+/// Records what would have been allowed without the sandbox: a process that exists and is the
+/// user's own.
+fn refused(shared: &Shared, caller: &Caller<'_>, errno: Errno, pid: i32, syscall: &'static str) {
+    use std::os::unix::fs::MetadataExt;
+    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|m| m.uid());
+    if errno != Errno::EPERM || owner.ok() != Some(nix::unistd::geteuid().as_raw()) {
+        return;
+    }
+    let refusal = Refusal {
+        kind: Kind::Signal,
+        operation: Operation::Signal,
+        target: format!("process {pid}").into_bytes(),
+        resolved: None,
+        syscall,
+        errno,
+        layer: Layer::Mediation,
+        reason: Reason::NotSupported,
+        rule: None,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+}
