@@ -83,8 +83,26 @@ pub fn open_attempt(flags: i32) -> Option<Attempt> {
         (false, true) => Operation::Write,
         (false, false) => Operation::Read,
     };
-    let access = if create || unnamed { access | Access::WRITE } else { access };
+    let access = if unnamed { access | Access::WRITE } else { access };
     Some(Attempt { operation, access, target })
+}
+
+impl Attempt {
+    /// What is asked for once it is known whether the object exists: only an object that does not
+    /// has to be made.
+    #[must_use]
+    pub fn settled(self, exists: bool) -> Attempt {
+        match (self.target, exists) {
+            (Target::ObjectOrParent, true) if self.access.contains(Access::WRITE) => {
+                Attempt { operation: Operation::Write, ..self }
+            }
+            (Target::ObjectOrParent, true) => Attempt { operation: Operation::Read, ..self },
+            (Target::ObjectOrParent, false) => {
+                Attempt { access: self.access | Access::WRITE, ..self }
+            }
+            _ => self,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -103,7 +121,7 @@ mod tests {
             (O_RDWR, Operation::Write, read | write, Target::Object),
             (O_RDONLY | O_TRUNC, Operation::Write, read | write, Target::Object),
             (O_WRONLY | O_CREAT, Operation::Create, write, Target::ObjectOrParent),
-            (O_RDONLY | O_CREAT, Operation::Create, read | write, Target::ObjectOrParent),
+            (O_RDONLY | O_CREAT, Operation::Create, read, Target::ObjectOrParent),
             (O_RDWR | O_TMPFILE, Operation::Create, read | write, Target::Object),
         ];
         for (flags, operation, access, target) in table {
@@ -111,5 +129,23 @@ mod tests {
             assert_eq!(open_attempt(*flags), Some(expected), "{flags:#o}");
         }
         assert_eq!(open_attempt(O_PATH | O_RDWR), None);
+    }
+
+    #[test]
+    fn only_what_does_not_exist_is_made() {
+        let asked = |flags, exists| {
+            let settled = open_attempt(flags).unwrap().settled(exists);
+            (settled.operation, settled.access)
+        };
+        let create = libc::O_CREAT;
+        let write = Access::WRITE;
+        assert_eq!(asked(create | libc::O_WRONLY, true), (Operation::Write, write));
+        assert_eq!(asked(create | libc::O_RDONLY, true), (Operation::Read, Access::READ));
+        assert_eq!(asked(create | libc::O_WRONLY, false), (Operation::Create, write));
+        assert_eq!(
+            asked(create | libc::O_RDONLY, false),
+            (Operation::Create, Access::READ | write)
+        );
+        assert_eq!(asked(libc::O_WRONLY, true), (Operation::Write, write));
     }
 }

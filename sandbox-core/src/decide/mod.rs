@@ -14,7 +14,7 @@ pub use message::{Control, Header, controls, pieces};
 pub use signal::{Receivers, Signalling, signalling};
 
 use crate::AbsPath;
-use crate::policy::{Policy, Source, UnixPolicy};
+use crate::policy::{Policy, Source, UnixGrant, UnixPolicy};
 use crate::rate::Family;
 use crate::record::{Operation, Reason};
 
@@ -60,8 +60,8 @@ pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> So
 /// What a judged UNIX path may be used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathVerdict<'p> {
-    /// A grant covers it; by name of the rule.
-    Granted(&'p Source),
+    /// This grant covers it.
+    Granted(&'p UnixGrant),
     /// No grant covers it. `Some`: a grant covers it, without the right to bind.
     Denied(Reason, Option<&'p Source>),
 }
@@ -80,7 +80,7 @@ pub fn unix_path<'p>(
         _ => unix.connect_grant(resolved),
     };
     if let Some(grant) = grant {
-        return PathVerdict::Granted(&grant.source);
+        return PathVerdict::Granted(grant);
     }
     if policy.fs.protected.iter().any(|p| resolved.is_within(p)) {
         return PathVerdict::Denied(Reason::Protected, None);

@@ -65,14 +65,14 @@ fn paths_against_grants() {
     use Operation::{Bind, Connect};
     let policy = policy();
     let table: &[(Operation, &str, PathVerdict<'_>)] = &[
-        (Connect, "/run/db.sock", PathVerdict::Granted(&policy.unix.grants[0].source)),
+        (Connect, "/run/db.sock", PathVerdict::Granted(&policy.unix.grants[0])),
         (
             Bind,
             "/run/db.sock",
             PathVerdict::Denied(Reason::InsufficientAccess, Some(&policy.unix.grants[0].source)),
         ),
-        (Connect, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1].source)),
-        (Bind, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1].source)),
+        (Connect, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1])),
+        (Bind, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1])),
         (Connect, "/ws", PathVerdict::Denied(Reason::NoGrant, None)),
         (Connect, "/run/docker.sock", PathVerdict::Denied(Reason::NoGrant, None)),
         (Connect, "/home/u/.gnupg/S", PathVerdict::Denied(Reason::Protected, None)),

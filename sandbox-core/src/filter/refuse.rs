@@ -136,9 +136,30 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
             Condition::new(1, Len::Qword, Op::MaskedEq(listener), listener)?,
         ])?],
     );
-    // Limits of other processes of the same user, which Landlock does not guard.
-    rules.insert(libc::SYS_prlimit64, vec![rule(vec![Condition::new(0, Len::Dword, Op::Ne, 0)?])?]);
+    others(&mut rules)?;
     Ok(rules)
+}
+
+/// Limits, priorities and processors of other processes of the same user, which Landlock does not
+/// guard. A thread that means itself says 0.
+fn others(rules: &mut Rules) -> Result<(), FilterError> {
+    /// sys/resource.h and linux/ioprio.h.
+    const PRIO_PROCESS: u64 = 0;
+    const IOPRIO_WHO_PROCESS: u64 = 1;
+    let unless = |argument, value| rule(vec![Condition::new(argument, Len::Dword, Op::Ne, value)?]);
+    for call in [
+        libc::SYS_prlimit64,
+        libc::SYS_sched_setaffinity,
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+    ] {
+        rules.insert(call, vec![unless(0, 0)?]);
+    }
+    // The first argument says what the second is. For a group or a user, 0 is not only oneself.
+    rules.insert(libc::SYS_setpriority, vec![unless(0, PRIO_PROCESS)?, unless(1, 0)?]);
+    rules.insert(libc::SYS_ioprio_set, vec![unless(0, IOPRIO_WHO_PROCESS)?, unless(1, 0)?]);
+    Ok(())
 }
 
 /// A descriptor's owner gets a signal of the program's choice from the kernel, whoever it is. Only

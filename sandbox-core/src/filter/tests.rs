@@ -183,6 +183,13 @@ fn refusals() {
         (libc::SYS_ioctl, &[0, libc::TIOCGWINSZ], ALLOW),
         (libc::SYS_prlimit64, &[0], ALLOW),
         (libc::SYS_prlimit64, &[77], errno(libc::EPERM)),
+        (libc::SYS_setpriority, &[0, 0, 5], ALLOW),
+        (libc::SYS_setpriority, &[0, 77, 5], errno(libc::EPERM)),
+        (libc::SYS_setpriority, &[2, 0, 5], errno(libc::EPERM)),
+        (libc::SYS_ioprio_set, &[1, 0], ALLOW),
+        (libc::SYS_ioprio_set, &[3, 0], errno(libc::EPERM)),
+        (libc::SYS_sched_setaffinity, &[0, 8, 1], ALLOW),
+        (libc::SYS_sched_setaffinity, &[77, 8, 1], errno(libc::EPERM)),
         (libc::SYS_prctl, &[4, 0], errno(0)),
         (libc::SYS_prctl, &[15], ALLOW),
     ];

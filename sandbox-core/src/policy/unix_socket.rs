@@ -69,10 +69,12 @@ impl UnixPolicy {
         self.grants.iter().find(|g| g.covers(path))
     }
 
-    /// The grant that allows binding the canonical `path`.
+    /// The grant that allows binding the canonical `path`; one that covers the whole tree below
+    /// its folder, if there is one.
     #[must_use]
     pub fn bind_grant(&self, path: &AbsPath) -> Option<&UnixGrant> {
-        self.grants.iter().find(|g| g.bind && g.covers(path))
+        let grants = || self.grants.iter().filter(|g| g.bind && g.covers(path));
+        grants().find(|g| g.reach == Reach::Subtree).or_else(|| grants().next())
     }
 }
 

@@ -1,8 +1,10 @@
 //! `bind`, performed on the caller's behalf.
 //!
-//! The address is passed on as the program wrote it, because that is what `getsockname` will
-//! return. So that no link swapped in meanwhile can lead it elsewhere, the call is made by a
-//! thread that may create sockets in the judged folder and nowhere else.
+//! The call is made by a thread that may create sockets below the judged folder and nowhere else,
+//! so that no link swapped in meanwhile can lead it away. Under a grant for a whole tree that is
+//! as exact as the grant, and the address is passed on as the program wrote it, because that is
+//! what `getsockname` will return. Under a narrower grant the thread stands in the judged folder
+//! and binds the name alone.
 
 use super::caller::Caller;
 
@@ -11,7 +13,8 @@ use super::listener::MediatedCall;
 use super::request::{SocketRequest, unreadable};
 use super::resolve::{NewPlace, resolve_new};
 use super::{Refusal, Shared};
-use crate::decide::{Address, PathVerdict, SocketCall, socket_call, unix_path};
+use crate::decide::{PathVerdict, SocketCall, socket_call, unix_path};
+use crate::policy::Reach;
 use crate::record::{Confidence, Kind, Layer, Operation};
 use crate::sys;
 use landlock::{
@@ -60,24 +63,28 @@ fn bind(
             let place = resolve_new(caller, Some(&base), path)
                 .map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
             caller.still_waits()?;
-            judge(shared, caller, path, &place, syscall)?;
-            let mask = caller.status()?.umask;
-            bind_confined(request, &place, base, Mode::from_bits_truncate(mask))
+            let reach = judge(shared, caller, path, &place, syscall)?;
+            let mask = Mode::from_bits_truncate(caller.status()?.umask);
+            // `/proc/self` would be ours.
+            let as_written = reach == Reach::Subtree && !is_through_proc(path);
+            let start = as_written.then_some(base);
+            bind_confined(request, &place, start, mask)
         }
     }
 }
 
-/// Whether the name may be bound; records the refusal if the sandbox made the difference.
+/// How far the grant reaches that allows the name; records the refusal if there is none and the
+/// sandbox made the difference.
 fn judge(
     shared: &Shared,
     caller: &Caller<'_>,
     path: &[u8],
     place: &NewPlace,
     syscall: &'static str,
-) -> Result<(), Errno> {
+) -> Result<Reach, Errno> {
     let resolved = place.path()?;
     let (reason, rule) = match unix_path(&shared.policy, Operation::Bind, &resolved) {
-        PathVerdict::Granted(_) => return Ok(()),
+        PathVerdict::Granted(grant) => return Ok(grant.reach),
         PathVerdict::Denied(reason, rule) => (reason, rule),
     };
     let folder = place.folder.object.as_fd();
@@ -101,40 +108,42 @@ fn judge(
     Err(Errno::EACCES)
 }
 
-/// Binds in a thread of its own, which ends with the restriction it put on itself.
+/// Binds in a thread of its own, which ends with the restriction it put on itself. `start`: where
+/// the address as written starts; `None` for the name alone.
 fn bind_confined(
     request: &SocketRequest,
     place: &NewPlace,
-    cwd: OwnedFd,
+    start: Option<OwnedFd>,
     mask: Mode,
 ) -> Result<(), Errno> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("bind".into()).spawn_scoped(scope, || {
-            sys::unshare_file_attributes()?;
-            umask(mask);
-            only_in(&place.folder.object)?;
-            match is_through_proc(&request.address) {
-                // `/proc/self` would be ours; from the judged folder the name alone is enough.
-                true => {
-                    fchdir(&place.folder.object)?;
-                    let family = request.bytes.get(..2).unwrap_or_default();
-                    sys::bind(request.socket.as_fd(), &[family, &place.name].concat())
-                }
-                false => {
-                    fchdir(&cwd)?;
-                    sys::bind(request.socket.as_fd(), &request.bytes)
-                }
+    let act = || {
+        sys::unshare_file_attributes()?;
+        umask(mask);
+        only_in(&place.folder.object)?;
+        let socket = request.socket.as_fd();
+        match start {
+            Some(folder) => {
+                fchdir(&folder)?;
+                sys::bind(socket, &request.bytes)
             }
-        });
-        match thread.map(|t| t.join()) {
+            None => {
+                fchdir(&place.folder.object)?;
+                let family = request.bytes.get(..2).unwrap_or_default();
+                sys::bind(socket, &[family, &place.name].concat())
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("bind".into()).spawn_scoped(scope, act);
+        match thread.map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(_)) | Err(_) => Err(Errno::EAGAIN),
         }
     })
 }
 
-fn is_through_proc(address: &Address) -> bool {
-    matches!(address, Address::UnixPath(path) if path.starts_with(b"/proc/") || path.starts_with(b"/dev/"))
+fn is_through_proc(path: &[u8]) -> bool {
+    path.starts_with(b"/proc/") || path.starts_with(b"/dev/")
 }
 
 /// The calling thread can make sockets below `folder` and nowhere else, whatever it could before.

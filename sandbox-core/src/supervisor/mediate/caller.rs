@@ -128,6 +128,14 @@ impl<'l> Caller<'l> {
 }
 
 impl Status {
+    /// Whether a pending signal is certainly for this thread to handle: its own, or one for the
+    /// process where the kernel picks this thread. It picks the leader whenever that does not
+    /// block the signal (`complete_signal` in kernel/signal.c).
+    pub(super) fn is_certain_for(&self, tid: i32) -> bool {
+        let picked = self.threads == 1 || self.tgid == tid;
+        self.own_signals != 0 || (self.shared_signals != 0 && picked)
+    }
+
     /// Parses proc_pid_status(5). The name line is escaped by the kernel, so no other line can be
     /// forged by it.
     fn parse(text: &[u8]) -> Status {
@@ -156,6 +164,16 @@ impl Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whose_signal_it_is() {
+        let shared = Status { tgid: 7, threads: 2, shared_signals: 1, ..Status::default() };
+        assert!(shared.is_certain_for(7));
+        assert!(!shared.is_certain_for(8));
+        assert!(Status { threads: 1, ..shared }.is_certain_for(8));
+        assert!(Status { own_signals: 1, ..shared }.is_certain_for(8));
+        assert!(!Status { shared_signals: 0, ..shared }.is_certain_for(7));
+    }
 
     #[test]
     fn status_fields() {

@@ -204,11 +204,8 @@ impl Turn<'_> {
 
     fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
         match (caller.still_waits(), caller.status()) {
-            (Ok(()), Ok(status)) => {
-                let certain =
-                    status.own_signals != 0 || (status.shared_signals != 0 && status.threads == 1);
-                if certain { Interrupted::Restart } else { Interrupted::Failed(Errno::EINTR) }
-            }
+            (Ok(()), Ok(status)) if status.is_certain_for(caller.tid()) => Interrupted::Restart,
+            (Ok(()), Ok(_)) => Interrupted::Failed(Errno::EINTR),
             _ => Interrupted::CallerGone,
         }
     }
@@ -302,6 +299,6 @@ fn must_be_released(shared: &Shared, id: u64, call: &BlockingCall) -> bool {
         return true;
     }
     let Ok(status) = caller.status() else { return true };
-    status.own_signals != 0
-        || (status.shared_signals != 0 && (status.threads == 1 || call.since.elapsed() > UNCLAIMED))
+    status.is_certain_for(call.caller_tid)
+        || (status.shared_signals != 0 && call.since.elapsed() > UNCLAIMED)
 }

@@ -7,7 +7,7 @@
 
 mod calls;
 
-use super::mediate::resolve::{Last, resolve, resolve_new};
+use super::mediate::resolve::{Last, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared};
 use crate::AbsPath;
 use crate::decide::{Attempt, Target};
@@ -15,8 +15,11 @@ use crate::policy::{Access, Lookup};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
 use nix::unistd::{AccessFlags, faccessat};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 pub(super) use calls::look;
 
@@ -32,17 +35,17 @@ struct Watched {
 /// Looks the path up and records a refusal if there is one.
 fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'static str) {
     // Whatever cannot be found here failed, or will fail, for an ordinary reason.
-    let Ok(Some(refused)) = refused(shared, caller, watched) else { return };
-    let (reason, rule) = match shared.policy.fs.lookup(&refused, watched.attempt.access) {
+    let Ok(Some((attempt, refused))) = refused(shared, caller, watched) else { return };
+    let (reason, rule) = match shared.policy.fs.lookup(&refused, attempt.access) {
         Lookup::Allowed => return,
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
         Lookup::Protected => (Reason::Protected, None),
     };
-    let execute = watched.attempt.operation == Operation::Execute;
+    let execute = attempt.operation == Operation::Execute;
     let refusal = Refusal {
         kind: if execute { Kind::Exec } else { Kind::Fs },
-        operation: watched.attempt.operation,
+        operation: attempt.operation,
         target: watched.path.clone(),
         resolved: Some(refused.as_bytes().to_vec()),
         syscall,
@@ -55,41 +58,46 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
     shared.record(caller, refusal);
 }
 
-/// The path the rules refuse and ordinary permissions allow; `None` if there is none.
+/// What the rules refuse and ordinary permissions allow, and where; `None` if nothing.
 fn refused(
     shared: &Shared,
     caller: &Caller<'_>,
     watched: &Watched,
-) -> Result<Option<AbsPath>, Errno> {
+) -> Result<Option<(Attempt, AbsPath)>, Errno> {
     let Watched { attempt, path, base } = watched;
-    let denied =
-        |place: &AbsPath| shared.policy.fs.lookup(place, attempt.access) != Lookup::Allowed;
-    let object = |last| resolve(caller, base.as_ref(), path, last);
-    let existing = match attempt.target {
-        Target::Object => Some(object(Last::Follow)?),
-        Target::Link => Some(object(Last::NoFollow)?),
-        Target::ObjectOrParent => match object(Last::Follow) {
-            Ok(place) => Some(place),
-            Err(Errno::ENOENT) => None,
-            Err(errno) => return Err(errno),
-        },
-        Target::Parent | Target::ParentOfExisting => None,
+    let denied = |attempt: &Attempt, place: &AbsPath| {
+        shared.policy.fs.lookup(place, attempt.access) != Lookup::Allowed
     };
-    if let Some(place) = existing {
-        let yes = denied(&place.path) && permitted(&place.object, attempt.access);
-        return Ok(yes.then_some(place.path));
+    if let Some(place) = existing(caller, watched)? {
+        let attempt = attempt.settled(true);
+        let yes = denied(&attempt, &place.path) && permitted(&place.object, attempt.access);
+        return Ok(yes.then_some((attempt, place.path)));
     }
+    let attempt = attempt.settled(false);
     let new = resolve_new(caller, base.as_ref(), path)?;
     let folder = new.folder.object.as_fd();
-    let name = std::ffi::OsStr::new(std::str::from_utf8(&new.name).unwrap_or_default());
-    let exists = nix::sys::stat::fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok();
-    let wanted = match attempt.target {
-        Target::ParentOfExisting => exists,
-        Target::Object | Target::Link | Target::Parent | Target::ObjectOrParent => !exists,
-    };
+    let name = OsStr::from_bytes(&new.name);
+    let exists = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok();
     let target = new.path()?;
-    let allowed_by_mode = || permitted(&new.folder.object, Access::WRITE | Access::EXECUTE);
-    Ok((wanted && denied(&target) && allowed_by_mode()).then_some(target))
+    let yes = exists == (attempt.target == Target::ParentOfExisting)
+        && denied(&attempt, &target)
+        && permitted(&new.folder.object, Access::WRITE | Access::EXECUTE);
+    Ok(yes.then_some((attempt, target)))
+}
+
+/// The object the call is about; `None` if it is about a name in a folder.
+fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Errno> {
+    let Watched { attempt, path, base } = watched;
+    let object = |last| resolve(caller, base.as_ref(), path, last);
+    match attempt.target {
+        Target::Object => object(Last::Follow).map(Some),
+        Target::Link => object(Last::NoFollow).map(Some),
+        Target::ObjectOrParent => match object(Last::Follow) {
+            Err(Errno::ENOENT) => Ok(None),
+            other => other.map(Some),
+        },
+        Target::Parent | Target::ParentOfExisting => Ok(None),
+    }
 }
 
 /// Whether ordinary permissions allow it. Asked with the command's own identity: the supervisor has
