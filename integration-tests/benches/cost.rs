@@ -1,0 +1,136 @@
+//! What the sandbox costs, beside what it is compared with, measured in turn in one run:
+//! `cargo bench -p nono-integration-tests`.
+//!
+//! Ratios are what to read; absolute times belong to the machine. Compare only on a quiet one.
+#![allow(clippy::expect_used, reason = "a measurement that cannot be made ends the program")]
+
+use nono_integration_tests::host_net::Echo;
+use nono_integration_tests::host_unix::HostSocket;
+use nono_integration_tests::{Server, Site, User};
+use serde_json::json;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const SPAWNS: usize = 200;
+const ROUNDS: usize = 9;
+const CALLS: &str = "3000";
+
+/// One thing measured, by name.
+struct Series {
+    name: &'static str,
+    nanos: Vec<u64>,
+}
+
+impl Series {
+    fn new(name: &'static str) -> Self {
+        Self { name, nanos: Vec::new() }
+    }
+
+    fn add(&mut self, took: Duration) {
+        self.nanos.push(u64::try_from(took.as_nanos()).expect("less than centuries"));
+    }
+
+    fn at(&self, quantile: f64) -> f64 {
+        let mut sorted = self.nanos.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().saturating_sub(1) as f64;
+        sorted.get((last * quantile).round() as usize).map_or(f64::NAN, |n| *n as f64)
+    }
+
+    /// `name  median  p95  ratio to the base's median  difference`, times in microseconds.
+    fn print(&self, base: &Series) {
+        let (median, beside) = (self.at(0.5), base.at(0.5));
+        println!(
+            "{:<28} {:>10.1} {:>10.1} {:>8.2} {:>+10.1}",
+            self.name,
+            median / 1e3,
+            self.at(0.95) / 1e3,
+            median / beside,
+            (median - beside) / 1e3
+        );
+    }
+}
+
+fn head(what: &str) {
+    println!(
+        "\n{what}\n{:<28} {:>10} {:>10} {:>8} {:>10}",
+        "", "median us", "p95 us", "ratio", "diff us"
+    );
+}
+
+fn timed(command: &mut Command) -> Duration {
+    let start = Instant::now();
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("start");
+    let took = start.elapsed();
+    assert!(status.success(), "{command:?} ended with {status}");
+    took
+}
+
+fn bwrap() -> Command {
+    let mut command = Command::new("bwrap");
+    command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all"]);
+    command.arg("true");
+    command
+}
+
+fn spawns(site: &Site, server: &Server) {
+    let has_bwrap = bwrap().stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    let mut plain = Series::new("plain spawn");
+    let mut boxed = Series::new("bwrap --unshare-all");
+    let mut ours = Series::new("exec over stdio");
+    for round in 0..SPAWNS + 10 {
+        let spawn = timed(&mut site.command("/bin/true".as_ref()));
+        let wrap = has_bwrap.then(|| timed(&mut bwrap()));
+        let answer = server.exec(&["/bin/true"]);
+        assert_eq!(answer.exit_code(), Some(0), "{}", answer.text);
+        // The first rounds warm caches up.
+        if round >= 10 {
+            plain.add(spawn);
+            ours.add(answer.took);
+            wrap.into_iter().for_each(|took| boxed.add(took));
+        }
+    }
+    head("/bin/true");
+    plain.print(&plain);
+    ours.print(&plain);
+    if has_bwrap {
+        boxed.print(&plain);
+        println!("exec over stdio / bwrap: {:.2}", ours.at(0.5) / boxed.at(0.5));
+    } else {
+        println!("bwrap is not here or cannot run");
+    }
+}
+
+/// Medians of one call inside and outside, taken in turn.
+fn call(site: &Site, server: &Server, name: &'static str, args: &[&str]) {
+    let (mut native, mut ours) = (Series::new("native"), Series::new("in the sandbox"));
+    let nanos = |said: &str| {
+        let number = said.strip_prefix("ok ").and_then(|n| n.parse().ok());
+        Duration::from_nanos(number.unwrap_or_else(|| panic!("{args:?}: {said}")))
+    };
+    for _ in 0..ROUNDS {
+        native.add(nanos(&site.outside(args)));
+        ours.add(nanos(&server.probe(args)));
+    }
+    head(name);
+    native.print(&native);
+    ours.print(&native);
+}
+
+fn main() {
+    let site = Site::new(User::Same);
+    let path = site.text("outside/granted.sock");
+    let _socket = HostSocket::stream(&site.path("outside/granted.sock"), "");
+    let echo = Echo::tcp();
+    site.file("ws/file", "");
+    let server = site.serve_with(&json!({
+        "filesystem": {"unix_socket": [path]},
+        "rate": {"per_second": 1_000_000, "burst": 1_000_000},
+    }));
+    spawns(&site, &server);
+    call(&site, &server, "connect, loopback TCP", &["time-tcp", &echo.port(), CALLS]);
+    call(&site, &server, "connect, granted UNIX socket", &["time-unix", &path, CALLS]);
+    call(&site, &server, "send", &["time-send", CALLS]);
+    call(&site, &server, "sendmsg", &["time-sendmsg", CALLS]);
+    call(&site, &server, "open for reading", &["time-open", "file", CALLS]);
+}

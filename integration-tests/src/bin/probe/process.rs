@@ -1,0 +1,254 @@
+//! Other processes: what can be done to them, and how to outlive one's own first process.
+
+use crate::number;
+use crate::sys::{self, Outcome, unix_address};
+use nix::errno::Errno;
+use nix::unistd::{ForkResult, fork, getpid, getppid, setsid};
+use std::time::Duration;
+
+pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
+    Some(match (name, rest) {
+        ("descriptors", &[]) => descriptors(),
+        ("write-everywhere", &[]) => write_everywhere(),
+        ("victim", &[]) => victim(),
+        ("idle", &[_tag]) => idle(),
+        ("daemon", &[_tag, output]) => daemon(output),
+        ("fork-chains", &[tag, n]) => number(n).and_then(|n| fork_chains(tag, n)),
+        ("orphan-connect", &[address, result]) => orphan_connect(address, result),
+        ("ptrace", &[pid]) => target(pid).and_then(ptrace),
+        ("vm-read", &[pid, at]) => target(pid).and_then(|p| vm_read(p, at)),
+        ("memory-file", &[pid, at]) => target(pid).and_then(|p| memory_file(p, at)),
+        ("steal-descriptor", &[pid, fd]) => target(pid).and_then(|p| steal(p, fd)),
+        ("list-descriptors", &[pid]) => target(pid).and_then(list_descriptors),
+        ("read-environ", &[pid]) => target(pid).and_then(read_environ),
+        ("kill", &[pid, signal]) => target(pid).and_then(|p| kill(p, signal)),
+        ("pidfd-signal", &[pid, signal]) => target(pid).and_then(|p| pidfd_signal(p, signal)),
+        ("prlimit", &[pid]) => target(pid).and_then(prlimit),
+        ("priority", &[pid]) => target(pid).and_then(priority),
+        ("affinity", &[pid]) => target(pid).and_then(affinity),
+        _ => return None,
+    })
+}
+
+/// A process id, or `parent`.
+fn target(word: &str) -> Result<usize, Errno> {
+    if word == "parent" { Ok(getppid().as_raw() as usize) } else { number(word) }
+}
+
+fn io(error: std::io::Error) -> Errno {
+    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
+}
+
+/// Every open descriptor and what it is, the one used for looking left out.
+fn descriptors() -> Outcome {
+    let mut found = Vec::new();
+    for number in open_numbers()? {
+        if let Ok(what) = std::fs::read_link(format!("/proc/self/fd/{number}")) {
+            found.push(format!("{number}={}", what.display()));
+        }
+    }
+    Ok(found.join(" "))
+}
+
+fn open_numbers() -> Result<Vec<i32>, Errno> {
+    let entries = std::fs::read_dir("/proc/self/fd").map_err(io)?;
+    let mut numbers: Vec<i32> =
+        entries.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    // The listing's own descriptor is closed by now.
+    numbers.retain(|n| sys::call(libc::SYS_fcntl, &[*n as usize, libc::F_GETFD as usize]).is_ok());
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// Writes rubbish to every descriptor above 2; says to how many.
+fn write_everywhere() -> Outcome {
+    let mut taken = 0;
+    for number in open_numbers()?.into_iter().filter(|n| *n > 2) {
+        let rubbish = [0xff_u8; 64];
+        let args = [number as usize, rubbish.as_ptr() as usize, rubbish.len()];
+        taken += usize::from(sys::call(libc::SYS_write, &args).is_ok());
+    }
+    Ok(taken.to_string())
+}
+
+static SECRET: [u8; 16] = *b"victim's secret!";
+
+/// A process to be attacked: says where its secret lies, then waits until its parent is gone.
+fn victim() -> Outcome {
+    let death = libc::SIGKILL as usize;
+    sys::call(libc::SYS_prctl, &[libc::PR_SET_PDEATHSIG as usize, death])?;
+    // Under Yama, let anybody attach: what refuses is to be the sandbox.
+    let anybody = usize::MAX;
+    let _ = sys::call(libc::SYS_prctl, &[libc::PR_SET_PTRACER as usize, anybody]);
+    println!("{}", &raw const SECRET as usize);
+    idle()
+}
+
+fn idle() -> Outcome {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// Forks twice with a session of its own in between, ignores polite signals and stays. With
+/// `hold` it keeps stdout and stderr open, with `closed` it does not.
+fn daemon(output: &str) -> Outcome {
+    let (reader, writer) = nix::unistd::pipe()?;
+    // SAFETY: this process has one thread.
+    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+        drop(writer);
+        // Comes back when the daemon says that it is there.
+        nix::unistd::read(&reader, &mut [0; 1])?;
+        return Ok("daemon runs".to_owned());
+    }
+    setsid()?;
+    // SAFETY: as above, in the child.
+    if let ForkResult::Parent { .. } = unsafe { fork() }? {
+        std::process::exit(0);
+    }
+    for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT] {
+        // SAFETY: ignoring a signal installs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    if output == "closed" {
+        (0..3).for_each(sys::close);
+    }
+    nix::unistd::write(&writer, b"!")?;
+    drop(writer);
+    idle()
+}
+
+/// `n` processes that never stand still: each forks and leaves its child to go on, in a session of
+/// its own. Whoever kills by looking first comes too late.
+fn fork_chains(_tag: &str, n: usize) -> Outcome {
+    for _ in 0..n {
+        // SAFETY: this process has one thread.
+        if let ForkResult::Parent { .. } = unsafe { fork() }? {
+            continue;
+        }
+        (0..3).for_each(sys::close);
+        loop {
+            let _ = setsid();
+            // SAFETY: as above, in every child.
+            if let Ok(ForkResult::Parent { .. }) = unsafe { fork() } {
+                // SAFETY: ends at once, without what `exit` would run.
+                unsafe { libc::_exit(0) };
+            }
+        }
+    }
+    Ok("they run".to_owned())
+}
+
+/// The grandchild connects once its parent is gone and writes what came of it; the first process
+/// waits for that file.
+fn orphan_connect(address: &str, result: &str) -> Outcome {
+    let first = getpid();
+    // SAFETY: this process has one thread.
+    if let ForkResult::Child = unsafe { fork() }? {
+        let middle = getpid();
+        // SAFETY: as above, in the child.
+        if let ForkResult::Parent { .. } = unsafe { fork() }? {
+            std::process::exit(0);
+        }
+        while getppid() == middle {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let outcome = connect_once(address).map_err(|e| format!("{e:?}"));
+        let adopted = if getppid() == first { "child" } else { "orphan" };
+        let line = format!("{adopted} {}", outcome.unwrap_or_else(|e| e));
+        let _ = std::fs::write(format!("{result}.new"), line);
+        let _ = std::fs::rename(format!("{result}.new"), result);
+        std::process::exit(0);
+    }
+    for _ in 0..5000 {
+        if let Ok(text) = std::fs::read_to_string(result) {
+            return Ok(text);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Err(Errno::ETIMEDOUT)
+}
+
+fn connect_once(address: &str) -> Outcome {
+    let fd = sys::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)?;
+    sys::connect(fd, &unix_address(address))?;
+    sys::receive_timeout(fd, 5000);
+    sys::read_text(fd)
+}
+
+fn ptrace(pid: usize) -> Outcome {
+    sys::call(libc::SYS_ptrace, &[libc::PTRACE_SEIZE as usize, pid, 0, 0])?;
+    Ok(String::new())
+}
+
+fn vm_read(pid: usize, at: &str) -> Outcome {
+    let mut buffer = [0_u8; SECRET.len()];
+    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    let remote =
+        libc::iovec { iov_base: number::<usize>(at)? as *mut libc::c_void, iov_len: buffer.len() };
+    let args = [pid, &raw const local as usize, 1, &raw const remote as usize, 1, 0];
+    sys::call(libc::SYS_process_vm_readv, &args)?;
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
+}
+
+fn memory_file(pid: usize, at: &str) -> Outcome {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::open(format!("/proc/{pid}/mem")).map_err(io)?;
+    let mut buffer = [0_u8; SECRET.len()];
+    file.read_exact_at(&mut buffer, number(at)?).map_err(io)?;
+    Ok(String::from_utf8_lossy(&buffer).into_owned())
+}
+
+fn steal(pid: usize, fd: &str) -> Outcome {
+    let handle = sys::call(libc::SYS_pidfd_open, &[pid, 0])?;
+    sys::call(libc::SYS_pidfd_getfd, &[handle, number(fd)?, 0])?;
+    Ok(String::new())
+}
+
+fn list_descriptors(pid: usize) -> Outcome {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).map_err(io)?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(io)?.path();
+        names.push(std::fs::read_link(&path).map_err(io)?.display().to_string());
+    }
+    Ok(names.len().to_string())
+}
+
+fn read_environ(pid: usize) -> Outcome {
+    let bytes = std::fs::read(format!("/proc/{pid}/environ")).map_err(io)?;
+    Ok(String::from_utf8_lossy(&bytes).replace('\0', " "))
+}
+
+fn kill(pid: usize, signal: &str) -> Outcome {
+    sys::call(libc::SYS_kill, &[pid, number(signal)?])?;
+    Ok(String::new())
+}
+
+fn pidfd_signal(pid: usize, signal: &str) -> Outcome {
+    let handle = sys::call(libc::SYS_pidfd_open, &[pid, 0])?;
+    sys::call(libc::SYS_pidfd_send_signal, &[handle, number(signal)?, 0, 0])?;
+    Ok(String::new())
+}
+
+/// Lowers another process's core size limit to what it is.
+fn prlimit(pid: usize) -> Outcome {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    let core = libc::RLIMIT_CORE as usize;
+    sys::call(libc::SYS_prlimit64, &[pid, core, 0, &raw mut limit as usize])?;
+    sys::call(libc::SYS_prlimit64, &[pid, core, &raw const limit as usize, 0])?;
+    Ok(String::new())
+}
+
+fn priority(pid: usize) -> Outcome {
+    sys::call(libc::SYS_setpriority, &[libc::PRIO_PROCESS as usize, pid, 5])?;
+    Ok(String::new())
+}
+
+fn affinity(pid: usize) -> Outcome {
+    let mut mask = [0_u64; 16];
+    let size = size_of_val(&mask);
+    sys::call(libc::SYS_sched_getaffinity, &[pid, size, mask.as_mut_ptr() as usize])?;
+    sys::call(libc::SYS_sched_setaffinity, &[pid, size, mask.as_ptr() as usize])?;
+    Ok(String::new())
+}

@@ -1,0 +1,36 @@
+//! What these tests need of the kernel. A missing feature fails a test; nothing is skipped, so a
+//! green run means the same everywhere.
+
+/// Fails the test unless the kernel has the named feature.
+///
+/// ```
+/// nono_integration_tests::require!(landlock 1);
+/// nono_integration_tests::require!(seccomp_notify);
+/// ```
+#[macro_export]
+macro_rules! require {
+    (landlock $abi:literal) => {
+        let found = $crate::require::landlock_abi();
+        assert!(found >= $abi, "this test needs Landlock ABI {}; the kernel has {found}", $abi);
+    };
+    (seccomp_notify) => {
+        assert!($crate::require::seccomp_notify(), "this test needs seccomp user notification");
+    };
+}
+
+/// The kernel's Landlock ABI, 0 without Landlock.
+#[must_use]
+pub fn landlock_abi() -> i64 {
+    const VERSION: usize = 1;
+    // SAFETY: with this flag the call takes no pointer and changes nothing.
+    unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, 0_usize, 0_usize, VERSION) }.max(0)
+}
+
+/// Whether seccomp can notify a listener.
+#[must_use]
+pub fn seccomp_notify() -> bool {
+    const ACTION_AVAILABLE: usize = 2;
+    let action = libc::SECCOMP_RET_USER_NOTIF;
+    // SAFETY: reads one number and changes nothing.
+    unsafe { libc::syscall(libc::SYS_seccomp, ACTION_AVAILABLE, 0_usize, &raw const action) == 0 }
+}

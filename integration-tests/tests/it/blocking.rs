@@ -1,0 +1,100 @@
+//! A connect that blocks blocks its caller alone, ends when it is interrupted, and holds up nothing.
+
+use nono_integration_tests::{Site, User, as_each_user, processes, wait};
+use serde_json::json;
+use std::time::Duration;
+
+#[test]
+fn non_blocking_connects_answer_at_once() {
+    as_each_user(|site| {
+        assert_eq!(site.outside(&["connect-nonblocking-full", "full"]), "EAGAIN", "control");
+        assert_eq!(site.serve().probe(&["connect-nonblocking-full", "full"]), "EAGAIN");
+    });
+}
+
+#[test]
+fn a_signal_interrupts_a_blocking_connect() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let bound = |args: &[&str]| {
+            let argv: Vec<&str> = ["./probe"].into_iter().chain(args.iter().copied()).collect();
+            server.ask("exec", json!({"argv": argv, "timeout_ms": 20_000})).said()
+        };
+        for (case, said) in [
+            ("blocked-interrupted", "EINTR"),
+            ("blocked-restarted", "ok restarted"),
+            ("blocked-ignored", "ok connected"),
+        ] {
+            assert_eq!(site.outside(&[case, "full"]), said, "control {case}");
+            assert_eq!(bound(&[case, "full"]), said, "{case}");
+        }
+        assert_eq!(site.outside(&["blocked-tcp-interrupted"]), "EINTR", "control");
+        assert_eq!(bound(&["blocked-tcp-interrupted"]), "EINTR");
+    });
+}
+
+#[test]
+fn signals_that_rain_on_a_caller_change_no_answer() {
+    as_each_user(|site| {
+        let socket = nono_integration_tests::host_unix::HostSocket::stream(
+            &site.path("outside/granted.sock"),
+            "granted",
+        );
+        let path = site.text("outside/granted.sock");
+        let server = site.serve_with(&json!({"filesystem": {"unix_socket": [path]}}));
+        let said = server.probe(&["signal-storm", &path, "3000"]);
+        assert!(said.starts_with("ok 3000 signals true"), "{said}");
+        assert!(socket.reached() >= 3000, "{}", socket.reached());
+    });
+}
+
+#[test]
+fn five_hundred_blocked_callers_hold_up_nobody() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let said = server.probe(&["blocked-herd", "full", "other", "500"]);
+        let worst: u64 = said.strip_prefix("ok ").and_then(|n| n.parse().ok()).expect(&said);
+        // They block for good; ten seconds is for a machine that has better things to do.
+        assert!(worst < 10_000, "the 501st connect took {worst} ms");
+    });
+}
+
+#[test]
+fn a_blocked_connect_does_not_outlive_its_timeout() {
+    let server = Site::new(User::Same).serve();
+    let arguments = json!({"argv": ["./probe", "blocked-forever", "full"], "timeout_ms": 1000});
+    let answer = server.ask("exec", arguments);
+    assert_eq!((answer.status(), answer.stdout()), ("timed_out", "blocking\n"));
+    assert!(answer.took < Duration::from_secs(6), "{:?}", answer.took);
+}
+
+#[test]
+fn killing_a_blocked_caller_frees_it_at_once() {
+    let server = Site::new(User::Same).serve();
+    let answer = server.shell(
+        "timeout -s KILL 0.5 ./probe blocked-forever full; echo code $?; \
+         timeout -s TERM 0.5 ./probe blocked-forever full2; echo code $?",
+    );
+    assert!(answer.stdout().contains("code 137"), "{}", answer.text);
+    assert!(answer.stdout().contains("code 124"), "{}", answer.text);
+    assert!(answer.took < Duration::from_secs(10), "{:?}", answer.took);
+}
+
+#[test]
+fn one_runs_blocked_calls_are_nothing_to_another_run() {
+    let server = Site::new(User::Same).serve();
+    let tag = processes::new_tag();
+    std::thread::scope(|scope| {
+        let stuck = scope.spawn(|| {
+            let command = format!("./probe blocked-herd full other 300; ./probe idle {tag}");
+            server.ask("shell", json!({"command": command, "timeout_ms": 20_000}))
+        });
+        assert!(wait::until(|| !processes::with_tag(&tag).is_empty()), "the herd stands");
+        let start = std::time::Instant::now();
+        let answer = server.run("probe", &["serve-self", "stream", "elsewhere"]);
+        assert_eq!(answer.said(), "ok hello");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+        assert!(!stuck.is_finished());
+        assert_eq!(stuck.join().expect("an answer").status(), "timed_out");
+    });
+}

@@ -1,0 +1,277 @@
+//! Ways around. Each row first does outside what it must not do inside.
+
+use nono_integration_tests::host_net::Echo;
+use nono_integration_tests::host_unix::HostSocket;
+use nono_integration_tests::processes::{VICTIM_SECRET, Victim};
+use nono_integration_tests::{Site, as_each_user, processes, wait};
+
+/// What a row shows outside.
+enum Control {
+    /// It does what it says, for everybody.
+    Works,
+    /// It takes root; an ordinary user is refused outside as well.
+    WorksForRoot,
+    /// The kernel answers this: the call got through to it.
+    Answers(&'static str),
+    /// Works, or the kernel was built without it; then there is nothing to close, and inside it
+    /// must still not work.
+    WorksIfBuilt,
+}
+
+use Control::{Answers, Works, WorksForRoot, WorksIfBuilt};
+
+/// Checks rows; every inside answer must be one of the row's refusals.
+fn check(site: &Site, rows: &[(&[&str], Control, &[&str])]) {
+    let server = site.serve();
+    let mut wrong = Vec::new();
+    for (probe, control, refusals) in rows {
+        let outside = site.outside(probe);
+        let holds = match control {
+            Works => outside.starts_with("ok"),
+            WorksForRoot => outside.starts_with("ok") || !site.user().is_root(),
+            Answers(errno) => outside == *errno,
+            WorksIfBuilt => outside.starts_with("ok") || outside == "ENOSYS",
+        };
+        if !holds {
+            wrong.push(format!("control {probe:?}: {outside}"));
+        }
+        let inside = server.probe(probe);
+        if !refusals.contains(&inside.as_str()) {
+            wrong.push(format!("{probe:?}: {inside} inside, not one of {refusals:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "as {:?}: {wrong:#?}", site.user());
+}
+
+/// A filter may answer or kill.
+const FOREIGN: &[&str] = &["ENOSYS", "EPERM", "EACCES", "signal SIGSYS", "signal SIGKILL"];
+const REFUSED: &[&str] = &["EPERM", "EACCES"];
+const ABSENT: &[&str] = &["ENOSYS", "EPERM", "EACCES"];
+
+#[test]
+fn other_doors_into_the_kernel() {
+    as_each_user(|site| {
+        let path = site.text("outside/forbidden.sock");
+        let socket = HostSocket::stream(&site.path("outside/forbidden.sock"), "forbidden");
+        check(
+            &site,
+            &[
+                (&["io-uring"], Works, ABSENT),
+                (&["x32"], WorksIfBuilt, FOREIGN),
+                (&["i386"], WorksIfBuilt, FOREIGN),
+                (&["i386-connect", &path], WorksIfBuilt, FOREIGN),
+                (&["own-listener"], Works, REFUSED),
+                (&["clone3"], Answers("EINVAL"), &["ENOSYS"]),
+                (&["bpf"], WorksForRoot, REFUSED),
+                (&["perf"], Works, REFUSED),
+                (&["userfaultfd"], Works, ABSENT),
+                (&["join-keyring"], Works, ABSENT),
+                (&["add-key"], Works, ABSENT),
+                (&["request-key"], Answers("ENOKEY"), ABSENT),
+                // TIOCSTI, the same with rubbish in the upper half, TIOCLINUX.
+                (&["ioctl", "21522"], Answers("ENOTTY"), REFUSED),
+                (&["ioctl", "4294988818"], Answers("ENOTTY"), REFUSED),
+                (&["ioctl", "21532"], Answers("ENOTTY"), REFUSED),
+            ],
+        );
+        assert!(socket.reached() <= 1, "only the control");
+    });
+}
+
+#[test]
+fn namespaces_and_mounts() {
+    as_each_user(|site| {
+        site.folder("ws/mnt");
+        check(
+            &site,
+            &[
+                (&["unshare", "user"], Works, REFUSED),
+                (&["unshare", "mount"], WorksForRoot, REFUSED),
+                (&["unshare", "net"], WorksForRoot, REFUSED),
+                (&["unshare", "pid"], WorksForRoot, REFUSED),
+                (&["unshare", "files"], Works, REFUSED),
+                (&["clone", "user"], Works, REFUSED),
+                (&["clone", "pid"], WorksForRoot, REFUSED),
+                (&["mount", "mnt"], WorksForRoot, REFUSED),
+                (&["open-tree", "."], WorksForRoot, REFUSED),
+                (&["chroot", "."], WorksForRoot, REFUSED),
+            ],
+        );
+    });
+}
+
+#[test]
+fn sockets_of_other_kinds() {
+    as_each_user(|site| {
+        let echo = Echo::tcp();
+        const NO_FAMILY: &[&str] =
+            &["EAFNOSUPPORT", "EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EPERM", "EACCES"];
+        check(
+            &site,
+            &[
+                (&["tcp-protocol", "262"], Works, NO_FAMILY),
+                (&["family", "17", "3"], WorksForRoot, NO_FAMILY),
+                (&["family", "40", "1"], Works, NO_FAMILY),
+                (&["socket", "dgram"], Works, REFUSED),
+                (&["socket", "raw"], Works, REFUSED),
+                (&["pair", "dgram"], Works, REFUSED),
+                (&["family", "2", "3"], Answers("EPROTONOSUPPORT"), NO_FAMILY),
+            ],
+        );
+        drop(echo);
+    });
+}
+
+#[test]
+fn other_processes_are_out_of_reach() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let rows: [(&str, &[&str]); 9] = [
+            ("vm-read", &["at"]),
+            ("memory-file", &["at"]),
+            ("steal-descriptor", &["0"]),
+            ("list-descriptors", &[]),
+            ("read-environ", &[]),
+            ("kill", &["0"]),
+            ("pidfd-signal", &["0"]),
+            ("ptrace", &[]),
+            ("kill", &["9"]),
+        ];
+        for (probe, more) in rows {
+            let mut victim = Victim::start(&site);
+            let (pid, at) = (victim.pid(), victim.secret_at.clone());
+            let mut words = vec![probe, pid.as_str()];
+            words.extend(more.iter().map(|w| if *w == "at" { at.as_str() } else { *w }));
+            let said = server.probe(&words);
+            assert!(["EPERM", "EACCES"].contains(&said.as_str()), "{words:?}: {said}");
+            assert!(victim.lives(), "{words:?} killed it");
+            let control = site.outside(&words);
+            assert!(control.starts_with("ok"), "control {words:?}: {control}");
+            if more == ["at"] {
+                assert_eq!(control, format!("ok {VICTIM_SECRET}"));
+            }
+            if more == ["9"] {
+                assert!(wait::until(|| !victim.lives()), "control {words:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn the_limits_and_priorities_of_others_are_theirs() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let victim = Victim::start(&site);
+        let pid = victim.pid();
+        for probe in ["prlimit", "priority", "affinity"] {
+            assert_eq!(site.outside(&[probe, &pid]), "ok", "control {probe}");
+        }
+        let open: Vec<_> = ["prlimit", "priority", "affinity"]
+            .into_iter()
+            .map(|probe| (probe, server.probe(&[probe, &pid])))
+            .filter(|(_, said)| !REFUSED.contains(&said.as_str()))
+            .collect();
+        assert!(open.is_empty(), "{open:?}");
+    });
+}
+
+#[test]
+fn the_supervisor_is_out_of_reach() {
+    as_each_user(|site| {
+        let server = site.serve();
+        // `exec` makes the probe the first process: its parent is the supervisor.
+        let mut open = Vec::new();
+        for words in [
+            vec!["kill", "parent", "9"],
+            vec!["kill", "parent", "0"],
+            vec!["kill", "parent", "19"],
+            vec!["pidfd-signal", "parent", "9"],
+            vec!["ptrace", "parent"],
+            vec!["vm-read", "parent", "4096"],
+            vec!["memory-file", "parent", "4096"],
+            vec!["steal-descriptor", "parent", "0"],
+            vec!["list-descriptors", "parent"],
+            vec!["read-environ", "parent"],
+            vec!["prlimit", "parent"],
+            vec!["priority", "parent"],
+            vec!["affinity", "parent"],
+        ] {
+            let said = server.probe(&words);
+            if !["EPERM", "EACCES", "ESRCH", "ENOENT"].contains(&said.as_str()) {
+                open.push((words, said));
+            }
+        }
+        assert!(open.is_empty(), "{open:?}");
+        let pid = server.pid().to_string();
+        for signal in ["9", "19", "0"] {
+            assert_eq!(server.probe(&["kill", &pid, signal]), "EPERM", "the server itself");
+        }
+        assert_eq!(server.shell("kill -9 -1; echo no").status(), "killed");
+        assert_eq!(server.shell("echo alive").stdout(), "alive\n");
+    });
+}
+
+#[test]
+fn two_runs_cannot_touch_each_other() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let tag = processes::new_tag();
+        std::thread::scope(|scope| {
+            let other = scope.spawn(|| {
+                server.ask(
+                    "exec",
+                    serde_json::json!({
+                    "argv": ["./probe", "idle", tag], "timeout_ms": 15_000}),
+                )
+            });
+            assert!(wait::until(|| !processes::with_tag(&tag).is_empty()));
+            let pid = processes::with_tag(&tag)[0].to_string();
+            for words in
+                [vec!["kill", &pid, "9"], vec!["ptrace", &pid], vec!["list-descriptors", &pid]]
+            {
+                let said = server.probe(&words);
+                assert!(["EPERM", "EACCES"].contains(&said.as_str()), "{words:?}: {said}");
+            }
+            assert_eq!(other.join().expect("an answer").status(), "timed_out", "not killed");
+        });
+    });
+}
+
+#[test]
+fn a_process_that_cannot_be_looked_into_reaches_nothing() {
+    as_each_user(|site| {
+        let path = site.text("outside/forbidden.sock");
+        let socket = HostSocket::stream(&site.path("outside/forbidden.sock"), "forbidden");
+        assert_eq!(site.outside(&["undumpable-connect", &path]), "ok forbidden", "control");
+        let said = site.serve().probe(&["undumpable-connect", &path]);
+        assert!(["EACCES", "EPERM", "EFAULT"].contains(&said.as_str()), "{said}");
+        assert_eq!(socket.reached(), 1, "only the control");
+    });
+}
+
+#[test]
+fn a_hidden_connect_in_a_send_is_no_way_out() {
+    as_each_user(|site| {
+        let echo = Echo::tcp();
+        assert_eq!(site.outside(&["fast-open", &echo.port()]), "ok echo", "control");
+        // With an open network it may work or be refused as unsupported; it must not hang or kill.
+        let said = site.serve().probe(&["fast-open", &echo.port()]);
+        assert!(["ok echo", "EOPNOTSUPP", "EPERM", "EACCES"].contains(&said.as_str()), "{said}");
+    });
+}
+
+#[test]
+fn a_filter_of_ones_own_is_allowed_and_changes_nothing() {
+    as_each_user(|site| {
+        let server = site.serve();
+        assert_eq!(server.probe(&["own-filter"]), "ok");
+    });
+}
+
+#[test]
+fn setuid_programs_gain_nothing() {
+    as_each_user(|site| {
+        let answer = site.serve().shell("su -c id < /dev/null; sudo -n id; mount; true");
+        assert!(!answer.stdout().contains("uid=0(root)") || site.user().is_root());
+    });
+}

@@ -1,0 +1,170 @@
+//! Nothing outlives a run, and nothing outlives the server.
+
+use nono_integration_tests::raw::RawServer;
+use nono_integration_tests::{Site, User, as_each_user, processes, wait};
+use serde_json::json;
+
+/// Waits until no process with the tag is left.
+#[track_caller]
+fn gone(tag: &str) {
+    assert!(wait::until(|| processes::with_tag(tag).is_empty()), "still there: {tag}");
+}
+
+#[test]
+fn daemons_do_not_outlive_their_run() {
+    as_each_user(|site| {
+        let server = site.serve();
+        for output in ["hold", "closed"] {
+            let tag = processes::new_tag();
+            let answer = server.run("probe", &["daemon", &tag, output]);
+            assert_eq!(answer.said(), "ok daemon runs", "{}", answer.text);
+            assert_eq!(answer.value["processes"]["leftover_killed"], 1, "{}", answer.value);
+            assert_eq!(processes::with_tag(&tag), Vec::<u32>::new(), "{output}");
+        }
+    });
+}
+
+#[test]
+fn a_whole_forest_is_counted_and_killed() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let tag = processes::new_tag();
+        let answer = server.shell(&format!(
+            "for i in 1 2 3 4 5; do ./probe daemon {tag} closed > /dev/null; done; \
+             for i in 1 2 3 4 5; do setsid ./probe idle {tag} & done; echo planted"
+        ));
+        assert_eq!(answer.stdout(), "planted\n");
+        assert_eq!(answer.value["processes"]["leftover_killed"], 10, "{}", answer.value);
+        assert_eq!(processes::with_tag(&tag), Vec::<u32>::new());
+    });
+}
+
+/// Starts what is hardest to catch and gives the server and everything below it.
+fn with_a_stubborn_tree(site: &Site, tag: &str) -> (RawServer, Vec<(u32, String)>) {
+    let mut server = RawServer::start(site);
+    server.initialize("2025-06-18");
+    let command = format!(
+        "./probe daemon {tag} hold; ./probe daemon {tag} closed; trap '' TERM HUP INT; \
+         setsid ./probe idle {tag} & ./probe idle {tag}"
+    );
+    let call = json!({"name": "shell", "arguments": {"command": command}});
+    server.send(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}));
+    assert!(wait::until(|| processes::with_tag(tag).len() >= 4), "the tree stands");
+    let tree = processes::descendants(server.pid());
+    assert!(tree.len() >= 4, "{tree:?}");
+    (server, tree)
+}
+
+#[test]
+fn killing_the_server_leaves_nothing() {
+    as_each_user(|site| {
+        let tag = processes::new_tag();
+        let (mut server, tree) = with_a_stubborn_tree(&site, &tag);
+        server.kill();
+        gone(&tag);
+        let left = || tree.iter().filter(|p| processes::lives(p)).count();
+        assert!(wait::until(|| left() == 0), "{} of {} live", left(), tree.len());
+    });
+}
+
+#[test]
+fn killing_a_supervisor_leaves_nothing_and_is_reported() {
+    as_each_user(|site| {
+        let tag = processes::new_tag();
+        let (mut server, _) = with_a_stubborn_tree(&site, &tag);
+        // Of the server's children, the one that the run descends from is its supervisor.
+        let runs = processes::with_tag(&tag);
+        let supervisor = runs.iter().find_map(|run| processes::branch(server.pid(), *run));
+        let pid = i32::try_from(supervisor.expect("a supervisor")).expect("a pid");
+        let pid = nix::unistd::Pid::from_raw(pid);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("kill");
+        let answer = server.receive();
+        assert_eq!(answer["id"], 7, "{answer}");
+        assert!(answer["error"].is_null(), "{answer}");
+        gone(&tag);
+        let alive = json!({"name": "shell", "arguments": {"command": "echo alive"}});
+        let next = server.request(8, "tools/call", alive);
+        assert_eq!(next["result"]["structuredContent"]["stdout"], "alive\n", "{next}");
+    });
+}
+
+#[test]
+fn closing_stdin_ends_server_and_runs() {
+    as_each_user(|site| {
+        let tag = processes::new_tag();
+        let (server, tree) = with_a_stubborn_tree(&site, &tag);
+        let (_, ended) = server.finish();
+        assert!(ended, "the server outlived its client");
+        gone(&tag);
+        assert!(wait::until(|| !tree.iter().any(processes::lives)));
+    });
+}
+
+#[test]
+fn polite_signals_end_server_and_runs() {
+    for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT] {
+        let site = Site::new(User::Same);
+        let tag = processes::new_tag();
+        let (server, _) = with_a_stubborn_tree(&site, &tag);
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(server.pid()).expect("a pid"));
+        nix::sys::signal::kill(pid, signal).expect("kill");
+        gone(&tag);
+        assert!(wait::until(|| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists()));
+    }
+}
+
+#[test]
+fn a_cancelled_call_ends_its_run() {
+    as_each_user(|site| {
+        let tag = processes::new_tag();
+        let (mut server, _) = with_a_stubborn_tree(&site, &tag);
+        let params = json!({"requestId": 7, "reason": "test"});
+        let cancel =
+            json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params});
+        server.send(&cancel);
+        gone(&tag);
+        let alive = json!({"name": "shell", "arguments": {"command": "echo alive"}});
+        let next = server.request(8, "tools/call", alive);
+        assert_eq!(next["result"]["structuredContent"]["stdout"], "alive\n", "{next}");
+    });
+}
+
+#[test]
+fn a_stopped_command_is_no_way_to_stay() {
+    as_each_user(|site| {
+        let tag = processes::new_tag();
+        let arguments = json!({
+            "command": format!("./probe idle {tag} & kill -STOP $!; kill -STOP $$"),
+            "timeout_ms": 1000,
+        });
+        let answer = site.serve().ask("shell", arguments);
+        assert_eq!(answer.status(), "timed_out", "{}", answer.value);
+        gone(&tag);
+    });
+}
+
+#[test]
+fn processes_that_never_stand_still_are_caught() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let tag = processes::new_tag();
+        let answer = server.run("probe", &["fork-chains", &tag, "4"]);
+        assert_eq!(answer.said(), "ok they run", "{}", answer.text);
+        assert_eq!(processes::with_tag(&tag), Vec::<u32>::new(), "they outlived their run");
+        assert!(answer.took < std::time::Duration::from_secs(20), "{:?}", answer.took);
+    });
+}
+
+#[test]
+fn killing_the_server_catches_them_too() {
+    let site = Site::new(User::Same);
+    let tag = processes::new_tag();
+    let mut server = RawServer::start(&site);
+    server.initialize("2025-06-18");
+    let command = format!("./probe fork-chains {tag} 4; ./probe idle {tag}");
+    let call = json!({"name": "shell", "arguments": {"command": command}});
+    server.send(&json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": call}));
+    assert!(wait::until(|| processes::with_tag(&tag).len() >= 2), "they run");
+    server.kill();
+    gone(&tag);
+}

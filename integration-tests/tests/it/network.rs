@@ -1,0 +1,93 @@
+//! TCP, UDP and name resolution work as if nobody were there.
+
+use nono_integration_tests::as_each_user;
+use nono_integration_tests::host_net::Echo;
+use nono_integration_tests::host_unix::HostSocket;
+use serde_json::json;
+
+#[test]
+fn loopback_connects_in_any_number() {
+    as_each_user(|site| {
+        let echo = Echo::tcp();
+        let server = site.serve();
+        assert_eq!(server.probe(&["tcp", &echo.port(), "40"]), "ok 40");
+        assert_eq!(server.probe(&["tcp", &echo.port(), "10000"]), "ok 10000");
+        assert!(nono_integration_tests::wait::until(|| echo.served() == 10_040));
+    });
+}
+
+#[test]
+fn every_kind_of_client_and_server() {
+    as_each_user(|site| {
+        let (tcp, udp) = (Echo::tcp(), Echo::udp());
+        let server = site.serve();
+        let cases: [(&[&str], &str); 9] = [
+            (&["tcp-nonblocking", &tcp.port()], "ok echo"),
+            (&["tcp-v6", &tcp.port()], "ok"),
+            (&["tcp-serve-self"], "ok hello"),
+            (&["tcp-refused"], "ECONNREFUSED"),
+            (&["tcp-protocol", "6"], "ok"),
+            (&["udp", &udp.port()], "ok echo"),
+            (&["udp-connected", &udp.port()], "ok echo"),
+            (&["resolve", "localhost", "12"], "ok 12"),
+            (&["family", "16", "3"], "ok"),
+        ];
+        for (case, expected) in cases {
+            assert_eq!(site.outside(case), expected, "control {case:?}");
+            let answer = server.run("probe", case);
+            assert_eq!(answer.said(), expected, "{case:?}");
+            assert_eq!(answer.denials_total(), 0, "{case:?}: {}", answer.text);
+        }
+    });
+}
+
+#[test]
+fn ten_thousand_granted_unix_connects() {
+    as_each_user(|site| {
+        let path = site.text("outside/granted.sock");
+        let _socket = HostSocket::stream(&site.path("outside/granted.sock"), "granted");
+        let server = site.serve_with(&json!({"filesystem": {"unix_socket": [path]}}));
+        assert_eq!(server.probe(&["connect-many", &path, "10000"]), "ok 10000");
+        assert_eq!(server.probe(&["connect-threads", &path, "8", "500"]), "ok 4000");
+    });
+}
+
+#[test]
+fn an_empty_bucket_slows_down_and_refuses_nothing() {
+    as_each_user(|site| {
+        let path = site.text("outside/granted.sock");
+        let _socket = HostSocket::stream(&site.path("outside/granted.sock"), "granted");
+        let echo = Echo::tcp();
+        let server = site.serve_with(&json!({
+            "filesystem": {"unix_socket": [path]},
+            "rate": {"per_second": 100, "burst": 5},
+        }));
+        let slow = server.run("probe", &["connect-many", &path, "200"]);
+        assert_eq!(slow.said(), "ok 200");
+        assert!(slow.took.as_millis() >= 1500, "200 at 100 a second took {:?}", slow.took);
+        let free = server.run("probe", &["tcp", &echo.port(), "2000"]);
+        assert_eq!(free.said(), "ok 2000");
+        assert!(free.took.as_secs() < 10, "TCP is not charged: {:?}", free.took);
+    });
+}
+
+#[test]
+fn a_flood_of_refusals_is_counted_to_the_last() {
+    as_each_user(|site| {
+        let socket = HostSocket::stream(&site.path("outside/f.sock"), "forbidden");
+        let path = site.text("outside/f.sock");
+        let server = site.serve();
+        let command =
+            format!("for i in $(seq 300); do ./probe connect stream {path}; done | sort | uniq -c");
+        let answer = server.shell(&command);
+        assert_eq!(answer.stdout().trim(), "300 EACCES", "{}", answer.text);
+        assert_eq!(answer.denials_total(), 300, "{}", answer.value["denials"]);
+        assert_eq!(answer.value["denials"]["distinct"], 1, "{}", answer.value["denials"]);
+        assert_eq!(answer.denial("unix_socket", &path).expect("a record")["count"], 300);
+        assert_eq!(socket.reached(), 0);
+        let mut variety = String::from("for i in $(seq 60); do ");
+        variety.push_str("cat ../outside/none$i ../home/.netrc /etc/shadow-$i; done; true");
+        let many = server.shell(&variety);
+        assert!(many.text.len() < 64 * 1024, "{} bytes", many.text.len());
+    });
+}
