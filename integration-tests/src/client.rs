@@ -1,7 +1,10 @@
 //! A server driven through rmcp's client, with a blocking face.
 
 use crate::site::Site;
-use rmcp::model::{CallToolRequestParams, CallToolResult, Tool};
+use base64::Engine as _;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ReadResourceRequestParams, ResourceContents, Tool,
+};
 use rmcp::service::{RoleClient, RunningService, ServiceError};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ServiceExt, model::ErrorData};
@@ -112,6 +115,28 @@ impl Server {
         serde_json::to_value(&*info).expect("plain data")
     }
 
+    /// The bytes of a resource; `Err` is a JSON-RPC error.
+    ///
+    /// # Errors
+    /// The protocol error the server answered with.
+    ///
+    /// # Panics
+    /// If the connection is lost.
+    pub fn resource(&self, uri: &str) -> Result<Vec<u8>, ErrorData> {
+        let read = ReadResourceRequestParams::new(uri);
+        match self.runtime.block_on(self.client().read_resource(read)) {
+            Ok(result) => Ok(match result.contents.first().expect("contents") {
+                ResourceContents::TextResourceContents { text, .. } => text.clone().into_bytes(),
+                ResourceContents::BlobResourceContents { blob, .. } => {
+                    base64::engine::general_purpose::STANDARD.decode(blob).expect("base64")
+                }
+                other => panic!("{uri}: {other:?}"),
+            }),
+            Err(ServiceError::McpError(error)) => Err(error),
+            Err(error) => panic!("{uri}: {error}; stderr:\n{}", self.log()),
+        }
+    }
+
     /// Calls a tool; `Err` is a JSON-RPC error.
     ///
     /// # Errors
@@ -156,7 +181,8 @@ impl Server {
     pub fn run(&self, program: &str, args: &[&str]) -> Answer {
         let mut argv = vec![format!("./{program}")];
         argv.extend(args.iter().map(|a| (*a).to_owned()));
-        self.ask("exec", json!({ "argv": argv, "timeout_ms": 1_200_000 }))
+        let most = 1_200_000;
+        self.ask("exec", json!({ "argv": argv, "timeout_ms": most, "yield_ms": most }))
     }
 
     /// What a probe prints inside of the sandbox, or how it died.

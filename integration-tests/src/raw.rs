@@ -6,7 +6,7 @@ use crate::wait;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A server and everything it says.
 #[derive(Debug)]
@@ -14,6 +14,7 @@ pub struct RawServer {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
+    listen: Option<Sender<()>>,
 }
 
 impl RawServer {
@@ -23,13 +24,26 @@ impl RawServer {
     /// If it cannot be started.
     #[must_use]
     pub fn start(site: &Site) -> Self {
+        let mut server = Self::start_deaf(site);
+        server.listen();
+        server
+    }
+
+    /// As [`RawServer::start`], but nothing the server says is read before [`RawServer::listen`].
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_deaf(site: &Site) -> Self {
         let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(site.path("server.log")).expect("log file"));
         let mut child = command.spawn().expect("start nono-mcp");
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
+        let (listen, listening) = channel::<()>();
         std::thread::spawn(move || {
+            let _ends_too = listening.recv();
             let mut reader = BufReader::new(stdout);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
@@ -39,7 +53,12 @@ impl RawServer {
                 line.clear();
             }
         });
-        Self { child, stdin, lines }
+        Self { child, stdin, lines, listen: Some(listen) }
+    }
+
+    /// From now on, what the server says is read.
+    pub fn listen(&mut self) {
+        drop(self.listen.take());
     }
 
     /// The server's process id.

@@ -34,3 +34,13 @@ pub fn seccomp_notify() -> bool {
     // SAFETY: reads one number and changes nothing.
     unsafe { libc::syscall(libc::SYS_seccomp, ACTION_AVAILABLE, 0_usize, &raw const action) == 0 }
 }
+
+/// Fails the test unless there is such a program.
+///
+/// # Panics
+/// If there is none.
+pub fn program(name: &str) {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    assert!(found, "this test needs the program {name}");
+}

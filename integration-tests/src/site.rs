@@ -3,6 +3,7 @@
 use crate::user::User;
 use crate::{binary, client::Server};
 use serde_json::Value;
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -114,8 +115,7 @@ impl Site {
     #[must_use]
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
-        let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
-        command.env_clear().env("PATH", path).env("HOME", self.path("home"));
+        command.env_clear().env("PATH", search_path()).env("HOME", self.path("home"));
         command.env("TMPDIR", self.path("tmp"));
         command.current_dir(self.workspace()).stdin(Stdio::null());
         self.user.apply(&mut command);
@@ -177,4 +177,12 @@ fn said(output: &Output) -> String {
 pub fn open_to_all(folder: &Path) {
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
         .unwrap_or_else(|e| panic!("open {folder:?}: {e}"));
+}
+
+/// PATH without what belongs to the home of whoever runs the tests: a site has a home of its own.
+fn search_path() -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());
+    let home = std::env::var_os("HOME").map(PathBuf::from).filter(|home| home.parent().is_some());
+    let elsewhere = |folder: &PathBuf| !home.as_ref().is_some_and(|home| folder.starts_with(home));
+    std::env::join_paths(std::env::split_paths(&path).filter(elsewhere)).unwrap_or(path)
 }

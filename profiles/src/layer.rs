@@ -4,10 +4,11 @@ use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Mediation, Network, Observe, Reach, Source};
+use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach, Source};
 use nono_schemas::profile_file as wire;
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::time::Duration;
 
 /// A value and the line it comes from.
 #[derive(Debug, Clone)]
@@ -69,6 +70,7 @@ pub(crate) struct Layer {
     pub(crate) observe: Option<Observe>,
     pub(crate) per_second: Option<NonZeroU32>,
     pub(crate) burst: Option<NonZeroU32>,
+    pub(crate) limits: Limits,
 }
 
 impl Layer {
@@ -91,6 +93,7 @@ impl Layer {
             observe: self.observe.or(base.observe),
             per_second: self.per_second.or(base.per_second),
             burst: self.burst.or(base.burst),
+            limits: limits_over(self.limits, base.limits),
         }
     }
 
@@ -120,7 +123,33 @@ impl Layer {
             }),
             per_second: file.rate.per_second,
             burst: file.rate.burst,
+            limits: limits(&file.limits),
         })
+    }
+}
+
+fn limits(file: &wire::Limits) -> Limits {
+    Limits {
+        cpu: file.cpu_ms.map(|ms| Duration::from_millis(ms.get())),
+        memory_bytes: file.memory_bytes.map(NonZeroU64::get),
+        tasks: file.processes.map(NonZeroU32::get),
+        open_files: file.open_files.map(NonZeroU64::get),
+        file_size_bytes: file.file_size_bytes.map(NonZeroU64::get),
+        output_bytes: file.output_bytes.map(NonZeroU64::get),
+        user_tasks: None,
+    }
+}
+
+/// As every single value: what a file says replaces what its bases say.
+fn limits_over(own: Limits, base: Limits) -> Limits {
+    Limits {
+        cpu: own.cpu.or(base.cpu),
+        memory_bytes: own.memory_bytes.or(base.memory_bytes),
+        tasks: own.tasks.or(base.tasks),
+        open_files: own.open_files.or(base.open_files),
+        file_size_bytes: own.file_size_bytes.or(base.file_size_bytes),
+        output_bytes: own.output_bytes.or(base.output_bytes),
+        user_tasks: None,
     }
 }
 

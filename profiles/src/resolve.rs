@@ -75,6 +75,7 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
             burst: layer.burst.unwrap_or(BURST),
         },
         observe: layer.observe.unwrap_or(Observe::All),
+        limits: layer.limits,
     };
     Ok(Resolved { policy, suppress_unix_sockets, notes })
 }

@@ -1,5 +1,6 @@
 //! What this kernel offers, found out by asking it once.
 
+use crate::plan::Cgroups;
 use crate::policy::{Mediation, Observe, Policy};
 use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use crate::sys;
@@ -17,8 +18,10 @@ pub struct Host {
     pub seccomp_notify: bool,
     /// Yama's `ptrace_scope`; `None` without Yama.
     pub yama_scope: Option<u8>,
-    /// Folder of the cgroup v2 this process is in, if processes can be moved below it.
-    pub cgroup_v2: Option<PathBuf>,
+    /// Control groups this process is in, as far as groups can be made below them.
+    pub cgroups: Cgroups,
+    /// Memory of the machine, in bytes; 0 if unknown.
+    pub memory_bytes: u64,
     /// Whether this process could read kernel audit records (CAP_AUDIT_READ).
     pub audit: bool,
     /// Effective user id.
@@ -47,7 +50,8 @@ impl Host {
             landlock_abi: sys::landlock_abi(),
             seccomp_notify: sys::notify_available(),
             yama_scope: read(Path::new("/proc/sys/kernel/yama/ptrace_scope")).parse().ok(),
-            cgroup_v2: delegated_cgroup(),
+            cgroups: delegated_cgroups(),
+            memory_bytes: memory(&read(Path::new("/proc/meminfo"))),
             audit: effective_capability(CAP_AUDIT_READ),
             uid: nix::unistd::geteuid().as_raw(),
         }
@@ -95,7 +99,13 @@ impl Host {
                 name: "tree",
                 active: true,
                 required: true,
-                detail: "subreaper and repeated sweep".into(),
+                detail: match &self.cgroups.unified {
+                    Some(_) => "control group, killed as one".into(),
+                    None if self.landlock_abi >= SCOPES_ABI => {
+                        "Landlock domain, signalled as one".into()
+                    }
+                    None => "subreaper and repeated sweep".into(),
+                },
             },
         ]
     }
@@ -161,6 +171,13 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).map(|s| s.trim().to_owned()).unwrap_or_default()
 }
 
+/// The total in a text as proc_meminfo(5) has it.
+fn memory(text: &str) -> u64 {
+    let line = text.lines().find_map(|l| l.strip_prefix("MemTotal:"));
+    let number = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    number.unwrap_or(0) * 1024
+}
+
 fn effective_capability(capability: u32) -> bool {
     let status = read(Path::new("/proc/self/status"));
     let mask = status.lines().find_map(|l| l.strip_prefix("CapEff:"));
@@ -168,18 +185,64 @@ fn effective_capability(capability: u32) -> bool {
         .is_some_and(|m| m & (1 << capability) != 0)
 }
 
-/// The cgroup v2 folder of this process, if it is writable: then a run can have one of its own.
-fn delegated_cgroup() -> Option<PathBuf> {
+/// The control groups of this process that are writable: then a run can have groups of its own.
+fn delegated_cgroups() -> Cgroups {
     let mounts = read(Path::new("/proc/self/mounts"));
-    let mount = mounts.lines().find_map(|line| {
-        let mut fields = line.split(' ').skip(1);
-        let point = fields.next()?;
-        (fields.next()? == "cgroup2").then(|| PathBuf::from(point))
-    })?;
     let own = read(Path::new("/proc/self/cgroup"));
-    let path = own.lines().find_map(|l| l.strip_prefix("0::/"))?;
+    let folder = |controller: Option<&str>| own_group(&mounts, &own, controller);
+    Cgroups { unified: folder(None), memory: folder(Some("memory")), pids: folder(Some("pids")) }
+}
+
+/// Where this process is in the hierarchy of a controller of version 1, or in that of version 2
+/// (cgroups(7)), if it may make groups there.
+fn own_group(mounts: &str, own: &str, controller: Option<&str>) -> Option<PathBuf> {
+    let has = |list: &str, controller| list.split(',').any(|c| c == controller);
+    let mount = mounts.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let (point, kind, options) = (fields.get(1)?, *fields.get(2)?, fields.get(3)?);
+        let fits = match controller {
+            None => kind == "cgroup2",
+            Some(controller) => kind == "cgroup" && has(options, controller),
+        };
+        fits.then(|| PathBuf::from(point))
+    })?;
+    let path = own.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let (controllers, path) = rest.split_once(':')?;
+        let fits = controller.map_or(controllers.is_empty(), |c| has(controllers, c));
+        fits.then(|| path.trim_start_matches('/').to_owned())
+    })?;
     let folder = mount.join(path);
-    let writable =
-        nix::unistd::access(&folder.join("cgroup.procs"), nix::unistd::AccessFlags::W_OK);
-    writable.ok().map(|()| folder)
+    // Making a group takes the folder, filling it the file.
+    let writable = |path: &Path| nix::unistd::access(path, nix::unistd::AccessFlags::W_OK).is_ok();
+    (writable(&folder) && writable(&folder.join("cgroup.procs"))).then_some(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_groups_are_found_by_controller() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for group in ["unified", "memory/own/place", "pids"] {
+            fs::create_dir_all(at(group)).unwrap();
+            fs::write(at(group).join("cgroup.procs"), "").unwrap();
+        }
+        let base = root.path().display();
+        let mounts = format!(
+            "cgroup {base}/cpu cgroup rw,cpu,cpuacct 0 0\n\
+             cgroup {base}/memory cgroup rw,relatime,memory 0 0\n\
+             cgroup {base}/pids cgroup rw,pids 0 0\n\
+             cgroup2 {base}/unified cgroup2 rw,relatime 0 0\n"
+        );
+        let own = "8:pids:/\n4:memory:/own/place\n1:cpu,cpuacct:/\n0::/\n";
+        let found = |controller| own_group(&mounts, own, controller);
+        assert_eq!(found(None), Some(at("unified")));
+        assert_eq!(found(Some("memory")), Some(at("memory/own/place")));
+        assert_eq!(found(Some("pids")), Some(at("pids/")));
+        assert_eq!(found(Some("cpu")), None);
+        assert_eq!(found(Some("io")), None);
+    }
 }

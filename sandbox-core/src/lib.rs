@@ -21,6 +21,7 @@
 pub mod control;
 pub mod decide;
 pub mod filter;
+pub mod groups;
 pub mod host;
 pub mod path;
 pub mod plan;

@@ -70,6 +70,8 @@ pub enum DenialKind {
     Exec,
     /// A signal to a process outside.
     Signal,
+    /// A limit on what one run may use.
+    ResourceLimit,
 }
 
 /// What was attempted.
@@ -96,6 +98,8 @@ pub enum DeniedOperation {
     Send,
     /// Send a signal.
     Signal,
+    /// Use more of the machine.
+    Use,
 }
 
 /// The right an operation needs.
@@ -114,12 +118,14 @@ pub enum Access {
     Bind,
     /// Signalling.
     Signal,
+    /// Using the machine.
+    Use,
 }
 
 /// What refused something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecidedBy {
-    /// `mediation` or `landlock`.
+    /// `mediation`, `landlock` or `limits`.
     pub layer: String,
     /// The nearest rule, or that there is none, and where to go instead.
     pub rule: String,
@@ -139,6 +145,8 @@ pub enum Reason {
     Protected,
     /// The sandbox cannot judge this and so refuses it.
     NotSupported,
+    /// A limit of the profile or of the call ran out.
+    LimitExceeded,
 }
 
 /// How a denial is known.

@@ -1,4 +1,4 @@
-//! Arguments of the tools `shell` and `exec`.
+//! Arguments of the tools that start runs: `shell` and `exec`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 /// Wall-clock limit of a run that does not ask for one, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: u64 = 120_000;
+/// Wall-clock limit of a run in the background that does not ask for one, in milliseconds.
+pub const DEFAULT_BACKGROUND_TIMEOUT_MS: u64 = MAX_TIMEOUT_MS;
 /// Shortest wall-clock limit that can be asked for, in milliseconds.
 pub const MIN_TIMEOUT_MS: u64 = 1;
 /// Longest wall-clock limit that can be asked for, in milliseconds.
@@ -18,14 +20,13 @@ pub const MIN_OUTPUT_BYTES: u64 = 1_024;
 pub const MAX_OUTPUT_BYTES: u64 = 262_144;
 
 /// Arguments of `shell`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShellParams {
     /// The command line, run by `bash -c` (`sh -c` where there is no bash). At most 128 KiB.
     #[schemars(length(min = 1))]
     pub command: String,
-    /// Working directory, absolute or relative to the first workspace folder. Default: the first
-    /// workspace folder.
+    /// Working directory, absolute or relative to the first workspace folder. Default: that folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Environment variables on top of the profile's.
@@ -34,27 +35,47 @@ pub struct ShellParams {
     /// Text for standard input, at most 1 MiB. Without it, standard input is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// Wall-clock limit in milliseconds; then the whole process tree is killed and the output so
-    /// far is kept. Default 120000.
+    /// Keep standard input open for `run_write`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_stdin: Option<bool>,
+    /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<bool>,
+    /// Wall-clock limit in milliseconds; then the process tree is killed, the output is kept.
+    /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: Option<u64>,
+    /// Answer after this time even if the command still runs; `run_read` goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub yield_ms: Option<u64>,
+    /// For servers and the like: answer after half a second, and keep processes that outlive the
+    /// command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<bool>,
     /// Output bytes in the answer; longer output is cut in the middle. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
+    /// Lower limits than the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitParams>,
+    /// A repeated call with the same key gets the same run instead of a second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub request_key: Option<String>,
 }
 
 /// Arguments of `exec`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExecParams {
     /// The program and its arguments, passed on as they are: no shell, no quoting. A program
     /// without a slash is looked up in PATH.
     #[schemars(length(min = 1))]
     pub argv: Vec<String>,
-    /// Working directory, absolute or relative to the first workspace folder. Default: the first
-    /// workspace folder.
+    /// Working directory, absolute or relative to the first workspace folder. Default: that folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Environment variables on top of the profile's.
@@ -63,13 +84,64 @@ pub struct ExecParams {
     /// Text for standard input, at most 1 MiB. Without it, standard input is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// Wall-clock limit in milliseconds; then the whole process tree is killed and the output so
-    /// far is kept. Default 120000.
+    /// Keep standard input open for `run_write`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_stdin: Option<bool>,
+    /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tty: Option<bool>,
+    /// Wall-clock limit in milliseconds; then the process tree is killed, the output is kept.
+    /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: Option<u64>,
+    /// Answer after this time even if the command still runs; `run_read` goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3_600_000))]
+    pub yield_ms: Option<u64>,
+    /// For servers and the like: answer after half a second, and keep processes that outlive the
+    /// command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub background: Option<bool>,
     /// Output bytes in the answer; longer output is cut in the middle. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
+    /// Lower limits than the profile's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitParams>,
+    /// A repeated call with the same key gets the same run instead of a second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1))]
+    pub request_key: Option<String>,
+}
+
+/// Limits a call can lower; a number above the profile's has no effect.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LimitParams {
+    /// Processor time of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub cpu_ms: Option<u64>,
+    /// Memory of the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub memory_bytes: Option<u64>,
+    /// Processes and threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4_294_967_295u64))]
+    pub processes: Option<u64>,
+    /// Of one process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub open_files: Option<u64>,
+    /// Of one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub file_size_bytes: Option<u64>,
+    /// Of both streams.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub output_bytes: Option<u64>,
 }

@@ -8,6 +8,7 @@ mod denial;
 mod input;
 pub mod profile_file;
 mod result;
+mod run_input;
 mod schema;
 
 pub use denial::{
@@ -15,11 +16,19 @@ pub use denial::{
     FilesystemGrant, Grant, Reason, Retry,
 };
 pub use input::{
-    DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS,
-    MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
+    DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams,
+    LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
 };
 pub use result::{
-    Enforced, LayerItem, Network, Processes, RunResult, RunStatus, SandboxItem, StreamTruncation,
-    Truncation,
+    Enforced, LayerItem, ListeningItem, Network, ProcessItem, Processes, RunItem, RunList,
+    RunResult, RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation,
+    WaitingItem, WaitsFor,
 };
-pub use schema::{Schema, exec_schema, result_schema, shell_schema};
+pub use run_input::{
+    MAX_WAIT_MS, MAX_WRITE_BYTES, RunListParams, RunReadParams, RunSignalParams, RunWriteParams,
+    ScopeParam, SignalParam, StreamParam,
+};
+pub use schema::{
+    Outline, Schema, exec_schema, outline, result_schema, run_list_schema, run_listed_schema,
+    run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+};

@@ -7,7 +7,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 
 /// A profile: what commands run by `nono-mcp` may do. Everything that is not granted is refused.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,10 +41,42 @@ pub struct ProfileFile {
     /// How fast mediated AF_UNIX calls may come before they are slowed down. They are never
     /// refused for being many.
     pub rate: Rate,
+    /// How much of the machine one run may use. A call can ask for less and never for more.
+    pub limits: Limits,
     /// The workspace folders as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Workdir")]
     pub workdir: Option<Workdir>,
+}
+
+/// How much of the machine one run may use. A run that uses more is killed, and the result says so.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Processor time of the whole process tree, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU64")]
+    pub cpu_ms: Option<NonZeroU64>,
+    /// Memory of the whole process tree, in bytes. Three quarters of the machine's if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU64")]
+    pub memory_bytes: Option<NonZeroU64>,
+    /// Processes and threads that exist at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU32")]
+    pub processes: Option<NonZeroU32>,
+    /// Descriptors one process may have open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU64")]
+    pub open_files: Option<NonZeroU64>,
+    /// Size a file may be written to, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU64")]
+    pub file_size_bytes: Option<NonZeroU64>,
+    /// Bytes written to standard output and error together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "NonZeroU64")]
+    pub output_bytes: Option<NonZeroU64>,
 }
 
 /// What a profile is called and who wrote it.

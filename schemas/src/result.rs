@@ -34,6 +34,21 @@ pub struct RunResult {
     /// What was left out of stdout and stderr; absent if nothing was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub truncation: Option<Truncation>,
+    /// The position behind the output shown here; pass it to `run_read` as `after_seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_seq: Option<u64>,
+    /// What was done to the output to make it text; absent if nothing was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_flags: Option<TextFlags>,
+    /// The process that waits for input, seen in the kernel's tables.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingItem>,
+    /// Time until a running command is killed, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_left_ms: Option<u64>,
+    /// Socket calls that were slowed down for being many. None was refused for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limited: Option<u64>,
     /// Wall-clock time of the run, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
@@ -123,7 +138,7 @@ pub struct Truncation {
 }
 
 /// What was left out of one stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StreamTruncation {
     /// Bytes the command wrote.
     pub total_bytes: u64,
@@ -131,11 +146,146 @@ pub struct StreamTruncation {
     pub total_lines: u64,
     /// Bytes left out between the head and the tail.
     pub omitted_bytes: u64,
+    /// Bytes among them that were not kept, because there were too many.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub lost_bytes: u64,
+    /// Lines of the omitted part that look like errors, with their numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
+    /// The call that reads the omitted part.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub read_with: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What was done to output to make it text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TextFlags {
+    /// Terminal sequences were taken out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ansi_stripped: bool,
+    /// Lines that were overwritten with a carriage return and left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cr_collapsed: u64,
+    /// Sequences that are no UTF-8 and were replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub invalid_utf8: u64,
+    /// The output is no text and was left out; it can be read as a resource.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub binary: bool,
+}
+
+/// A process that is blocked until it gets input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitingItem {
+    /// What it reads.
+    #[serde(rename = "for")]
+    pub on: WaitsFor,
+    /// Its process id.
+    pub pid: i32,
+    /// Its program.
+    pub exe: String,
+}
+
+/// What a waiting process reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// Standard input.
+    Stdin,
+    /// The terminal.
+    Tty,
 }
 
 /// The process tree of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Processes {
     /// Processes that outlived the command and were killed.
     pub leftover_killed: u32,
+    /// Processes that run now, of a run that goes on; at most ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<ProcessItem>,
+    /// How many there are in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_total: Option<u32>,
+    /// Sockets that accept connections.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listening: Vec<ListeningItem>,
+    /// What held the tree together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tree: Option<TreeTier>,
+}
+
+/// What holds the processes of a run together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TreeTier {
+    /// A control group, killed as one.
+    Cgroup,
+    /// The run's Landlock domain, signalled as one.
+    Domain,
+    /// The supervisor's repeated sweep.
+    Sweep,
+}
+
+/// A process of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProcessItem {
+    /// Its id.
+    pub pid: i32,
+    /// Its program.
+    pub exe: String,
+    /// The name it was started by.
+    pub argv0: String,
+}
+
+/// A listening socket of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListeningItem {
+    /// Address and port.
+    pub address: String,
+    /// Who has it open.
+    pub pid: i32,
+}
+
+/// The runs a server knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunList {
+    /// How long ago the server was started, in milliseconds; runs from before are not known.
+    pub server_age_ms: u64,
+    /// How many run now.
+    pub live: u32,
+    /// The runs, the newest first.
+    pub runs: Vec<RunItem>,
+}
+
+/// One run in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunItem {
+    /// Its name.
+    pub run_id: String,
+    /// How it stands.
+    pub status: RunStatus,
+    /// The exit code, if the command exited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// The command, shortened.
+    pub command: String,
+    /// Time since its start, in milliseconds.
+    pub age_ms: u64,
+    /// Bytes written to both streams.
+    pub output_bytes: u64,
+    /// Time until it is killed, in milliseconds, if it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_left_ms: Option<u64>,
+    /// Sockets it listens on, if it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listening: Vec<ListeningItem>,
+    /// The process that waits for input, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<WaitingItem>,
 }

@@ -4,7 +4,10 @@
 //! part of JSON Schema, so the generated schemas are reduced to that part: no references, no
 //! `$schema`, no `format`, no `null` alternatives, no `oneOf`.
 
-use crate::{ExecParams, RunResult, ShellParams};
+use crate::{
+    ExecParams, RunList, RunListParams, RunReadParams, RunResult, RunSignalParams, RunWriteParams,
+    ShellParams,
+};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -27,11 +30,102 @@ pub fn exec_schema() -> &'static Schema {
     &SCHEMA
 }
 
-/// Output schema of every tool that runs something.
+/// Input schema of `run_read`.
+#[must_use]
+pub fn run_read_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunReadParams>);
+    &SCHEMA
+}
+
+/// Input schema of `run_write`.
+#[must_use]
+pub fn run_write_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunWriteParams>);
+    &SCHEMA
+}
+
+/// Input schema of `run_signal`.
+#[must_use]
+pub fn run_signal_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunSignalParams>);
+    &SCHEMA
+}
+
+/// Input schema of `run_list`.
+#[must_use]
+pub fn run_list_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunListParams>);
+    &SCHEMA
+}
+
+/// Output schema of `run_list`.
+#[must_use]
+pub fn run_listed_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunList>);
+    &SCHEMA
+}
+
+/// Output schema of every tool about one run.
 #[must_use]
 pub fn result_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunResult>);
     &SCHEMA
+}
+
+/// How much of a result's schema a tool's definition shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outline {
+    /// Every field.
+    Fields,
+    /// The fields every result has.
+    Required,
+}
+
+/// A schema's first level: names and types of the fields, without words. True for everything the
+/// whole schema is true for, and short enough to be sent with every tool.
+#[must_use]
+pub fn outline(schema: &Schema, outline: Outline) -> Schema {
+    let required = schema.get("required").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let shown =
+        |name: &str| outline == Outline::Fields || required.iter().any(|field| field == name);
+    let shape = |value: &Value| {
+        let kept = ["type", "enum"].into_iter().filter_map(|key| {
+            // A list of words says the type as well.
+            let wanted = key == "enum" || value.get("enum").is_none();
+            value.get(key).filter(|_| wanted).map(|value| (key.to_owned(), value.clone()))
+        });
+        Value::Object(kept.collect())
+    };
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let fields = properties
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| shown(name))
+        .map(|(name, field)| (name.clone(), shape(field)));
+    Map::from_iter([
+        ("type".to_owned(), "object".into()),
+        ("properties".to_owned(), Value::Object(fields.collect())),
+        ("required".to_owned(), required.into()),
+    ])
+}
+
+/// A schema whose fields say nothing but their names and types, except for those named.
+#[must_use]
+pub fn terse(schema: &Schema, except: &[&str]) -> Schema {
+    fn strip(value: &mut Value) {
+        if let Value::Object(object) = value {
+            if object.get("description").is_some_and(Value::is_string) {
+                object.remove("description");
+            }
+            object.values_mut().for_each(strip);
+        }
+    }
+    let mut schema = schema.clone();
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        let fields = properties.iter_mut().filter(|(name, _)| !except.contains(&name.as_str()));
+        fields.for_each(|(_, field)| strip(field));
+    }
+    schema
 }
 
 fn generate<T: JsonSchema>() -> Schema {

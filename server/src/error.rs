@@ -40,11 +40,23 @@ pub(crate) enum ServerError {
     },
     /// As many runs are live as the server allows.
     #[error(
-        "{limit} commands are running already, which is this server's limit; wait for one to end and try again"
+        "{limit} commands are running already, which is this server's limit, and the queue is \
+         full or did not move; wait for one to end, or end one with run_signal: {runs}"
     )]
     Busy {
         /// The limit.
-        limit: usize,
+        limit: u32,
+        /// What runs.
+        runs: String,
+    },
+    /// A request key stands for another request.
+    #[error(
+        "the request_key `{key}` was used for a different call in the last ten minutes; use a new \
+         key for a new command"
+    )]
+    KeyInUse {
+        /// The key.
+        key: String,
     },
     /// The server is ending.
     #[error("the server is shutting down; nothing was run")]

@@ -2,9 +2,11 @@
 
 mod cli;
 mod error;
+mod excerpt;
 mod folder;
 mod random;
 mod report;
+mod resources;
 mod runs;
 mod session;
 mod telemetry;
@@ -14,9 +16,14 @@ mod transport;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A supervisor forks, so it must be dispatched while this process has one thread.
-    if std::env::args_os().nth(1).is_some_and(|argument| argument == runs::SUPERVISE) {
-        return nono_sandbox::supervisor::main();
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next() {
+        // A supervisor forks, so it must be dispatched while this process has one thread.
+        Some(first) if first == runs::SUPERVISE => nono_sandbox::supervisor::main(),
+        Some(first) if first == runs::SWEEP => {
+            let server = arguments.next().and_then(|id| id.to_str()?.parse().ok());
+            server.map_or(ExitCode::from(64), runs::sweep)
+        }
+        _ => cli::main(),
     }
-    cli::main()
 }

@@ -1,18 +1,22 @@
 //! What the server knows from its start on: workspaces, profile, kernel, private folder.
 
 use crate::error::ServerError;
+use crate::excerpt;
 use crate::folder::PrivateFolder;
-use crate::report::{Answer, Facts, View};
-use crate::runs::{Echo, Ended, Finished, Input, Job, Runs};
+use crate::report::{Answer, Facts, Output, View};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
 use crate::tools::Wanted;
 use globset::GlobSet;
 use nono_profiles::{Context, MissingFolders, ProfileRef, Resolved};
 use nono_sandbox::AbsPath;
+use nono_sandbox::groups;
 use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::plan::plan;
 use nono_sandbox::policy::Policy;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Where commands work and what they may do, as the operator named it.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct Setup {
     pub(crate) missing_folders: MissingFolders,
     /// Pretend that this is the newest Landlock ABI there is.
     pub(crate) landlock_abi_limit: Option<u32>,
+    /// Commands that may run at once.
+    pub(crate) max_runs: u32,
 }
 
 /// A setup, resolved against this machine.
@@ -63,8 +69,11 @@ impl Ground {
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
             tracing::warn!("{note}");
         }
-        let Resolved { policy, suppress_unix_sockets, .. } = resolved;
+        let Resolved { mut policy, suppress_unix_sockets, .. } = resolved;
         let host = Host::probe().limited(setup.landlock_abi_limit);
+        // What takes more would have the kernel pick its victims among all programs.
+        let most = host.memory_bytes / 4 * 3;
+        policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
         Ok(Self {
             layers: host.layers(&policy),
             missing: host.missing(&policy),
@@ -97,7 +106,20 @@ impl Ground {
 pub(crate) struct Session {
     /// What does not change.
     pub(crate) ground: Ground,
-    runs: Runs,
+    /// The runs.
+    pub(crate) runs: Runs,
+    started: Instant,
+}
+
+/// Which part of a run's output an answer is about, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// Only what lies behind this position.
+    pub(crate) after: u64,
+    /// Only this stream.
+    pub(crate) stream: Option<Stream>,
+    /// Bytes in the answer.
+    pub(crate) max_output: usize,
 }
 
 impl Session {
@@ -110,30 +132,70 @@ impl Session {
         if let Some(missing) = &ground.missing {
             tracing::warn!("every command will be refused: {missing}");
         }
-        Ok(Arc::new(Self { ground, runs: Runs::new()? }))
+        groups::remove_abandoned(&ground.host.cgroups);
+        let cgroups = ground.host.cgroups.clone();
+        let runs = Runs::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
+        Ok(Arc::new(Self { ground, runs, started: Instant::now() }))
     }
 
-    /// Runs one command and tells what became of it. The one way every tool runs anything.
-    pub(crate) async fn run(
+    /// Starts one command. The one way every tool runs anything.
+    ///
+    /// # Errors
+    /// A sentence that says why nothing was started.
+    pub(crate) async fn start(
         &self,
         wanted: Wanted,
         input: Input,
         echo: Echo,
-        cancel: impl Future<Output = ()> + Send,
-    ) -> Answer {
-        let max_output = wanted.max_output;
-        let timeout = wanted.request.timeout;
-        let started = match self.start(wanted, input, echo, cancel).await {
-            Ok(started) => started,
-            Err(sentence) => return self.refuse(&sentence),
-        };
-        let (run_id, finished, nonce) = started;
-        tracing::info!(run_id, wall = ?finished.wall, "run over");
-        if let Ended::Lost(why) = &finished.ended {
-            tracing::error!(run_id, why, "a supervisor was lost");
+    ) -> Result<Arc<Run>, String> {
+        if let Some(missing) = &self.ground.missing {
+            return Err(format!("the sandbox cannot be built on this machine: {missing}"));
         }
-        let facts = Facts { run_id, nonce, timeout, max_output };
-        Answer::finished(self.ground.view(), &facts, &finished)
+        let number = crate::random::hex::<16>().map_err(|e| format!("cannot name the run: {e}"))?;
+        let identity = Identity {
+            id: format!("r-{number}"),
+            label: wanted.label(),
+            timeout: wanted.request.timeout,
+            started: Instant::now(),
+        };
+        let mut plan = plan(&self.ground.policy, wanted.request).map_err(|e| e.to_string())?;
+        plan.landlock_abi_limit = self.ground.landlock_abi_limit;
+        let job = Job { identity, plan, input, echo };
+        self.runs.start(job, wanted.key).await.map_err(|e| e.to_string())
+    }
+
+    /// An answer about a run, as it is now.
+    pub(crate) async fn answer(&self, run: &Run, wish: &Wish) -> Answer {
+        self.answer_with(run, wish, |view| excerpt::output(view, wish)).await
+    }
+
+    /// The same with output of the caller's choice.
+    pub(crate) async fn answer_with(
+        &self,
+        run: &Run,
+        wish: &Wish,
+        choose: impl FnOnce(&OutputView) -> Output,
+    ) -> Answer {
+        let snapshot = if run.is_over() { None } else { run.look().await };
+        // The state after the output would claim an end whose last words are missing.
+        let state = run.state();
+        let Ok(nonce) = crate::random::hex::<4>() else {
+            return self.refuse("the kernel gives no random numbers for the report");
+        };
+        let facts = Facts {
+            identity: &run.identity,
+            state,
+            snapshot,
+            nonce,
+            max_output: wish.max_output,
+            now: Instant::now(),
+        };
+        // May read megabytes from the spool.
+        tokio::task::block_in_place(|| {
+            let output = choose(&run.view());
+            run.show(output.next_seq);
+            Answer::about(self.ground.view(), &facts, &output)
+        })
     }
 
     /// An answer that says why nothing was run.
@@ -141,24 +203,9 @@ impl Session {
         Answer::refused(self.ground.view(), sentence)
     }
 
-    async fn start(
-        &self,
-        wanted: Wanted,
-        input: Input,
-        echo: Echo,
-        cancel: impl Future<Output = ()> + Send,
-    ) -> Result<(String, Finished, String), String> {
-        if let Some(missing) = &self.ground.missing {
-            return Err(format!("the sandbox cannot be built on this machine: {missing}"));
-        }
-        let names =
-            || Ok((format!("r-{}", crate::random::hex::<16>()?), crate::random::hex::<4>()?));
-        let (run_id, nonce) =
-            names().map_err(|e: std::io::Error| format!("cannot name the run: {e}"))?;
-        let mut plan = plan(&self.ground.policy, wanted.request).map_err(|e| e.to_string())?;
-        plan.landlock_abi_limit = self.ground.landlock_abi_limit;
-        let finished = self.runs.run(Job { plan, input, echo }, cancel).await;
-        Ok((run_id, finished.map_err(|e| e.to_string())?, nonce))
+    /// How long ago the server was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Ends every run and removes the private folder. Takes less than a second.

@@ -2,22 +2,52 @@
 //!
 //! The supervisor's standard input is one end of a stream socket pair. The server sends one
 //! message with descriptors (a sealed memory file with the [`Plan`], then stdin, stdout and stderr
-//! of the command); after that, one byte [`STOP`] asks for an early end, and closing the socket
-//! ends the run at once. The supervisor answers with length-prefixed [`Event`]s.
+//! of the command), after that length-prefixed [`Order`]s; closing the socket ends the run at once.
+//! The supervisor answers with length-prefixed [`Event`]s.
 
+mod sight;
 mod transport;
 
+pub use sight::{Listening, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    ControlError, Decoder, Received, Stdio, receive_start, send_event, send_start,
+    ControlError, Decoder, Received, Stdio, receive_start, send_event, send_order, send_start,
 };
 
+use crate::policy::Exceeded;
 use crate::record::DenialLog;
 use crate::supervisor::SetupFailed;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The byte that asks the supervisor to end the run: SIGTERM, grace, SIGKILL.
-pub const STOP: u8 = b'S';
+/// What the server asks a supervisor to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Order {
+    /// End the run: SIGTERM, then SIGKILL.
+    Stop {
+        /// The time between the two; the plan's if left out.
+        grace: Option<Duration>,
+    },
+    /// End the run at once, because a limit that the server watches ran out.
+    Kill(Exceeded),
+    /// Send a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// To whom.
+        scope: Scope,
+    },
+    /// Look at the tree and answer with [`Event::Sight`].
+    Look,
+}
+
+/// Which processes of a run a signal is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scope {
+    /// All of them.
+    Tree,
+    /// The first one.
+    Leader,
+}
 
 /// What the supervisor reports.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +56,19 @@ pub enum Event {
     Started(i32),
     /// The sandbox could not be built in full, so nothing ran.
     Refused(SetupFailed),
+    /// The first process is gone, what it left goes on ([`Leftovers::Keep`]).
+    ///
+    /// [`Leftovers::Keep`]: crate::plan::Leftovers::Keep
+    LeaderEnded(End),
+    /// What the tree looks like, and what was refused so far.
+    Sight {
+        /// The tree.
+        sight: Sight,
+        /// As in [`Outcome`].
+        denials: DenialLog,
+        /// As in [`Outcome`].
+        slowed: u64,
+    },
     /// The run is over and nothing of it is left.
     Ended(Outcome),
 }
@@ -47,6 +90,21 @@ pub struct Outcome {
     pub slowed: u64,
     /// From the start of the command to the end of its tree.
     pub duration: Duration,
+    /// What found and killed the tree.
+    pub tree: TreeTier,
+    /// A limit that was hit, whether or not that ended the run.
+    pub exceeded: Option<Exceeded>,
+}
+
+/// How the processes of a run were held together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TreeTier {
+    /// A control group of version 2, killed as one (`cgroup.kill`, Linux 5.14).
+    Cgroup,
+    /// The run's Landlock domain: a signal to everybody reaches it alone (ABI 6).
+    Domain,
+    /// The subreaper's repeated sweep.
+    Sweep,
 }
 
 /// What ended the first process.
@@ -60,4 +118,6 @@ pub enum End {
     TimedOut,
     /// The server asked for the end.
     Cancelled,
+    /// A limit ran out, and everything was killed.
+    LimitExceeded(Exceeded),
 }

@@ -1,22 +1,24 @@
 //! Messages over a stream socket, descriptors included.
 
-use super::Event;
+use super::{Event, Order};
 use crate::plan::Plan;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// First byte of the start message.
 const START: u8 = b'N';
 /// Descriptors that travel with the start message: plan, stdin, stdout, stderr.
 const START_FDS: usize = 4;
-/// Events larger than this come from a broken or hostile peer.
-const MAX_EVENT: usize = 8 << 20;
+/// Messages larger than this come from a broken or hostile peer.
+const MAX_MESSAGE: usize = 8 << 20;
 
 /// The command's standard streams.
 #[derive(Debug)]
@@ -158,39 +160,57 @@ fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlErro
 /// # Errors
 /// [`ControlError`] if the server is gone.
 pub fn send_event(socket: impl Write, event: &Event) -> Result<(), ControlError> {
-    let encoded = postcard::to_stdvec(event).map_err(ControlError::Codec)?;
+    send(socket, event)
+}
+
+/// Server: sends one order.
+///
+/// # Errors
+/// [`ControlError`] if the supervisor is gone.
+pub fn send_order(socket: impl Write, order: &Order) -> Result<(), ControlError> {
+    send(socket, order)
+}
+
+fn send(mut socket: impl Write, message: &impl Serialize) -> Result<(), ControlError> {
+    let encoded = postcard::to_stdvec(message).map_err(ControlError::Codec)?;
     let length = u32::try_from(encoded.len()).map_err(|_| ControlError::Malformed("too large"))?;
-    let mut socket = socket;
     let framed = [&length.to_le_bytes()[..], &encoded].concat();
-    socket.write_all(&framed).map_err(io("send an event"))
+    socket.write_all(&framed).map_err(io("send a message"))
 }
 
-/// Server: turns received bytes into events.
-#[derive(Debug, Default)]
-pub struct Decoder {
+/// Turns received bytes into messages.
+#[derive(Debug)]
+pub struct Decoder<T> {
     buffer: Vec<u8>,
+    message: PhantomData<fn() -> T>,
 }
 
-impl Decoder {
+impl<T> Default for Decoder<T> {
+    fn default() -> Self {
+        Self { buffer: Vec::new(), message: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Decoder<T> {
     /// Adds bytes as they arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole event, if there is one.
+    /// The next whole message, if there is one.
     ///
     /// # Errors
-    /// [`ControlError`] if the bytes are not an event; the stream cannot be read on from there.
-    pub fn next_event(&mut self) -> Result<Option<Event>, ControlError> {
+    /// [`ControlError`] if the bytes are not a message; the stream cannot be read on from there.
+    pub fn next_message(&mut self) -> Result<Option<T>, ControlError> {
         let Some((length, rest)) = self.buffer.split_first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*length) as usize;
-        if length > MAX_EVENT {
-            return Err(ControlError::Malformed("event too large"));
+        if length > MAX_MESSAGE {
+            return Err(ControlError::Malformed("message too large"));
         }
         let Some(encoded) = rest.get(..length) else { return Ok(None) };
-        let event = postcard::from_bytes(encoded).map_err(ControlError::Codec)?;
+        let message = postcard::from_bytes(encoded).map_err(ControlError::Codec)?;
         self.buffer.drain(..4 + length);
-        Ok(Some(event))
+        Ok(Some(message))
     }
 }
 
@@ -210,11 +230,11 @@ mod tests {
             send_event(&mut bytes, event).unwrap();
         }
         for cut in 0..bytes.len() {
-            let mut decoder = Decoder::default();
+            let mut decoder = Decoder::<Event>::default();
             let mut seen = Vec::new();
             for part in [&bytes[..cut], &bytes[cut..]] {
                 decoder.push(part);
-                while let Some(event) = decoder.next_event().unwrap() {
+                while let Some(event) = decoder.next_message().unwrap() {
                     seen.push(event);
                 }
             }
@@ -223,9 +243,9 @@ mod tests {
     }
 
     #[test]
-    fn a_length_no_event_has_is_refused() {
-        let mut decoder = Decoder::default();
+    fn a_length_no_message_has_is_refused() {
+        let mut decoder = Decoder::<Event>::default();
         decoder.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(decoder.next_event(), Err(ControlError::Malformed(_))));
+        assert!(matches!(decoder.next_message(), Err(ControlError::Malformed(_))));
     }
 }

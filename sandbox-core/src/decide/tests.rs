@@ -1,6 +1,6 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Mediation, Network, Observe, Reach, UnixGrant, UnixPolicy,
+    Environment, FsPolicy, Limits, Mediation, Network, Observe, Reach, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use nix::errno::Errno;
@@ -36,6 +36,7 @@ fn policy() -> Policy {
         environment: Environment::default(),
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
+        limits: Limits::default(),
     }
 }
 

@@ -3,7 +3,9 @@
 use super::interpret::{Call, run};
 use super::*;
 use crate::AbsPath;
-use crate::policy::{Environment, FsPolicy, Mediation, Network, Observe, Policy, UnixPolicy};
+use crate::policy::{
+    Environment, FsPolicy, Limits, Mediation, Network, Observe, Policy, UnixPolicy,
+};
 use crate::rate::Quota;
 use std::num::NonZeroU32;
 
@@ -26,6 +28,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
         environment: Environment::default(),
         rate: Quota { per_second: one, burst: one },
         observe,
+        limits: Limits::default(),
     }
 }
 

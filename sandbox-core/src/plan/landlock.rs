@@ -92,7 +92,7 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Network, Observe, Source, UnixGrant, UnixPolicy,
+        Environment, FsPolicy, FsRule, Limits, Network, Observe, Source, UnixGrant, UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;
@@ -130,6 +130,7 @@ mod tests {
             environment: Environment::default(),
             rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
             observe: Observe::Off,
+            limits: Limits::default(),
         }
     }
 

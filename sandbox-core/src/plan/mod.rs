@@ -3,9 +3,10 @@
 pub mod landlock;
 
 use crate::AbsPath;
-use crate::policy::Policy;
+use crate::policy::{Limits, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a caller asks for, already validated as far as that needs the file system: the program
@@ -22,6 +23,21 @@ pub struct Request {
     pub env: BTreeMap<String, Vec<u8>>,
     /// Wall-clock limit.
     pub timeout: Duration,
+    /// Limits to lower the policy's to.
+    pub limits: Limits,
+    /// What becomes of processes that outlive the first one.
+    pub leftovers: Leftovers,
+    /// Whether the standard streams are a terminal.
+    pub terminal: bool,
+}
+
+/// What becomes of processes that outlive the first one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Leftovers {
+    /// They are killed and counted.
+    Kill,
+    /// The run goes on until the last one has ended.
+    Keep,
 }
 
 /// Everything a supervisor needs for one run.
@@ -43,9 +59,35 @@ pub struct Plan {
     pub grace: Duration,
     /// How long what the command left behind may go on after its first process is gone.
     pub drain: Duration,
+    /// What becomes of it then.
+    pub leftovers: Leftovers,
+    /// Whether the standard streams are a terminal, which becomes the controlling one.
+    pub terminal: bool,
+    /// How much of the machine the run may use.
+    pub limits: Limits,
+    /// Control groups to make groups for this run in, found by the server.
+    pub cgroups: Cgroups,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
+}
+
+/// Folders of control groups that groups for runs can be made in.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cgroups {
+    /// Version 2.
+    pub unified: Option<PathBuf>,
+    /// Version 1, memory controller.
+    pub memory: Option<PathBuf>,
+    /// Version 1, pids controller.
+    pub pids: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Those there are.
+    pub fn all(&self) -> impl Iterator<Item = &Path> {
+        [&self.unified, &self.memory, &self.pids].into_iter().filter_map(|p| p.as_deref())
+    }
 }
 
 /// Why a request cannot become a plan.
@@ -84,8 +126,12 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         program: request.program,
         argv: request.argv,
         cwd: request.cwd,
+        limits: policy.limits.lowered_by(&request.limits),
         policy: policy.clone(),
         timeout: request.timeout,
+        leftovers: request.leftovers,
+        terminal: request.terminal,
+        cgroups: Cgroups::default(),
         landlock_abi_limit: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),

@@ -5,10 +5,12 @@
 
 mod environment;
 mod fs;
+mod limits;
 mod unix_socket;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
+pub use limits::{Exceeded, Limits, Resource};
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 
 use crate::rate::Quota;
@@ -32,6 +34,8 @@ pub struct Policy {
     pub rate: Quota,
     /// Which file-system calls are watched, so that denials can be reported.
     pub observe: Observe,
+    /// How much of the machine a run may use.
+    pub limits: Limits,
 }
 
 /// What a command may reach over IP.

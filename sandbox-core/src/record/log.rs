@@ -52,6 +52,12 @@ impl Recorder {
 
     /// The log so far.
     #[must_use]
+    pub fn log(&self) -> &DenialLog {
+        &self.log
+    }
+
+    /// The finished log.
+    #[must_use]
     pub fn into_log(self) -> DenialLog {
         self.log
     }

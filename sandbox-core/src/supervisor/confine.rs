@@ -140,7 +140,10 @@ pub(super) fn enforce(ruleset: RulesetCreated) -> Result<(), SetupFailed> {
 }
 
 /// The supervisor confines itself, for good; the command's rule set is what is left.
-pub(super) fn supervisor(rulesets: Rulesets) -> Result<RulesetCreated, SetupFailed> {
+pub(super) fn supervisor(
+    rulesets: Rulesets,
+    kernel: Kernel,
+) -> Result<(RulesetCreated, Option<SignalScope>), SetupFailed> {
     let failed = |what: &'static str| {
         move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno as i32, what)
     };
@@ -148,5 +151,27 @@ pub(super) fn supervisor(rulesets: Rulesets) -> Result<RulesetCreated, SetupFail
     nix::sys::prctl::set_no_new_privs().map_err(failed("no_new_privs"))?;
     nix::sys::prctl::set_dumpable(false).map_err(failed("not dumpable"))?;
     enforce(rulesets.supervisor)?;
-    Ok(rulesets.command)
+    Ok((rulesets.command, SignalScope::of_this_process(kernel)))
+}
+
+/// Proof that the kernel keeps this process's signals inside its domain (Landlock ABI 6), so that a
+/// signal to everybody reaches the run and nobody else.
+#[derive(Debug)]
+pub(super) struct SignalScope(());
+
+impl SignalScope {
+    /// Only for a process that has just been confined. The server, of the same user and outside,
+    /// must be out of reach, or there is no proof.
+    fn of_this_process(kernel: Kernel) -> Option<Self> {
+        let server = nix::sys::signal::kill(nix::unistd::getppid(), None);
+        (kernel.scoped && server == Err(Errno::EPERM)).then_some(Self(()))
+    }
+
+    /// Sends a signal to every process of the run at once: the kernel goes through all processes
+    /// while none can be made (kill(2) with -1), so no fork gets past it.
+    pub(super) fn signal_everybody(&self, signal: i32) {
+        let Ok(signal) = nix::sys::signal::Signal::try_from(signal) else { return };
+        // An error means that there is nobody.
+        let _nobody = nix::sys::signal::kill(nix::unistd::Pid::from_raw(-1), signal);
+    }
 }

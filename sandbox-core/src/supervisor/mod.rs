@@ -7,12 +7,15 @@
 //! in here ends one run and not the server.
 
 mod bootstrap;
+mod cgroup;
 mod confine;
+mod look;
 mod mediate;
 mod observe;
 mod run;
 mod stage;
 mod tree;
+mod usage;
 mod watch;
 
 pub(crate) use confine::{MINIMUM_ABI, SCOPES_ABI};

@@ -1,9 +1,12 @@
 //! One run, from the start message to the outcome.
 
 use super::bootstrap::Prepared;
+use super::cgroup::Groups;
 use super::confine::{self, Kernel, Rulesets};
+use super::look::InputObject;
 use super::mediate::Mediator;
-use super::watch::Watch;
+use super::usage::LimitWatch;
+use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, receive_start, send_event};
 use crate::sys;
@@ -12,6 +15,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// The supervisor process. The control socket is its standard input; it returns when the run is
 /// over and nothing of it is left, or at once if the server went away before giving it work.
@@ -31,15 +35,19 @@ pub fn main() -> ExitCode {
             return report(control, &Event::Refused(failed));
         }
     };
-    match start(control.as_fd(), received) {
-        Ok(watch) => watch.until_end(control),
+    let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
+    match start(ours, received) {
+        Ok(watch) => {
+            drop(control);
+            watch.until_end()
+        }
         Err(failed) => report(control, &Event::Refused(failed)),
     }
 }
 
 fn report(control: OwnedFd, event: &Event) -> ExitCode {
     // If the server is gone there is nobody to tell.
-    match send_event(File::from(control), event) {
+    match send_event(&File::from(control), event) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(65),
     }
@@ -57,7 +65,7 @@ fn take_control_socket() -> io::Result<OwnedFd> {
 }
 
 /// Builds the sandbox and lets the command go.
-fn start(control: std::os::fd::BorrowedFd<'_>, received: Received) -> Result<Watch, SetupFailed> {
+fn start(control: OwnedFd, received: Received) -> Result<Watch, SetupFailed> {
     let Received { plan, stdio } = received;
     let setup = |what: &'static str| {
         move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
@@ -65,15 +73,14 @@ fn start(control: std::os::fd::BorrowedFd<'_>, received: Received) -> Result<Wat
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
     let kernel = Kernel::probe(plan.landlock_abi_limit)?;
-    let ruleset = confine::supervisor(Rulesets::new(&plan.policy, kernel)?)?;
-    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
+    let groups = Groups::make(&plan.cgroups, &plan.limits);
+    let input = InputObject::of(&stdio.stdin, plan.terminal);
+    let (ruleset, scope) = confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel)?;
+    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped, &groups)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan.policy, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
     let running = armed.release()?;
-    // If this cannot be sent, the server is gone and the watch ends the run.
-    let _unsent = control
-        .try_clone_to_owned()
-        .map(|c| send_event(File::from(c), &Event::Started(running.leader.as_raw())));
-    Ok(Watch::new(plan, running, mediator, signals))
+    let limits = LimitWatch::new(plan.limits, groups, Instant::now());
+    Ok(Watch::new(plan, running, mediator, Surroundings { control, signals, input, limits, scope }))
 }

@@ -17,6 +17,8 @@ pub enum Stage {
     Session,
     /// Standard input, output and error.
     Stdio,
+    /// Control groups.
+    Cgroup,
     /// Resource limits.
     Limits,
     /// Entering the working directory.
@@ -43,12 +45,13 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 16] = [
+    pub const ALL: [Stage; 17] = [
         Stage::ReadPlan,
         Stage::ConfineSupervisor,
         Stage::Fork,
         Stage::Session,
         Stage::Stdio,
+        Stage::Cgroup,
         Stage::Limits,
         Stage::WorkingDirectory,
         Stage::ParentDeath,
@@ -77,6 +80,7 @@ impl Stage {
             Stage::Fork => "fork",
             Stage::Session => "session",
             Stage::Stdio => "stdio",
+            Stage::Cgroup => "cgroup",
             Stage::Limits => "limits",
             Stage::WorkingDirectory => "working_directory",
             Stage::ParentDeath => "parent_death",

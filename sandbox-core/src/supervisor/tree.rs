@@ -3,6 +3,8 @@
 //! The supervisor is a subreaper, so whatever the command starts stays below it, however it
 //! detaches.
 
+use super::cgroup::Groups;
+use super::confine::SignalScope;
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -88,31 +90,51 @@ fn pinned() -> Vec<(Pid, OwnedFd)> {
     pinned
 }
 
-/// Sends `signal` to every descendant.
-pub(super) fn signal_all(signal: Signal) {
+/// Whatever reaches a whole tree at once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach<'r> {
+    pub(super) groups: &'r Groups,
+    pub(super) scope: Option<&'r SignalScope>,
+}
+
+/// Sends a signal to every descendant.
+pub(super) fn signal_all(signal: i32, reach: Reach<'_>) {
+    if let Some(scope) = reach.scope {
+        scope.signal_everybody(signal);
+        return;
+    }
     for (_, pidfd) in pinned() {
-        let _already_gone = sys::signal_process(pidfd.as_fd(), signal as i32, None);
+        let _already_gone = sys::signal_process(pidfd.as_fd(), signal, None);
     }
 }
 
-/// Kills and reaps until nothing is left; how many distinct processes were killed.
+/// Sends a signal to a child that was not reaped yet, so that its number is still its own.
+pub(super) fn signal_one(child: Pid, signal: i32) {
+    if let Ok(pidfd) = sys::open_pidfd(child.as_raw()) {
+        let _already_gone = sys::signal_process(pidfd.as_fd(), signal, None);
+    }
+}
+
+/// Kills and reaps until nothing is left; how many processes outlived the first one.
 ///
-/// Everything is stopped first: a stopped process forks no more, so each sweep leaves fewer that
-/// could. A process that was between fork and stop is found by the next sweep.
-pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>) -> u32 {
+/// At once where the kernel can: by the run's control group, or by a signal to everybody in its
+/// Landlock domain. Else everything is stopped first: a stopped process forks no more, so each sweep
+/// leaves fewer that could, and a process that was between fork and stop is found by the next one.
+pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, reach: Reach<'_>) -> u32 {
     const PAUSE: Duration = Duration::from_millis(1);
     /// Only uninterruptible sleep (a dead network file system) lasts this long.
     const GIVE_UP: Duration = Duration::from_secs(5);
     let started = Instant::now();
     let mut killed = HashSet::new();
     while reap(leader, death) && started.elapsed() < GIVE_UP {
-        let alive = pinned();
-        for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            for (pid, pidfd) in &alive {
-                if sys::signal_process(pidfd.as_fd(), signal as i32, None).is_ok() {
-                    killed.insert(*pid);
-                }
-            }
+        if killed.is_empty() {
+            // Counted before anything dies.
+            killed.extend(descendants().into_iter().filter(|pid| !is_zombie(*pid)));
+        }
+        reach.groups.kill();
+        match reach.scope {
+            Some(scope) => scope.signal_everybody(Signal::SIGKILL as i32),
+            None => killed.extend(sweep()),
         }
         std::thread::sleep(PAUSE.min(started.elapsed() / 4));
     }
@@ -120,7 +142,18 @@ pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>) -> u32 {
     u32::try_from(killed.len()).unwrap_or(u32::MAX)
 }
 
-fn is_zombie(pid: Pid) -> bool {
+/// Stops, then kills every descendant there is.
+fn sweep() -> Vec<Pid> {
+    let alive = pinned();
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for (_, pidfd) in &alive {
+            let _already_dead = sys::signal_process(pidfd.as_fd(), signal as i32, None);
+        }
+    }
+    alive.into_iter().map(|(pid, _)| pid).collect()
+}
+
+pub(super) fn is_zombie(pid: Pid) -> bool {
     // The state follows the last parenthesis: a process chooses its own name (proc_pid_stat(5)).
     std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
         let name_end = stat.iter().rposition(|b| *b == b')').unwrap_or(0);

@@ -1,17 +1,20 @@
 //! The main loop of a supervisor: waits for the command, the server and the clock.
 
 use super::bootstrap::Running;
+use super::confine::SignalScope;
+use super::look::{InputObject, look};
 use super::mediate::Mediator;
-use super::tree::{self, Death};
-use crate::control::{End, Event, Outcome, STOP, send_event};
-use crate::plan::Plan;
+use super::tree::{self, Death, Reach};
+use super::usage::LimitWatch;
+use crate::control::{Decoder, End, Event, Order, Outcome, Scope, TreeTier, send_event};
+use crate::plan::{Leftovers, Plan};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -20,17 +23,22 @@ use std::time::{Duration, Instant};
 enum Phase {
     /// The first process lives.
     Running,
+    /// It is gone; what it left goes on by itself.
+    Kept,
     /// It is gone; what it left may finish until then.
     Draining { until: Instant },
     /// Asked to end; SIGKILL then.
     Ending { why: End, kill_at: Instant },
 }
 
-/// Why the loop woke up.
-#[derive(Debug, Clone, Copy, Default)]
-struct Wake {
-    stop: bool,
-    server_gone: bool,
+/// What the command reads and what it may use, as far as the watch needs it.
+#[derive(Debug)]
+pub(super) struct Surroundings {
+    pub(super) control: OwnedFd,
+    pub(super) signals: SignalFd,
+    pub(super) input: Option<InputObject>,
+    pub(super) limits: LimitWatch,
+    pub(super) scope: Option<SignalScope>,
 }
 
 /// A running command and everything that watches it.
@@ -39,11 +47,19 @@ pub(super) struct Watch {
     plan: Plan,
     leader: Pid,
     mediator: Mediator,
+    control: File,
+    orders: Decoder<Order>,
     signals: SignalFd,
+    input: Option<InputObject>,
+    limits: LimitWatch,
+    scope: Option<SignalScope>,
     started: Instant,
     phase: Phase,
     death: Option<Death>,
 }
+
+/// The server is gone.
+struct ServerGone;
 
 impl Watch {
     /// Blocks SIGCHLD and makes it readable. Before anything is started that could die.
@@ -54,34 +70,58 @@ impl Watch {
         SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
     }
 
-    pub(super) fn new(plan: Plan, running: Running, mediator: Mediator, signals: SignalFd) -> Self {
-        let (leader, started) = (running.leader, Instant::now());
-        Self { plan, leader, mediator, signals, started, phase: Phase::Running, death: None }
+    pub(super) fn new(
+        plan: Plan,
+        running: Running,
+        mediator: Mediator,
+        surroundings: Surroundings,
+    ) -> Self {
+        let Surroundings { control, signals, input, limits, scope } = surroundings;
+        Self {
+            plan,
+            leader: running.leader,
+            mediator,
+            control: File::from(control),
+            orders: Decoder::default(),
+            signals,
+            input,
+            limits,
+            scope,
+            started: Instant::now(),
+            phase: Phase::Running,
+            death: None,
+        }
     }
 
     /// Runs the loop, ends the tree, reports.
-    pub(super) fn until_end(mut self, control: OwnedFd) -> ExitCode {
+    pub(super) fn until_end(mut self) -> ExitCode {
+        // If this cannot be sent, the server is gone, which the loop notices.
+        self.tell(&Event::Started(self.leader.as_raw()));
         loop {
             let tree_alive = tree::reap(self.leader, &mut self.death);
             let now = Instant::now();
             if let Some(end) = self.advance(now, tree_alive) {
-                return self.finish(control, end);
+                return self.finish(end);
             }
-            let wake = self.wait(control.as_fd(), now);
-            if wake.server_gone {
-                // Nobody is left to tell. Nothing may outlive the server.
-                tree::kill_all(self.leader, &mut self.death);
-                return ExitCode::SUCCESS;
+            if let Some(end) = self.check_limits(now) {
+                return self.finish(end);
             }
-            if wake.stop {
-                self.begin_end(End::Cancelled, Instant::now());
+            match self.wait(now) {
+                Ok(None) => {}
+                Ok(Some(end)) => return self.finish(end),
+                Err(ServerGone) => {
+                    // Nobody is left to tell. Nothing may outlive the server.
+                    self.kill_all();
+                    return ExitCode::SUCCESS;
+                }
             }
         }
     }
 
     /// The next phase, from what is known now. `Some`: the run is over.
     fn advance(&mut self, now: Instant, tree_alive: bool) -> Option<End> {
-        if self.phase == Phase::Running && now >= self.started + self.plan.timeout {
+        let live = matches!(self.phase, Phase::Running | Phase::Kept);
+        if live && now >= self.started + self.plan.timeout {
             self.begin_end(End::TimedOut, now);
         }
         match (self.phase, self.death) {
@@ -89,12 +129,24 @@ impl Watch {
             (Phase::Ending { why, kill_at }, _) => (now >= kill_at).then_some(why),
             (_, Some(death)) if !tree_alive => Some(ended(death)),
             (Phase::Draining { until }, Some(death)) if now >= until => Some(ended(death)),
-            (Phase::Running, Some(_)) => {
-                self.phase = Phase::Draining { until: now + self.plan.drain };
+            (Phase::Running, Some(death)) => {
+                self.phase = match self.plan.leftovers {
+                    Leftovers::Kill => Phase::Draining { until: now + self.plan.drain },
+                    Leftovers::Keep => {
+                        self.tell(&Event::LeaderEnded(ended(death)));
+                        Phase::Kept
+                    }
+                };
                 None
             }
-            (Phase::Running | Phase::Draining { .. }, _) => None,
+            (Phase::Running | Phase::Kept | Phase::Draining { .. }, _) => None,
         }
+    }
+
+    /// The end of a run that used more than it may. It ends whole, also where the kernel has killed
+    /// one process of it or refused it a fork: what is left would only fail in stranger ways.
+    fn check_limits(&mut self, now: Instant) -> Option<End> {
+        self.limits.check(now).map(End::LimitExceeded)
     }
 
     /// Asks the whole tree to end; it has the plan's grace to do so.
@@ -102,22 +154,23 @@ impl Watch {
         if matches!(self.phase, Phase::Ending { .. }) {
             return;
         }
-        tree::signal_all(Signal::SIGTERM);
+        tree::signal_all(Signal::SIGTERM as i32, self.reach());
         // A stopped process acts on the request only once it runs again.
-        tree::signal_all(Signal::SIGCONT);
+        tree::signal_all(Signal::SIGCONT as i32, self.reach());
         self.phase = Phase::Ending { why, kill_at: now + self.plan.grace };
     }
 
-    /// Sleeps until something happens.
-    fn wait(&mut self, control: BorrowedFd<'_>, now: Instant) -> Wake {
+    /// Sleeps until something happens. `Some`: the run is to end at once.
+    fn wait(&mut self, now: Instant) -> Result<Option<End>, ServerGone> {
         let deadline = match self.phase {
-            Phase::Running => self.started + self.plan.timeout,
+            Phase::Running | Phase::Kept => self.started + self.plan.timeout,
             Phase::Draining { until } => until,
             Phase::Ending { kill_at, .. } => kill_at,
         };
         let timeout = self.mediator.next_check(now, deadline.saturating_duration_since(now));
+        let timeout = self.limits.next_check(now, timeout);
         let mut fds = [
-            PollFd::new(control, PollFlags::POLLIN),
+            PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.mediator.stalled_fd(), PollFlags::POLLIN),
         ];
@@ -125,7 +178,7 @@ impl Watch {
         let timeout = timeout + Duration::from_micros(999);
         let timeout = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
         if poll(&mut fds, timeout).is_err() {
-            return Wake::default();
+            return Ok(None);
         }
         let ready = |at: usize| fds.get(at).and_then(PollFd::any).unwrap_or(false);
         let (from_server, from_signals, stalled) = (ready(0), ready(1), ready(2));
@@ -133,13 +186,84 @@ impl Watch {
             while matches!(self.signals.read_signal(), Ok(Some(_))) {}
         }
         self.mediator.check(stalled);
-        if from_server { read_control(control) } else { Wake::default() }
+        if from_server { self.read_orders() } else { Ok(None) }
     }
 
-    fn finish(mut self, control: OwnedFd, end: End) -> ExitCode {
-        let leftover_killed = tree::kill_all(self.leader, &mut self.death);
+    /// Reads and carries out what the server asks for.
+    fn read_orders(&mut self) -> Result<Option<End>, ServerGone> {
+        let mut chunk = [0u8; 512];
+        match nix::unistd::read(&self.control, &mut chunk) {
+            Ok(0) => return Err(ServerGone),
+            Ok(length) => self.orders.push(chunk.get(..length).unwrap_or_default()),
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(None),
+            Err(_) => return Err(ServerGone),
+        }
+        loop {
+            match self.orders.next_message() {
+                Ok(None) => return Ok(None),
+                Ok(Some(order)) => {
+                    if let Some(end) = self.carry_out(order) {
+                        return Ok(Some(end));
+                    }
+                }
+                Err(_) => return Err(ServerGone),
+            }
+        }
+    }
+
+    fn carry_out(&mut self, order: Order) -> Option<End> {
+        match order {
+            Order::Stop { grace } => {
+                self.plan.grace = grace.unwrap_or(self.plan.grace);
+                self.begin_end(End::Cancelled, Instant::now());
+            }
+            Order::Kill(exceeded) => return Some(End::LimitExceeded(exceeded)),
+            Order::Signal { signal, scope: Scope::Tree } => {
+                tree::signal_all(signal, self.reach());
+            }
+            Order::Signal { signal, scope: Scope::Leader } => {
+                if self.death.is_none() {
+                    tree::signal_one(self.leader, signal);
+                }
+            }
+            Order::Look => {
+                let (denials, slowed) = self.mediator.so_far();
+                let sight = look(self.input);
+                self.tell(&Event::Sight { sight, denials, slowed });
+            }
+        }
+        None
+    }
+
+    fn reach(&self) -> Reach<'_> {
+        Reach { groups: self.limits.groups(), scope: self.scope.as_ref() }
+    }
+
+    fn kill_all(&mut self) -> u32 {
+        let reach = Reach { groups: self.limits.groups(), scope: self.scope.as_ref() };
+        tree::kill_all(self.leader, &mut self.death, reach)
+    }
+
+    /// Sends an event. If the server is gone, the next wait says so.
+    fn tell(&self, event: &Event) {
+        let _noticed_by_wait = send_event(&self.control, event);
+    }
+
+    fn finish(mut self, end: End) -> ExitCode {
+        let leftover_killed = self.kill_all();
+        let groups = self.limits.groups();
         let duration = self.started.elapsed();
         let usage = tree::usage();
+        let exceeded = match end {
+            End::LimitExceeded(exceeded) => Some(exceeded),
+            End::Signaled(signal) => groups.exceeded().or(self.limits.behind(signal)),
+            _ => groups.exceeded(),
+        };
+        let tree = match (groups.can_kill(), &self.scope) {
+            (true, _) => TreeTier::Cgroup,
+            (false, Some(_)) => TreeTier::Domain,
+            (false, None) => TreeTier::Sweep,
+        };
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,
@@ -149,8 +273,10 @@ impl Watch {
             denials,
             slowed,
             duration,
+            tree,
+            exceeded,
         };
-        match send_event(File::from(control), &Event::Ended(outcome)) {
+        match send_event(&self.control, &Event::Ended(outcome)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::from(65),
         }
@@ -161,16 +287,5 @@ fn ended(death: Death) -> End {
     match death {
         Death::Code(code) => End::Exited(code),
         Death::Signal(signal) => End::Signaled(signal),
-    }
-}
-
-/// One byte from the server, or its end.
-fn read_control(control: BorrowedFd<'_>) -> Wake {
-    let mut byte = [0u8];
-    match nix::unistd::read(control, &mut byte) {
-        Ok(0) => Wake { server_gone: true, ..Wake::default() },
-        Ok(_) => Wake { stop: byte == [STOP], ..Wake::default() },
-        Err(Errno::EINTR | Errno::EAGAIN) => Wake::default(),
-        Err(_) => Wake { server_gone: true, ..Wake::default() },
     }
 }

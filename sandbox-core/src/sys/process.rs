@@ -56,6 +56,27 @@ pub fn duplicate_from(pidfd: BorrowedFd<'_>, fd: i32) -> Result<OwnedFd, Errno> 
     own_returned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })
 }
 
+/// Makes the terminal behind standard input the controlling terminal of the calling process, which
+/// must lead a session without one.
+///
+/// # Errors
+/// `EPERM` if it does not, or if the terminal controls another session; `ENOTTY` for anything else.
+pub fn take_controlling_terminal() -> Result<(), Errno> {
+    // SAFETY: TIOCSCTTY takes an integer (ioctl_tty(2)).
+    Errno::result(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) }).map(|_| ())
+}
+
+/// Sets the size of the terminal behind either end of it, in characters.
+///
+/// # Errors
+/// `ENOTTY` for anything but a terminal.
+pub fn set_window_size(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> Result<(), Errno> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCSWINSZ reads one `winsize`, which outlives the call (ioctl_tty(2)).
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    Errno::result(result).map(|_| ())
+}
+
 /// Marks every descriptor from `first` on close-on-exec, in one call.
 ///
 /// # Errors

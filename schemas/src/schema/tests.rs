@@ -19,6 +19,11 @@ fn checked_in_schemas_are_the_generated_ones() {
     checked_in("shell", shell_schema());
     checked_in("exec", exec_schema());
     checked_in("result", result_schema());
+    checked_in("run_read", run_read_schema());
+    checked_in("run_write", run_write_schema());
+    checked_in("run_signal", run_signal_schema());
+    checked_in("run_list", run_list_schema());
+    checked_in("run_listed", run_listed_schema());
 }
 
 fn keys(value: &Value, seen: &mut Vec<String>) {
@@ -36,7 +41,16 @@ fn keys(value: &Value, seen: &mut Vec<String>) {
 
 #[test]
 fn schemas_use_the_part_every_client_knows() {
-    for schema in [shell_schema(), exec_schema(), result_schema()] {
+    for schema in [
+        shell_schema(),
+        exec_schema(),
+        result_schema(),
+        run_read_schema(),
+        run_write_schema(),
+        run_signal_schema(),
+        run_list_schema(),
+        run_listed_schema(),
+    ] {
         let mut seen = Vec::new();
         keys(&Value::Object(schema.clone()), &mut seen);
         for banned in ["$schema", "$ref", "$defs", "format", "oneOf", "anyOf", "allOf"] {
@@ -67,7 +81,7 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     let fields: Vec<String> =
         result_schema()["properties"].as_object().unwrap().keys().cloned().collect();
     let expected = "status exit_code signal run_id summary denials sandbox stdout stderr \
-                    truncation duration_ms cpu_ms peak_rss_bytes processes";
+                    truncation next_seq text_flags waiting time_left_ms rate_limited duration_ms cpu_ms peak_rss_bytes processes";
     assert_eq!(fields.join(" "), expected);
     let item = &result_schema()["properties"]["denials"]["properties"]["items"]["items"];
     let fields: Vec<String> = item["properties"].as_object().unwrap().keys().cloned().collect();
@@ -92,6 +106,11 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
         stdout: String::new(),
         stderr: String::new(),
         truncation: None,
+        next_seq: None,
+        text_flags: None,
+        waiting: None,
+        time_left_ms: None,
+        rate_limited: None,
         duration_ms: None,
         cpu_ms: None,
         peak_rss_bytes: None,

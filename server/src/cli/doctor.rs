@@ -30,7 +30,7 @@ fn report(ground: &Ground) -> String {
         ),
         (
             "cgroup v2",
-            host.cgroup_v2.as_ref().map_or_else(
+            host.cgroups.unified.as_ref().map_or_else(
                 || "none delegated; process trees are ended by the subreaper's sweep".into(),
                 |path| format!("delegated at {}", path.display()),
             ),

@@ -7,6 +7,7 @@ mod run;
 mod scenes;
 
 use crate::error::ServerError;
+use crate::runs::DEFAULT_LIVE;
 use crate::session::{Session, Setup};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use nono_profiles::{MissingFolders, ProfileRef};
@@ -23,6 +24,9 @@ struct Cli {
     /// Serve MCP on standard input and output.
     #[arg(long)]
     stdio: bool,
+    /// Commands that may run at once.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LIVE, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_runs: u32,
     #[command(flatten)]
     place: Place,
     #[command(subcommand)]
@@ -52,6 +56,7 @@ impl Place {
             profile,
             missing_folders,
             landlock_abi_limit: self.pretend_landlock_abi,
+            max_runs: DEFAULT_LIVE,
         }
     }
 }
@@ -92,7 +97,10 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::telemetry::install();
     let done = match cli.mode {
-        None if cli.stdio => serve(cli.place.setup(MissingFolders::Create)),
+        None if cli.stdio => {
+            let setup = cli.place.setup(MissingFolders::Create);
+            serve(Setup { max_runs: cli.max_runs, ..setup })
+        }
         None => return usage(),
         Some(Mode::Run { place, timeout, command }) => {
             let setup = place.setup(MissingFolders::Create);

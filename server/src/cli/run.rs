@@ -3,7 +3,7 @@
 use crate::error::ServerError;
 use crate::report::report_text;
 use crate::runs::{Echo, Input};
-use crate::session::{Session, Setup};
+use crate::session::{Session, Setup, Wish};
 use crate::tools::prepare_exec;
 use nix::sys::signal::Signal;
 use nono_schemas::{ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
@@ -32,11 +32,8 @@ pub(super) async fn run(
     let session = Session::open(&setup)?;
     let params = ExecParams {
         argv: command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
-        cwd: None,
-        env: None,
-        stdin: None,
         timeout_ms: u64::try_from(timeout.as_millis()).ok(),
-        max_output_bytes: None,
+        ..ExecParams::default()
     };
     let mut terminate =
         signal(SignalKind::terminate()).map_err(ServerError::doing("watch for SIGTERM"))?;
@@ -46,13 +43,28 @@ pub(super) async fn run(
             _ = terminate.recv() => {}
         }
     };
-    let answer = match prepare_exec(&session.ground, params) {
+    let started = match prepare_exec(&session.ground, params) {
         Ok(mut wanted) => {
             // JSON has text only; a command line has bytes, and the command gets those.
             wanted.request.argv = command.into_iter().map(OsString::into_vec).collect();
-            session.run(wanted, Input::Inherited, Echo::Live, interrupted).await
+            session.start(wanted, Input::Inherited, Echo::Live).await
         }
-        Err(bad) => session.refuse(&bad.to_string()),
+        Err(bad) => Err(bad.to_string()),
+    };
+    let answer = match started {
+        Ok(run) => {
+            tokio::select! {
+                () = run.over() => {}
+                () = interrupted => {
+                    run.stop(None);
+                    run.over().await;
+                }
+            }
+            // It was shown as it came.
+            let wish = Wish { after: run.total(), stream: None, max_output: 0 };
+            session.answer(&run, &wish).await
+        }
+        Err(sentence) => session.refuse(&sentence),
     };
     session.close().await;
     let mut report = report_text(&answer.result, &answer.nonce);

@@ -32,22 +32,72 @@ fn is_deceptive(c: char) -> bool {
             | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Output as text: valid UTF-8, without terminal sequences and without control characters other
-/// than newline, tab and carriage return.
-pub(super) fn output(bytes: &[u8]) -> String {
+/// Output as text, and what was done to make it that.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Cleaned {
+    /// Valid UTF-8, without terminal sequences and without control characters other than newline
+    /// and tab.
+    pub(crate) text: String,
+    /// Whether there were terminal sequences.
+    pub(crate) sequences: bool,
+    /// Parts of lines that were overwritten after a carriage return.
+    pub(crate) overwritten: u64,
+    /// Sequences that are no UTF-8.
+    pub(crate) invalid: u64,
+}
+
+/// Makes output text.
+pub(crate) fn output(bytes: &[u8]) -> Cleaned {
+    let invalid = bytes.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count() as u64;
     let lossy = String::from_utf8_lossy(bytes);
-    let mut clean = String::with_capacity(lossy.len());
+    let mut clean = Cleaned { invalid, ..Cleaned::default() };
+    clean.text.reserve(lossy.len());
     let mut rest = lossy.chars().peekable();
+    // Where the part of the line starts that a carriage return would overwrite.
+    let mut part = 0;
     while let Some(c) = rest.next() {
         match c {
-            '\u{1b}' => skip_sequence(&mut rest),
-            '\u{9b}' => skip_control_sequence(&mut rest),
-            '\n' | '\t' | '\r' => clean.push(c),
+            '\u{1b}' => {
+                clean.sequences = true;
+                skip_sequence(&mut rest);
+            }
+            '\u{9b}' => {
+                clean.sequences = true;
+                skip_control_sequence(&mut rest);
+            }
+            '\r' => {
+                // Before a line end it overwrites nothing, nor does it at the very end.
+                let overwrites = rest.peek().is_some_and(|next| !matches!(next, '\n' | '\r'));
+                if overwrites && clean.text.len() > part {
+                    clean.overwritten += 1;
+                    clean.text.truncate(part);
+                }
+            }
+            '\n' => {
+                clean.text.push(c);
+                part = clean.text.len();
+            }
+            '\t' => clean.text.push(c),
             c if c.is_control() => {}
-            c => clean.push(c),
+            c => clean.text.push(c),
         }
     }
     clean
+}
+
+/// Whether output is no text at all: more than a tenth of its beginning is what no text has.
+pub(crate) fn is_binary(bytes: &[u8]) -> bool {
+    const LOOKED_AT: usize = 8192;
+    const ENOUGH: usize = 64;
+    let start = bytes.get(..LOOKED_AT).unwrap_or(bytes);
+    let foreign: usize = start
+        .utf8_chunks()
+        .map(|chunk| {
+            let odd = |b: &u8| b.is_ascii_control() && !b"\t\n\r\x1b\x07\x08\x0e\x0f".contains(b);
+            chunk.valid().bytes().filter(|b| odd(b)).count() + chunk.invalid().len()
+        })
+        .sum();
+    start.len() >= ENOUGH && foreign * 10 > start.len()
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -115,7 +165,7 @@ mod tests {
     #[test]
     fn output_loses_terminal_sequences_and_nothing_else() {
         for (bytes, expected) in [
-            (&b"plain\ttext\r\n"[..], "plain\ttext\r\n"),
+            (&b"plain\ttext\r\n"[..], "plain\ttext\n"),
             (b"\x1b[1;31mred\x1b[0m", "red"),
             (b"\x1b]0;title\x07after", "after"),
             (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
@@ -126,7 +176,37 @@ mod tests {
             (b"end\x1b", "end"),
             ("grüße ✓".as_bytes(), "grüße ✓"),
         ] {
-            assert_eq!(output(bytes), expected, "{bytes:?}");
+            assert_eq!(output(bytes).text, expected, "{bytes:?}");
         }
+    }
+
+    #[test]
+    fn overwritten_parts_of_lines_are_left_out_and_counted() {
+        for (bytes, expected, overwritten) in [
+            (&b"10%\r50%\r100%\ndone\n"[..], "100%\ndone\n", 2),
+            (b"10%\r50%\r", "50%", 1),
+            (b"a\r\nb\r\r\n", "a\nb\n", 0),
+            (b"keep\n\rnew", "keep\nnew", 0),
+            (b"\x1b[2K\r\x1b[1mbusy\x1b[0m\rdone", "done", 1),
+        ] {
+            let clean = output(bytes);
+            assert_eq!(
+                (clean.text.as_str(), clean.overwritten),
+                (expected, overwritten),
+                "{bytes:?}"
+            );
+        }
+        let clean = output(b"a\xff\xfeb \x1b[1m");
+        assert_eq!((clean.invalid, clean.sequences), (2, true));
+    }
+
+    #[test]
+    fn binary_output_is_told_from_odd_text() {
+        let zeros: Vec<u8> = (0..=255u8).cycle().take(4096).collect();
+        assert!(is_binary(&zeros) && is_binary(&[0; 64]));
+        assert!(!is_binary(b"\xff\xfe") && !is_binary(&[b'a'; 100]));
+        let paths: Vec<u8> =
+            (0..100).flat_map(|n| format!("./path/to/file{n}\0").into_bytes()).collect();
+        assert!(!is_binary(&paths));
     }
 }

@@ -1,9 +1,29 @@
 //! Output cut to the size of an answer: a quarter from the head, the rest from the tail, on line
-//! borders, with true counts of what is missing.
+//! borders, with true counts of what is missing and the call that reads it.
 
-use super::clean;
+use super::clean::{self, Cleaned};
 use crate::runs::Captured;
-use nono_schemas::{StreamTruncation, Truncation};
+use nono_schemas::{StreamTruncation, TextFlags, Truncation};
+
+/// Longest line in an answer that had to be cut anyway, in bytes.
+const MAX_LINE: usize = 2000;
+/// Lines picked out of what was left out.
+const MAX_ERRORS: usize = 10;
+/// Longest of them, in bytes.
+const MAX_ERROR: usize = 200;
+
+/// What there is of one stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Excerpt {
+    /// Head and tail.
+    pub(crate) captured: Captured,
+    /// Bytes that were not kept.
+    pub(crate) lost: u64,
+    /// Lines of the stream before the first byte of it.
+    pub(crate) lines_before: u64,
+    /// Lines that look like errors, with their numbers in the stream, for what is left out.
+    pub(crate) errors: Vec<(u64, Vec<u8>)>,
+}
 
 /// Both streams, ready for an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,40 +31,56 @@ pub(super) struct Shown {
     pub(super) stdout: String,
     pub(super) stderr: String,
     pub(super) truncation: Option<Truncation>,
+    pub(super) flags: Option<TextFlags>,
 }
 
 /// Makes both streams fit into `budget` bytes together. A stream that needs less than half leaves
 /// the rest to the other.
-pub(super) fn both(stdout: &Captured, stderr: &Captured, budget: usize) -> Shown {
-    let (out, err) = (Clean::of(stdout), Clean::of(stderr));
+pub(super) fn both(stdout: &Excerpt, stderr: &Excerpt, budget: usize, run_id: &str) -> Shown {
+    let mut flags = TextFlags::default();
+    let out = Text::of(stdout, "stdout", run_id, &mut flags);
+    let err = Text::of(stderr, "stderr", run_id, &mut flags);
     let half = budget / 2;
     let for_err = err.len().min(half.max(budget.saturating_sub(out.len())));
     let for_out = budget - for_err;
-    let (stdout, out_cut) = one(&out, stdout, for_out);
-    let (stderr, err_cut) = one(&err, stderr, for_err);
+    let (stdout, out_cut) = one(&out, stdout, for_out, "stdout", run_id);
+    let (stderr, err_cut) = one(&err, stderr, for_err, "stderr", run_id);
     let truncation = (out_cut.is_some() || err_cut.is_some())
         .then_some(Truncation { stdout: out_cut, stderr: err_cut });
-    Shown { stdout, stderr, truncation }
+    Shown { stdout, stderr, truncation, flags: (flags != TextFlags::default()).then_some(flags) }
 }
 
-/// A stream as text. Head and tail touch unless bytes between them were dropped.
-struct Clean {
+/// A stream as text. Head and tail touch unless there is something between them.
+struct Text {
     head: String,
     tail: String,
-    dropped: u64,
+    between: u64,
 }
 
-impl Clean {
-    fn of(captured: &Captured) -> Self {
-        if captured.dropped == 0 {
+impl Text {
+    fn of(excerpt: &Excerpt, stream: &str, run_id: &str, flags: &mut TextFlags) -> Self {
+        let captured = &excerpt.captured;
+        if clean::is_binary(&captured.head) {
+            flags.binary = true;
+            let head = format!(
+                "[binary output, {} bytes, left out; read the resource nono://run/{run_id}/{stream}]\n",
+                captured.total_bytes
+            );
+            return Self { head, tail: String::new(), between: 0 };
+        }
+        let mut text = |bytes: &[u8]| {
+            let Cleaned { text, sequences, overwritten, invalid } = clean::output(bytes);
+            flags.ansi_stripped |= sequences;
+            flags.cr_collapsed += overwritten;
+            flags.invalid_utf8 += invalid;
+            text
+        };
+        if captured.between == 0 {
             let whole = [captured.head.as_slice(), &captured.tail].concat();
-            return Self { head: clean::output(&whole), tail: String::new(), dropped: 0 };
+            return Self { head: text(&whole), tail: String::new(), between: 0 };
         }
-        Self {
-            head: clean::output(&captured.head),
-            tail: clean::output(&captured.tail),
-            dropped: captured.dropped,
-        }
+        let (head, tail) = (text(&captured.head), text(&captured.tail));
+        Self { head, tail, between: captured.between }
     }
 
     fn len(&self) -> usize {
@@ -52,22 +88,71 @@ impl Clean {
     }
 }
 
-fn one(clean: &Clean, captured: &Captured, budget: usize) -> (String, Option<StreamTruncation>) {
-    if clean.dropped == 0 && clean.len() <= budget {
-        return (clean.head.clone(), None);
+fn one(
+    text: &Text,
+    excerpt: &Excerpt,
+    budget: usize,
+    stream: &str,
+    run_id: &str,
+) -> (String, Option<StreamTruncation>) {
+    if text.between == 0 && text.len() <= budget {
+        return (text.head.clone(), None);
     }
-    let source_of_tail = if clean.dropped == 0 { &clean.head } else { &clean.tail };
-    let head = first_lines(&clean.head, budget / 4);
+    let source_of_tail = if text.between == 0 { &text.head } else { &text.tail };
+    let head = first_lines(&text.head, budget / 4);
     let tail = last_lines(source_of_tail, budget - budget / 4);
-    let shown = head.len() + tail.len();
-    let omitted = clean.dropped + (clean.len() - shown) as u64;
-    let note = StreamTruncation {
-        total_bytes: captured.total_bytes,
-        total_lines: captured.total_lines,
-        omitted_bytes: omitted,
-    };
+    let omitted = text.between + (text.len() - head.len() - tail.len()) as u64;
+    let total_lines = excerpt.captured.total_lines;
+    let first = excerpt.lines_before + lines(head) + 1;
+    let last = (excerpt.lines_before + total_lines).saturating_sub(lines(tail)).max(first);
+    let read_with =
+        format!(r#"run_read {{"run_id":"{run_id}","stream":"{stream}","lines":"{first}-{last}"}}"#);
     let gap = if head.is_empty() || head.ends_with('\n') { "" } else { "\n" };
-    (format!("{head}{gap}[... {omitted} bytes left out ...]\n{tail}"), Some(note))
+    let (head, tail) = (clip(head), clip(tail));
+    let shown = format!("{head}{gap}[... {omitted} bytes left out; {read_with} ...]\n{tail}");
+    let note = StreamTruncation {
+        total_bytes: excerpt.captured.total_bytes,
+        total_lines,
+        omitted_bytes: omitted,
+        lost_bytes: excerpt.lost,
+        errors: errors(&excerpt.errors, first, last),
+        read_with,
+    };
+    (shown, Some(note))
+}
+
+/// Lines that are begun or ended in a text.
+fn lines(text: &str) -> u64 {
+    let newlines = text.bytes().filter(|b| *b == b'\n').count() as u64;
+    newlines + u64::from(!text.is_empty() && !text.ends_with('\n'))
+}
+
+fn errors(found: &[(u64, Vec<u8>)], first: u64, last: u64) -> Vec<String> {
+    let left_out = found.iter().filter(|(number, _)| (first..=last).contains(number));
+    left_out
+        .take(MAX_ERRORS)
+        .map(|(number, bytes)| {
+            let mut text = clean::output(bytes).text;
+            text.truncate(text.floor_char_boundary(MAX_ERROR));
+            format!("{number}: {text}")
+        })
+        .collect()
+}
+
+/// Long lines shortened.
+fn clip(text: &str) -> String {
+    let mut clipped = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let end = line.floor_char_boundary(MAX_LINE);
+        if line.trim_end().len() <= MAX_LINE {
+            clipped.push_str(line);
+            continue;
+        }
+        let (kept, rest) = line.split_at(end);
+        let newline = if line.ends_with('\n') { "\n" } else { "" };
+        clipped.push_str(&format!("{kept}[... {} bytes of this line ...]{newline}", rest.len()));
+    }
+    clipped
 }
 
 /// At most `budget` bytes from the start, ending with a line if the last half has a line end.
@@ -97,12 +182,15 @@ fn last_lines(text: &str, budget: usize) -> &str {
 mod tests {
     use super::*;
 
-    fn captured(text: &str) -> Captured {
-        Captured {
-            head: text.into(),
-            total_bytes: text.len() as u64,
-            total_lines: text.lines().count() as u64,
-            ..Captured::default()
+    fn excerpt(text: &str) -> Excerpt {
+        Excerpt {
+            captured: Captured {
+                head: text.into(),
+                total_bytes: text.len() as u64,
+                total_lines: text.lines().count() as u64,
+                ..Captured::default()
+            },
+            ..Excerpt::default()
         }
     }
 
@@ -110,62 +198,100 @@ mod tests {
         (0..lines).map(|n| format!("line {n}\n")).collect()
     }
 
+    fn cut(out: &str, err: &str, budget: usize) -> Shown {
+        both(&excerpt(out), &excerpt(err), budget, "r-1")
+    }
+
     #[test]
     fn what_fits_is_not_touched() {
-        let shown = both(&captured("out\n"), &captured("err"), 1024);
+        let shown = cut("out\n", "err", 1024);
         assert_eq!((shown.stdout.as_str(), shown.stderr.as_str()), ("out\n", "err"));
-        assert_eq!(shown.truncation, None);
+        assert_eq!((shown.truncation, shown.flags), (None, None));
+        let long = "x".repeat(5000);
+        assert_eq!(cut(&long, "", 6000).stdout, long);
     }
 
     #[test]
     fn a_quarter_head_and_three_quarters_tail_on_line_borders() {
         let text = numbered(2000);
-        let shown = both(&captured(&text), &captured(""), 1000);
-        let (head, tail) = shown.stdout.split_once("[... ").unwrap();
-        let (omitted, tail) = tail.split_once(" bytes left out ...]\n").unwrap();
+        let shown = cut(&text, "", 1000);
+        let (head, rest) = shown.stdout.split_once("[... ").unwrap();
+        let (marker, tail) = rest.split_once(" ...]\n").unwrap();
         assert!(head.starts_with("line 0\n") && head.ends_with('\n'), "{head}");
         assert!(tail.starts_with("line ") && tail.ends_with("line 1999\n"), "{tail}");
         assert!(head.len() <= 250 && head.len() > 200, "{}", head.len());
         assert!(tail.len() <= 750 && tail.len() > 700, "{}", tail.len());
         let note = shown.truncation.unwrap().stdout.unwrap();
-        assert_eq!(omitted.parse(), Ok(note.omitted_bytes));
+        assert_eq!(marker, format!("{} bytes left out; {}", note.omitted_bytes, note.read_with));
         let shown = (head.len() + tail.len()) as u64;
         assert_eq!(note.omitted_bytes, text.len() as u64 - shown);
         assert_eq!((note.total_bytes, note.total_lines), (text.len() as u64, 2000));
+        let (first, last) = (head.lines().count() + 1, 2000 - tail.lines().count());
+        assert!(
+            note.read_with.contains(&format!(r#""lines":"{first}-{last}""#)),
+            "{}",
+            note.read_with
+        );
     }
 
     #[test]
     fn a_small_stream_leaves_its_share_to_the_other() {
         let long = numbered(1000);
-        let shown = both(&captured(&long), &captured("short"), 2000);
+        let shown = cut(&long, "short", 2000);
         assert_eq!(shown.stderr, "short");
         assert!(shown.stdout.len() > 1900, "{}", shown.stdout.len());
-        let shown = both(&captured("short"), &captured(&long), 2000);
+        let shown = cut("short", &long, 2000);
         assert_eq!(shown.stdout, "short");
         assert!(shown.stderr.len() > 1900, "{}", shown.stderr.len());
-        let shown = both(&captured(&long), &captured(&long), 2000);
-        assert!(shown.stdout.len() < 1100 && shown.stderr.len() < 1100);
+        let shown = cut(&long, &long, 2000);
+        assert!(shown.stdout.len() < 1200 && shown.stderr.len() < 1200);
     }
 
     #[test]
-    fn dropped_bytes_are_counted_and_long_lines_are_cut() {
+    fn what_lies_between_is_counted_and_long_lines_are_clipped() {
         let captured = Captured {
-            head: vec![b'a'; 5000],
-            tail: vec![b'z'; 5000],
-            dropped: 1_000_000,
-            total_bytes: 1_010_000,
+            head: vec![b'a'; 50_000],
+            tail: vec![b'z'; 50_000],
+            between: 1_000_000,
+            total_bytes: 1_100_000,
             total_lines: 1,
         };
-        let shown = both(&captured, &Captured::default(), 1000);
+        let shown =
+            both(&Excerpt { captured, ..Excerpt::default() }, &Excerpt::default(), 16_384, "r-1");
         let note = shown.truncation.unwrap().stdout.unwrap();
-        assert_eq!(note.omitted_bytes, 1_010_000 - 1000);
-        assert!(shown.stdout.starts_with("aaa") && shown.stdout.ends_with("zzz"));
-        assert!(shown.stdout.contains("a\n[... 1009000 bytes left out ...]\nz"));
+        assert_eq!(note.omitted_bytes, 1_100_000 - 16_384);
+        assert!(shown.stdout.starts_with("aaa") && shown.stdout.len() < 5_000);
+        assert!(
+            shown.stdout.contains("[... 2096 bytes of this line ...]\n[... 1083616 bytes left out")
+        );
     }
 
     #[test]
-    fn never_cuts_a_character() {
-        let shown = both(&captured(&"ü".repeat(5000)), &captured(""), 1023);
+    fn errors_among_what_is_left_out_are_picked_out() {
+        let errors = vec![(1, b"shown".to_vec()), (500, b"\x1b[31merror\x1b[0m: x".to_vec())];
+        let excerpt = Excerpt { errors, ..excerpt(&numbered(2000)) };
+        let note =
+            both(&excerpt, &Excerpt::default(), 1000, "r-1").truncation.unwrap().stdout.unwrap();
+        assert_eq!(note.errors, ["500: error: x"]);
+    }
+
+    #[test]
+    fn never_cuts_a_character_and_says_what_it_did() {
+        let shown = cut(&"ü".repeat(5000), "a\rb\x1b[0m", 1023);
         assert!(!shown.stdout.contains('\u{fffd}'));
+        let flags = shown.flags.unwrap();
+        assert_eq!((flags.cr_collapsed, flags.ansi_stripped, flags.binary), (1, true, false));
+    }
+
+    #[test]
+    fn binary_output_is_described_instead_of_shown() {
+        let mut binary = excerpt("");
+        binary.captured.head = vec![0; 5000];
+        binary.captured.total_bytes = 5000;
+        let shown = both(&binary, &Excerpt::default(), 1024, "r-1");
+        assert!(
+            shown.stdout.contains("5000 bytes") && shown.stdout.contains("nono://run/r-1/stdout")
+        );
+        assert!(shown.flags.unwrap().binary && shown.truncation.is_none());
     }
 }

@@ -5,22 +5,26 @@ mod cut;
 mod denials;
 mod fence;
 mod grant;
+mod limits;
+mod list;
 mod status;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tree;
 
-use crate::runs::{Ended, Finished};
+use crate::runs::{Ended, Identity, Snapshot, State};
 use globset::GlobSet;
 use nono_sandbox::AbsPath;
-use nono_sandbox::control::Outcome;
 use nono_sandbox::host::LayerState;
 use nono_sandbox::policy::{self, Policy};
-use nono_schemas::{
-    Denials, Enforced, LayerItem, Network, Processes, RunResult, RunStatus, SandboxItem,
-};
+use nono_schemas::{Denials, Enforced, LayerItem, Network, RunResult, RunStatus, SandboxItem};
 use std::time::Duration;
+use tokio::time::Instant;
 
+pub(crate) use clean::output as clean_output;
+pub(crate) use cut::Excerpt;
+pub(crate) use list::{Listed, list};
 pub(crate) use text::report_text;
 
 /// Writable folders named in a result.
@@ -41,15 +45,30 @@ pub(crate) struct View<'a> {
 
 /// What a report needs to know about the run.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    /// The run's name.
-    pub(crate) run_id: String,
-    /// Marks lines written by the sandbox; random, made after the command ended.
+pub(crate) struct Facts<'a> {
+    /// What the run is.
+    pub(crate) identity: &'a Identity,
+    /// How far it is.
+    pub(crate) state: State,
+    /// What its supervisor sees, if it goes on and had the time to say so.
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Marks lines written by the sandbox; random, made after the output was read.
     pub(crate) nonce: String,
-    /// The wall-clock limit.
-    pub(crate) timeout: Duration,
     /// Output bytes in the answer.
     pub(crate) max_output: usize,
+    /// When the answer is made.
+    pub(crate) now: Instant,
+}
+
+/// The output an answer is about.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Output {
+    /// Of standard output.
+    pub(crate) stdout: Excerpt,
+    /// Of standard error.
+    pub(crate) stderr: Excerpt,
+    /// The position behind it.
+    pub(crate) next_seq: u64,
 }
 
 /// An answer, complete in both forms.
@@ -66,35 +85,55 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    /// What became of a run.
-    pub(crate) fn finished(view: View<'_>, facts: &Facts, finished: &Finished) -> Self {
-        let outcome = match &finished.ended {
+    /// What became of a run, or how far it is.
+    pub(crate) fn about(view: View<'_>, facts: &Facts<'_>, output: &Output) -> Self {
+        let run = &facts.identity;
+        let over = match &facts.state {
+            State::Over(finished) => Some(finished.as_ref()),
+            State::Live | State::LeaderEnded(_) => None,
+        };
+        let outcome = over.and_then(|f| match &f.ended {
             Ended::Outcome(outcome) => Some(outcome),
             Ended::Refused(_) | Ended::Cut | Ended::Lost(_) => None,
-        };
-        let (denials, hint) =
-            outcome.map_or((Denials::default(), None), |o| denials::report(view, &o.denials));
-        let verdict = status::verdict(&finished.ended, facts.timeout, finished.wall);
-        let shown = cut::both(&finished.stdout, &finished.stderr, facts.max_output);
-        let milliseconds = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        });
+        let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
+        let log = outcome.map(|o| &o.denials).or(snapshot.map(|s| &s.denials));
+        let (mut denials, hint) =
+            log.map_or((Denials::default(), None), |log| denials::report(view, log));
+        if let Some(exceeded) = outcome.and_then(|o| o.exceeded) {
+            limits::add(&mut denials, exceeded, view.policy);
+        }
+        let verdict = status::verdict(facts, over);
+        let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
+        let age = facts.now.saturating_duration_since(run.started);
+        let wall = outcome.map(|o| o.duration).or(over.map(|f| f.wall)).unwrap_or(age);
+        let slowed = outcome.map(|o| o.slowed).or(snapshot.map(|s| s.slowed)).unwrap_or(0);
         let result = RunResult {
             status: verdict.status,
             exit_code: verdict.exit_code,
             signal: verdict.signal,
-            run_id: Some(facts.run_id.clone()),
+            run_id: Some(run.id.clone()),
             summary: status::summary(&verdict.sentence, &denials, hint.as_deref()),
             denials,
             sandbox: sandbox(view),
             stdout: shown.stdout,
             stderr: shown.stderr,
             truncation: shown.truncation,
-            duration_ms: Some(milliseconds(outcome.map_or(finished.wall, |o| o.duration))),
+            next_seq: Some(output.next_seq),
+            text_flags: shown.flags,
+            waiting: snapshot.and_then(|s| tree::waiting(&s.sight)),
+            time_left_ms: over.is_none().then(|| milliseconds(run.time_left(facts.now))),
+            rate_limited: (slowed > 0).then_some(slowed),
+            duration_ms: Some(milliseconds(wall)),
             cpu_ms: outcome.map(|o| milliseconds(o.cpu)),
             peak_rss_bytes: outcome.map(|o| o.peak_rss_bytes),
-            processes: outcome.map(processes),
+            processes: outcome
+                .map(tree::ended)
+                .or(snapshot.map(|snapshot| tree::running(&snapshot.sight))),
         };
         let text = text::render(&result, &facts.nonce);
-        let is_error = matches!(finished.ended, Ended::Refused(_) | Ended::Lost(_));
+        let ended = over.map(|f| &f.ended);
+        let is_error = matches!(ended, Some(Ended::Refused(_) | Ended::Lost(_)));
         Self { result, text, is_error, nonce: facts.nonce.clone() }
     }
 
@@ -111,6 +150,11 @@ impl Answer {
             stdout: String::new(),
             stderr: String::new(),
             truncation: None,
+            next_seq: None,
+            text_flags: None,
+            waiting: None,
+            time_left_ms: None,
+            rate_limited: None,
             duration_ms: None,
             cpu_ms: None,
             peak_rss_bytes: None,
@@ -121,8 +165,8 @@ impl Answer {
     }
 }
 
-fn processes(outcome: &Outcome) -> Processes {
-    Processes { leftover_killed: outcome.leftover_killed }
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The sandbox, as results describe it.

@@ -1,6 +1,7 @@
 //! The verdict on a run, in a field and in a sentence.
 
-use crate::runs::Ended;
+use super::{Facts, limits};
+use crate::runs::{Ended, Finished, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
 use nono_sandbox::supervisor::{SetupFailed, Stage};
@@ -22,8 +23,62 @@ impl Verdict {
     }
 }
 
+/// Status and exit code alone.
+pub(super) fn standing(state: &State) -> Verdict {
+    match state {
+        State::Live => Verdict::new(RunStatus::Running, String::new()),
+        State::LeaderEnded(end) => Verdict {
+            exit_code: exit_code(*end),
+            ..Verdict::new(RunStatus::Running, String::new())
+        },
+        State::Over(finished) => ended(&finished.ended, finished.wall, Duration::ZERO),
+    }
+}
+
 /// The verdict.
-pub(super) fn verdict(ended: &Ended, timeout: Duration, wall: Duration) -> Verdict {
+pub(super) fn verdict(facts: &Facts<'_>, over: Option<&Finished>) -> Verdict {
+    let Some(finished) = over else {
+        return Verdict { sentence: going_on(facts), ..standing(&facts.state) };
+    };
+    ended(&finished.ended, finished.wall, facts.identity.timeout)
+}
+
+/// What a run that goes on is doing, and what to do about it.
+fn going_on(facts: &Facts<'_>) -> String {
+    let run = facts.identity;
+    let id = &run.id;
+    let sight = facts.snapshot.as_ref().map(|s| &s.sight);
+    let age = duration(facts.now.saturating_duration_since(run.started));
+    let left = duration(run.time_left(facts.now));
+    let listening = sight
+        .and_then(|s| s.listening.first())
+        .map(|l| format!(", listening on {}", l.address))
+        .unwrap_or_default();
+    let doing = match (&facts.state, sight.and_then(|s| s.waiting.as_ref())) {
+        (State::LeaderEnded(end), _) => {
+            let processes = sight.map_or(0, |s| s.total);
+            let many = if processes == 1 { "process goes" } else { "processes go" };
+            return format!(
+                "the command itself ended with {}; {processes} {many} on in the background{listening}, \
+                 for at most {left}: run_read or run_signal run_id={id}",
+                exit_code(*end).map_or("a signal".into(), |code| format!("exit {code}")),
+            );
+        }
+        (_, Some(_)) => "waits for input: run_write",
+        (_, None) => "still running: run_read waits for more, run_signal ends it;",
+    };
+    format!("{doing} run_id={id} (after {age}{listening}; killed in {left})")
+}
+
+fn exit_code(end: End) -> Option<i32> {
+    match end {
+        End::Exited(code) => Some(code),
+        End::Signaled(_) | End::TimedOut | End::Cancelled | End::LimitExceeded(_) => None,
+    }
+}
+
+/// The verdict on a run that is over.
+fn ended(ended: &Ended, wall: Duration, timeout: Duration) -> Verdict {
     let outcome = match ended {
         Ended::Outcome(outcome) => outcome,
         Ended::Refused(failed) => return Verdict::new(RunStatus::Refused, refusal(failed)),
@@ -40,17 +95,39 @@ pub(super) fn verdict(ended: &Ended, timeout: Duration, wall: Duration) -> Verdi
         }
     };
     let after = duration(outcome.duration.min(wall));
+    let used = outcome.exceeded.map(|e| format!("used more than {}", limits::words(e).what));
     match outcome.end {
         End::Exited(code) => Verdict {
             exit_code: Some(code),
-            ..Verdict::new(RunStatus::Exited, format!("exit {code} after {after}"))
+            ..Verdict::new(
+                RunStatus::Exited,
+                format!(
+                    "exit {code} after {after}{}",
+                    used.map(|u| format!("; it {u}")).unwrap_or_default()
+                ),
+            )
         },
         End::Signaled(number) => {
             let name = signal_name(number);
+            let why = used.map(|used| format!(", because it {used}")).unwrap_or_default();
             Verdict {
-                sentence: format!("killed by {name} after {after}"),
+                sentence: format!("killed by {name} after {after}{why}"),
                 signal: Some(name),
                 ..Verdict::new(RunStatus::Killed, String::new())
+            }
+        }
+        End::LimitExceeded(exceeded) => {
+            let words = limits::words(exceeded);
+            Verdict {
+                signal: Some("SIGKILL".into()),
+                ..Verdict::new(
+                    RunStatus::Killed,
+                    format!(
+                        "killed after {after}, because it used more than {}; the operator sets \
+                         limits.{} in the profile",
+                        words.what, words.field
+                    ),
+                )
             }
         }
         End::TimedOut => Verdict::new(
@@ -62,7 +139,7 @@ pub(super) fn verdict(ended: &Ended, timeout: Duration, wall: Duration) -> Verdi
             ),
         ),
         End::Cancelled => {
-            Verdict::new(RunStatus::Cancelled, format!("cancelled by the caller after {after}"))
+            Verdict::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
         }
     }
 }

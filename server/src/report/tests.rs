@@ -1,9 +1,10 @@
 use super::*;
-use crate::runs::Captured;
+use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
-use nono_sandbox::control::End;
+use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
 use nono_sandbox::policy::{
-    Access, Environment, FsPolicy, FsRule, Mediation, Observe, Scope, Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Limits, Mediation, Observe, Resource, Scope,
+    Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -11,6 +12,7 @@ use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::DenialKind;
 use serde_json::json;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 fn path(text: &str) -> AbsPath {
     AbsPath::new(text).unwrap()
@@ -41,6 +43,7 @@ fn policy() -> Policy {
         environment: Environment::default(),
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
+        limits: Limits::default(),
     }
 }
 
@@ -69,12 +72,22 @@ fn log(items: Vec<Denial>) -> DenialLog {
     DenialLog { total: items.iter().map(|d| d.count).sum(), dropped: 0, items }
 }
 
-fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Finished {
-    let captured = |text: &str| Captured {
-        head: text.into(),
-        total_bytes: text.len() as u64,
-        total_lines: text.lines().count() as u64,
-        ..Captured::default()
+/// A run that is over, and what it wrote.
+struct Ran {
+    ended: Ended,
+    stdout: Excerpt,
+    stderr: Excerpt,
+}
+
+fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
+    let excerpt = |text: &str| Excerpt {
+        captured: Captured {
+            head: text.into(),
+            total_bytes: text.len() as u64,
+            total_lines: text.lines().count() as u64,
+            ..Captured::default()
+        },
+        ..Excerpt::default()
     };
     let outcome = Outcome {
         end,
@@ -84,16 +97,28 @@ fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Finis
         denials: log(denials),
         slowed: 0,
         duration: Duration::from_millis(12),
+        tree: TreeTier::Sweep,
+        exceeded: None,
     };
-    Finished {
-        ended: Ended::Outcome(outcome),
-        stdout: captured(stdout),
-        stderr: captured(stderr),
-        wall: Duration::from_millis(15),
+    let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
+    Ran { ended: Ended::Outcome(outcome), stdout, stderr }
+}
+
+fn identity() -> Identity {
+    Identity {
+        id: "r-1".into(),
+        label: "./x".into(),
+        timeout: Duration::from_secs(120),
+        started: Instant::now(),
     }
 }
 
-fn answer_with(globs: &[&str], finished: &Finished) -> Answer {
+fn answer_with(globs: &[&str], ran: &Ran) -> Answer {
+    let finished = Finished { ended: ran.ended.clone(), wall: Duration::from_millis(15) };
+    about(globs, State::Over(Arc::new(finished)), None, ran)
+}
+
+fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) -> Answer {
     let mut suppress = GlobSetBuilder::new();
     for glob in globs {
         suppress.add(GlobBuilder::new(glob).literal_separator(true).build().unwrap());
@@ -107,17 +132,21 @@ fn answer_with(globs: &[&str], finished: &Finished) -> Answer {
         layers: &layers,
         is_folder: &|path| path.as_path().extension().is_none(),
     };
+    let identity = identity();
     let facts = Facts {
-        run_id: "r-1".into(),
+        identity: &identity,
+        state,
+        snapshot,
         nonce: "9c41e0".into(),
-        timeout: Duration::from_secs(120),
         max_output: 16_384,
+        now: identity.started + Duration::from_secs(60),
     };
-    Answer::finished(view, &facts, finished)
+    let output = Output { stdout: ran.stdout.clone(), stderr: ran.stderr.clone(), next_seq: 7 };
+    Answer::about(view, &facts, &output)
 }
 
-fn answer(finished: &Finished) -> Answer {
-    answer_with(&[], finished)
+fn answer(ran: &Ran) -> Answer {
+    answer_with(&[], ran)
 }
 
 #[test]
@@ -135,8 +164,8 @@ fn a_clean_run_is_short() {
                 "layers": [{"name": "landlock", "active": true}],
                 "writable_roots": ["/ws", "/tmp/nono-1"], "network": "open"
             },
-            "stdout": "hi\n", "stderr": "", "duration_ms": 12, "cpu_ms": 8,
-            "peak_rss_bytes": 4096, "processes": {"leftover_killed": 0}
+            "stdout": "hi\n", "stderr": "", "next_seq": 7, "duration_ms": 12, "cpu_ms": 8,
+            "peak_rss_bytes": 4096, "processes": {"leftover_killed": 0, "tree": "sweep"}
         })
     );
     let silent = answer(&finished(End::Exited(3), vec![], "", ""));
@@ -224,7 +253,7 @@ fn what_did_not_run_is_an_error_that_says_why() {
     assert!(refused.text.contains("nono-mcp doctor"), "{}", refused.text);
 
     run.ended = Ended::Lost("it ended without a report".into());
-    run.stdout.head = b"so far".to_vec();
+    run.stdout.captured.head = b"so far".to_vec();
     let lost = answer(&run);
     assert_eq!((lost.result.status, lost.is_error), (RunStatus::Killed, true));
     assert!(lost.text.contains("supervisor was lost"), "{}", lost.text);
@@ -317,4 +346,53 @@ fn many_denials_are_bounded_and_counted() {
     assert!(report.len() <= 2048, "{}", report.len());
     assert!(report.matches("DENIED").count() <= 5);
     assert!(report.contains("more, 60 refusals in all"), "{report}");
+}
+
+#[test]
+fn a_run_that_goes_on_says_how_to_go_on_with_it() {
+    let ran = finished(End::Exited(0), vec![], "listening\n", "");
+    let running = about(&[], State::Live, None, &ran);
+    assert_eq!(
+        running.text,
+        "[running · 60.0s · profile coding]\nstill running: run_read waits for more, run_signal \
+         ends it; run_id=r-1 (after 60.0s; killed in 60.0s)\nlistening\n"
+    );
+    assert_eq!((running.result.status, running.is_error), (RunStatus::Running, false));
+    assert_eq!(running.result.time_left_ms, Some(60_000));
+
+    let exe = b"/usr/bin/python3".to_vec();
+    let sight = Sight {
+        processes: vec![Seen { pid: 7, exe: exe.clone(), argv0: b"python3".to_vec() }],
+        total: 1,
+        waiting: Some(Waiting { on: WaitsFor::Terminal, pid: 7, exe }),
+        listening: vec![Listening { address: "127.0.0.1:80".parse().unwrap(), pid: 7 }],
+    };
+    let snapshot = Snapshot { sight, denials: log(vec![]), slowed: 3 };
+    let waiting = about(&[], State::Live, Some(snapshot.clone()), &ran);
+    assert!(waiting.text.contains("waits for input: run_write run_id=r-1"), "{}", waiting.text);
+    assert_eq!(waiting.result.waiting.as_ref().unwrap().on, nono_schemas::WaitsFor::Tty);
+    assert_eq!(waiting.result.rate_limited, Some(3));
+    let processes = waiting.result.processes.as_ref().unwrap();
+    assert_eq!((processes.running_total, processes.running[0].pid), (Some(1), 7));
+    assert_eq!(processes.listening[0].address, "127.0.0.1:80");
+
+    let left = about(&[], State::LeaderEnded(End::Exited(0)), Some(snapshot), &ran);
+    assert_eq!((left.result.status, left.result.exit_code), (RunStatus::Running, Some(0)));
+    assert!(left.result.summary.contains("1 process goes on in the background"));
+}
+
+#[test]
+fn a_limit_that_ran_out_is_the_first_denial() {
+    let exceeded = Exceeded { resource: Resource::Memory, limit: 2 << 30 };
+    let mut ran =
+        finished(End::LimitExceeded(exceeded), vec![denial(Operation::Read, "/etc/x.txt")], "", "");
+    let Ended::Outcome(outcome) = &mut ran.ended else { unreachable!() };
+    outcome.exceeded = Some(exceeded);
+    let answer = answer(&ran);
+    assert_eq!(answer.result.status, RunStatus::Killed);
+    assert!(answer.result.summary.contains("more than 2.0 GiB of memory"));
+    let first = &answer.result.denials.items[0];
+    assert_eq!((first.kind, answer.result.denials.total), (DenialKind::ResourceLimit, 2));
+    assert_eq!(first.decided_by.source, "the call");
+    assert!(answer.text.contains("limits.memory_bytes"), "{}", answer.text);
 }

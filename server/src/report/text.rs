@@ -1,7 +1,7 @@
 //! The text form of a result: verdict, denials, output.
 
 use super::{clean, fence, status};
-use nono_schemas::{DenialItem, RunResult, RunStatus};
+use nono_schemas::{DenialItem, DenialKind, RunResult, RunStatus};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn header(result: &RunResult) -> String {
         .map(|ms| format!(" · {}", status::duration(Duration::from_millis(ms))))
         .unwrap_or_default();
     let mut header = format!("[{verdict}{took} · profile {}]", result.sandbox.profile);
-    let left = result.processes.map_or(0, |p| p.leftover_killed);
+    let left = result.processes.as_ref().map_or(0, |p| p.leftover_killed);
     if left > 0 {
         let processes = if left == 1 { "process" } else { "processes" };
         // Writing to a string cannot fail.
@@ -42,7 +42,7 @@ fn header(result: &RunResult) -> String {
     }
     let says_more = match result.status {
         RunStatus::Exited => false,
-        RunStatus::Killed => result.signal.is_none(),
+        RunStatus::Killed => result.signal.is_none() || limit_ran_out(result),
         _ => true,
     };
     if says_more {
@@ -50,6 +50,10 @@ fn header(result: &RunResult) -> String {
         header.push_str(&result.summary);
     }
     header
+}
+
+fn limit_ran_out(result: &RunResult) -> bool {
+    result.denials.items.first().is_some_and(|item| item.kind == DenialKind::ResourceLimit)
 }
 
 /// The sandbox's report between fences; empty if nothing was denied.
@@ -79,6 +83,10 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
 
 /// One denial.
 fn entry(item: &DenialItem) -> String {
+    let by = &item.decided_by;
+    if item.kind == DenialKind::ResourceLimit {
+        return format!("LIMIT {} ({}, {})\n", item.target, by.rule, by.source);
+    }
     let program = item.exe.as_deref().map_or("?", |exe| exe.rsplit('/').next().unwrap_or(exe));
     let times = if item.count == 1 { String::new() } else { format!(", {} times", item.count) };
     let mut entry = format!(
@@ -93,7 +101,6 @@ fn entry(item: &DenialItem) -> String {
     if let Some(resolved) = &item.resolved_target {
         let _infallible = writeln!(entry, "  which is {}", name(resolved));
     }
-    let by = &item.decided_by;
     let _infallible = writeln!(entry, "  why: {} ({}, {})", by.rule, by.layer, by.source);
     let grant = item.grant.as_ref().and_then(|g| serde_json::to_string(g).ok());
     if let Some(grant) = grant.filter(|g| g.len() <= MAX_NAME) {
@@ -113,8 +120,11 @@ fn name(clean: &str) -> String {
 /// The command's output. With a standard error or a report, each stream has a line above it.
 fn output(result: &RunResult, nonce: &str) -> String {
     if result.stdout.is_empty() && result.stderr.is_empty() {
-        let ran = !matches!(result.status, RunStatus::Refused);
-        return if ran { "(no output)\n".into() } else { String::new() };
+        return match result.status {
+            RunStatus::Refused => String::new(),
+            RunStatus::Running => "(no new output)\n".into(),
+            _ => "(no output)\n".into(),
+        };
     }
     if result.stderr.is_empty() && result.denials.items.is_empty() {
         return fence::escape(&result.stdout);

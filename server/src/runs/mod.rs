@@ -1,34 +1,64 @@
-//! Runs: a supervisor for each, its output collected, its outcome awaited.
+//! Runs: a supervisor for each, its output collected, its outcome kept.
+//!
+//! A run belongs to nobody: a task of its own sees it through (`drive`), and calls look at it
+//! through a [`Run`] while it goes on and after it has ended.
 
-mod capture;
+mod arena;
+mod channel;
+mod drive;
+mod groups;
+mod input;
+mod lines;
 mod orphans;
+mod output;
 mod pump;
+mod registry;
+mod run;
 mod spare;
+mod spool;
+#[cfg(test)]
+mod spool_tests;
+mod streams;
 mod supervisor;
+mod switches;
+mod user_tasks;
+mod view;
 
-pub(crate) use capture::Captured;
-pub(crate) use pump::{Echo, Input};
+pub(crate) use groups::{SWEEP, sweep};
+pub(crate) use input::{NoInput, Written};
+pub(crate) use lines::{for_each_line, for_each_match};
+pub(crate) use pump::Echo;
+pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
+pub(crate) use streams::{Input, Size};
 pub(crate) use supervisor::SUPERVISE;
+pub(crate) use switches::Stream;
+pub(crate) use view::{Captured, OutputView};
 
 use crate::error::ServerError;
-use nono_sandbox::control::{Event, Outcome};
-use nono_sandbox::plan::Plan;
-use nono_sandbox::supervisor::SetupFailed;
-use pump::{Feed, Pump, Streams};
+use arena::Arena;
+use drive::{Driver, Halt};
+use groups::Groups;
+use input::Writer;
+use nono_sandbox::plan::{Cgroups, Plan};
+use output::Output;
+use pump::{Pump, Target};
+use registry::{Known, Registry};
 use spare::Spares;
-use std::pin::{Pin, pin};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use supervisor::{Supervisor, Supervisors};
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{Instant, sleep};
+use streams::Streams;
+use supervisor::Supervisors;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::Instant;
+use user_tasks::UserTasks;
 
-/// Commands that may run at once.
-pub(crate) const MAX_LIVE: usize = 64;
-const MAX_LIVE_PERMITS: u32 = 64;
-/// How long a supervisor may be late before it counts as lost.
-const SLACK: Duration = Duration::from_secs(5);
-/// How long the pipes may stay open after the last process of the tree is gone.
-const PIPE_PATIENCE: Duration = Duration::from_millis(500);
+/// Commands that may run at once, unless the operator says otherwise.
+pub(crate) const DEFAULT_LIVE: u32 = 64;
+/// Calls that may wait for a place, and for how long.
+const MAX_QUEUED: usize = 64;
+const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
 /// At shutdown: time for runs to end after they were asked to, then after they were cut off.
 const STOP_PATIENCE: Duration = Duration::from_millis(400);
 const CUT_PATIENCE: Duration = Duration::from_millis(300);
@@ -36,6 +66,8 @@ const CUT_PATIENCE: Duration = Duration::from_millis(300);
 /// What to run.
 #[derive(Debug)]
 pub(crate) struct Job {
+    /// What it is called in lists.
+    pub(crate) identity: Identity,
     /// What the supervisor does.
     pub(crate) plan: Plan,
     /// Standard input.
@@ -44,136 +76,176 @@ pub(crate) struct Job {
     pub(crate) echo: Echo,
 }
 
-/// A run that is over.
-#[derive(Debug)]
-pub(crate) struct Finished {
-    /// How it ended.
-    pub(crate) ended: Ended,
-    /// Standard output.
-    pub(crate) stdout: Captured,
-    /// Standard error.
-    pub(crate) stderr: Captured,
-    /// From the hand-over to the end, as the server saw it.
-    pub(crate) wall: Duration,
-}
-
-/// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// The supervisor reported this.
-    Outcome(Outcome),
-    /// The sandbox could not be built in full, so nothing ran.
-    Refused(SetupFailed),
-    /// The server shut down and cut the run off.
-    Cut,
-    /// The supervisor ended without a report; its tree was killed.
-    Lost(String),
-}
-
-/// What runs are asked to do as a whole. Ordered: each step includes the ones before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Halt {
-    No,
-    Stop,
-    Cut,
+/// A key under which a client may repeat a call, and what it asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    /// The client's name for the call.
+    pub(crate) name: String,
+    /// A digest of what it asked for.
+    pub(crate) request: u64,
 }
 
 /// All runs of this server.
 #[derive(Debug)]
 pub(crate) struct Runs {
     spares: Spares,
-    permits: Semaphore,
+    arena: Arc<Arena>,
+    registry: Mutex<Registry>,
+    live: u32,
+    permits: Arc<Semaphore>,
+    groups: Arc<Groups>,
+    user_tasks: UserTasks,
+    queued: AtomicUsize,
     halt: watch::Sender<Halt>,
 }
 
 impl Runs {
-    /// Prepares for runs; starts the first spare supervisor.
+    /// Prepares for at most `live` runs at once, whose output may be spooled to `folder` and which
+    /// may have groups below `cgroups`; starts the first spare supervisor.
     ///
     /// # Errors
     /// [`ServerError::System`] if the running binary cannot be opened.
-    pub(crate) fn new() -> Result<Self, ServerError> {
-        let spares = Spares::new(Supervisors::new()?);
+    pub(crate) fn new(live: u32, folder: PathBuf, cgroups: Cgroups) -> Result<Self, ServerError> {
+        let supervisors = Supervisors::new()?;
+        let groups = Arc::new(Groups::watched(cgroups, &supervisors));
+        let spares = Spares::new(supervisors);
         spares.refill();
-        Ok(Self { spares, permits: Semaphore::new(MAX_LIVE), halt: watch::Sender::new(Halt::No) })
+        Ok(Self {
+            spares,
+            arena: Arena::new(folder),
+            registry: Mutex::default(),
+            live,
+            permits: Arc::new(Semaphore::new(live as usize)),
+            groups,
+            user_tasks: UserTasks::new(),
+            queued: AtomicUsize::new(0),
+            halt: watch::Sender::new(Halt::No),
+        })
     }
 
-    /// Runs `job` to its end, or until `cancel` is ready, which asks the command to end.
+    /// Starts a run, or says which one a repeated call has started before.
     ///
     /// # Errors
     /// [`ServerError`] if nothing was started.
-    pub(crate) async fn run(
-        &self,
-        job: Job,
-        cancel: impl Future<Output = ()> + Send,
-    ) -> Result<Finished, ServerError> {
-        let _permit = self.admit()?;
-        let started = Instant::now();
-        let (theirs, ours) = Streams::open(&job.input)?;
-        let _feed = Feed::start(ours.stdin, job.input)?;
-        let (out, err) = job.echo.sinks();
-        let stdout = Pump::start(ours.stdout, out)?;
-        let stderr = Pump::start(ours.stderr, err)?;
-        let mut supervisor = self.spares.take()?;
-        if let Err(error) = supervisor.start(&job.plan, theirs) {
+    pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, ServerError> {
+        if let Some(run) = self.started_before(key.as_ref())? {
+            return Ok(run);
+        }
+        let permit = self.admit().await?;
+        let mut registry = self.lock();
+        // The lock is held to the end, so that of two calls with the same key one starts a run.
+        if let Some(key) = &key
+            && let Known::Yes(run) = registry.known(&key.name, key.request, Instant::now())
+        {
+            return Ok(run);
+        }
+        let run = self.launch(job, permit)?;
+        registry.add(&run);
+        if let Some(key) = key {
+            registry.remember(key.name, key.request, &run, Instant::now());
+        }
+        registry.forget_old(Instant::now());
+        while self.arena.is_tight() && registry.clear_oldest() {}
+        Ok(run)
+    }
+
+    fn started_before(&self, key: Option<&Key>) -> Result<Option<Arc<Run>>, ServerError> {
+        let Some(key) = key else { return Ok(None) };
+        match self.lock().known(&key.name, key.request, Instant::now()) {
+            Known::No => Ok(None),
+            Known::Yes(run) => Ok(Some(run)),
+            Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
+        }
+    }
+
+    /// Hands the job to a supervisor and the supervisor to a driver.
+    fn launch(&self, job: Job, permit: OwnedSemaphorePermit) -> Result<Arc<Run>, ServerError> {
+        let Job { identity, mut plan, input, echo } = job;
+        plan.cgroups = self.groups.parents().clone();
+        plan.limits.user_tasks = plan.limits.tasks.map(|own| self.user_tasks.limit(own));
+        let (theirs, ours) = Streams::open(&input)?;
+        let supervisor = self.spares.take()?;
+        if let Err(error) = supervisor.start(&plan, theirs) {
             supervisor.retire();
             return Err(error);
         }
-        let patience = job.plan.timeout + job.plan.drain + job.plan.grace + SLACK;
-        let ended = self.until_end(&mut supervisor, patience, job.plan.grace, pin!(cancel)).await;
-        // For runs that ended before their command started; else nothing is missing.
-        self.spares.refill();
-        match ended {
-            Ended::Outcome(_) | Ended::Refused(_) => supervisor.retire(),
-            Ended::Cut | Ended::Lost(_) => supervisor.bury().await,
-        }
-        let (stdout, stderr) =
-            tokio::join!(stdout.finish(PIPE_PATIENCE), stderr.finish(PIPE_PATIENCE));
-        Ok(Finished { ended, stdout, stderr, wall: started.elapsed() })
+        let output = Output::new(Arc::clone(&self.arena));
+        let (flood_tell, flood) = mpsc::channel(1);
+        let (asks_tell, asks) = mpsc::unbounded_channel();
+        let most = plan.limits.output_bytes;
+        let target = Target { output: Arc::clone(&output), echo, most, flood: flood_tell };
+        let mut pumps = vec![Pump::start(ours.stdout, Stream::Stdout, target.clone())];
+        pumps.extend(ours.stderr.map(|from| Pump::start(from, Stream::Stderr, target)));
+        let run = Arc::new(Run {
+            identity,
+            output,
+            writer: Writer::start(ours.input, input),
+            state: watch::Sender::new(State::Live),
+            asks: asks_tell,
+            shown: AtomicU64::new(0),
+        });
+        let driver = Driver {
+            run: Arc::clone(&run),
+            supervisor,
+            pumps,
+            asks,
+            flood,
+            halt: self.halt.subscribe(),
+            spares: self.spares.clone(),
+            ending: plan.drain + plan.grace,
+            groups: Arc::clone(&self.groups),
+            permit,
+        };
+        tokio::spawn(driver.drive());
+        Ok(run)
     }
 
-    fn admit(&self) -> Result<SemaphorePermit<'_>, ServerError> {
+    /// A place among the live runs. Who finds none waits in a queue of limited length.
+    async fn admit(&self) -> Result<OwnedSemaphorePermit, ServerError> {
         if *self.halt.borrow() != Halt::No {
             return Err(ServerError::ShuttingDown);
         }
-        self.permits.try_acquire().map_err(|_| ServerError::Busy { limit: MAX_LIVE })
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(permit);
+        }
+        let busy = || ServerError::Busy { limit: self.live, runs: self.live_list() };
+        let _place = Place::take(&self.queued).ok_or_else(busy)?;
+        let acquire = Arc::clone(&self.permits).acquire_owned();
+        let mut halt = self.halt.subscribe();
+        tokio::select! {
+            permit = tokio::time::timeout(QUEUE_PATIENCE, acquire) => match permit {
+                Ok(Ok(permit)) => Ok(permit),
+                Ok(Err(_)) | Err(_) => Err(busy()),
+            },
+            _ = halt.wait_for(|halt| *halt != Halt::No) => Err(ServerError::ShuttingDown),
+        }
     }
 
-    /// Reads events until the run is over.
-    async fn until_end(
-        &self,
-        supervisor: &mut Supervisor,
-        patience: Duration,
-        grace: Duration,
-        mut cancel: Pin<&mut (impl Future<Output = ()> + Send)>,
-    ) -> Ended {
-        let mut stop = self.halt.subscribe();
-        let mut cut = self.halt.subscribe();
-        let mut late = pin!(sleep(patience));
-        let mut stopping = false;
-        loop {
-            let asked_to_stop = tokio::select! {
-                event = supervisor.next_event() => match event {
-                    Ok(Some(Event::Started(pid))) => {
-                        tracing::debug!(pid, "command started");
-                        // Not earlier: it would take the processor from building this sandbox.
-                        self.spares.refill();
-                        continue;
-                    }
-                    Ok(Some(Event::Refused(failed))) => return Ended::Refused(failed),
-                    Ok(Some(Event::Ended(outcome))) => return Ended::Outcome(outcome),
-                    Ok(None) => return Ended::Lost("it ended without a report".into()),
-                    Err(error) => return Ended::Lost(error.to_string()),
-                },
-                () = &mut cancel, if !stopping => true,
-                _ = stop.wait_for(|halt| *halt >= Halt::Stop), if !stopping => true,
-                _ = cut.wait_for(|halt| *halt >= Halt::Cut) => return Ended::Cut,
-                () = &mut late => return Ended::Lost("it did not answer in time".into()),
-            };
-            if asked_to_stop {
-                stopping = true;
-                supervisor.stop().await;
-                late.as_mut().reset(Instant::now() + grace + SLACK);
+    /// The run of that name, if it has not been forgotten.
+    pub(crate) fn get(&self, id: &str) -> Option<Arc<Run>> {
+        self.lock().get(id)
+    }
+
+    /// All runs that are not forgotten, the newest last.
+    pub(crate) fn all(&self) -> Vec<Arc<Run>> {
+        self.lock().all()
+    }
+
+    /// The live runs, in a few words.
+    pub(crate) fn live_list(&self) -> String {
+        /// More are only counted.
+        const NAMED: usize = 8;
+        let live: Vec<_> = self.all().into_iter().filter(|run| !run.is_over()).collect();
+        let named =
+            live.iter().take(NAMED).map(|r| format!("{} ({})", r.identity.id, r.identity.label));
+        let mut list = named.collect::<Vec<_>>().join(", ");
+        match live.len() {
+            0 => "none".to_owned(),
+            count if count > NAMED => {
+                list.push_str(&format!(" and {} more", count - NAMED));
+                list
             }
+            _ => list,
         }
     }
 
@@ -182,11 +254,32 @@ impl Runs {
         self.spares.close();
         for (step, patience) in [(Halt::Stop, STOP_PATIENCE), (Halt::Cut, CUT_PATIENCE)] {
             self.halt.send_replace(step);
-            let all_over = self.permits.acquire_many(MAX_LIVE_PERMITS);
+            let all_over = self.permits.acquire_many(self.live);
             if tokio::time::timeout(patience, all_over).await.is_ok() {
                 return;
             }
         }
         tracing::warn!("some runs were still ending when the server did");
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the queue; given back when dropped.
+struct Place<'q>(&'q AtomicUsize);
+
+impl<'q> Place<'q> {
+    fn take(queued: &'q AtomicUsize) -> Option<Self> {
+        let room = |n: usize| (n < MAX_QUEUED).then_some(n + 1);
+        queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some(Self(queued))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,30 +1,21 @@
-//! The command's standard streams, seen from the server.
+//! Reads a command's streams, always, so that it never blocks on a full pipe.
 
-use super::capture::{Capture, Captured};
-use crate::error::ServerError;
-use nono_sandbox::control::Stdio;
-use std::fs::File;
-use std::os::fd::OwnedFd;
+use super::channel::Source;
+use super::output::Output;
+use super::switches::Stream;
+use nono_sandbox::policy::{Exceeded, Resource};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Bytes read at once: the size of a pipe.
 const CHUNK: usize = 64 << 10;
-
-/// What the command reads from standard input.
-#[derive(Debug)]
-pub(crate) enum Input {
-    /// Nothing: `/dev/null`.
-    Empty,
-    /// These bytes, then end of file.
-    Bytes(Vec<u8>),
-    /// Whatever this process reads from its own, copied through a pipe: the command never holds
-    /// the terminal itself.
-    Inherited,
-}
+/// A stream that filled this many chunks in a row is a flood.
+const FLOOD: u32 = 8;
+/// Bytes read at once from a flood.
+const LARGE_CHUNK: usize = 512 << 10;
 
 /// Whether output is passed on as it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,128 +29,56 @@ pub(crate) enum Echo {
 type Sink = Option<Box<dyn AsyncWrite + Send + Unpin>>;
 
 impl Echo {
-    /// Where to write standard output and standard error.
-    pub(super) fn sinks(self) -> (Sink, Sink) {
-        match self {
-            Self::Off => (None, None),
-            Self::Live => {
-                (Some(Box::new(tokio::io::stdout())), Some(Box::new(tokio::io::stderr())))
-            }
+    fn sink(self, stream: Stream) -> Sink {
+        match (self, stream) {
+            (Self::Off, _) => None,
+            (Self::Live, Stream::Stdout) => Some(Box::new(tokio::io::stdout())),
+            (Self::Live, Stream::Stderr) => Some(Box::new(tokio::io::stderr())),
         }
     }
 }
 
-/// The server's ends of the pipes.
-#[derive(Debug)]
-pub(super) struct Streams {
-    /// Write end, if the command has a standard input.
-    pub(super) stdin: Option<OwnedFd>,
-    /// Read end.
-    pub(super) stdout: OwnedFd,
-    /// Read end.
-    pub(super) stderr: OwnedFd,
+/// Where output goes and how much there may be.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) output: Arc<Output>,
+    pub(super) echo: Echo,
+    /// Bytes of both streams together.
+    pub(super) most: Option<u64>,
+    /// Told once when there are more.
+    pub(super) flood: mpsc::Sender<Exceeded>,
 }
 
-impl Streams {
-    /// Opens the pipes: the command's ends, and ours.
-    ///
-    /// # Errors
-    /// [`ServerError::System`] if descriptors have run out.
-    pub(super) fn open(input: &Input) -> Result<(Stdio, Self), ServerError> {
-        let pipe = || std::io::pipe().map_err(ServerError::doing("make a pipe"));
-        let (stdin, feed) = match input {
-            Input::Empty => {
-                let null = File::open("/dev/null");
-                (null.map_err(ServerError::doing("open /dev/null"))?.into(), None)
-            }
-            Input::Bytes(_) | Input::Inherited => {
-                let (read, write) = pipe()?;
-                (read.into(), Some(write.into()))
-            }
-        };
-        let (stdout, stdout_writer) = pipe()?;
-        let (stderr, stderr_writer) = pipe()?;
-        let theirs = Stdio { stdin, stdout: stdout_writer.into(), stderr: stderr_writer.into() };
-        Ok((theirs, Self { stdin: feed, stdout: stdout.into(), stderr: stderr.into() }))
-    }
-}
-
-/// Writes a command's standard input; gives up when dropped.
-#[derive(Debug)]
-pub(super) struct Feed(Option<JoinHandle<()>>);
-
-impl Feed {
-    /// Starts writing.
-    ///
-    /// # Errors
-    /// [`ServerError::System`] if the pipe cannot be used.
-    pub(super) fn start(to: Option<OwnedFd>, input: Input) -> Result<Self, ServerError> {
-        let Some(to) = to else { return Ok(Self(None)) };
-        let mut to =
-            pipe::Sender::from_owned_fd(to).map_err(ServerError::doing("write standard input"))?;
-        Ok(Self(Some(tokio::spawn(async move {
-            // A command that does not read its input is its own business, so errors end the
-            // writing and nothing else.
-            let written = match input {
-                Input::Empty => Ok(()),
-                Input::Bytes(bytes) => to.write_all(&bytes).await,
-                Input::Inherited => {
-                    tokio::io::copy(&mut tokio::io::stdin(), &mut to).await.map(|_| ())
-                }
-            };
-            if let Err(error) = written {
-                tracing::debug!(%error, "standard input was not read to its end");
-            }
-        }))))
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        if let Some(task) = &self.0 {
-            task.abort();
-        }
-    }
-}
-
-/// Reads one stream to its end, so that the command never blocks on a full pipe.
+/// Reads one stream to its end.
 #[derive(Debug)]
 pub(super) struct Pump {
     enough: oneshot::Sender<()>,
-    task: JoinHandle<Captured>,
+    task: JoinHandle<()>,
 }
 
 impl Pump {
     /// Starts reading.
-    ///
-    /// # Errors
-    /// [`ServerError::System`] if the pipe cannot be used.
-    pub(super) fn start(from: OwnedFd, sink: Sink) -> Result<Self, ServerError> {
-        let from = pipe::Receiver::from_owned_fd(from)
-            .map_err(ServerError::doing("read the command's output"))?;
+    pub(super) fn start(from: Source, stream: Stream, target: Target) -> Self {
         let (enough, told) = oneshot::channel();
-        Ok(Self { enough, task: tokio::spawn(pump(from, sink, told)) })
+        Self { enough, task: tokio::spawn(pump(from, stream, target, told)) }
     }
 
     /// Waits for the end of the stream, but not longer than `patience`.
-    pub(super) async fn finish(mut self, patience: Duration) -> Captured {
-        if let Ok(done) = tokio::time::timeout(patience, &mut self.task).await {
-            return done.unwrap_or_default();
+    pub(super) async fn finish(mut self, patience: Duration) {
+        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
+            tracing::warn!("a pipe stayed open after the command's last process had ended");
+            drop(self.enough);
+            // A reader that panicked has nothing more to say.
+            let _ended = self.task.await;
         }
-        tracing::warn!("a pipe stayed open after the command's last process had ended");
-        drop(self.enough);
-        self.task.await.unwrap_or_default()
     }
 }
 
 /// Reads until end of file, an error, or until the other end of `enough` is gone.
-async fn pump(
-    mut from: pipe::Receiver,
-    mut sink: Sink,
-    mut enough: oneshot::Receiver<()>,
-) -> Captured {
-    let mut capture = Capture::default();
+async fn pump(from: Source, stream: Stream, target: Target, mut enough: oneshot::Receiver<()>) {
+    let mut sink = target.echo.sink(stream);
     let mut chunk = vec![0; CHUNK];
+    let mut full = 0;
     loop {
         let length = tokio::select! {
             biased;
@@ -169,21 +88,30 @@ async fn pump(
             },
             _ = &mut enough => break,
         };
-        let bytes = &chunk[..length];
-        capture.push(bytes);
-        let passed_on = match &mut sink {
-            Some(to) => {
-                async {
-                    to.write_all(bytes).await?;
-                    to.flush().await
-                }
-                .await
-            }
-            None => Ok(()),
-        };
-        if passed_on.is_err() {
-            sink = None;
+        let bytes = chunk.get(..length).unwrap_or_default();
+        let total = target.output.push(stream, bytes);
+        if let Some(limit) = target.most.filter(|most| total > *most) {
+            // Both streams may say so; once is enough.
+            let _said_before =
+                target.flood.try_send(Exceeded { resource: Resource::Output, limit });
+        }
+        pass_on(&mut sink, bytes).await;
+        full = if length == chunk.len() { full + 1 } else { 0 };
+        if full == FLOOD && chunk.len() == CHUNK {
+            from.enlarge();
+            chunk = vec![0; LARGE_CHUNK];
         }
     }
-    capture.finish()
+}
+
+/// Writes to the sink; one that fails is not tried again.
+async fn pass_on(sink: &mut Sink, bytes: &[u8]) {
+    let Some(to) = sink else { return };
+    let written = async {
+        to.write_all(bytes).await?;
+        to.flush().await
+    };
+    if written.await.is_err() {
+        *sink = None;
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const KEPT: usize = 1;
 
 /// A small stock of idle supervisors.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Spares(Arc<Shared>);
 
 #[derive(Debug)]

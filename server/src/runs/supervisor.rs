@@ -1,12 +1,15 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
+use super::groups::SWEEP;
 use super::orphans::Family;
 use crate::error::ServerError;
-use nono_sandbox::control::{ControlError, Decoder, Event, STOP, Stdio, send_start};
+use nono_sandbox::control::{ControlError, Decoder, Event, Order, Stdio, send_order, send_start};
 use nono_sandbox::plan::Plan;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::unix::process::CommandExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -71,16 +74,41 @@ impl Supervisors {
     }
 }
 
+impl Supervisors {
+    /// Starts a sweeper for the control groups of this process's runs.
+    ///
+    /// # Errors
+    /// Whatever starting a process says.
+    pub(super) fn start_sweeper(&self) -> io::Result<std::process::Child> {
+        self.family.adopt_std(|| {
+            std::process::Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()))
+                .arg0("nono-mcp")
+                .args([SWEEP, &std::process::id().to_string()])
+                .env_clear()
+                .current_dir("/")
+                .stdin(std::process::Stdio::piped())
+                .stdout(std::process::Stdio::null())
+                .stderr(std::process::Stdio::null())
+                .spawn()
+        })
+    }
+}
+
 /// A supervisor process. Dropping it ends its run: it sees its socket close.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     child: Child,
     control: UnixStream,
-    decoder: Decoder,
+    decoder: Decoder<Event>,
     family: Arc<Family>,
 }
 
 impl Supervisor {
+    /// Its process id.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether it is still there.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -101,7 +129,7 @@ impl Supervisor {
     pub(super) async fn next_event(&mut self) -> Result<Option<Event>, ControlError> {
         let mut chunk = [0; 4096];
         loop {
-            if let Some(event) = self.decoder.next_event()? {
+            if let Some(event) = self.decoder.next_message()? {
                 return Ok(Some(event));
             }
             match self.control.read(&mut chunk).await {
@@ -111,10 +139,15 @@ impl Supervisor {
         }
     }
 
-    /// Asks for an early end. If the supervisor is gone, the next event says so.
-    pub(super) async fn stop(&mut self) {
-        if let Err(error) = self.control.write_all(&[STOP]).await {
-            tracing::debug!(%error, "a supervisor was gone before it could be asked to stop");
+    /// Sends an order. If the supervisor is gone, the next event says so.
+    pub(super) async fn order(&mut self, order: &Order) {
+        let mut bytes = Vec::new();
+        let sent = match send_order(&mut bytes, order) {
+            Ok(()) => self.control.write_all(&bytes).await,
+            Err(error) => Err(std::io::Error::other(error)),
+        };
+        if let Err(error) = sent {
+            tracing::debug!(%error, ?order, "a supervisor was gone before it got an order");
         }
     }
 

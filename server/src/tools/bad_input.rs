@@ -1,11 +1,14 @@
 //! What can be wrong with a call. Every message says what to do instead.
 
-use nono_schemas::MAX_TIMEOUT_MS;
+use nono_schemas::{MAX_TIMEOUT_MS, MAX_WRITE_BYTES};
+use std::time::Duration;
 
 /// Bytes one argument of a program may have: the kernel's limit, less the terminator.
 pub(crate) const MAX_ARGUMENT: usize = (128 << 10) - 1;
 /// Bytes that may be passed as standard input.
 pub(crate) const MAX_STDIN: usize = 1 << 20;
+/// Bytes a request key may have.
+pub(crate) const MAX_KEY: usize = 256;
 
 /// Why a call cannot become a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,4 +115,81 @@ pub(crate) enum BadInput {
     /// The wall-clock limit is not a limit.
     #[error("`timeout_ms` must be between 1 and {MAX_TIMEOUT_MS}, not {0}")]
     Timeout(u64),
+    /// The request key is too long.
+    #[error("`request_key` has {0} bytes and may have {MAX_KEY}")]
+    LongKey(usize),
+    /// There is no such run.
+    #[error(
+        "there is no run `{id}`; live runs: {live}. This server was started {}s ago; runs from \
+         before, and those that ended more than an hour or 128 runs ago, are not known",
+        .age.as_secs()
+    )]
+    UnknownRun {
+        /// As given.
+        id: String,
+        /// The live runs, in a few words.
+        live: String,
+        /// How old the server is.
+        age: Duration,
+    },
+    /// The position is behind the end of the output.
+    #[error(
+        "`after_seq` is {after}, but the output ends at {end} so far; use `next_seq` of an earlier answer"
+    )]
+    BeyondEnd {
+        /// As given.
+        after: u64,
+        /// Where the output ends.
+        end: u64,
+    },
+    /// The pattern is none.
+    #[error("`grep` is no regular expression: {0}")]
+    Pattern(String),
+    /// The line numbers are none.
+    #[error("`lines` is `{0}`; it must be like 10-20, 10- or -10 (the last ten)")]
+    Lines(String),
+    /// Two ways of picking lines.
+    #[error("`grep` and `lines` cannot be used together; use one call for each")]
+    GrepAndLines,
+    /// The text is too long for one call.
+    #[error(
+        "`text` has {0} bytes and may have {MAX_WRITE_BYTES}; write it in several calls, or to a file"
+    )]
+    LongText(usize),
+    /// There is no such key.
+    #[error(
+        "there is no key `{0}`; there are enter, tab, esc, space, backspace, delete, up, down, left, right, home, end, page-up, page-down, f1 to f12 and ctrl-a to ctrl-z"
+    )]
+    Key(String),
+    /// Half a size.
+    #[error("a terminal's size takes both `rows` and `columns`, each between 1 and 1000")]
+    HalfSize,
+    /// The run has no terminal.
+    #[error("run {0} has no terminal to resize; start it with tty: true")]
+    NoTerminal(String),
+    /// The run is over.
+    #[error("run {0} is over and reads nothing any more; run_read shows how it ended")]
+    Over(String),
+    /// The run was started without an open input.
+    #[error(
+        "run {0} has no open standard input; start it again with keep_stdin: true, or with tty: true for prompts"
+    )]
+    NoStdin(String),
+    /// The input was closed.
+    #[error(
+        "the standard input of run {0} is closed, or its reader is gone; run_read shows what it does"
+    )]
+    StdinClosed(String),
+    /// The command does not read.
+    #[error(
+        "run {id} took {taken} of {of} bytes and then read no more; the rest was not written: run_read shows what it does, then write the rest"
+    )]
+    NotTaken {
+        /// The run.
+        id: String,
+        /// Bytes it took.
+        taken: usize,
+        /// Bytes there were.
+        of: usize,
+    },
 }

@@ -1,27 +1,53 @@
-//! The arguments all run tools share, checked.
+//! The arguments all tools that start runs share, checked.
 
 use super::BadInput;
-use super::bad_input::MAX_STDIN;
+use super::bad_input::{MAX_KEY, MAX_STDIN};
 use super::place::working_directory;
+use crate::runs::{Input, Key, Size};
 use crate::session::Ground;
 use nono_sandbox::AbsPath;
-use nono_sandbox::plan::Request;
+use nono_sandbox::plan::{Leftovers, Request};
+use nono_sandbox::policy::Limits;
 use nono_schemas::{
-    DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES,
-    MIN_TIMEOUT_MS,
+    DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, LimitParams,
+    MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS,
 };
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
+
+/// Longest command in a list of runs, in characters.
+const MAX_LABEL: usize = 80;
+/// What programs on a terminal may expect of it.
+const TERMINAL: &str = "xterm-256color";
 
 /// A call that can be run.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     /// For the core.
     pub(crate) request: Request,
-    /// Bytes for standard input.
-    pub(crate) stdin: Option<Vec<u8>>,
+    /// What the command reads.
+    pub(crate) input: Input,
     /// Output bytes in the answer.
     pub(crate) max_output: usize,
+    /// When to answer even if the command still runs; the client's usual time if left out.
+    pub(crate) yield_after: Option<Duration>,
+    /// Under which key the call may be repeated.
+    pub(crate) key: Option<Key>,
+    /// The command, for people.
+    command: String,
+}
+
+impl Wanted {
+    /// The command, short enough for a list of runs and safe to read.
+    pub(crate) fn label(&self) -> String {
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let mut label: String = self.command.chars().take(MAX_LABEL).map(plain).collect();
+        if self.command.chars().nth(MAX_LABEL).is_some() {
+            label.push('…');
+        }
+        label
+    }
 }
 
 /// The shared arguments as they came.
@@ -30,43 +56,116 @@ pub(crate) struct Shared {
     pub(crate) cwd: Option<String>,
     pub(crate) env: Option<BTreeMap<String, String>>,
     pub(crate) stdin: Option<String>,
+    pub(crate) keep_stdin: Option<bool>,
+    pub(crate) tty: Option<bool>,
     pub(crate) timeout_ms: Option<u64>,
+    pub(crate) yield_ms: Option<u64>,
+    pub(crate) background: Option<bool>,
     pub(crate) max_output_bytes: Option<u64>,
+    pub(crate) limits: Option<LimitParams>,
+    pub(crate) request_key: Option<String>,
 }
+
+/// Moves the shared arguments out of those of a tool.
+macro_rules! shared {
+    ($params:expr) => {
+        Shared {
+            cwd: $params.cwd,
+            env: $params.env,
+            stdin: $params.stdin,
+            keep_stdin: $params.keep_stdin,
+            tty: $params.tty,
+            timeout_ms: $params.timeout_ms,
+            yield_ms: $params.yield_ms,
+            background: $params.background,
+            max_output_bytes: $params.max_output_bytes,
+            limits: $params.limits,
+            request_key: $params.request_key,
+        }
+    };
+}
+pub(super) use shared;
 
 /// The shared arguments, checked.
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) cwd: AbsPath,
     env: BTreeMap<String, Vec<u8>>,
-    stdin: Option<Vec<u8>>,
+    input: Input,
     timeout: Duration,
+    yield_after: Option<Duration>,
+    background: bool,
     max_output: usize,
+    limits: Limits,
+    key: Option<String>,
 }
 
 impl Shared {
     /// Checks everything that does not depend on the program.
     pub(crate) fn check(self, ground: &Ground) -> Result<Checked, BadInput> {
-        let timeout_ms = self.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS);
+        let background = self.background.unwrap_or(false);
+        let usual = if background { DEFAULT_BACKGROUND_TIMEOUT_MS } else { DEFAULT_TIMEOUT_MS };
+        let timeout_ms = self.timeout_ms.unwrap_or(usual);
         if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
             return Err(BadInput::Timeout(timeout_ms));
         }
         if let Some(stdin) = self.stdin.as_ref().filter(|s| s.len() > MAX_STDIN) {
             return Err(BadInput::LongStdin(stdin.len()));
         }
-        let max_output = self
-            .max_output_bytes
-            .unwrap_or(DEFAULT_OUTPUT_BYTES)
-            .clamp(MIN_OUTPUT_BYTES, MAX_OUTPUT_BYTES);
-        let env = self.env.unwrap_or_default().into_iter();
+        if let Some(key) = self.request_key.as_ref().filter(|k| k.len() > MAX_KEY) {
+            return Err(BadInput::LongKey(key.len()));
+        }
+        let tty = self.tty.unwrap_or(false);
+        let max_output = output_bytes(self.max_output_bytes);
+        let mut env: BTreeMap<String, Vec<u8>> = self
+            .env
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect();
+        if tty {
+            env.entry("TERM".to_owned()).or_insert_with(|| TERMINAL.into());
+        }
+        let stdin = self.stdin.map(String::into_bytes);
         Ok(Checked {
             cwd: working_directory(ground, self.cwd.as_deref())?,
-            env: env.map(|(name, value)| (name, value.into_bytes())).collect(),
-            stdin: self.stdin.map(String::into_bytes),
+            env,
+            input: input(tty, self.keep_stdin.unwrap_or(false), stdin),
             timeout: Duration::from_millis(timeout_ms),
-            max_output: usize::try_from(max_output).unwrap_or(usize::MAX),
+            yield_after: self.yield_ms.map(Duration::from_millis),
+            background,
+            max_output,
+            limits: limits(self.limits.unwrap_or_default()),
+            key: self.request_key,
         })
     }
+}
+
+fn input(tty: bool, keep: bool, stdin: Option<Vec<u8>>) -> Input {
+    match (tty, keep, stdin) {
+        (true, _, typed) => Input::Terminal(Size::default(), typed.unwrap_or_default()),
+        (false, true, bytes) => Input::Open(bytes.unwrap_or_default()),
+        (false, false, Some(bytes)) => Input::Bytes(bytes),
+        (false, false, None) => Input::Empty,
+    }
+}
+
+fn limits(params: LimitParams) -> Limits {
+    Limits {
+        cpu: params.cpu_ms.map(Duration::from_millis),
+        memory_bytes: params.memory_bytes,
+        tasks: params.processes.map(|n| u32::try_from(n).unwrap_or(u32::MAX)),
+        open_files: params.open_files,
+        file_size_bytes: params.file_size_bytes,
+        output_bytes: params.output_bytes,
+        user_tasks: None,
+    }
+}
+
+/// How many output bytes an answer may have.
+pub(super) fn output_bytes(wanted: Option<u64>) -> usize {
+    let bytes = wanted.unwrap_or(DEFAULT_OUTPUT_BYTES).clamp(MIN_OUTPUT_BYTES, MAX_OUTPUT_BYTES);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Checked {
@@ -76,21 +175,42 @@ impl Checked {
         self.env.get("PATH").or_else(|| profile.get("PATH")).cloned().unwrap_or_default()
     }
 
-    /// The call, with its program found.
-    pub(crate) fn with_program(self, program: AbsPath, argv: Vec<String>) -> Wanted {
+    /// The call, with its program found. `command`: what people call it.
+    pub(crate) fn with_program(
+        self,
+        program: AbsPath,
+        argv: Vec<String>,
+        command: String,
+    ) -> Wanted {
+        let leftovers = if self.background { Leftovers::Keep } else { Leftovers::Kill };
+        let terminal = matches!(self.input, Input::Terminal(..));
+        let mut digest = DefaultHasher::new();
+        (&program, &argv, &self.cwd, &self.env, self.timeout, self.background, terminal)
+            .hash(&mut digest);
+        let request = digest.finish();
         Wanted {
+            key: self.key.map(|name| Key { name, request }),
             request: Request {
                 program,
                 argv: argv.into_iter().map(String::into_bytes).collect(),
                 cwd: self.cwd,
                 env: self.env,
                 timeout: self.timeout,
+                limits: self.limits,
+                leftovers,
+                terminal,
             },
-            stdin: self.stdin,
+            input: self.input,
             max_output: self.max_output,
+            yield_after: self.yield_after.or(self.background.then_some(BACKGROUND_YIELD)),
+            command,
         }
     }
 }
+
+/// How long a command in the background is watched before it is left alone: what crashes at once is
+/// reported at once.
+const BACKGROUND_YIELD: Duration = Duration::from_millis(500);
 
 /// Refuses text that no system call can take.
 pub(crate) fn without_nul(what: impl FnOnce() -> String, text: &str) -> Result<(), BadInput> {

@@ -2,14 +2,15 @@
 //! caches stay valid, and it carries the policy in short, because most clients show it.
 
 use super::Tool;
+use super::policy_text::policy_text;
 use crate::session::Ground;
-use nono_sandbox::policy::{Mediation, Network, Policy};
-use nono_schemas::{exec_schema, result_schema, shell_schema};
+use nono_sandbox::policy::Network;
+use nono_schemas::{
+    Outline, exec_schema, outline, result_schema, run_list_schema, run_listed_schema,
+    run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+};
 use rmcp::model::{JsonObject, MetaObject, Tool as Definition, ToolAnnotations};
 use std::sync::Arc;
-
-/// Writable folders named in descriptions and results.
-pub(crate) const MAX_ROOTS: usize = 8;
 
 /// All tools, in a fixed order.
 pub(crate) fn definitions(ground: &Ground) -> Vec<Definition> {
@@ -18,31 +19,70 @@ pub(crate) fn definitions(ground: &Ground) -> Vec<Definition> {
 
 /// One tool.
 pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
-    let (title, lead, schema) = match tool {
+    let open_world = ground.policy.network == Network::Open;
+    let (title, lead, input) = words(tool);
+    let runs_something = matches!(tool, Tool::Shell | Tool::Exec);
+    let description = match tool {
+        Tool::Shell => format!("{lead} {}", policy_text(&ground.policy)),
+        _ => lead.to_owned(),
+    };
+    let output = match tool {
+        Tool::RunList => outline(run_listed_schema(), Outline::Required),
+        _ if runs_something => outline(result_schema(), Outline::Fields),
+        _ => outline(result_schema(), Outline::Required),
+    };
+    let input = match tool {
+        // The rest means what it means in `shell`, as the description says.
+        Tool::Exec => terse(input, &["argv"]),
+        _ => input.clone(),
+    };
+    let reads_only = matches!(tool, Tool::RunRead | Tool::RunList);
+    Definition::new(tool.name(), description, input)
+        .with_title(title)
+        .with_raw_output_schema(Arc::new(output))
+        .with_annotations(
+            ToolAnnotations::with_title(title)
+                .read_only(reads_only)
+                .destructive(!reads_only)
+                .idempotent(reads_only || tool == Tool::RunSignal)
+                .open_world(open_world && runs_something),
+        )
+        .with_meta(client_hints())
+}
+
+/// Title, description and input of a tool.
+fn words(tool: Tool) -> (&'static str, &'static str, &'static JsonObject) {
+    match tool {
         Tool::Shell => (
             "Run a shell command in the sandbox",
             "Run a command line with bash in a fresh sandbox. Every call starts anew: no working \
-             directory or variables are kept.",
-            shell_schema().clone(),
+             directory or variables are kept. A command that takes long is answered with \
+             `status: running` and goes on: see run_read.",
+            shell_schema(),
         ),
         Tool::Exec => (
             "Run a program in the sandbox",
-            "Run a program with exact arguments, without a shell, in a fresh sandbox. Every call \
-             starts anew.",
-            exec_schema().clone(),
+            "Run a program with exact arguments, without a shell; otherwise as `shell`, in the \
+             same sandbox.",
+            exec_schema(),
         ),
-    };
-    Definition::new(tool.name(), format!("{lead} {}", policy_text(&ground.policy)), schema)
-        .with_title(title)
-        .with_raw_output_schema(Arc::new(without_descriptions(result_schema().clone())))
-        .with_annotations(
-            ToolAnnotations::with_title(title)
-                .read_only(false)
-                .destructive(true)
-                .idempotent(false)
-                .open_world(ground.policy.network == Network::Open),
-        )
-        .with_meta(client_hints())
+        Tool::RunRead => (
+            "Read the output of a run",
+            "Output and state of a run by its run_id, while it goes on and up to an hour after.",
+            run_read_schema(),
+        ),
+        Tool::RunWrite => (
+            "Write to a run",
+            "Input for a run with keep_stdin or tty; answers with what came of it.",
+            run_write_schema(),
+        ),
+        Tool::RunSignal => {
+            ("Send a signal to a run", "End a run, or send it another signal.", run_signal_schema())
+        }
+        Tool::RunList => {
+            ("List the runs", "Live runs and those that ended not long ago.", run_list_schema())
+        }
+    }
 }
 
 /// For one client: keep the tool in front of the model instead of behind a search, and show
@@ -57,56 +97,15 @@ fn client_hints() -> MetaObject {
 /// The longest answer: twice the most output that can be asked for, because of JSON's escapes.
 const MAX_RESULT_CHARS: u64 = 500_000;
 
-/// Field names speak for themselves; the words cost every client a thousand tokens a tool.
-fn without_descriptions(mut schema: JsonObject) -> JsonObject {
-    fn strip(value: &mut serde_json::Value) {
-        match value {
-            serde_json::Value::Object(object) => {
-                if object.get("description").is_some_and(serde_json::Value::is_string) {
-                    object.remove("description");
-                }
-                object.values_mut().for_each(strip);
-            }
-            serde_json::Value::Array(items) => items.iter_mut().for_each(strip),
-            _ => {}
-        }
-    }
-    schema.values_mut().for_each(strip);
-    schema
-}
-
-/// The policy in a few sentences.
-fn policy_text(policy: &Policy) -> String {
-    let roots = policy.fs.writable_roots();
-    let named: Vec<String> = roots
-        .iter()
-        .take(MAX_ROOTS)
-        .map(|r| if **r == policy.fs.tmpdir { "$TMPDIR".to_owned() } else { r.to_string() })
-        .collect();
-    let more = if roots.len() > MAX_ROOTS { " and more" } else { "" };
-    let network = match policy.network {
-        Network::Open => "open",
-    };
-    let sockets = match policy.unix.mediation {
-        Mediation::Pathname => "UNIX sockets outside of those need a grant",
-        Mediation::Off => "UNIX sockets are not restricted",
-    };
-    format!(
-        "Sandbox: profile {}; writable: {}{more}; network: {network}; {sockets}; files \
-         the profile does not grant cannot be read. Use $TMPDIR for temporary files, not /tmp. Denials are \
-         listed in the result; do not retry unchanged: only the operator can add a grant.",
-        policy.name,
-        named.join(", "),
-    )
-}
-
 /// What clients are told about the server as a whole. Shown in system prompts, so short.
 pub(crate) fn instructions(ground: &Ground) -> String {
     let text = format!(
         "Commands run by `shell` (bash) and `exec` (argv, no shell) are confined by a kernel \
          sandbox. {} A nonzero exit code, a timeout and a denial are ordinary results: read \
-         `status`, `exit_code` and `denials`. Processes left in the background end with the \
-         call. Paths are relative to {}.",
+         `status`, `exit_code` and `denials`. `status: running` means that the command goes on: \
+         run_read waits for more of it, run_write answers its prompts, run_signal ends it. What a \
+         command leaves in the background ends with it unless `background` is set. Paths are \
+         relative to {}.",
         policy_text(&ground.policy),
         ground.workspace(),
     );

@@ -1,7 +1,7 @@
 //! `exec`: a program and its arguments, without a shell.
 
 use super::bad_input::{BadInput, MAX_ARGUMENT};
-use super::common::{Shared, Wanted, without_nul};
+use super::common::{Shared, Wanted, shared, without_nul};
 use super::program::find;
 use super::validate::arguments_as;
 use crate::session::Ground;
@@ -34,14 +34,8 @@ pub(crate) fn prepare(ground: &Ground, params: ExecParams) -> Result<Wanted, Bad
         }
         without_nul(|| format!("argv[{at}]"), argument)?;
     }
-    let shared = Shared {
-        cwd: params.cwd,
-        env: params.env,
-        stdin: params.stdin,
-        timeout_ms: params.timeout_ms,
-        max_output_bytes: params.max_output_bytes,
-    };
-    let checked = shared.check(ground)?;
+    let checked = shared!(params).check(ground)?;
     let found = find(ground, &program, &checked.search_path(ground), &checked.cwd)?;
-    Ok(checked.with_program(found, params.argv))
+    let command = params.argv.join(" ");
+    Ok(checked.with_program(found, params.argv, command))
 }

@@ -1,44 +1,71 @@
-//! The tools: one file each, `parse → run → present`. What they share is here.
+//! The tools: one file each, `parse → do → present`. What they share is here.
 
 mod bad_input;
+mod caller;
 mod common;
 mod define;
 mod exec;
+mod keys;
 mod place;
+mod policy_text;
 mod present;
 mod program;
+mod run_list;
+mod run_read;
+mod run_signal;
+mod run_write;
+mod select;
 mod shell;
 #[cfg(test)]
 mod tests;
 mod validate;
+mod wait;
 
 pub(crate) use bad_input::BadInput;
+pub(crate) use caller::{Caller, Progress};
 pub(crate) use common::Wanted;
 pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;
 
-use crate::runs::{Echo, Input};
-use crate::session::{Ground, Session};
+use crate::runs::{Echo, Run};
+use crate::session::{Session, Wish};
+use present::Reply;
 use rmcp::model::{CallToolResult, JsonObject};
+use std::pin::pin;
+use std::sync::Arc;
+use wait::Settled;
 
 /// A tool of this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tool {
-    /// A command line, run by a shell.
-    Shell,
     /// A program and its arguments.
     Exec,
+    /// Which runs there are.
+    RunList,
+    /// The output of a run.
+    RunRead,
+    /// A signal to a run.
+    RunSignal,
+    /// Input for a run.
+    RunWrite,
+    /// A command line, run by a shell.
+    Shell,
 }
 
 impl Tool {
     /// All tools, in the order they are listed.
-    pub(crate) const ALL: [Tool; 2] = [Tool::Exec, Tool::Shell];
+    pub(crate) const ALL: [Tool; 6] =
+        [Tool::Exec, Tool::RunList, Tool::RunRead, Tool::RunSignal, Tool::RunWrite, Tool::Shell];
 
     /// The tool's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Tool::Shell => "shell",
             Tool::Exec => "exec",
+            Tool::RunList => "run_list",
+            Tool::RunRead => "run_read",
+            Tool::RunSignal => "run_signal",
+            Tool::RunWrite => "run_write",
+            Tool::Shell => "shell",
         }
     }
 
@@ -46,28 +73,65 @@ impl Tool {
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.name() == name)
     }
-
-    fn parse(self, ground: &Ground, arguments: JsonObject) -> Result<Wanted, BadInput> {
-        match self {
-            Tool::Shell => shell::parse(ground, arguments),
-            Tool::Exec => exec::parse(ground, arguments),
-        }
-    }
 }
 
-/// Answers one call.
+/// Answers one call. `cancelled` is ready once the client does not want the answer any more.
 pub(crate) async fn call(
     session: &Session,
     tool: Tool,
     arguments: JsonObject,
-    cancel: impl Future<Output = ()> + Send,
+    caller: Caller,
+    cancelled: impl Future<Output = ()> + Send,
 ) -> CallToolResult {
-    let answer = match tool.parse(&session.ground, arguments) {
-        Ok(mut wanted) => {
-            let input = wanted.stdin.take().map_or(Input::Empty, Input::Bytes);
-            session.run(wanted, input, Echo::Off, cancel).await
-        }
-        Err(bad) => session.refuse(&bad.to_string()),
+    let ground = &session.ground;
+    let reply = match tool {
+        Tool::Shell => match shell::parse(ground, arguments) {
+            Ok(wanted) => start(session, wanted, caller, cancelled).await,
+            Err(bad) => Err(bad),
+        },
+        Tool::Exec => match exec::parse(ground, arguments) {
+            Ok(wanted) => start(session, wanted, caller, cancelled).await,
+            Err(bad) => Err(bad),
+        },
+        Tool::RunRead => run_read::call(session, arguments, caller, cancelled).await,
+        Tool::RunWrite => run_write::call(session, arguments, cancelled).await,
+        Tool::RunSignal => run_signal::call(session, arguments, cancelled).await,
+        Tool::RunList => run_list::call(session, arguments).await,
     };
-    present::present(answer)
+    let reply = reply.unwrap_or_else(|bad| Reply::run(session.refuse(&bad.to_string())));
+    present::present(reply)
+}
+
+/// Starts a run and answers when it is over, or when its time to answer has come.
+async fn start(
+    session: &Session,
+    mut wanted: Wanted,
+    caller: Caller,
+    cancelled: impl Future<Output = ()> + Send,
+) -> Result<Reply, BadInput> {
+    let input = std::mem::replace(&mut wanted.input, crate::runs::Input::Empty);
+    let max_output = wanted.max_output;
+    let patience = wanted.yield_after.unwrap_or(caller.usual_patience());
+    let run = match session.start(wanted, input, Echo::Off).await {
+        Ok(run) => run,
+        Err(sentence) => return Ok(Reply::run(session.refuse(&sentence))),
+    };
+    let _ticking = caller.progress.map(|progress| progress.follow(Arc::clone(&run)));
+    let mut cancelled = pin!(cancelled);
+    if wait::settle(&run, patience, &mut cancelled).await == Settled::Cancelled {
+        // Nobody reads the answer; the run stays readable.
+        run.stop(None);
+        run.over().await;
+    }
+    let wish = Wish { after: 0, stream: None, max_output };
+    Ok(Reply::run(session.answer(&run, &wish).await))
+}
+
+/// The run a call names.
+fn named(session: &Session, id: &str) -> Result<Arc<Run>, BadInput> {
+    session.runs.get(id).ok_or_else(|| BadInput::UnknownRun {
+        id: id.chars().take(64).collect(),
+        live: session.runs.live_list(),
+        age: session.age(),
+    })
 }

@@ -1,7 +1,7 @@
 //! `shell`: a command line, run by bash.
 
 use super::bad_input::{BadInput, MAX_ARGUMENT};
-use super::common::{Shared, Wanted, without_nul};
+use super::common::{Shared, Wanted, shared, without_nul};
 use super::program::find;
 use super::validate::arguments_as;
 use crate::session::Ground;
@@ -21,18 +21,12 @@ pub(super) fn parse(ground: &Ground, arguments: JsonObject) -> Result<Wanted, Ba
         return Err(BadInput::LongCommand(params.command.len()));
     }
     without_nul(|| "`command`".to_owned(), &params.command)?;
-    let shared = Shared {
-        cwd: params.cwd,
-        env: params.env,
-        stdin: params.stdin,
-        timeout_ms: params.timeout_ms,
-        max_output_bytes: params.max_output_bytes,
-    };
-    let checked = shared.check(ground)?;
+    let checked = shared!(params).check(ground)?;
     let path = checked.search_path(ground);
     let (name, program) = SHELLS
         .into_iter()
         .find_map(|name| Some((name, find(ground, name, &path, &checked.cwd).ok()?)))
         .ok_or_else(|| BadInput::NoShell(String::from_utf8_lossy(&path).into_owned()))?;
-    Ok(checked.with_program(program, vec![name.to_owned(), "-c".to_owned(), params.command]))
+    let argv = vec![name.to_owned(), "-c".to_owned(), params.command.clone()];
+    Ok(checked.with_program(program, argv, params.command))
 }

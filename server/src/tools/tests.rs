@@ -1,7 +1,7 @@
 //! Calls turned into runs, against the built-in profile and real folders.
 
 use super::*;
-use crate::session::Setup;
+use crate::session::{Ground, Setup};
 use nono_profiles::{MissingFolders, ProfileRef};
 use serde_json::{Value, json};
 use std::fs;
@@ -14,13 +14,18 @@ fn ground() -> (tempfile::TempDir, Ground) {
         profile: ProfileRef::default(),
         missing_folders: MissingFolders::Leave,
         landlock_abi_limit: None,
+        max_runs: 1,
     };
     let ground = Ground::prepare(&setup).unwrap();
     (workspace, ground)
 }
 
 fn parse(ground: &Ground, tool: Tool, arguments: Value) -> Result<Wanted, BadInput> {
-    tool.parse(ground, arguments.as_object().unwrap().clone())
+    let arguments = arguments.as_object().unwrap().clone();
+    match tool {
+        Tool::Shell => shell::parse(ground, arguments),
+        _ => exec::parse(ground, arguments),
+    }
 }
 
 fn path_only(path: &str) -> Value {
@@ -35,7 +40,8 @@ fn a_plain_call_runs_in_the_first_workspace() {
     assert_eq!(wanted.request.cwd.as_path(), workspace.path().canonicalize().unwrap());
     assert_eq!(wanted.request.argv[1..], [b"-c".to_vec(), b"ls".to_vec()]);
     assert_eq!(wanted.request.timeout.as_millis(), 120_000);
-    assert_eq!((wanted.max_output, wanted.stdin), (16_384, None));
+    assert_eq!(wanted.max_output, 16_384);
+    assert!(matches!(wanted.input, crate::runs::Input::Empty));
 }
 
 #[test]
@@ -132,7 +138,7 @@ fn what_clients_are_told_is_short_and_in_a_fixed_order() {
     let (_workspace, ground) = ground();
     let tools = definitions(&ground);
     let names: Vec<&str> = tools.iter().map(|t| t.name.as_ref()).collect();
-    assert_eq!(names, ["exec", "shell"]);
+    assert_eq!(names, ["exec", "run_list", "run_read", "run_signal", "run_write", "shell"]);
     let listed = serde_json::to_string(&tools).unwrap();
     assert!(listed.len() < 12_000, "{}", listed.len());
     for tool in &tools {

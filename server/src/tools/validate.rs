@@ -47,6 +47,7 @@ fn check_value(name: &str, schema: &Value, value: &Value) -> Result<(), String> 
     let fits = match wanted {
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "boolean" => value.is_boolean(),
         "array" => value.is_array(),
         "object" => value.is_object(),
         _ => true,
@@ -55,18 +56,32 @@ fn check_value(name: &str, schema: &Value, value: &Value) -> Result<(), String> 
         return Err(format!("{name} must be {}, not {}", with_article(wanted), kind(value)));
     }
     let bound = |key: &str| schema.get(key).and_then(Value::as_i64);
-    if let (Some(min), Some(max)) = (bound("minimum"), bound("maximum"))
-        && value.as_i64().is_none_or(|n| n < min || n > max)
-    {
-        return Err(format!("{name} must be between {min} and {max}, not {value}"));
+    match (bound("minimum"), bound("maximum")) {
+        (Some(min), Some(max)) if value.as_i64().is_none_or(|n| n < min || n > max) => {
+            return Err(format!("{name} must be between {min} and {max}, not {value}"));
+        }
+        (Some(min), None) if value.as_i64().is_some_and(|n| n < min) => {
+            return Err(format!("{name} must be at least {min}, not {value}"));
+        }
+        _ => {}
     }
     if bound("minLength").is_some_and(|min| min > 0) && value.as_str() == Some("") {
         return Err(format!("{name} is empty"));
+    }
+    if let Some(words) = schema.get("enum").and_then(Value::as_array)
+        && !words.contains(value)
+    {
+        let known: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+        return Err(format!("{name} must be one of {}, not {value}", known.join(", ")));
     }
     match value {
         Value::Array(items) => items.iter().enumerate().try_for_each(|(at, item)| {
             check_value(&format!("{name}[{at}]"), schema.get("items").unwrap_or(&Value::Null), item)
         }),
+        Value::Object(entries) if schema.get("properties").is_some() => {
+            let schema = schema.as_object().unwrap_or(entries);
+            check(schema, entries).map_err(|error| format!("in {name}: {error}"))
+        }
         Value::Object(entries) => entries.iter().try_for_each(|(key, item)| {
             let inner = schema.get("additionalProperties").unwrap_or(&Value::Null);
             check_value(&format!("{name}.{key}"), inner, item)

@@ -1,11 +1,13 @@
 //! MCP requests, handed to the tools.
 
+use crate::resources;
 use crate::session::Session;
-use crate::tools::{self, Tool};
+use crate::tools::{self, Caller, Progress, Tool};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig,
-    Tool as Definition,
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
+    ListResourceTemplatesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
+    ServerConfig, Tool as Definition,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -52,7 +54,7 @@ fn server_meta() -> MetaObject {
 
 impl ServerHandler for Service {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
             .with_server_info(implementation())
             .with_instructions(tools::instructions(&self.session.ground))
     }
@@ -76,6 +78,35 @@ impl ServerHandler for Service {
         Ok(all)
     }
 
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let all = ListResourceTemplatesResult::with_all_items(vec![resources::template()]);
+        if !is_modern(&context) {
+            return Ok(all);
+        }
+        let mut all = all.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Public);
+        all.meta = Some(server_meta());
+        Ok(all)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let read = resources::read(&self.session, &request.uri)?;
+        if !is_modern(&context) {
+            return Ok(read.into());
+        }
+        // A run that goes on writes more.
+        let mut read = read.with_ttl_ms(0).with_cache_scope(CacheScope::Private);
+        read.meta = Some(server_meta());
+        Ok(read.into())
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
@@ -89,11 +120,18 @@ impl ServerHandler for Service {
         let arguments = request.arguments.unwrap_or_default();
         let meta = is_modern(&context).then(server_meta);
         let session = Arc::clone(&self.session);
+        let progress = context.meta.get_progress_token();
+        let caller = Caller {
+            client: context.client_info().map(|client| client.name),
+            progress: progress.map(|token| Progress::new(context.peer.clone(), token)),
+        };
         let cancelled = context.ct.cancelled_owned();
         // In a task of its own, so that a defect in it becomes an answer: rmcp forgets handlers
         // that panic, and their callers would wait forever.
         let task =
-            tokio::spawn(async move { tools::call(&session, tool, arguments, cancelled).await });
+            tokio::spawn(
+                async move { tools::call(&session, tool, arguments, caller, cancelled).await },
+            );
         match task.await {
             Ok(mut result) => {
                 result.meta = meta;

@@ -2,14 +2,16 @@
 
 use super::Command;
 use super::report::{self, GO};
+use crate::policy::Limits;
 use crate::supervisor::Stage;
 use crate::supervisor::confine;
 use crate::sys;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 use std::convert::Infallible;
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A step that failed.
@@ -37,7 +39,11 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
     // Readable for the supervisor, which the fork of an undumpable process would not be.
     nix::sys::prctl::set_dumpable(true).map_err(at(Stage::Session))?;
     standard_streams(&command).map_err(at(Stage::Stdio))?;
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at(Stage::Limits))?;
+    if command.terminal {
+        sys::take_controlling_terminal().map_err(at(Stage::Stdio))?;
+    }
+    enter_groups(&command.entrances).map_err(at(Stage::Cgroup))?;
+    limit(&command.limits).map_err(at(Stage::Limits))?;
     unistd::fchdir(&command.cwd).map_err(at(Stage::WorkingDirectory))?;
     stay_with(supervisor).map_err(at(Stage::ParentDeath))?;
     sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
@@ -59,6 +65,30 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
     // The one place that ends every inherited descriptor: flagged here, closed once by `execve`.
     sys::close_on_exec_from(3).map_err(at(Stage::Exec))?;
     unistd::execve(&command.program, &command.argv, &command.environ).map_err(at(Stage::Exec))
+}
+
+/// Into every control group of the run. `0` is the writer itself (cgroups(7)).
+fn enter_groups(entrances: &[File]) -> Result<(), Errno> {
+    entrances.iter().try_for_each(|entrance| unistd::write(entrance, b"0").map(|_| ()))
+}
+
+/// Limits the kernel keeps for each process. Never above what this one was given.
+fn limit(limits: &Limits) -> Result<(), Errno> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // A second more: the supervisor, which counts the whole tree, comes first and says why.
+    let cpu = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2));
+    let wanted = [
+        (Resource::RLIMIT_CPU, cpu),
+        (Resource::RLIMIT_FSIZE, limits.file_size_bytes),
+        (Resource::RLIMIT_NOFILE, limits.open_files),
+        (Resource::RLIMIT_NPROC, limits.user_tasks),
+    ];
+    for (resource, limit) in wanted {
+        let Some(limit) = limit else { continue };
+        let (soft, hard) = getrlimit(resource)?;
+        setrlimit(resource, limit.min(soft), limit.min(hard))?;
+    }
+    Ok(())
 }
 
 /// Gives the listener to the supervisor and closes this end of it.

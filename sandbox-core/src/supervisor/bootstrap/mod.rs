@@ -10,10 +10,12 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+use super::cgroup::Groups;
 use super::{SetupFailed, Stage};
 use crate::control::Stdio;
 use crate::filter::{Handover, Programs, compile};
 use crate::plan::Plan;
+use crate::policy::Limits;
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
 use nix::cmsg_space;
@@ -27,6 +29,7 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use std::ffi::CString;
+use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -45,6 +48,11 @@ struct Command {
     ruleset: RulesetCreated,
     programs: Programs,
     secret: u64,
+    /// Whether the standard streams are a terminal that becomes the controlling one.
+    terminal: bool,
+    limits: Limits,
+    /// Through these the child moves itself into its control groups.
+    entrances: Vec<File>,
 }
 
 /// Ready to fork.
@@ -63,6 +71,7 @@ impl Prepared {
         stdio: Stdio,
         ruleset: RulesetCreated,
         scoped: bool,
+        groups: &Groups,
     ) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -84,6 +93,11 @@ impl Prepared {
             ruleset,
             programs,
             secret,
+            terminal: plan.terminal,
+            limits: plan.limits,
+            entrances: groups.entrances().map_err(|e| {
+                SetupFailed::new(Stage::Cgroup, e.raw_os_error().unwrap_or(0), "open the groups")
+            })?,
         };
         Ok(Self { command, sockets })
     }

@@ -96,6 +96,12 @@ impl Mediator {
         }
     }
 
+    /// The records so far.
+    pub(super) fn so_far(&self) -> (DenialLog, u64) {
+        let Some(shared) = &self.shared else { return (DenialLog::default(), 0) };
+        (lock(&shared.recorder).log().clone(), shared.leadership.slowed())
+    }
+
     /// The records, once every call that was answered has been recorded too.
     pub(super) fn finish(self) -> (DenialLog, u64) {
         let Some(shared) = self.shared else { return (DenialLog::default(), 0) };

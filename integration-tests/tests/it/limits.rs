@@ -1,0 +1,127 @@
+//! What a run may use of the machine, and what is said when it uses more.
+
+use nono_integration_tests::{Answer, as_each_user, processes, wait};
+use serde_json::{Value, json};
+
+/// The limit that the first denial names, and its size.
+#[track_caller]
+fn exceeded(answer: &Answer) -> (String, String) {
+    let first = answer.denials().first().cloned().unwrap_or_default();
+    assert_eq!(first["kind"], "resource_limit", "{}", answer.text);
+    assert!(answer.text.contains("LIMIT more than"), "{}", answer.text);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&first["syscall"]), text(&first["decided_by"]["rule"]))
+}
+
+fn limited(field: &str, limit: u64) -> Value {
+    let mut limits = json!({});
+    limits[field] = limit.into();
+    limits
+}
+
+#[test]
+fn memory() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let hog = "x = [bytearray(10**6) for _ in range(400)]; print(len(x))";
+        let call = |limit| json!({"argv": ["python3", "-c", hog], "limits": limited("memory_bytes", limit)});
+        let fits = server.ask("exec", call(2 << 30));
+        assert_eq!(fits.stdout(), "400\n", "{}", fits.text);
+        let killed = server.ask("exec", call(200 << 20));
+        assert_eq!(killed.status(), "killed", "{}", killed.text);
+        let rule = format!("limits.memory_bytes is {}", 200 << 20);
+        assert_eq!(exceeded(&killed), ("memory_bytes".into(), rule));
+        // Of all processes together.
+        let many = "for i in 1 2 3 4 5 6; do python3 -c 'import time; x = bytearray(60 * 10**6); time.sleep(60)' & done; wait";
+        let call = json!({"command": many, "limits": limited("memory_bytes", 200 << 20)});
+        let killed = server.ask("shell", call);
+        assert_eq!(exceeded(&killed).0, "memory_bytes");
+    });
+}
+
+#[test]
+fn a_fork_bomb_ends_and_nothing_of_it_is_left() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let tag = processes::new_tag();
+        let bomb = format!(
+            "bomb() {{ setsid ./probe idle {tag} & bomb | bomb & }}; bomb; wait; sleep 600"
+        );
+        let call = json!({"command": bomb, "limits": limited("processes", 100)});
+        let over = server.ask("shell", call);
+        assert_eq!(exceeded(&over).0, "processes", "{}", over.text);
+        assert_eq!(processes::with_tag(&tag), Vec::<u32>::new());
+        assert_eq!(server.shell("echo well").stdout(), "well\n");
+    });
+}
+
+#[test]
+fn processor_time_of_the_tree() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let busy = "for i in 1 2 3; do (while :; do :; done) & done; wait";
+        let over = server.ask("shell", json!({"command": busy, "limits": limited("cpu_ms", 500)}));
+        assert_eq!(over.status(), "killed", "{}", over.text);
+        assert_eq!(exceeded(&over).1, "limits.cpu_ms is 500");
+    });
+}
+
+#[test]
+fn output_and_files() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let over = server
+            .ask("shell", json!({"command": "yes", "limits": limited("output_bytes", 1 << 20)}));
+        assert_eq!((over.status(), exceeded(&over).0.as_str()), ("killed", "output_bytes"));
+        assert!(over.stdout().starts_with("y\n"), "what there was is kept");
+        let fill = "dd if=/dev/zero of=big bs=64k count=100 2> /dev/null; echo $?; ls -s --block-size=1 big";
+        let call = json!({"command": fill, "limits": limited("file_size_bytes", 1 << 20)});
+        let over = server.ask("shell", call);
+        assert!(std::fs::metadata(site.path("ws/big")).unwrap().len() <= 1 << 20, "{}", over.text);
+        let alone = json!({"argv": ["dd", "if=/dev/zero", "of=big", "bs=64k", "count=100"], "limits": limited("file_size_bytes", 1 << 20)});
+        let over = server.ask("exec", alone);
+        assert_eq!(
+            (over.str("signal"), exceeded(&over).0.as_str()),
+            ("SIGXFSZ", "file_size_bytes")
+        );
+    });
+}
+
+#[test]
+fn a_call_lowers_limits_and_never_raises_them() {
+    as_each_user(|site| {
+        let profile = site.profile(&json!({"extends": "coding", "limits": {"open_files": 50}}));
+        let server = nono_integration_tests::Server::start(&site, Some(&profile));
+        let limit = |wanted: Option<u64>| {
+            let mut call = json!({"command": "ulimit -n"});
+            if let Some(wanted) = wanted {
+                call["limits"] = limited("open_files", wanted);
+            }
+            server.ask("shell", call).stdout().trim().to_owned()
+        };
+        assert_eq!(
+            (limit(None), limit(Some(20)), limit(Some(1000))),
+            ("50".into(), "20".into(), "50".into())
+        );
+        let wrong = server.ask("shell", json!({"command": "true", "limits": {"open_files": 0}}));
+        assert!(wrong.is_error && wrong.text.contains("at least 1"), "{}", wrong.text);
+        let unknown = server.ask("shell", json!({"command": "true", "limits": {"files": 1}}));
+        assert!(unknown.is_error && unknown.text.contains("`files`"), "{}", unknown.text);
+    });
+}
+
+#[test]
+fn others_are_answered_while_one_run_does_its_worst() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let worst = "(while :; do :; done) & (while :; do :; done) & yes > /dev/null & yes & wait";
+        let call = json!({"command": worst, "yield_ms": 0});
+        let id = server.ask("shell", call).str("run_id").to_owned();
+        for n in 0..20 {
+            assert_eq!(server.shell(&format!("echo {n}")).stdout(), format!("{n}\n"));
+        }
+        let over = server.ask("run_signal", json!({"run_id": id, "signal": "KILL"}));
+        assert_eq!(over.status(), "cancelled", "{}", over.text);
+        assert!(wait::until(|| server.ask("run_list", json!({})).value["live"] == 0));
+    });
+}

@@ -1,0 +1,119 @@
+//! Runs on a terminal: prompts, line editors, pagers, passwords.
+
+use nono_integration_tests::{Answer, Server, as_each_user, require, wait};
+use serde_json::{Value, json};
+
+fn open(server: &Server, argv: &[&str]) -> (String, Answer) {
+    let call = json!({"argv": argv, "tty": true});
+    let answer = server.ask("exec", call);
+    (answer.str("run_id").to_owned(), answer)
+}
+
+fn write(server: &Server, id: &str, more: Value) -> Answer {
+    let mut call = json!({"run_id": id, "yield_ms": 30_000});
+    call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    server.ask("run_write", call)
+}
+
+#[track_caller]
+fn waits(answer: &Answer) {
+    assert_eq!(answer.status(), "running", "{}", answer.text);
+    assert_eq!(answer.value["waiting"]["for"], "tty", "{}", answer.text);
+    assert!(answer.text.contains("waits for input: run_write"), "{}", answer.text);
+}
+
+#[test]
+fn a_python_prompt_is_answered() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let (id, started) = open(&server, &["python3", "-q"]);
+        waits(&started);
+        assert!(started.stdout().contains(">>>"), "{}", started.text);
+        let sum = write(&server, &id, json!({"text": "print(6 * 7)", "keys": ["enter"]}));
+        waits(&sum);
+        assert!(sum.stdout().contains("\n42\n"), "{}", sum.text);
+        let asks = write(&server, &id, json!({"text": "input('who? ')\r"}));
+        assert!(asks.stdout().ends_with("who? "), "{}", asks.text);
+        let answered = write(&server, &id, json!({"text": "me\r"}));
+        assert!(answered.stdout().contains("'me'"), "{}", answered.text);
+        let over = write(&server, &id, json!({"eof": true}));
+        assert_eq!((over.status(), over.exit_code()), ("exited", Some(0)), "{}", over.text);
+    });
+}
+
+#[test]
+fn a_password_is_not_echoed() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let script = "import getpass; print(len(getpass.getpass()))";
+        let (id, asks) = open(&server, &["python3", "-c", script]);
+        waits(&asks);
+        assert!(asks.stdout().contains("Password:"), "{}", asks.text);
+        let over = write(&server, &id, json!({"text": "geheim", "keys": ["enter"]}));
+        assert_eq!((over.status(), over.stdout().trim()), ("exited", "6"), "{}", over.text);
+    });
+}
+
+#[test]
+fn a_pager_and_its_keys() {
+    as_each_user(|site| {
+        let server = site.serve();
+        require::program("less");
+        let lines: String = (1..=500).map(|n| format!("line {n}\n")).collect();
+        std::fs::write(site.path("ws/long.txt"), lines).unwrap();
+        let (id, first) = open(&server, &["less", "long.txt"]);
+        waits(&first);
+        assert!(first.stdout().contains("line 39") && !first.stdout().contains("line 50"));
+        let last = write(&server, &id, json!({"text": "G"}));
+        assert!(last.stdout().contains("line 500"), "{}", last.text);
+        assert_eq!(write(&server, &id, json!({"text": "q"})).exit_code(), Some(0));
+    });
+}
+
+#[test]
+fn control_c_interrupts_and_the_size_can_change() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let script = "import os, signal\n\
+                      def show(*_): print(*os.get_terminal_size(), flush=True)\n\
+                      signal.signal(signal.SIGWINCH, show)\n\
+                      show()\n\
+                      while True: signal.pause()";
+        let call = json!({"argv": ["python3", "-c", script], "tty": true, "yield_ms": 0});
+        let id = server.ask("exec", call).str("run_id").to_owned();
+        let said = |line: &str| {
+            let read = json!({"run_id": id, "after_seq": 0, "wait_ms": 100});
+            server.ask("run_read", read).stdout().lines().any(|l| l == line)
+        };
+        assert!(wait::until(|| said("120 40")));
+        write(&server, &id, json!({"rows": 24, "columns": 80, "yield_ms": 0}));
+        assert!(wait::until(|| said("80 24")));
+        let over = write(&server, &id, json!({"keys": ["ctrl-c"]}));
+        assert!(over.stdout().contains("KeyboardInterrupt"), "{}", over.text);
+        assert_eq!(over.str("signal"), "SIGINT", "{}", over.text);
+    });
+}
+
+#[test]
+fn the_terminal_is_a_controlling_one_and_takes_no_forged_input() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let (_, said) = open(
+            &server,
+            &[
+                "bash",
+                "-c",
+                "tty < /dev/tty > /dev/null && echo has; test -t 0 -a -t 1 -a -t 2 && echo all",
+            ],
+        );
+        assert_eq!(said.stdout(), "has\nall\n", "{}", said.text);
+        let forge = "import fcntl, termios\n\
+                     try: fcntl.ioctl(0, termios.TIOCSTI, b'x'); print('forged')\n\
+                     except OSError as e: print(e.errno)";
+        let (_, said) = open(&server, &["python3", "-c", forge]);
+        assert_eq!(said.stdout().trim(), "1", "EPERM: {}", said.text);
+        // Without a terminal there is none to open.
+        let none = server.shell("exec 3<> /dev/tty");
+        assert_ne!(none.exit_code(), Some(0), "{}", none.text);
+    });
+}

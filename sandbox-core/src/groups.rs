@@ -1,0 +1,115 @@
+//! Names of the control groups of runs, and their removal once they are empty.
+//!
+//! The name of a group says whose it is, so that a server removes what its runs had, a sweeper what
+//! a killed server had, and the next server what is left then.
+
+use crate::plan::Cgroups;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const PREFIX: &str = "nono-mcp-";
+/// How long the kernel may take to let go of a group whose last process was reaped.
+const PATIENCE: Duration = Duration::from_millis(500);
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// The name of the groups of the run that a server's supervisor sees through.
+#[must_use]
+pub fn name(server: u32, supervisor: u32) -> String {
+    format!("{PREFIX}{server}-{supervisor}")
+}
+
+/// Whose a group is: server and supervisor.
+fn owners(name: &str) -> Option<(u32, u32)> {
+    let (server, supervisor) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    Some((server.parse().ok()?, supervisor.parse().ok()?))
+}
+
+/// Removes the groups of one run, which has ended.
+pub fn remove(parents: &Cgroups, server: u32, supervisor: u32) {
+    let name = name(server, supervisor);
+    for folder in parents.all().map(|parent| parent.join(&name)) {
+        remove_folder(&folder);
+    }
+}
+
+/// Kills and removes what is left of all runs of a server that is gone; whether there is nothing
+/// left.
+#[must_use]
+pub fn sweep(parents: &Cgroups, server: u32) -> bool {
+    let left = find(parents, |owner, _| owner == server);
+    left.into_iter().map(|folder| end(&folder)).fold(true, |all, gone| all && gone)
+}
+
+/// Kills and removes what is left of runs whose server and supervisor are both gone.
+pub fn remove_abandoned(parents: &Cgroups) {
+    let gone = |pid: u32| !Path::new(&format!("/proc/{pid}")).exists();
+    for folder in find(parents, |server, supervisor| gone(server) && gone(supervisor)) {
+        end(&folder);
+    }
+}
+
+fn find(parents: &Cgroups, wanted: impl Fn(u32, u32) -> bool) -> Vec<PathBuf> {
+    let entries = parents.all().filter_map(|parent| fs::read_dir(parent).ok()).flatten().flatten();
+    entries
+        .filter(|entry| {
+            let owners = entry.file_name().to_str().and_then(owners);
+            owners.is_some_and(|(server, supervisor)| wanted(server, supervisor))
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Kills what is in a group and removes it; whether it is gone.
+fn end(folder: &Path) -> bool {
+    // In version 1, which cannot be killed, the same processes are in the group of version 2.
+    if let Ok(mut kill) = fs::OpenOptions::new().write(true).open(folder.join("cgroup.kill")) {
+        let _gone_before = kill.write_all(b"1");
+    }
+    remove_folder(folder)
+}
+
+fn remove_folder(folder: &Path) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while let Err(error) = fs::remove_dir(folder) {
+        if error.kind() != std::io::ErrorKind::ResourceBusy {
+            return error.kind() == std::io::ErrorKind::NotFound;
+        }
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_say_whose_a_group_is() {
+        assert_eq!(owners(&name(12, 34)), Some((12, 34)));
+        for other in ["nono-mcp-12", "nono-mcp-a-b", "other-12-34", "nono-mcp-12-34x"] {
+            assert_eq!(owners(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_owns_any_more_is_removed() {
+        let parent = tempfile::tempdir().unwrap();
+        let me = std::process::id();
+        // Beyond the largest process id there is.
+        let gone = u32::MAX;
+        let groups = [name(gone, gone), name(gone, me), name(me, gone), "user.slice".into()];
+        groups.iter().for_each(|g| fs::create_dir(parent.path().join(g)).unwrap());
+        let parents = Cgroups { unified: Some(parent.path().into()), ..Cgroups::default() };
+        remove_abandoned(&parents);
+        let left = groups.map(|g| parent.path().join(g).exists());
+        assert_eq!(left, [false, true, true, true]);
+        assert!(sweep(&parents, gone));
+        remove(&parents, me, gone);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+}

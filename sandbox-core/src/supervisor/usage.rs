@@ -1,0 +1,196 @@
+//! What a tree uses of the machine, from `/proc`, for limits that no control group keeps.
+
+use super::cgroup::Groups;
+use super::tree;
+use crate::policy::{Exceeded, Limits, Resource};
+use nix::unistd::{Pid, SysconfVar, sysconf};
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// Time between two looks.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Watches the limits of a run.
+#[derive(Debug)]
+pub(super) struct LimitWatch {
+    limits: Limits,
+    groups: Groups,
+    /// When to look again; `None` if there is nothing to look for.
+    next: Option<Instant>,
+}
+
+/// The use of one process, or of several together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Use {
+    /// In clock ticks, its reaped children's included.
+    ticks: u64,
+    tasks: u64,
+    /// Resident bytes that no file stands behind, and the largest shared part.
+    own: u64,
+    shared: u64,
+}
+
+impl LimitWatch {
+    pub(super) fn new(limits: Limits, groups: Groups, now: Instant) -> Self {
+        let watched =
+            limits.cpu.is_some() || limits.memory_bytes.is_some() || limits.tasks.is_some();
+        Self { limits, groups, next: watched.then_some(now + INTERVAL) }
+    }
+
+    pub(super) fn groups(&self) -> &Groups {
+        &self.groups
+    }
+
+    /// How long until the next look is due, at most `most`.
+    pub(super) fn next_check(&self, now: Instant, most: Duration) -> Duration {
+        self.next.map_or(most, |at| at.saturating_duration_since(now).min(most))
+    }
+
+    /// Looks, if it is time to: the limit that has run out.
+    pub(super) fn check(&mut self, now: Instant) -> Option<Exceeded> {
+        if self.next.is_none_or(|at| now < at) {
+            return None;
+        }
+        self.next = Some(now + INTERVAL);
+        self.groups.exceeded().or_else(|| self.measure())
+    }
+
+    /// The limit behind a signal that the kernel sends for one (setrlimit(2)).
+    pub(super) fn behind(&self, signal: i32) -> Option<Exceeded> {
+        let (resource, limit) = match signal {
+            libc::SIGXCPU => (Resource::CpuTime, self.limits.cpu.map(milliseconds)),
+            libc::SIGXFSZ => (Resource::FileSize, self.limits.file_size_bytes),
+            _ => return None,
+        };
+        limit.map(|limit| Exceeded { resource, limit })
+    }
+
+    fn measure(&self) -> Option<Exceeded> {
+        let uncounted = |resource| !self.groups.counts(resource);
+        let wanted = Limits {
+            memory_bytes: self.limits.memory_bytes.filter(|_| uncounted(Resource::Memory)),
+            tasks: self.limits.tasks.filter(|_| uncounted(Resource::Tasks)),
+            ..self.limits
+        };
+        if wanted.cpu.is_none() && wanted.memory_bytes.is_none() && wanted.tasks.is_none() {
+            return None;
+        }
+        let tree = tree::descendants();
+        let used = tree.iter().filter_map(|pid| use_of(*pid)).fold(Use::default(), Use::and);
+        let cpu = tree::usage().cpu + ticks(used.ticks);
+        judge(&wanted, &used, cpu, || exact_memory(&tree))
+    }
+}
+
+impl Use {
+    fn and(self, other: Use) -> Use {
+        Use {
+            ticks: self.ticks + other.ticks,
+            tasks: self.tasks + other.tasks,
+            own: self.own + other.own,
+            shared: self.shared.max(other.shared),
+        }
+    }
+}
+
+/// The limit that has run out. The cheap sum counts memory that processes share after a fork once
+/// for each, so it only says when to count exactly.
+fn judge(
+    limits: &Limits,
+    used: &Use,
+    cpu: Duration,
+    exact_memory: impl FnOnce() -> u64,
+) -> Option<Exceeded> {
+    if let Some(limit) = limits.tasks.map(u64::from).filter(|l| used.tasks > *l) {
+        return Some(Exceeded { resource: Resource::Tasks, limit });
+    }
+    if let Some(limit) = limits.memory_bytes.filter(|l| used.own + used.shared > *l)
+        && exact_memory() > limit
+    {
+        return Some(Exceeded { resource: Resource::Memory, limit });
+    }
+    let limit = limits.cpu.filter(|l| cpu > *l)?;
+    Some(Exceeded { resource: Resource::CpuTime, limit: milliseconds(limit) })
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn ticks(ticks: u64) -> Duration {
+    let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
+    let per_second = u64::try_from(per_second).unwrap_or(100).max(1);
+    Duration::from_millis(ticks.saturating_mul(1000) / per_second)
+}
+
+fn use_of(pid: Pid) -> Option<Use> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let memory = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    parse(&stat, &memory)
+}
+
+/// Lines of proc_pid_stat(5) and proc_pid_statm(5).
+fn parse(stat: &str, memory: &str) -> Option<Use> {
+    const PAGE: u64 = 4096;
+    // Fields are counted from the state, which is the third: a name may contain anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+    let mut pages = memory.split_whitespace().skip(1).map(str::parse::<u64>);
+    let resident = pages.next()?.ok()?;
+    let shared = pages.next()?.ok()?;
+    // utime, stime, cutime, cstime.
+    let ticks = (14..=17).map(field).sum::<Option<u64>>()?;
+    Some(Use {
+        ticks,
+        tasks: field(20)?,
+        own: resident.saturating_sub(shared) * PAGE,
+        shared: shared * PAGE,
+    })
+}
+
+/// Memory of the tree with shared pages counted in shares (proc_pid_smaps_rollup(5)).
+fn exact_memory(tree: &[Pid]) -> u64 {
+    let of = |pid: &Pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let line = text.lines().find_map(|l| l.strip_prefix("Pss:"))?;
+        line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()
+    };
+    tree.iter().filter_map(of).sum::<u64>() * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_process_with_any_name() {
+        let stat = "12 (a) b) S 1 12 12 0 -1 4194560 93 0 0 0 5 7 11 13 20 0 3 0 100 1000 99";
+        let used = parse(stat, "1000 30 10 1 0 5 0").unwrap();
+        assert_eq!((used.ticks, used.tasks), (36, 3));
+        assert_eq!((used.own, used.shared), (20 * 4096, 10 * 4096));
+        assert_eq!(parse("12 a S 1", "1 2 3"), None);
+    }
+
+    #[test]
+    fn memory_is_counted_exactly_before_it_is_held_against_a_run() {
+        let limits = Limits { memory_bytes: Some(100), tasks: Some(2), ..Limits::default() };
+        let used = Use { own: 90, shared: 20, tasks: 2, ticks: 0 };
+        assert_eq!(judge(&limits, &used, Duration::ZERO, || 100), None);
+        let memory = Exceeded { resource: Resource::Memory, limit: 100 };
+        assert_eq!(judge(&limits, &used, Duration::ZERO, || 101), Some(memory));
+        let small = Use { own: 1, ..used };
+        assert_eq!(judge(&limits, &small, Duration::ZERO, || unreachable!()), None);
+        let many = Use { tasks: 3, ..small };
+        let tasks = Exceeded { resource: Resource::Tasks, limit: 2 };
+        assert_eq!(judge(&limits, &many, Duration::ZERO, || 0), Some(tasks));
+    }
+
+    #[test]
+    fn processor_time_is_that_of_the_whole_tree() {
+        let limits = Limits { cpu: Some(Duration::from_secs(1)), ..Limits::default() };
+        let used = Use::default();
+        assert_eq!(judge(&limits, &used, Duration::from_secs(1), || 0), None);
+        let cpu = Exceeded { resource: Resource::CpuTime, limit: 1000 };
+        assert_eq!(judge(&limits, &used, Duration::from_millis(1001), || 0), Some(cpu));
+    }
+}

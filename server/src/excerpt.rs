@@ -1,0 +1,49 @@
+//! The part of a run's output that goes into one answer.
+
+use crate::report::{Excerpt, Output};
+use crate::runs::{OutputView, Stream, for_each_match};
+use crate::session::Wish;
+use regex::bytes::Regex;
+use std::sync::LazyLock;
+
+/// Bytes read for each byte that can be shown: terminal sequences and overwritten lines take room
+/// and are left out.
+const READ_PER_SHOWN: usize = 4;
+/// Error lines looked for in one stream.
+const MAX_ERRORS: usize = 100;
+
+/// What an answer shows of both streams.
+pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
+    let of = |stream| {
+        let wanted = wish.stream.is_none_or(|only| only == stream);
+        if wanted { excerpt(view, stream, wish) } else { Excerpt::default() }
+    };
+    Output { stdout: of(Stream::Stdout), stderr: of(Stream::Stderr), next_seq: view.total() }
+}
+
+fn excerpt(view: &OutputView, stream: Stream, wish: &Wish) -> Excerpt {
+    let captured =
+        view.capture(stream, wish.after, wish.max_output, wish.max_output * READ_PER_SHOWN);
+    let is_cut = captured.total_bytes > wish.max_output as u64 / 2;
+    Excerpt {
+        lost: view.dropped(stream, wish.after),
+        lines_before: if is_cut { view.lines_before(stream, wish.after) } else { 0 },
+        errors: if is_cut { errors(view, stream) } else { Vec::new() },
+        captured,
+    }
+}
+
+/// Lines that say that something went wrong, in the words most tools use.
+fn errors(view: &OutputView, stream: Stream) -> Vec<(u64, Vec<u8>)> {
+    static ERROR: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"(?i-u)\b(error|errors|panicked|fatal|failed|failure|exception|traceback)\b")
+            .ok()
+    });
+    let Some(pattern) = ERROR.as_ref() else { return Vec::new() };
+    let mut found = Vec::new();
+    for_each_match(view, stream, 0, pattern, |line| {
+        found.push((line.number, line.bytes.to_vec()));
+        found.len() < MAX_ERRORS
+    });
+    found
+}

@@ -1,0 +1,78 @@
+//! The runs of a server, as a list.
+
+use super::{status, tree};
+use crate::runs::{Identity, Snapshot, State};
+use nono_schemas::{RunItem, RunList, RunStatus};
+use std::fmt::Write;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One run, with what a list says about it.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// What it is.
+    pub(crate) identity: Identity,
+    /// How far it is.
+    pub(crate) state: State,
+    /// Bytes it has written.
+    pub(crate) output_bytes: u64,
+    /// What its supervisor sees, if it goes on.
+    pub(crate) snapshot: Option<Snapshot>,
+}
+
+/// The list, and as text.
+pub(crate) fn list(runs: &[Listed], server_age: Duration, now: Instant) -> (RunList, String) {
+    let items: Vec<RunItem> = runs.iter().rev().map(|run| item(run, now)).collect();
+    let live = items.iter().filter(|i| i.status == RunStatus::Running).count();
+    let list = RunList {
+        server_age_ms: super::milliseconds(server_age),
+        live: u32::try_from(live).unwrap_or(u32::MAX),
+        runs: items,
+    };
+    let text = text(&list);
+    (list, text)
+}
+
+fn item(run: &Listed, now: Instant) -> RunItem {
+    let verdict = status::standing(&run.state);
+    let sight = run.snapshot.as_ref().map(|s| &s.sight);
+    let age = now.saturating_duration_since(run.identity.started);
+    let running = verdict.status == RunStatus::Running;
+    RunItem {
+        run_id: run.identity.id.clone(),
+        status: verdict.status,
+        exit_code: verdict.exit_code,
+        command: run.identity.label.clone(),
+        age_ms: super::milliseconds(age),
+        output_bytes: run.output_bytes,
+        time_left_ms: running.then(|| super::milliseconds(run.identity.time_left(now))),
+        listening: sight.map(tree::listening).unwrap_or_default(),
+        waiting: sight.and_then(tree::waiting),
+    }
+}
+
+fn text(list: &RunList) -> String {
+    let since = status::duration(Duration::from_millis(list.server_age_ms));
+    let mut text = format!("[{} running · server started {since} ago]\n", list.live);
+    for run in &list.runs {
+        let age = status::duration(Duration::from_millis(run.age_ms));
+        let state = match run.exit_code {
+            Some(code) => format!("{} {code}", super::text::word(&run.status)),
+            None => super::text::word(&run.status),
+        };
+        // Writing to a string cannot fail.
+        let _infallible =
+            write!(text, "{}  {state}  {age}  {} bytes", run.run_id, run.output_bytes);
+        for socket in &run.listening {
+            let _infallible = write!(text, "  listens on {}", socket.address);
+        }
+        if run.waiting.is_some() {
+            text.push_str("  waits for input");
+        }
+        let _infallible = writeln!(text, "  {}", run.command);
+    }
+    if list.runs.is_empty() {
+        text.push_str("(no runs)\n");
+    }
+    text
+}

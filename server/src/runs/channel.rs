@@ -1,0 +1,102 @@
+//! Our ends of the command's streams, read and written without blocking a thread.
+//!
+//! tokio's pipe types do for both kinds of streams: what is read and written is a descriptor, and
+//! a terminal's near end is read, written and polled as a pipe is.
+
+use crate::error::ServerError;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use tokio::net::unix::pipe;
+
+/// The end a stream is read from.
+#[derive(Debug)]
+pub(super) struct Source(pipe::Receiver);
+
+/// The end a stream is written to.
+#[derive(Debug)]
+pub(super) struct Sink(pipe::Sender);
+
+fn nonblocking(fd: OwnedFd) -> io::Result<OwnedFd> {
+    let flags = fcntl(&fd, FcntlArg::F_GETFL)?;
+    let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
+    fcntl(&fd, FcntlArg::F_SETFL(flags))?;
+    Ok(fd)
+}
+
+impl Source {
+    /// Takes the descriptor over.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if it cannot be watched.
+    pub(super) fn new(fd: OwnedFd) -> Result<Self, ServerError> {
+        nonblocking(fd)
+            .and_then(pipe::Receiver::from_owned_fd_unchecked)
+            .map(Self)
+            .map_err(ServerError::doing("read the command's output"))
+    }
+
+    /// Reads what is there; 0 at the end. A terminal whose far end is closed by everyone says EIO
+    /// (pty(7)), which is its end. Safe to cancel.
+    pub(super) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            self.0.readable().await?;
+            match self.0.try_read(buffer) {
+                Err(error) if is_passing(&error) => {}
+                Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => return Ok(0),
+                done => return done,
+            }
+        }
+    }
+
+    /// Asks for a pipe that holds more, once a stream turns out to be a flood.
+    pub(super) fn enlarge(&self) {
+        /// The most an ordinary user gets (`/proc/sys/fs/pipe-max-size`).
+        const LARGE: i32 = 1 << 20;
+        // Terminals have no such size, and a user may have used up his share.
+        let _stays_as_it_is = fcntl(self.0.as_fd(), FcntlArg::F_SETPIPE_SZ(LARGE));
+    }
+}
+
+impl Sink {
+    /// Takes the descriptor over.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if it cannot be watched.
+    pub(super) fn new(fd: OwnedFd) -> Result<Self, ServerError> {
+        nonblocking(fd)
+            .and_then(pipe::Sender::from_owned_fd_unchecked)
+            .map(Self)
+            .map_err(ServerError::doing("write the command's input"))
+    }
+
+    /// Writes some of `bytes`; how many. Safe to cancel.
+    pub(super) async fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            self.0.writable().await?;
+            match self.0.try_write(bytes) {
+                Err(error) if is_passing(&error) => {}
+                done => return done,
+            }
+        }
+    }
+
+    /// Writes all of `bytes`.
+    pub(super) async fn write_all(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut written = 0;
+        while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
+            written += self.write(rest).await?;
+        }
+        Ok(())
+    }
+
+    /// The descriptor, for what has nothing to do with writing.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,158 @@
+//! Sees one run through, from the hand-over to the end, whether or not anybody waits for it.
+
+use super::groups::Groups;
+use super::pump::Pump;
+use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
+use super::spare::Spares;
+use super::supervisor::Supervisor;
+use nono_sandbox::control::{Event, Order};
+use nono_sandbox::policy::Exceeded;
+use std::collections::VecDeque;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long a supervisor may be late before it counts as lost.
+const SLACK: Duration = Duration::from_secs(5);
+/// How long the pipes may stay open after the last process of the tree is gone.
+const PIPE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What runs are asked to do as a whole. Ordered: each step includes the ones before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Halt {
+    No,
+    Stop,
+    Cut,
+}
+
+/// Everything a run is made of that calls do not see.
+#[derive(Debug)]
+pub(super) struct Driver {
+    pub(super) run: Arc<Run>,
+    pub(super) supervisor: Supervisor,
+    pub(super) pumps: Vec<Pump>,
+    pub(super) asks: mpsc::UnboundedReceiver<Ask>,
+    pub(super) flood: mpsc::Receiver<Exceeded>,
+    pub(super) halt: watch::Receiver<Halt>,
+    pub(super) spares: Spares,
+    /// Time the supervisor takes to end a run, as its plan says.
+    pub(super) ending: Duration,
+    pub(super) groups: Arc<Groups>,
+    /// Given back when everything of the run is gone.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// What the loop waits for.
+enum Woken {
+    Event(Event),
+    Ask(Ask),
+    Flood(Exceeded),
+    Halt,
+    Ended(Ended),
+}
+
+impl Driver {
+    /// Sees the run through.
+    pub(super) async fn drive(mut self) {
+        let supervisor = self.supervisor.id();
+        let ended = self.until_end().await;
+        // For runs that ended before their command started; else nothing is missing.
+        self.spares.refill();
+        match ended {
+            Ended::Outcome(_) | Ended::Refused(_) => self.supervisor.retire(),
+            Ended::Cut | Ended::Lost(_) => self.supervisor.bury().await,
+        }
+        for pump in self.pumps {
+            pump.finish(PIPE_PATIENCE).await;
+        }
+        self.run.writer.close();
+        let wall = self.run.identity.started.elapsed();
+        if let Ended::Lost(why) = &ended {
+            tracing::error!(run_id = self.run.identity.id, why, "a supervisor was lost");
+        }
+        tracing::info!(run_id = self.run.identity.id, ?wall, "run over");
+        drop(self.permit);
+        self.run.state.send_replace(State::Over(Arc::new(Finished { ended, wall })));
+        self.groups.remove(supervisor).await;
+    }
+
+    async fn until_end(&mut self) -> Ended {
+        let late = self.run.identity.started + self.run.identity.timeout + self.ending + SLACK;
+        let mut late = pin!(sleep_until(late));
+        let mut stopping = false;
+        let mut looks: VecDeque<oneshot::Sender<Snapshot>> = VecDeque::new();
+        loop {
+            match self.woken(late.as_mut(), stopping).await {
+                Woken::Ended(ended) => return ended,
+                Woken::Event(event) => {
+                    if let Some(ended) = self.take_event(event, &mut looks) {
+                        return ended;
+                    }
+                }
+                Woken::Ask(Ask::Look(tell)) => {
+                    looks.push_back(tell);
+                    self.supervisor.order(&Order::Look).await;
+                }
+                Woken::Ask(Ask::Signal { signal, scope }) => {
+                    self.supervisor.order(&Order::Signal { signal, scope }).await;
+                }
+                Woken::Flood(exceeded) => self.supervisor.order(&Order::Kill(exceeded)).await,
+                Woken::Halt | Woken::Ask(Ask::Stop { .. }) if stopping => {}
+                woken @ (Woken::Halt | Woken::Ask(Ask::Stop { .. })) => {
+                    let grace = match woken {
+                        Woken::Ask(Ask::Stop { grace }) => grace,
+                        _ => None,
+                    };
+                    stopping = true;
+                    self.supervisor.order(&Order::Stop { grace }).await;
+                    let grace = grace.unwrap_or(self.ending);
+                    late.as_mut().reset(Instant::now() + grace + SLACK);
+                }
+            }
+        }
+    }
+
+    async fn woken(&mut self, late: Pin<&mut Sleep>, stopping: bool) -> Woken {
+        let mut cut = self.halt.clone();
+        tokio::select! {
+            event = self.supervisor.next_event() => match event {
+                Ok(Some(event)) => Woken::Event(event),
+                Ok(None) => Woken::Ended(Ended::Lost("it ended without a report".into())),
+                Err(error) => Woken::Ended(Ended::Lost(error.to_string())),
+            },
+            Some(ask) = self.asks.recv() => Woken::Ask(ask),
+            Some(exceeded) = self.flood.recv() => Woken::Flood(exceeded),
+            _ = self.halt.wait_for(|halt| *halt >= Halt::Stop), if !stopping => Woken::Halt,
+            _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Woken::Ended(Ended::Cut),
+            () = late => Woken::Ended(Ended::Lost("it did not answer in time".into())),
+        }
+    }
+
+    /// Takes note of an event; `Some` if it is the last one.
+    fn take_event(
+        &self,
+        event: Event,
+        looks: &mut VecDeque<oneshot::Sender<Snapshot>>,
+    ) -> Option<Ended> {
+        match event {
+            Event::Started(pid) => {
+                tracing::debug!(pid, "command started");
+                // Not earlier: it would take the processor from building this sandbox.
+                self.spares.refill();
+            }
+            Event::LeaderEnded(end) => {
+                self.run.state.send_replace(State::LeaderEnded(end));
+            }
+            Event::Sight { sight, denials, slowed } => {
+                // Answers come in the order of the questions. Who asked may have left.
+                let asked = looks.pop_front();
+                let _left = asked.map(|tell| tell.send(Snapshot { sight, denials, slowed }));
+            }
+            Event::Refused(failed) => return Some(Ended::Refused(failed)),
+            Event::Ended(outcome) => return Some(Ended::Outcome(outcome)),
+        }
+        None
+    }
+}

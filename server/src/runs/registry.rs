@@ -1,0 +1,111 @@
+//! Which runs there are: the live ones, and those that ended not long ago.
+
+use super::run::Run;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Runs kept after their end.
+const KEPT: usize = 128;
+/// How long they are kept.
+const KEPT_FOR: Duration = Duration::from_secs(3600);
+/// How long a request key stands for the same run.
+const KEY_FOR: Duration = Duration::from_secs(600);
+/// Request keys remembered.
+const KEYS: usize = 1024;
+
+/// What a request key stands for.
+#[derive(Debug, Clone)]
+struct Keyed {
+    run_id: String,
+    /// What was asked for under the key.
+    request: u64,
+    at: Instant,
+}
+
+/// The runs of a server.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    runs: HashMap<String, Arc<Run>>,
+    /// In the order they were started.
+    order: VecDeque<String>,
+    keys: HashMap<String, Keyed>,
+}
+
+/// What became of a request key.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// It is new.
+    No,
+    /// It stands for this run.
+    Yes(Arc<Run>),
+    /// It stands for another request.
+    Other,
+}
+
+impl Registry {
+    /// Adds a run that has just been started.
+    pub(super) fn add(&mut self, run: &Arc<Run>) {
+        self.order.push_back(run.identity.id.clone());
+        self.runs.insert(run.identity.id.clone(), Arc::clone(run));
+    }
+
+    /// The run of that name.
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Run>> {
+        self.runs.get(id).cloned()
+    }
+
+    /// All runs, the newest last.
+    pub(super) fn all(&self) -> Vec<Arc<Run>> {
+        self.order.iter().filter_map(|id| self.get(id)).collect()
+    }
+
+    /// What a request key stands for.
+    pub(super) fn known(&mut self, key: &str, request: u64, now: Instant) -> Known {
+        self.keys.retain(|_, keyed| now.duration_since(keyed.at) < KEY_FOR);
+        let Some(keyed) = self.keys.get(key) else { return Known::No };
+        if keyed.request != request {
+            return Known::Other;
+        }
+        self.get(&keyed.run_id).map_or(Known::No, Known::Yes)
+    }
+
+    /// From now on a request key stands for this run. With too many keys the oldest goes.
+    pub(super) fn remember(&mut self, key: String, request: u64, run: &Run, now: Instant) {
+        if self.keys.len() >= KEYS
+            && let Some(oldest) = self.keys.iter().min_by_key(|(_, k)| k.at).map(|(k, _)| k.clone())
+        {
+            self.keys.remove(&oldest);
+        }
+        self.keys.insert(key, Keyed { run_id: run.identity.id.clone(), request, at: now });
+    }
+
+    /// Forgets runs that ended long ago, or that are too many.
+    pub(super) fn forget_old(&mut self, now: Instant) {
+        let over: Vec<String> = self.over().map(|run| run.identity.id.clone()).collect();
+        let excess = over.len().saturating_sub(KEPT);
+        for (at, id) in over.into_iter().enumerate() {
+            let old = self.runs.get(&id).is_some_and(|run| {
+                now.duration_since(run.identity.started) > KEPT_FOR + run.identity.timeout
+            });
+            if at < excess || old {
+                self.runs.remove(&id);
+            }
+        }
+        let runs = &self.runs;
+        self.order.retain(|id| runs.contains_key(id));
+    }
+
+    /// Lets the longest finished run that still has output go of it; `false` if there is none.
+    pub(super) fn clear_oldest(&self) -> bool {
+        let Some(run) = self.over().find(|run| run.output.has_blocks()) else { return false };
+        tracing::warn!(run_id = run.identity.id, "its output is let go of: all spools are full");
+        run.output.clear();
+        true
+    }
+
+    fn over(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.order.iter().filter_map(|id| self.runs.get(id)).filter(|run| run.is_over())
+    }
+}

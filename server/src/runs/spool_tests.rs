@@ -1,0 +1,224 @@
+//! Spools against what was really written to them.
+
+use super::arena::{Arena, BLOCK};
+use super::lines::{for_each_line, for_each_match};
+use super::spool::Spool;
+use super::switches::Stream::{self, Stderr, Stdout};
+use super::view::OutputView;
+use std::sync::Arc;
+
+const HEAD: usize = 4 << 20;
+const TAIL: usize = 60 << 20;
+
+fn arena() -> (tempfile::TempDir, Arc<Arena>) {
+    let folder = tempfile::tempdir().unwrap();
+    let arena = Arena::new(folder.path().to_path_buf());
+    (folder, arena)
+}
+
+/// Bytes nobody mixes up.
+fn pattern(length: usize, seed: usize) -> Vec<u8> {
+    (0..length)
+        .map(|n| u8::try_from((n.wrapping_mul(31) + n / 251 + seed) % 251).unwrap())
+        .collect()
+}
+
+fn kept(view: &OutputView, stream: Stream, from: u64) -> Vec<u8> {
+    view.pieces(stream, from).flat_map(|piece| view.read(piece)).collect()
+}
+
+#[test]
+fn small_outputs_are_whole_and_take_no_file() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    for (stream, text) in [(Stdout, "one\ntw"), (Stderr, "oops\n"), (Stdout, "o"), (Stdout, "")] {
+        spool.push(stream, text.as_bytes());
+    }
+    let view = spool.view();
+    let out = view.capture(Stdout, 0, 1000, 1000);
+    assert_eq!((out.head.as_slice(), out.tail.len(), out.between), (b"one\ntwo".as_slice(), 0, 0));
+    assert_eq!((out.total_bytes, out.total_lines), (7, 2));
+    assert_eq!(view.capture(Stderr, 0, 1000, 1000).head, b"oops\n");
+    assert_eq!(view.capture(Stdout, 11, 1000, 1000).head, b"o");
+    assert_eq!(view.capture(Stdout, 12, 1000, 1000).total_lines, 0);
+    assert_eq!(view.capture(Stdout, 0, 2, 3).tail, b"two");
+    assert!(view.in_memory);
+}
+
+#[test]
+fn both_streams_come_back_whole_up_to_the_limit() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    for n in 0..300 {
+        let (stream, all) = if n % 3 == 0 { (Stderr, &mut err) } else { (Stdout, &mut out) };
+        let bytes = pattern(1000 + n * 40, n);
+        spool.push(stream, &bytes);
+        all.extend(bytes);
+    }
+    let view = spool.view();
+    assert!(!view.in_memory && kept(&view, Stdout, 0) == out && kept(&view, Stderr, 0) == err);
+    assert_eq!((view.dropped(Stdout, 0), view.total()), (0, (out.len() + err.len()) as u64));
+    let cut = view.capture(Stdout, 0, 5000, 7000);
+    assert!(cut.head == out[..5000] && cut.tail == out[out.len() - 7000..]);
+    assert_eq!(cut.between, (out.len() - 12000) as u64);
+}
+
+#[test]
+fn long_outputs_keep_both_ends_and_count_the_rest() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let stream = pattern(90 << 20, 3);
+    for chunk in stream.chunks(100_000) {
+        spool.push(Stdout, chunk);
+    }
+    let view = spool.view();
+    let kept = kept(&view, Stdout, 0);
+    let tail = kept.len() - HEAD;
+    assert!(kept[..HEAD] == stream[..HEAD] && kept[HEAD..] == stream[stream.len() - tail..]);
+    assert!(tail > TAIL - BLOCK && tail <= TAIL, "{tail}");
+    assert_eq!(view.dropped(Stdout, 0), (stream.len() - kept.len()) as u64);
+    let cut = view.capture(Stdout, 0, 10, 10);
+    assert!(cut.head == stream[..10] && cut.tail == stream[stream.len() - 10..]);
+    assert_eq!(cut.between, stream.len() as u64 - 20);
+    let newlines = stream.iter().filter(|b| **b == b'\n').count() as u64;
+    assert!(cut.total_lines.abs_diff(newlines) <= 1);
+    let gap = view.bytes(Stdout, HEAD as u64, 1).unwrap_err();
+    assert_eq!(gap, HEAD as u64..(HEAD as u64 + view.dropped(Stdout, 0)));
+    assert!(view.bytes(Stdout, 5, 10).unwrap() == stream[5..15]);
+    assert!(view.bytes(Stdout, gap.end, 10).unwrap() == stream[gap.end as usize..][..10]);
+    assert_eq!(view.bytes(Stdout, gap.start - 3, 10).unwrap().len(), 3);
+    assert_eq!(view.bytes(Stdout, u64::MAX, 10).unwrap(), b"");
+    // From inside of the gap, only what follows counts.
+    let from = (HEAD + 1_000_000) as u64;
+    let total = stream.len() as u64;
+    assert_eq!(view.capture(Stdout, from, 10, 10).total_bytes, total - from);
+}
+
+#[test]
+fn a_view_stays_what_it_was() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let stream = pattern(66 << 20, 5);
+    spool.push(Stdout, &stream);
+    let view = spool.view();
+    let before = kept(&view, Stdout, 0);
+    for _ in 0..70 {
+        spool.push(Stdout, &[0; 1 << 20]);
+    }
+    assert!(kept(&view, Stdout, 0) == before);
+}
+
+#[test]
+fn streams_that_take_turns_byte_by_byte_stay_bounded_and_counted() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let turns = 600_000u64;
+    for _ in 0..turns {
+        spool.push(Stdout, b"o");
+        spool.push(Stderr, b"e");
+    }
+    let view = spool.view();
+    assert!(view.switches.len() < 300_000, "{}", view.switches.len());
+    for (stream, byte) in [(Stdout, b'o'), (Stderr, b'e')] {
+        let kept = kept(&view, stream, 0);
+        assert!(kept.iter().all(|b| *b == byte));
+        assert_eq!(kept.len() as u64 + view.dropped(stream, 0), turns);
+    }
+}
+
+#[test]
+fn a_full_disk_loses_bytes_and_no_counts() {
+    let (_folder, arena) = arena();
+    let taken: Vec<_> = std::iter::from_fn(|| arena.take()).collect();
+    let mut spool = Spool::new(Arc::clone(&arena));
+    let stream = pattern(300_000, 1);
+    spool.push(Stdout, &stream);
+    let view = spool.view();
+    assert_eq!((view.dropped(Stdout, 0), kept(&view, Stdout, 0).len()), (300_000, 0));
+    drop(taken);
+    spool.push(Stdout, &stream);
+    let view = spool.view();
+    assert!(kept(&view, Stdout, 0) == stream);
+    let cut = view.capture(Stdout, 0, 10, 10);
+    assert_eq!((cut.head.len(), cut.total_bytes, cut.between), (0, 600_000, 599_990));
+}
+
+#[test]
+fn a_cleared_spool_knows_what_there_was() {
+    let (_folder, arena) = arena();
+    for length in [100, 10_000_000] {
+        let mut spool = Spool::new(Arc::clone(&arena));
+        spool.push(Stderr, &pattern(length, 1));
+        spool.clear();
+        let view = spool.view();
+        assert_eq!(kept(&view, Stderr, 0), b"");
+        assert_eq!(view.capture(Stderr, 0, 10, 10).total_bytes, length as u64);
+    }
+    assert!(!arena.is_tight());
+}
+
+#[test]
+fn lines_keep_their_numbers_across_a_gap() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let line = |n: u64| format!("{n:0>99}\n");
+    let total = 800_000;
+    for first in (1..=total).step_by(1000) {
+        let lines: String = (first..first + 1000).map(line).collect();
+        spool.push(Stdout, lines.as_bytes());
+        spool.push(Stderr, b"x");
+    }
+    let view = spool.view();
+    assert!(view.dropped(Stdout, 0) > 0);
+    let (mut seen, mut cut, mut last) = (0u64, 0, 0);
+    for_each_line(&view, Stdout, 0, |found| {
+        seen += 1;
+        last = found.number;
+        if found.bytes != line(found.number).trim_end().as_bytes() {
+            // Only the first one behind the gap lacks its beginning.
+            assert!(line(found.number).trim_end().as_bytes().ends_with(&found.bytes));
+            cut += 1;
+        }
+        true
+    });
+    assert!(seen < total && cut <= 1, "{seen} {cut}");
+    assert_eq!(last, total);
+    assert_eq!(view.lines_before(Stdout, 0), 0);
+    assert_eq!(view.lines_before(Stdout, view.total()), total);
+    let pattern = regex::bytes::Regex::new(r"(?m)^0+1\d*7$").unwrap();
+    let mut matches = Vec::new();
+    for_each_match(&view, Stdout, 0, &pattern, |found| {
+        matches.push(found.number);
+        true
+    });
+    let mut expected = Vec::new();
+    for_each_line(&view, Stdout, 0, |found| {
+        if pattern.is_match(found.bytes) {
+            expected.push(found.number);
+        }
+        true
+    });
+    assert!(matches == expected && matches.starts_with(&[17, 107]) && matches.len() > 1_000);
+}
+
+#[test]
+fn lines_from_the_middle_have_their_numbers() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    spool.push(Stdout, b"one\ntwo\nth");
+    spool.push(Stderr, b"oops\n");
+    spool.push(Stdout, b"ree\nfour");
+    let view = spool.view();
+    let lines = |from| {
+        let mut lines = Vec::new();
+        for_each_line(&view, Stdout, from, |l| {
+            lines.push((l.number, String::from_utf8_lossy(l.bytes).into_owned()));
+            true
+        });
+        lines
+    };
+    assert_eq!(lines(4), [(2, "two".into()), (3, "three".into()), (4, "four".into())]);
+    assert_eq!(lines(15), [(3, "ree".into()), (4, "four".into())]);
+    assert_eq!(lines(100), []);
+}

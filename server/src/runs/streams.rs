@@ -1,0 +1,108 @@
+//! The command's standard streams: the ends it gets, and ours.
+
+use super::channel::{Sink, Source};
+use crate::error::ServerError;
+use nix::pty::{OpenptyResult, Winsize, openpty};
+use nono_sandbox::control::Stdio;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+/// Size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Lines.
+    pub(crate) rows: u16,
+    /// Characters in a line.
+    pub(crate) columns: u16,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { rows: 40, columns: 120 }
+    }
+}
+
+impl From<Size> for Winsize {
+    fn from(size: Size) -> Self {
+        Self { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 }
+    }
+}
+
+/// What the command reads from standard input.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// Nothing: `/dev/null`.
+    Empty,
+    /// These bytes, then end of file.
+    Bytes(Vec<u8>),
+    /// These bytes, then whatever is written later.
+    Open(Vec<u8>),
+    /// A terminal, for all three streams; these bytes are typed first.
+    Terminal(Size, Vec<u8>),
+    /// Whatever this process reads from its own, copied through a pipe: the command never holds
+    /// the terminal itself.
+    Inherited,
+}
+
+impl Input {
+    /// Whether more can be written while the command runs.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Terminal(..))
+    }
+}
+
+/// Our ends.
+#[derive(Debug)]
+pub(super) struct Streams {
+    /// To write input to, if the command has any.
+    pub(super) input: Option<Sink>,
+    /// To read from; a terminal's output included.
+    pub(super) stdout: Source,
+    /// To read from; a terminal has no second stream.
+    pub(super) stderr: Option<Source>,
+}
+
+impl Streams {
+    /// Opens everything: the command's ends, and ours.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if descriptors or terminals have run out.
+    pub(super) fn open(input: &Input) -> Result<(Stdio, Self), ServerError> {
+        match input {
+            Input::Terminal(size, _) => terminal(*size),
+            Input::Empty => {
+                let null = File::open("/dev/null");
+                let null = null.map_err(ServerError::doing("open /dev/null"))?;
+                pipes(null.into(), None)
+            }
+            Input::Bytes(_) | Input::Open(_) | Input::Inherited => {
+                let (read, write) = pipe()?;
+                pipes(read, Some(Sink::new(write)?))
+            }
+        }
+    }
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), ServerError> {
+    let (read, write) = std::io::pipe().map_err(ServerError::doing("make a pipe"))?;
+    Ok((read.into(), write.into()))
+}
+
+fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), ServerError> {
+    let (stdout, stdout_writer) = pipe()?;
+    let (stderr, stderr_writer) = pipe()?;
+    let theirs = Stdio { stdin, stdout: stdout_writer, stderr: stderr_writer };
+    let (stdout, stderr) = (Source::new(stdout)?, Some(Source::new(stderr)?));
+    Ok((theirs, Streams { input, stdout, stderr }))
+}
+
+fn terminal(size: Size) -> Result<(Stdio, Streams), ServerError> {
+    let doing = |error: std::io::Error| ServerError::doing("open a terminal")(error);
+    let OpenptyResult { master, slave } =
+        openpty(Some(&size.into()), None).map_err(|errno| doing(errno.into()))?;
+    let copy = || slave.try_clone().map_err(doing);
+    let theirs = Stdio { stdin: copy()?, stdout: copy()?, stderr: slave };
+    let input = Sink::new(master.try_clone().map_err(doing)?)?;
+    let stdout = Source::new(master)?;
+    Ok((theirs, Streams { input: Some(input), stdout, stderr: None }))
+}
