@@ -16,7 +16,7 @@ mod send;
 mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
-pub(in crate::supervisor) use listener::ObservedCall;
+pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
 
 use crate::policy::{Policy, Source};
 use crate::rate::Bucket;
@@ -63,7 +63,7 @@ impl Mediator {
         let shared = listener.map(|fd| {
             Arc::new(Shared {
                 policy: policy.clone(),
-                listener: Listener::new(fd),
+                listener: Listener::new(fd, scoped),
                 scoped,
                 bucket: Bucket::new(policy.rate),
                 recorder: Mutex::default(),
