@@ -5,6 +5,7 @@
 //! test, so that a change of the wire shows in a review.
 
 mod denial;
+mod explain;
 mod input;
 pub mod profile_file;
 mod result;
@@ -12,8 +13,9 @@ mod schema;
 
 pub use denial::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,
-    FilesystemGrant, Grant, Reason, Retry,
+    FilesystemGrant, Grant, Grantable, Reason, Relevance, Retry, Risk,
 };
+pub use explain::{Aim, ExplainParams};
 pub use input::{
     DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS,
     MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
@@ -22,4 +24,4 @@ pub use result::{
     Enforced, LayerItem, Network, Processes, RunResult, RunStatus, SandboxItem, StreamTruncation,
     Truncation,
 };
-pub use schema::{Schema, exec_schema, result_schema, shell_schema};
+pub use schema::{Schema, exec_schema, explain_schema, result_schema, shell_schema};

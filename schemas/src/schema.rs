@@ -4,7 +4,7 @@
 //! part of JSON Schema, so the generated schemas are reduced to that part: no references, no
 //! `$schema`, no `format`, no `null` alternatives, no `oneOf`.
 
-use crate::{ExecParams, RunResult, ShellParams};
+use crate::{ExecParams, ExplainParams, RunResult, ShellParams};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
@@ -24,6 +24,13 @@ pub fn shell_schema() -> &'static Schema {
 #[must_use]
 pub fn exec_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<ExecParams>);
+    &SCHEMA
+}
+
+/// Input schema of `sandbox_explain`.
+#[must_use]
+pub fn explain_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<ExplainParams>);
     &SCHEMA
 }
 

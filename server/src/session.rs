@@ -2,7 +2,7 @@
 
 use crate::error::ServerError;
 use crate::folder::PrivateFolder;
-use crate::report::{Answer, Facts, View};
+use crate::report::{Answer, Facts, History, View};
 use crate::runs::{Echo, Ended, Finished, Input, Job, Runs};
 use crate::tools::Wanted;
 use globset::GlobSet;
@@ -97,6 +97,8 @@ impl Ground {
 pub(crate) struct Session {
     /// What does not change.
     pub(crate) ground: Ground,
+    /// What earlier answers said about denials.
+    pub(crate) history: History,
     runs: Runs,
 }
 
@@ -110,7 +112,7 @@ impl Session {
         if let Some(missing) = &ground.missing {
             tracing::warn!("every command will be refused: {missing}");
         }
-        Ok(Arc::new(Self { ground, runs: Runs::new()? }))
+        Ok(Arc::new(Self { ground, history: History::default(), runs: Runs::new()? }))
     }
 
     /// Runs one command and tells what became of it. The one way every tool runs anything.
@@ -123,6 +125,7 @@ impl Session {
     ) -> Answer {
         let max_output = wanted.max_output;
         let timeout = wanted.request.timeout;
+        let argv = wanted.request.argv.clone();
         let started = match self.start(wanted, input, echo, cancel).await {
             Ok(started) => started,
             Err(sentence) => return self.refuse(&sentence),
@@ -132,8 +135,8 @@ impl Session {
         if let Ended::Lost(why) = &finished.ended {
             tracing::error!(run_id, why, "a supervisor was lost");
         }
-        let facts = Facts { run_id, nonce, timeout, max_output };
-        Answer::finished(self.ground.view(), &facts, &finished)
+        let facts = Facts { run_id, nonce, timeout, max_output, argv };
+        Answer::finished(self.ground.view(), &facts, &finished, &self.history)
     }
 
     /// An answer that says why nothing was run.

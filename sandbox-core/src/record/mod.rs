@@ -4,7 +4,7 @@ mod log;
 
 pub use log::{DenialLog, Recorder};
 
-use crate::policy::Source;
+use crate::policy::{Access, Source};
 use serde::{Deserialize, Serialize};
 
 /// Which part of the sandbox a denial belongs to; decides which family of grants could allow it.
@@ -102,6 +102,8 @@ pub struct Denial {
     pub kind: Kind,
     /// What was attempted.
     pub operation: Operation,
+    /// What the rules would have to give on the target; empty where no rule can.
+    pub access: Access,
     /// The target as the program gave it: hostile bytes, to be made safe before anyone reads them.
     /// An abstract socket starts with `@`. Words of ours where there is no name: `process 7`,
     /// `AF_PACKET socket`, `unshare(CLONE_NEWUSER)`.

@@ -18,6 +18,7 @@ fn checked_in(name: &str, schema: &Schema) {
 fn checked_in_schemas_are_the_generated_ones() {
     checked_in("shell", shell_schema());
     checked_in("exec", exec_schema());
+    checked_in("explain", explain_schema());
     checked_in("result", result_schema());
 }
 
@@ -71,8 +72,9 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     assert_eq!(fields.join(" "), expected);
     let item = &result_schema()["properties"]["denials"]["properties"]["items"]["items"];
     let fields: Vec<String> = item["properties"].as_object().unwrap().keys().cloned().collect();
-    let expected = "id kind operation access target resolved_target syscall errno pid exe count \
-                    decided_by reason confidence grant retry";
+    let expected = "id kind operation access target resolved_target members examples syscall errno \
+                    pid exe count decided_by reason confidence relevance why grantable grant \
+                    alternatives retry";
     assert_eq!(fields.join(" "), expected);
 
     let refused = RunResult {

@@ -1,14 +1,26 @@
 //! What became of a run, as an answer: structured and as text. Pure.
 
+mod benign;
 mod clean;
 mod cut;
 mod denials;
+mod diagnose;
+mod explain;
 mod fence;
 mod grant;
+mod group;
+mod history;
+mod instead;
+mod learn;
+mod masked;
+mod rank;
+mod risk;
 mod status;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
+mod translate;
 
 use crate::runs::{Ended, Finished};
 use globset::GlobSet;
@@ -21,6 +33,9 @@ use nono_schemas::{
 };
 use std::time::Duration;
 
+pub(crate) use explain::{Explanation, Question, Verdict, explain};
+pub(crate) use history::History;
+pub(crate) use learn::addition;
 pub(crate) use text::report_text;
 
 /// Writable folders named in a result.
@@ -50,6 +65,8 @@ pub(crate) struct Facts {
     pub(crate) timeout: Duration,
     /// Output bytes in the answer.
     pub(crate) max_output: usize,
+    /// What was run.
+    pub(crate) argv: Vec<Vec<u8>>,
 }
 
 /// An answer, complete in both forms.
@@ -67,14 +84,18 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// What became of a run.
-    pub(crate) fn finished(view: View<'_>, facts: &Facts, finished: &Finished) -> Self {
+    pub(crate) fn finished(
+        view: View<'_>,
+        facts: &Facts,
+        finished: &Finished,
+        history: &History,
+    ) -> Self {
         let outcome = match &finished.ended {
             Ended::Outcome(outcome) => Some(outcome),
             Ended::Refused(_) | Ended::Cut | Ended::Lost(_) => None,
         };
-        let (denials, hint) =
-            outcome.map_or((Denials::default(), None), |o| denials::report(view, &o.denials));
         let verdict = status::verdict(&finished.ended, facts.timeout, finished.wall);
+        let (denials, summary) = diagnose::diagnose(view, facts, finished, &verdict, history);
         let shown = cut::both(&finished.stdout, &finished.stderr, facts.max_output);
         let milliseconds = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let result = RunResult {
@@ -82,7 +103,7 @@ impl Answer {
             exit_code: verdict.exit_code,
             signal: verdict.signal,
             run_id: Some(facts.run_id.clone()),
-            summary: status::summary(&verdict.sentence, &denials, hint.as_deref()),
+            summary,
             denials,
             sandbox: sandbox(view),
             stdout: shown.stdout,

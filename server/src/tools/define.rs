@@ -4,7 +4,7 @@
 use super::Tool;
 use crate::session::Ground;
 use nono_sandbox::policy::{Mediation, Network, Policy};
-use nono_schemas::{exec_schema, result_schema, shell_schema};
+use nono_schemas::{exec_schema, explain_schema, result_schema, shell_schema};
 use rmcp::model::{JsonObject, MetaObject, Tool as Definition, ToolAnnotations};
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ pub(crate) fn definitions(ground: &Ground) -> Vec<Definition> {
 
 /// One tool.
 pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
+    if tool == Tool::Explain {
+        return explain_definition();
+    }
     let (title, lead, schema) = match tool {
         Tool::Shell => (
             "Run a shell command in the sandbox",
@@ -25,7 +28,7 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
              directory or variables are kept.",
             shell_schema().clone(),
         ),
-        Tool::Exec => (
+        Tool::Exec | Tool::Explain => (
             "Run a program in the sandbox",
             "Run a program with exact arguments, without a shell, in a fresh sandbox. Every call \
              starts anew.",
@@ -34,7 +37,7 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
     };
     Definition::new(tool.name(), format!("{lead} {}", policy_text(&ground.policy)), schema)
         .with_title(title)
-        .with_raw_output_schema(Arc::new(without_descriptions(result_schema().clone())))
+        .with_raw_output_schema(Arc::new(short(result_schema().clone())))
         .with_annotations(
             ToolAnnotations::with_title(title)
                 .read_only(false)
@@ -43,6 +46,26 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
                 .open_world(ground.policy.network == Network::Open),
         )
         .with_meta(client_hints())
+}
+
+/// `sandbox_explain`: reads the policy and changes nothing.
+fn explain_definition() -> Definition {
+    let title = "Ask what the sandbox allows";
+    Definition::new(
+        Tool::Explain.name(),
+        "Whether the sandbox would allow something, by which rule, and what to do if not. Give one \
+         of path, socket, host, command or denial_id; nothing for the profile in short.",
+        explain_schema().clone(),
+    )
+    .with_title(title)
+    .with_annotations(
+        ToolAnnotations::with_title(title)
+            .read_only(true)
+            .destructive(false)
+            .idempotent(true)
+            .open_world(false),
+    )
+    .with_meta(client_hints())
 }
 
 /// For one client: keep the tool in front of the model instead of behind a search, and show
@@ -56,6 +79,19 @@ fn client_hints() -> MetaObject {
 
 /// The longest answer: twice the most output that can be asked for, because of JSON's escapes.
 const MAX_RESULT_CHARS: u64 = 500_000;
+
+/// The output schema as it is listed: without words, and with denials as plain objects, whose
+/// twenty-five fields every client would pay for with every tool.
+fn short(schema: JsonObject) -> JsonObject {
+    let mut schema = serde_json::Value::Object(without_descriptions(schema));
+    if let Some(items) = schema.pointer_mut("/properties/denials/properties/items") {
+        *items = serde_json::json!({"type": "array", "items": {"type": "object"}});
+    }
+    match schema {
+        serde_json::Value::Object(schema) => schema,
+        _ => JsonObject::new(),
+    }
+}
 
 /// Field names speak for themselves; the words cost every client a thousand tokens a tool.
 fn without_descriptions(mut schema: JsonObject) -> JsonObject {

@@ -4,6 +4,7 @@ mod bad_input;
 mod common;
 mod define;
 mod exec;
+mod explain;
 mod place;
 mod present;
 mod program;
@@ -16,6 +17,7 @@ pub(crate) use bad_input::BadInput;
 pub(crate) use common::Wanted;
 pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;
+pub(crate) use explain::answer as explain_answer;
 
 use crate::runs::{Echo, Input};
 use crate::session::{Ground, Session};
@@ -28,17 +30,20 @@ pub(crate) enum Tool {
     Shell,
     /// A program and its arguments.
     Exec,
+    /// What the sandbox would say.
+    Explain,
 }
 
 impl Tool {
     /// All tools, in the order they are listed.
-    pub(crate) const ALL: [Tool; 2] = [Tool::Exec, Tool::Shell];
+    pub(crate) const ALL: [Tool; 3] = [Tool::Exec, Tool::Explain, Tool::Shell];
 
     /// The tool's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Tool::Shell => "shell",
             Tool::Exec => "exec",
+            Tool::Explain => "sandbox_explain",
         }
     }
 
@@ -50,7 +55,7 @@ impl Tool {
     fn parse(self, ground: &Ground, arguments: JsonObject) -> Result<Wanted, BadInput> {
         match self {
             Tool::Shell => shell::parse(ground, arguments),
-            Tool::Exec => exec::parse(ground, arguments),
+            Tool::Exec | Tool::Explain => exec::parse(ground, arguments),
         }
     }
 }
@@ -62,6 +67,9 @@ pub(crate) async fn call(
     arguments: JsonObject,
     cancel: impl Future<Output = ()> + Send,
 ) -> CallToolResult {
+    if tool == Tool::Explain {
+        return explain::call(session, arguments);
+    }
     let answer = match tool.parse(&session.ground, arguments) {
         Ok(mut wanted) => {
             let input = wanted.stdin.take().map_or(Input::Empty, Input::Bytes);

@@ -70,6 +70,7 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
     let refusal = Refusal {
         kind: if execute { Kind::Exec } else { Kind::Fs },
         operation: attempt.operation,
+        access: attempt.access,
         target: watched.path.clone(),
         resolved: Some(path.as_bytes().to_vec()),
         syscall,

@@ -44,6 +44,7 @@ pub(super) fn examine(
     let refusal = Refusal {
         kind: Kind::Fs,
         operation: if link { Operation::Link } else { Operation::Rename },
+        access: Access::WRITE,
         target: watched.path.clone(),
         resolved: Some(resolved.as_bytes().to_vec()),
         syscall,

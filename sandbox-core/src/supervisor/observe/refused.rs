@@ -1,6 +1,7 @@
 //! Calls that are refused to everybody: the same answer as from a fixed filter, and a record.
 
 use crate::filter::{Needs, Refused, describe};
+use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::{Refusal, RefusedCall, Shared};
 
@@ -17,6 +18,7 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
         let refusal = Refusal {
             kind,
             operation,
+            access: Access::empty(),
             target: describe(name, what, data.nr, &data.args).into_bytes(),
             resolved: None,
             syscall: name,

@@ -1,5 +1,6 @@
 //! Signals to processes outside, where the kernel's scope keeps them in without telling anybody.
 
+use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
 use crate::supervisor::tree;
@@ -18,6 +19,7 @@ pub(super) fn examine(shared: &Shared, caller: &Caller<'_>, pid: i32, syscall: &
     let refusal = Refusal {
         kind: Kind::Signal,
         operation: Operation::Signal,
+        access: Access::empty(),
         target: format!("process {pid}").into_bytes(),
         resolved: None,
         syscall,
