@@ -94,6 +94,12 @@ pub struct DenialItem {
     /// What the operator could add to the profile to allow all of it; absent if nothing narrow can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
+    /// What the grant would put at stake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+    /// Why, and what else it would open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_why: Option<String>,
     /// What needs no grant.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub alternatives: Vec<String>,
@@ -244,10 +250,6 @@ pub enum Grantable {
 pub struct Grant {
     /// Entries for the profile's `filesystem` object.
     pub filesystem: FilesystemGrant,
-    /// What it would put at stake.
-    pub risk: Risk,
-    /// Why, and what else it would open.
-    pub risk_why: String,
 }
 
 /// What a grant puts at stake.
@@ -299,6 +301,4 @@ pub struct FilesystemGrant {
 pub enum Retry {
     /// The same attempt is refused every time.
     NeverUnchanged,
-    /// Once the operator has added the grant and started the server anew.
-    AfterGrant,
 }

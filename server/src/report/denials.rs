@@ -75,7 +75,10 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     let members = if folder.is_some() { distinct(group) } else { 1 };
     let target = folder.clone().unwrap_or_else(|| clean::name(&denial.target));
     let resolved = denial.resolved.as_deref().map(clean::name);
-    let grant = grant::narrowest(view, group);
+    let (grant, risk, risk_why) = match grant::narrowest(view, group) {
+        Some(tried) => (Some(tried.grant), Some(tried.risk), Some(tried.risk_why)),
+        None => (None, None, None),
+    };
     let examples = group.members.iter().take(MAX_EXAMPLES).map(|d| clean::name(&d.target));
     DenialItem {
         id: format!("d{number}"),
@@ -104,9 +107,11 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
             record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
             record::Reason::NoGrant | record::Reason::InsufficientAccess => Grantable::OperatorOnly,
         },
-        retry: if grant.is_some() { Retry::AfterGrant } else { Retry::NeverUnchanged },
-        alternatives: instead::alternatives(view, group),
         grant,
+        risk,
+        risk_why,
+        alternatives: instead::alternatives(view, group),
+        retry: Retry::NeverUnchanged,
     }
 }
 

@@ -6,7 +6,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Mediation, Network, Observe, Source};
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
-use nono_schemas::{DecidedBy, DenialItem, Grant, Grantable};
+use nono_schemas::{DecidedBy, DenialItem, Grant, Grantable, Risk};
 use serde::Serialize;
 
 /// What is asked, with paths already resolved.
@@ -65,6 +65,12 @@ pub(crate) struct Explanation {
     /// What the operator could add.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) grant: Option<Grant>,
+    /// What that would put at stake.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) risk: Option<Risk>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) risk_why: Option<String>,
     /// What needs no grant.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) alternatives: Vec<String>,
@@ -82,6 +88,8 @@ impl Explanation {
             decided_by: None,
             grantable: None,
             grant: None,
+            risk: None,
+            risk_why: None,
             alternatives: Vec::new(),
             notes,
         }
@@ -104,6 +112,8 @@ impl Explanation {
             decided_by: Some(item.decided_by),
             grantable: Some(item.grantable),
             grant: item.grant,
+            risk: item.risk,
+            risk_why: item.risk_why,
             alternatives: item.alternatives,
             notes: Vec::new(),
         }
@@ -126,10 +136,11 @@ impl Explanation {
             lines.push(format!("why: {} ({}, {})", by.rule, by.layer, by.source));
         }
         if let Some(grant) = &self.grant {
-            let json = serde_json::json!({ "filesystem": grant.filesystem });
-            let risk = super::text::word(&grant.risk);
+            let json = serde_json::to_string(grant).unwrap_or_default();
             lines.push(format!("the operator can allow it in the profile: {json}"));
-            lines.push(format!("risk of that: {risk}, {}", grant.risk_why));
+        }
+        if let (Some(risk), Some(why)) = (self.risk, &self.risk_why) {
+            lines.push(format!("risk of that: {}, {why}", super::text::word(&risk)));
         }
         if !self.alternatives.is_empty() {
             lines.push(format!("without a grant: {}", self.alternatives.join("; or ")));

@@ -8,14 +8,21 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{Access, FsRule, Lookup, Policy, Reach, Scope, Source, UnixGrant};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
-use nono_schemas::{FilesystemGrant, Grant};
+use nono_schemas::{FilesystemGrant, Grant, Risk};
 
 /// Files named one by one in a grant; more become their folder.
 const MAX_FILES: usize = 3;
 
+/// A grant that helps.
+pub(super) struct Tried {
+    pub(super) grant: Grant,
+    pub(super) risk: Risk,
+    pub(super) risk_why: String,
+}
+
 /// The grant, for the operator; `None` where no profile can allow it, where nothing narrow would,
 /// or where a name cannot be written into one.
-pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Grant> {
+pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     let wanted = |d: &&Denial| {
         matches!(d.reason, Reason::NoGrant | Reason::InsufficientAccess)
             && matches!(d.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket)
@@ -42,7 +49,7 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Grant> {
     let opened = with(view.policy, &wishes);
     let helps = group.members.iter().all(|d| allows(&opened, d));
     let (risk, risk_why) = risk::of(view, &wishes);
-    helps.then_some(Grant { filesystem, risk, risk_why })
+    helps.then_some(Tried { grant: Grant { filesystem }, risk, risk_why })
 }
 
 /// One entry of a grant.

@@ -54,12 +54,12 @@ pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
 
 /// Why a denial gets no entry.
 fn left_out(item: &DenialItem) -> Option<String> {
-    let risky = item.grant.as_ref().filter(|g| g.risk == Risk::High);
+    let risky = item.risk_why.as_ref().filter(|_| item.risk == Some(Risk::High));
     match (item.relevance, item.grantable, risky) {
         (Relevance::Benign, ..) => Some(format!("not needed: {}", item.why)),
         (_, Grantable::Never, _) => Some("protected".to_owned()),
         (_, Grantable::NotByGrant, _) => Some(item.decided_by.rule.clone()),
-        (.., Some(grant)) => Some(format!("high risk: {}", grant.risk_why)),
+        (.., Some(why)) => Some(format!("high risk: {why}")),
         (_, Grantable::OperatorOnly, None) if item.grant.is_none() => {
             Some("nothing narrow would allow it".to_owned())
         }

@@ -201,11 +201,11 @@ fn a_denial_comes_before_the_output_in_both_forms() {
           "unix_socket": [
             "/run/x.sock"
           ]
-        },
-        "risk": "medium",
-        "risk_why": "whoever listens there acts outside of the sandbox"
+        }
       },
-      "retry": "after_grant"
+      "risk": "medium",
+      "risk_why": "whoever listens there acts outside of the sandbox",
+      "retry": "never_unchanged"
     }
     "#);
 }

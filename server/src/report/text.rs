@@ -146,9 +146,9 @@ fn entry(item: &DenialItem) -> String {
     let by = &item.decided_by;
     let _infallible = writeln!(entry, "  why: {} ({}, {})", by.rule, by.layer, by.source);
     if let Some(grant) = &item.grant {
-        let json = serde_json::json!({ "filesystem": grant.filesystem }).to_string();
+        let json = serde_json::to_string(grant).unwrap_or_default();
         if json.len() <= MAX_NAME {
-            let risk = word(&grant.risk);
+            let risk = item.risk.map(|r| word(&r)).unwrap_or_default();
             let _infallible =
                 writeln!(entry, "  the operator can allow it in the profile: {json} (risk {risk})");
         }
