@@ -105,3 +105,35 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     let required = result_schema()["required"].clone();
     assert_eq!(required, serde_json::json!(fields));
 }
+
+/// Every string a schema allows.
+fn words(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::Array(allowed)) = object.get("enum") {
+                found.extend(allowed.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            object.values().for_each(|v| words(v, found));
+        }
+        Value::Array(items) => items.iter().for_each(|v| words(v, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_word_and_field_of_a_denial_is_documented() {
+    let text = include_str!("../../../docs/diagnostics.md");
+    let denials = &result_schema()["properties"]["denials"];
+    let (mut found, item) = (Vec::new(), &denials["properties"]["items"]["items"]["properties"]);
+    words(denials, &mut found);
+    assert!(found.len() > 35, "{found:?}");
+    for word in found {
+        assert!(text.contains(&format!("`{word}`")), "`{word}` is not in docs/diagnostics.md");
+    }
+    for fields in [&denials["properties"], item] {
+        for field in fields.as_object().unwrap().keys() {
+            let named = [format!("`{field}`"), format!("\"{field}\"")];
+            assert!(named.iter().any(|n| text.contains(n)), "no {field} in docs/diagnostics.md");
+        }
+    }
+}
