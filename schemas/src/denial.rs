@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the sandbox refused, suppressed denials left out.
+/// What the sandbox refused. Suppressed refusals and well-known probes are counted apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Denials {
     /// Refusals, repetitions included.
@@ -12,13 +12,41 @@ pub struct Denials {
     pub distinct: u64,
     /// Entries in `items`.
     pub shown: u64,
+    /// Refusals of `total` that are in no entry.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
     /// Refusals the profile keeps out of reports (`diagnostics.suppress_unix_sockets`).
     pub suppressed: u64,
+    /// Probes that programs make all the time and do well without; not in `total`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub benign: u64,
+    /// The item that most likely made the command fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likely_cause: Option<String>,
+    /// Why exit code 0 does not mean that every command succeeded, if that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub masked: Option<String>,
+    /// How often in a row this command has met the same denial, from the third time on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeated: Option<u32>,
+    /// Misleading messages of programs, explained.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The refusals, the most telling first.
     pub items: Vec<DenialItem>,
 }
 
-/// One refused thing, folded over its repetitions.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
+fn is_one(count: &u64) -> bool {
+    *count == 1
+}
+
+/// One refused thing, or several of one kind in one folder, folded over repetitions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DenialItem {
     /// Names the item within this result.
@@ -29,11 +57,17 @@ pub struct DenialItem {
     pub operation: DeniedOperation,
     /// The right that was missing.
     pub access: Access,
-    /// The target as the program gave it, made safe to read.
+    /// The target as the program gave it, made safe to read; a folder, if `members` are more.
     pub target: String,
     /// The target after symbolic links and the working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_target: Option<String>,
+    /// Different targets in the folder.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub members: u64,
+    /// Some of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub examples: Vec<String>,
     /// Name of the system call.
     pub syscall: String,
     /// What the program saw, such as EACCES.
@@ -51,15 +85,34 @@ pub struct DenialItem {
     pub reason: Reason,
     /// How this is known.
     pub confidence: Confidence,
-    /// What the operator could add to the profile to allow it; absent if no profile can.
+    /// Whether it made the command fail.
+    pub relevance: Relevance,
+    /// What speaks for that.
+    pub why: String,
+    /// Who can allow it.
+    pub grantable: Grantable,
+    /// What the operator could add to the profile to allow all of it; absent if nothing narrow can.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant: Option<Grant>,
+    /// What the grant would put at stake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
+    /// Why, and what else it would open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk_why: Option<String>,
+    /// What needs no grant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub alternatives: Vec<String>,
     /// Whether trying again can help.
     pub retry: Retry,
 }
 
+fn one() -> u64 {
+    1
+}
+
 /// Part of the sandbox a denial belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DenialKind {
     /// A file or folder.
@@ -72,6 +125,12 @@ pub enum DenialKind {
     Signal,
     /// A limit on what one run may use.
     ResourceLimit,
+    /// A socket of a family, type or protocol that may not exist here.
+    Socket,
+    /// A system call that is refused to everything in a run.
+    Syscall,
+    /// A sandbox inside of the sandbox.
+    NestedSandbox,
 }
 
 /// What was attempted.
@@ -86,8 +145,10 @@ pub enum DeniedOperation {
     Create,
     /// Remove.
     Delete,
-    /// Rename or link to another folder.
+    /// Rename.
     Rename,
+    /// Make a hard link.
+    Link,
     /// Execute.
     Execute,
     /// Connect a socket.
@@ -100,10 +161,14 @@ pub enum DeniedOperation {
     Signal,
     /// Use more of the machine.
     Use,
+    /// Make a socket.
+    Socket,
+    /// Make a system call.
+    Call,
 }
 
 /// The right an operation needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Access {
     /// Reading.
@@ -120,14 +185,16 @@ pub enum Access {
     Signal,
     /// Using the machine.
     Use,
+    /// A system call.
+    Call,
 }
 
 /// What refused something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecidedBy {
-    /// `mediation`, `landlock` or `limits`.
+    /// `mediation`, `landlock`, `seccomp` or `limits`.
     pub layer: String,
-    /// The nearest rule, or that there is none, and where to go instead.
+    /// The nearest rule, or that there is none.
     pub rule: String,
     /// Where that is written.
     pub source: String,
@@ -143,10 +210,12 @@ pub enum Reason {
     InsufficientAccess,
     /// The target is protected; no profile can open it.
     Protected,
-    /// The sandbox cannot judge this and so refuses it.
+    /// The sandbox cannot judge this, or allows it to nobody.
     NotSupported,
     /// A limit of the profile or of the call ran out.
     LimitExceeded,
+    /// Moved or linked there, the file would have more rights than where it is.
+    MoreRights,
 }
 
 /// How a denial is known.
@@ -159,23 +228,67 @@ pub enum Confidence {
     Observed,
 }
 
-/// A piece of a profile that would allow what was refused. For the operator: nothing a caller can
-/// send changes the profile.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Whether a denial made the command fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Relevance {
+    /// Most likely.
+    LikelyCause,
+    /// It may have.
+    Possible,
+    /// Programs ask for this all the time and do without.
+    Benign,
+}
+
+/// Who can allow something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Grantable {
+    /// The operator, in the profile. Nothing a caller can send changes it.
+    OperatorOnly,
+    /// Nobody: the target is protected.
+    Never,
+    /// Nobody: no kind of grant covers this.
+    NotByGrant,
+}
+
+/// A piece of a profile that would allow what was refused, tried on the rules in use. For the
+/// operator: nothing a caller can send changes the profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
     /// Entries for the profile's `filesystem` object.
     pub filesystem: FilesystemGrant,
 }
 
+/// What a grant puts at stake.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Caches and public files.
+    Low,
+    /// The user's own files.
+    Medium,
+    /// A way out of the sandbox, or something that runs outside of it later.
+    High,
+}
+
 /// Entries for a profile's `filesystem` object; see the profile's schema for their meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FilesystemGrant {
+    /// Folders to read, execute and write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
     /// Folders to read and execute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,
     /// Folders to write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub write: Vec<String>,
+    /// Files to read, execute and write.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_file: Vec<String>,
     /// Files to read and execute.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read_file: Vec<String>,

@@ -5,6 +5,7 @@
 //! test, so that a change of the wire shows in a review.
 
 mod denial;
+mod explain;
 mod input;
 pub mod profile_file;
 mod result;
@@ -13,8 +14,9 @@ mod schema;
 
 pub use denial::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,
-    FilesystemGrant, Grant, Reason, Retry,
+    FilesystemGrant, Grant, Grantable, Reason, Relevance, Retry, Risk,
 };
+pub use explain::{Aim, ExplainParams};
 pub use input::{
     DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams,
     LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
@@ -29,6 +31,6 @@ pub use run_input::{
     ScopeParam, SignalParam, StreamParam,
 };
 pub use schema::{
-    Outline, Schema, exec_schema, outline, result_schema, run_list_schema, run_listed_schema,
-    run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+    Outline, Schema, exec_schema, explain_schema, outline, result_schema, run_list_schema,
+    run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
 };

@@ -60,8 +60,7 @@ pub struct RunWriteParams {
     /// Exactly these bytes; no line end is added.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// Keys after the text: enter, tab, esc, space, backspace, delete, up, down, left, right, home,
-    /// end, page-up, page-down, f1 to f12, ctrl-a to ctrl-z.
+    /// Keys after the text, such as enter, tab, esc, up, page-down, f1, ctrl-c.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<Vec<String>>,
     /// Then end the input (ctrl-d on a terminal).

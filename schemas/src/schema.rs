@@ -5,8 +5,8 @@
 //! `$schema`, no `format`, no `null` alternatives, no `oneOf`.
 
 use crate::{
-    ExecParams, RunList, RunListParams, RunReadParams, RunResult, RunSignalParams, RunWriteParams,
-    ShellParams,
+    ExecParams, ExplainParams, RunList, RunListParams, RunReadParams, RunResult, RunSignalParams,
+    RunWriteParams, ShellParams,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -62,6 +62,13 @@ pub fn run_list_schema() -> &'static Schema {
 #[must_use]
 pub fn run_listed_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunList>);
+    &SCHEMA
+}
+
+/// Input schema of `sandbox_explain`.
+#[must_use]
+pub fn explain_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<ExplainParams>);
     &SCHEMA
 }
 

@@ -3,7 +3,7 @@
 use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
-use crate::report::{Answer, Facts, Output, View};
+use crate::report::{Answer, Facts, History, Output, View};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
 use crate::tools::Wanted;
 use globset::GlobSet;
@@ -106,6 +106,8 @@ impl Ground {
 pub(crate) struct Session {
     /// What does not change.
     pub(crate) ground: Ground,
+    /// What earlier answers said about denials.
+    pub(crate) history: History,
     /// The runs.
     pub(crate) runs: Runs,
     started: Instant,
@@ -135,7 +137,7 @@ impl Session {
         groups::remove_abandoned(&ground.host.cgroups);
         let cgroups = ground.host.cgroups.clone();
         let runs = Runs::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
-        Ok(Arc::new(Self { ground, runs, started: Instant::now() }))
+        Ok(Arc::new(Self { ground, history: History::default(), runs, started: Instant::now() }))
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -155,6 +157,7 @@ impl Session {
         let identity = Identity {
             id: format!("r-{number}"),
             label: wanted.label(),
+            argv: wanted.request.argv.clone(),
             timeout: wanted.request.timeout,
             started: Instant::now(),
         };
@@ -194,7 +197,7 @@ impl Session {
         tokio::task::block_in_place(|| {
             let output = choose(&run.view());
             run.show(output.next_seq);
-            Answer::about(self.ground.view(), &facts, &output)
+            Answer::about(self.ground.view(), &facts, &output, &self.history)
         })
     }
 

@@ -10,12 +10,60 @@ pub enum Target {
     Object,
     /// The object itself, where a last symbolic link is not followed.
     Link,
-    /// The folder that holds the name; the name need not exist.
+    /// The folder that holds the name; the name must not exist.
     Parent,
     /// The folder that holds the name; the name must exist.
     ParentOfExisting,
     /// The object if it exists, else the folder that would hold it.
     ObjectOrParent,
+}
+
+/// What kind of object something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link.
+    Link,
+    /// A socket.
+    Socket,
+    /// A device or a pipe.
+    Other,
+}
+
+/// What kind of object a call can work on. On any other it fails for an ordinary reason, so the
+/// sandbox made no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// `open` to read: `ENXIO` on sockets, `ELOOP` on links that are not followed.
+    Open,
+    /// `open` to write: also `EISDIR`.
+    Write,
+    /// `O_DIRECTORY`, `O_TMPFILE`, `rmdir`: `ENOTDIR`.
+    Folder,
+    /// `execve`, `truncate`: nothing but regular files.
+    File,
+    /// `unlink`: `EISDIR`.
+    NoFolder,
+    /// Names that are made.
+    Any,
+}
+
+impl Fit {
+    /// Whether the call can work on such an object.
+    #[must_use]
+    pub fn admits(self, sort: Sort) -> bool {
+        match self {
+            Fit::Open => !matches!(sort, Sort::Socket | Sort::Link),
+            Fit::Write => !matches!(sort, Sort::Socket | Sort::Link | Sort::Folder),
+            Fit::Folder => sort == Sort::Folder,
+            Fit::File => sort == Sort::File,
+            Fit::NoFolder => sort != Sort::Folder,
+            Fit::Any => true,
+        }
+    }
 }
 
 /// What one path of a call needs.
@@ -27,33 +75,51 @@ pub struct Attempt {
     pub access: Access,
     /// On what.
     pub target: Target,
+    /// What kind of object that must be.
+    pub fit: Fit,
 }
 
 impl Attempt {
     /// Executing a file.
-    pub const EXECUTE: Attempt =
-        Attempt { operation: Operation::Execute, access: Access::EXECUTE, target: Target::Object };
+    pub const EXECUTE: Attempt = Attempt {
+        operation: Operation::Execute,
+        access: Access::EXECUTE,
+        target: Target::Object,
+        fit: Fit::File,
+    };
     /// Truncating a file by path.
-    pub const TRUNCATE: Attempt =
-        Attempt { operation: Operation::Write, access: Access::WRITE, target: Target::Object };
+    pub const TRUNCATE: Attempt = Attempt {
+        operation: Operation::Write,
+        access: Access::WRITE,
+        target: Target::Object,
+        fit: Fit::File,
+    };
     /// Making a new name.
-    pub const CREATE: Attempt =
-        Attempt { operation: Operation::Create, access: Access::WRITE, target: Target::Parent };
-    /// Removing a name.
-    pub const DELETE: Attempt = Attempt {
+    pub const CREATE: Attempt = Attempt {
+        operation: Operation::Create,
+        access: Access::WRITE,
+        target: Target::Parent,
+        fit: Fit::Any,
+    };
+    /// Removing a file's name.
+    pub const UNLINK: Attempt = Attempt {
         operation: Operation::Delete,
         access: Access::WRITE,
         target: Target::ParentOfExisting,
+        fit: Fit::NoFolder,
     };
-    /// The old name of a rename or link.
-    pub const MOVE_FROM: Attempt = Attempt {
-        operation: Operation::Rename,
-        access: Access::WRITE,
-        target: Target::ParentOfExisting,
-    };
-    /// The new name of a rename or link.
-    pub const MOVE_TO: Attempt =
-        Attempt { operation: Operation::Rename, access: Access::WRITE, target: Target::Parent };
+    /// Removing a folder.
+    pub const RMDIR: Attempt = Attempt { fit: Fit::Folder, ..Attempt::UNLINK };
+}
+
+/// What `mknod` with this mode needs. `None`: device nodes, which only root could make anyway.
+#[must_use]
+pub fn node_attempt(mode: u32) -> Option<Attempt> {
+    match mode & libc::S_IFMT {
+        libc::S_IFCHR | libc::S_IFBLK => None,
+        libc::S_IFSOCK => Some(Attempt { access: Access::MAKE_SOCKET, ..Attempt::CREATE }),
+        _ => Some(Attempt::CREATE),
+    }
 }
 
 /// What an open with these flags needs. `None`: nothing the rules have a say in (`O_PATH`).
@@ -73,18 +139,26 @@ pub fn open_attempt(flags: i32) -> Option<Attempt> {
     }
     let unnamed = flags & libc::O_TMPFILE == libc::O_TMPFILE;
     let create = flags & libc::O_CREAT != 0 && !unnamed;
+    let exclusive = create && flags & libc::O_EXCL != 0;
     let target = match (create, flags & libc::O_NOFOLLOW != 0) {
+        _ if exclusive => Target::Parent,
         (true, _) => Target::ObjectOrParent,
         (false, true) => Target::Link,
         (false, false) => Target::Object,
     };
-    let operation = match (create || unnamed, access.contains(Access::WRITE)) {
+    let writes = access.contains(Access::WRITE);
+    let operation = match (create || unnamed, writes) {
         (true, _) => Operation::Create,
         (false, true) => Operation::Write,
         (false, false) => Operation::Read,
     };
-    let access = if unnamed { access | Access::WRITE } else { access };
-    Some(Attempt { operation, access, target })
+    let fit = match (flags & libc::O_DIRECTORY != 0, writes || create) {
+        (true, _) => Fit::Folder,
+        (false, true) => Fit::Write,
+        (false, false) => Fit::Open,
+    };
+    let access = if unnamed || exclusive { access | Access::WRITE } else { access };
+    Some(Attempt { operation, access, target, fit })
 }
 
 impl Attempt {
@@ -114,18 +188,21 @@ mod tests {
         use libc::*;
         let read = Access::READ;
         let write = Access::WRITE;
-        let table: &[(i32, Operation, Access, Target)] = &[
-            (O_RDONLY, Operation::Read, read, Target::Object),
-            (O_RDONLY | O_NOFOLLOW, Operation::Read, read, Target::Link),
-            (O_WRONLY, Operation::Write, write, Target::Object),
-            (O_RDWR, Operation::Write, read | write, Target::Object),
-            (O_RDONLY | O_TRUNC, Operation::Write, read | write, Target::Object),
-            (O_WRONLY | O_CREAT, Operation::Create, write, Target::ObjectOrParent),
-            (O_RDONLY | O_CREAT, Operation::Create, read, Target::ObjectOrParent),
-            (O_RDWR | O_TMPFILE, Operation::Create, read | write, Target::Object),
+        let table: &[(i32, Operation, Access, Target, Fit)] = &[
+            (O_RDONLY, Operation::Read, read, Target::Object, Fit::Open),
+            (O_RDONLY | O_NOFOLLOW, Operation::Read, read, Target::Link, Fit::Open),
+            (O_RDONLY | O_DIRECTORY, Operation::Read, read, Target::Object, Fit::Folder),
+            (O_WRONLY, Operation::Write, write, Target::Object, Fit::Write),
+            (O_RDWR, Operation::Write, read | write, Target::Object, Fit::Write),
+            (O_RDONLY | O_TRUNC, Operation::Write, read | write, Target::Object, Fit::Write),
+            (O_WRONLY | O_CREAT, Operation::Create, write, Target::ObjectOrParent, Fit::Write),
+            (O_RDONLY | O_CREAT, Operation::Create, read, Target::ObjectOrParent, Fit::Write),
+            (O_WRONLY | O_CREAT | O_EXCL, Operation::Create, write, Target::Parent, Fit::Write),
+            (O_RDWR | O_TMPFILE, Operation::Create, read | write, Target::Object, Fit::Folder),
         ];
-        for (flags, operation, access, target) in table {
-            let expected = Attempt { operation: *operation, access: *access, target: *target };
+        for (flags, operation, access, target, fit) in table {
+            let (operation, access, target, fit) = (*operation, *access, *target, *fit);
+            let expected = Attempt { operation, access, target, fit };
             assert_eq!(open_attempt(*flags), Some(expected), "{flags:#o}");
         }
         assert_eq!(open_attempt(O_PATH | O_RDWR), None);
@@ -147,5 +224,21 @@ mod tests {
             (Operation::Create, Access::READ | write)
         );
         assert_eq!(asked(libc::O_WRONLY, true), (Operation::Write, write));
+    }
+
+    #[test]
+    fn nodes() {
+        assert_eq!(node_attempt(libc::S_IFIFO | 0o600), Some(Attempt::CREATE));
+        assert_eq!(node_attempt(0o600), Some(Attempt::CREATE));
+        assert_eq!(node_attempt(libc::S_IFCHR), None);
+        assert_eq!(node_attempt(libc::S_IFSOCK).unwrap().access, Access::MAKE_SOCKET);
+    }
+
+    #[test]
+    fn objects_that_fail_anyway_do_not_fit() {
+        assert!(!Fit::Write.admits(Sort::Folder) && Fit::Open.admits(Sort::Folder));
+        assert!(!Fit::Open.admits(Sort::Socket) && !Fit::Open.admits(Sort::Link));
+        assert!(!Fit::File.admits(Sort::Folder) && Fit::NoFolder.admits(Sort::Link));
+        assert!(Fit::Folder.admits(Sort::Folder) && !Fit::Folder.admits(Sort::File));
     }
 }

@@ -6,11 +6,13 @@
 mod address;
 mod attempt;
 mod message;
+mod relocate;
 mod signal;
 
 pub use address::Address;
-pub use attempt::{Attempt, Target, open_attempt};
+pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
 pub use message::{Control, Header, controls, pieces};
+pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};
 
 use crate::AbsPath;

@@ -6,12 +6,17 @@
 //!   registers, so these cannot race;
 //! * *notifications* ([`notify`]): calls the supervisor performs or watches.
 //!
+//! Where there is a listener, refusals and gates become notifications too: the supervisor answers
+//! with the same errno, told from registers, and records who asked for what. A supervisor that is
+//! gone leaves `ENOSYS`, so they stay refused.
+//!
 //! Where several programs match, the kernel takes the most restrictive answer, so a refusal beats
 //! a notification whatever the order of installation.
 
 mod compile;
 mod notify;
 mod refuse;
+mod refused;
 mod socket;
 
 #[cfg(test)]
@@ -20,6 +25,7 @@ mod interpret;
 mod tests;
 
 pub use notify::{Mediated, Observed, Trapped, trapped};
+pub use refused::{Needs, Refused, describe, refusal_errno};
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;
@@ -66,13 +72,21 @@ pub enum FilterError {
 /// # Errors
 /// [`FilterError`], never for a policy that resolution has accepted.
 pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
-    let mut fixed = Vec::new();
-    for (rules, action) in
-        refuse::programs(scoped)?.into_iter().chain(socket::programs(&policy.unix)?)
-    {
-        fixed.push(compile::program(rules, action)?);
+    let mut notified = notify::rules(policy, handover, scoped)?;
+    let told = refuse::told(scoped)?.into_iter().chain(socket::programs(&policy.unix)?);
+    let mut fixed = refuse::silent()?;
+    if notified.is_empty() {
+        fixed.extend(told);
+    } else {
+        // No call is in both: what is mediated or watched is refused to nobody.
+        for (nr, rules) in told.flat_map(|(rules, _)| rules) {
+            notified.entry(nr).or_default().extend(rules);
+        }
     }
-    let rules = notify::rules(policy, handover, scoped)?;
-    let notify = if rules.is_empty() { None } else { Some(compile::notify_program(rules)?) };
+    let fixed = fixed
+        .into_iter()
+        .map(|(rules, action)| compile::program(rules, action))
+        .collect::<Result<_, _>>()?;
+    let notify = if notified.is_empty() { None } else { Some(compile::notify_program(notified)?) };
     Ok(Programs { fixed, notify })
 }

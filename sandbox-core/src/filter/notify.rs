@@ -1,5 +1,6 @@
 //! Which calls are trapped, and what each trap is for.
 
+use super::refused::{Refused, refused};
 use super::{FilterError, Handover, Rules};
 use crate::policy::{Mediation, Observe, Policy};
 use seccompiler::{
@@ -50,22 +51,36 @@ pub enum Observed {
     ExecAt,
     /// `truncate(path, …)`
     Truncate,
-    /// A new name: `mkdir(path)`, `mknod(path)`
-    Make,
-    /// A new name: `mkdirat(folder, path)`, `mknodat(folder, path)`
-    MakeAt,
+    /// `mkdir(path)`
+    MakeFolder,
+    /// `mkdirat(folder, path)`
+    MakeFolderAt,
+    /// `mknod(path, mode)`
+    MakeNode,
+    /// `mknodat(folder, path, mode)`
+    MakeNodeAt,
     /// `symlink(text, path)`
     Symlink,
     /// `symlinkat(text, folder, path)`
     SymlinkAt,
-    /// `unlink(path)`, `rmdir(path)`
-    Remove,
-    /// `unlinkat(folder, path)`
-    RemoveAt,
-    /// `rename(old, new)`, `link(old, new)`
-    Move,
-    /// `renameat(folder, old, folder, new)`, `renameat2`, `linkat`
-    MoveAt,
+    /// `unlink(path)`
+    Unlink,
+    /// `rmdir(path)`
+    RemoveFolder,
+    /// `unlinkat(folder, path, flags)`
+    UnlinkAt,
+    /// `rename(old, new)`
+    Rename,
+    /// `renameat(folder, old, folder, new)`
+    RenameAt,
+    /// `renameat2(folder, old, folder, new, flags)`
+    RenameAt2,
+    /// `link(old, new)`
+    Link,
+    /// `linkat(folder, old, folder, new, flags)`
+    LinkAt,
+    /// `kill(pid, signal)`, where the kernel keeps signals inside
+    Kill,
 }
 
 /// What a notification is for, by its call number alone: a register, so this cannot be forged.
@@ -75,6 +90,8 @@ pub enum Trapped {
     Mediated(Mediated, &'static str),
     /// To be looked at.
     Observed(Observed, &'static str),
+    /// To be refused.
+    Refused(Refused, &'static str),
 }
 
 /// Names for records; one table for filter and dispatch, so that they cannot disagree.
@@ -104,13 +121,13 @@ const OBSERVED: &[(i64, Observed, &str)] = &[
     (libc::SYS_execve, Observed::Exec, "execve"),
     (libc::SYS_execveat, Observed::ExecAt, "execveat"),
     (libc::SYS_truncate, Observed::Truncate, "truncate"),
-    (libc::SYS_mkdirat, Observed::MakeAt, "mkdirat"),
-    (libc::SYS_mknodat, Observed::MakeAt, "mknodat"),
+    (libc::SYS_mkdirat, Observed::MakeFolderAt, "mkdirat"),
+    (libc::SYS_mknodat, Observed::MakeNodeAt, "mknodat"),
     (libc::SYS_symlinkat, Observed::SymlinkAt, "symlinkat"),
-    (libc::SYS_unlinkat, Observed::RemoveAt, "unlinkat"),
-    (libc::SYS_renameat, Observed::MoveAt, "renameat"),
-    (libc::SYS_renameat2, Observed::MoveAt, "renameat2"),
-    (libc::SYS_linkat, Observed::MoveAt, "linkat"),
+    (libc::SYS_unlinkat, Observed::UnlinkAt, "unlinkat"),
+    (libc::SYS_renameat, Observed::RenameAt, "renameat"),
+    (libc::SYS_renameat2, Observed::RenameAt2, "renameat2"),
+    (libc::SYS_linkat, Observed::LinkAt, "linkat"),
 ];
 
 /// Older forms that newer architectures do not have.
@@ -118,26 +135,31 @@ const OBSERVED: &[(i64, Observed, &str)] = &[
 const OBSERVED_HERE: &[(i64, Observed, &str)] = &[
     (libc::SYS_open, Observed::Open, "open"),
     (libc::SYS_creat, Observed::Creat, "creat"),
-    (libc::SYS_mkdir, Observed::Make, "mkdir"),
-    (libc::SYS_mknod, Observed::Make, "mknod"),
+    (libc::SYS_mkdir, Observed::MakeFolder, "mkdir"),
+    (libc::SYS_mknod, Observed::MakeNode, "mknod"),
     (libc::SYS_symlink, Observed::Symlink, "symlink"),
-    (libc::SYS_unlink, Observed::Remove, "unlink"),
-    (libc::SYS_rmdir, Observed::Remove, "rmdir"),
-    (libc::SYS_rename, Observed::Move, "rename"),
-    (libc::SYS_link, Observed::Move, "link"),
+    (libc::SYS_unlink, Observed::Unlink, "unlink"),
+    (libc::SYS_rmdir, Observed::RemoveFolder, "rmdir"),
+    (libc::SYS_rename, Observed::Rename, "rename"),
+    (libc::SYS_link, Observed::Link, "link"),
 ];
 #[cfg(not(target_arch = "x86_64"))]
 const OBSERVED_HERE: &[(i64, Observed, &str)] = &[];
 
-/// What the trapped call `nr` is for; `None` if no filter of ours traps it.
+/// What the trapped call `nr` is for; `None` if no filter of ours traps it. `scoped`: the kernel
+/// keeps signals inside.
 #[must_use]
-pub fn trapped(nr: i64) -> Option<Trapped> {
+pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
+    if scoped && nr == libc::SYS_kill {
+        return Some(Trapped::Observed(Observed::Kill, "kill"));
+    }
     let mediated =
         MEDIATED.iter().chain(MEDIATED_SENDS).chain(MEDIATED_SIGNALS).find(|(n, ..)| *n == nr);
     let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
     mediated
         .map(|(_, call, name)| Trapped::Mediated(*call, name))
         .or_else(|| observed().map(|(_, call, name)| Trapped::Observed(*call, name)))
+        .or_else(|| refused(nr).map(|(what, name)| Trapped::Refused(what, name)))
 }
 
 /// The rules of the notify program.
@@ -158,6 +180,8 @@ pub(super) fn rules(
     }
     if policy.observe != Observe::Off {
         rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));
+        // Already there where the kernel has no scope for signals.
+        rules.entry(libc::SYS_kill).or_default();
     }
     if policy.observe == Observe::Writes {
         rules.insert(libc::SYS_openat, writing_opens(2)?);

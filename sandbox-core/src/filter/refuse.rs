@@ -1,76 +1,20 @@
 //! Calls that are refused whatever their caller is.
 
+use super::refused::{ALWAYS, ALWAYS_HERE, PROBED};
 use super::{FilterError, Rules};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
     SeccompRule,
 };
 
-/// `ENOSYS`: programs probe for these and have another way.
+/// `ENOSYS`, and nobody is told: every thread of every program asks for the first one.
 const ABSENT: &[i64] = &[
     // Flags are in memory, so namespaces could not be kept out; libc falls back to `clone`.
     libc::SYS_clone3,
     // Sockets by ring, past every filter (closed for all uses: the ring is shared memory).
-    libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
 ];
-
-/// `EPERM`: nothing a build, a test or a language runtime needs.
-const REFUSED: &[i64] = &[
-    // Other processes: their memory, registers and descriptors.
-    libc::SYS_ptrace,
-    libc::SYS_process_vm_readv,
-    libc::SYS_process_vm_writev,
-    libc::SYS_pidfd_getfd,
-    libc::SYS_kcmp,
-    libc::SYS_process_madvise,
-    // The mount table and namespaces.
-    libc::SYS_mount,
-    libc::SYS_umount2,
-    libc::SYS_pivot_root,
-    libc::SYS_chroot,
-    libc::SYS_setns,
-    libc::SYS_open_tree,
-    libc::SYS_move_mount,
-    libc::SYS_fsopen,
-    libc::SYS_fsconfig,
-    libc::SYS_fsmount,
-    libc::SYS_fspick,
-    libc::SYS_mount_setattr,
-    // Files by handle, past every path.
-    libc::SYS_open_by_handle_at,
-    // Keyrings are shared by all processes of a user.
-    libc::SYS_add_key,
-    libc::SYS_request_key,
-    libc::SYS_keyctl,
-    // Kernel attack surface that needs no file.
-    libc::SYS_bpf,
-    libc::SYS_perf_event_open,
-    libc::SYS_userfaultfd,
-    libc::SYS_kexec_load,
-    libc::SYS_init_module,
-    libc::SYS_finit_module,
-    libc::SYS_delete_module,
-    libc::SYS_reboot,
-    libc::SYS_swapon,
-    libc::SYS_swapoff,
-    libc::SYS_syslog,
-    libc::SYS_acct,
-    libc::SYS_quotactl,
-    libc::SYS_vhangup,
-    libc::SYS_fanotify_init,
-    // Message queues of the host.
-    libc::SYS_msgget,
-    libc::SYS_mq_open,
-    libc::SYS_mq_unlink,
-];
-
-#[cfg(target_arch = "x86_64")]
-const REFUSED_HERE: &[i64] =
-    &[libc::SYS_kexec_file_load, libc::SYS_iopl, libc::SYS_ioperm, libc::SYS_modify_ldt];
-#[cfg(not(target_arch = "x86_64"))]
-const REFUSED_HERE: &[i64] = &[libc::SYS_kexec_file_load];
 
 /// Namespace flags of `clone` and `unshare` (clone(2)), newest last; `unshare(CLONE_FILES)` is with
 /// them because the supervisor finds descriptors by process.
@@ -97,19 +41,27 @@ fn flag(argument: u8, bit: u64) -> Result<SeccompRule, FilterError> {
     rule(vec![Condition::new(argument, Len::Qword, Op::MaskedEq(bit), bit)?])
 }
 
-/// The programs of this module, each with its answer.
-pub(super) fn programs(scoped: bool) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
-    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
+/// What is refused without a word, whoever listens.
+pub(super) fn silent() -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
     let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
-    Ok(vec![
-        (absent, errno(libc::ENOSYS)),
-        (refused(scoped)?, errno(libc::EPERM)),
-        (pretended()?, SeccompAction::Errno(0)),
-    ])
+    Ok(vec![(absent, errno(libc::ENOSYS)), (pretended()?, SeccompAction::Errno(0))])
+}
+
+/// What is refused and worth telling, each with its answer. Where there is a listener, these
+/// become notifications: the supervisor gives the same answer, from registers alone, and makes a
+/// record. The calls are rare, and what is allowed passes as before.
+pub(super) fn told(scoped: bool) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+    let probed = PROBED.iter().map(|(nr, ..)| (*nr, Vec::new())).collect();
+    Ok(vec![(probed, errno(libc::ENOSYS)), (refused(scoped)?, errno(libc::EPERM))])
+}
+
+fn errno(errno: libc::c_int) -> SeccompAction {
+    SeccompAction::Errno(errno.unsigned_abs())
 }
 
 fn refused(scoped: bool) -> Result<Rules, FilterError> {
-    let mut rules: Rules = REFUSED.iter().chain(REFUSED_HERE).map(|nr| (*nr, Vec::new())).collect();
+    let mut rules: Rules =
+        ALWAYS.iter().chain(ALWAYS_HERE).map(|(nr, ..)| (*nr, Vec::new())).collect();
     let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
     let files = u64::from(libc::CLONE_FILES.unsigned_abs());
     rules.insert(libc::SYS_clone, namespaces().map(|b| flag(0, b)).collect::<Result<_, _>>()?);

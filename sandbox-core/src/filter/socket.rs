@@ -85,3 +85,46 @@ fn unix_datagrams() -> Result<Vec<SeccompRule>, FilterError> {
         .map(|t| Ok(SeccompRule::new(vec![domain(Op::Eq, UNIX)?, kind(t)?])?))
         .collect()
 }
+
+/// What a refused socket call gets, in the order of the programs above.
+pub(super) fn refusal_errno(args: &[u64; 6]) -> i32 {
+    match family(args) {
+        UNIX => libc::EACCES,
+        INET | INET6 | NETLINK => libc::EPROTONOSUPPORT,
+        _ => libc::EAFNOSUPPORT,
+    }
+}
+
+/// The family register, as the `int` the kernel takes it for.
+fn family(args: &[u64; 6]) -> u64 {
+    args[0] & 0xffff_ffff
+}
+
+/// A refused socket in words.
+pub(super) fn describe(args: &[u64; 6]) -> String {
+    let family = match family(args) {
+        UNIX => return "AF_UNIX datagram socket".to_owned(),
+        INET => "AF_INET",
+        INET6 => "AF_INET6",
+        NETLINK => "AF_NETLINK",
+        number => {
+            const OTHERS: &[(libc::c_int, &str)] = &[
+                (libc::AF_PACKET, "AF_PACKET"),
+                (libc::AF_VSOCK, "AF_VSOCK"),
+                (libc::AF_BLUETOOTH, "AF_BLUETOOTH"),
+                (libc::AF_ALG, "AF_ALG"),
+                (libc::AF_CAN, "AF_CAN"),
+                (libc::AF_KEY, "AF_KEY"),
+                (libc::AF_TIPC, "AF_TIPC"),
+                (44, "AF_XDP"),
+                (43, "AF_SMC"),
+            ];
+            let known = OTHERS.iter().find(|(n, _)| u64::from(n.unsigned_abs()) == number);
+            return known.map_or_else(
+                || format!("socket of family {number}"),
+                |(_, name)| format!("{name} socket"),
+            );
+        }
+    };
+    format!("{family} socket, type {}, protocol {}", args[1] & TYPE_MASK, args[2] & 0xffff_ffff)
+}

@@ -32,9 +32,18 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
     }
 }
 
+/// What the program gets: as [`answer`], with what the supervisor says to a call that is refused
+/// by way of it.
+fn verdict(programs: &Programs, call: Call) -> u32 {
+    match (answer(programs, call), trapped(call.nr.into(), true)) {
+        (NOTIFY, Some(Trapped::Refused(..))) => errno(refusal_errno(call.nr.into(), &call.args)),
+        (other, _) => other,
+    }
+}
+
 /// What the kernel would do: the most restrictive answer of all programs, lowest value first in
 /// the order of seccomp(2).
-fn verdict(programs: &Programs, call: Call) -> u32 {
+fn answer(programs: &Programs, call: Call) -> u32 {
     let order = |answer: u32| (answer & 0xffff_0000).cast_signed();
     programs
         .fixed
@@ -239,6 +248,9 @@ fn without_a_scope_signals_are_mediated_and_owners_refused() {
         assert_eq!(verdict(&unscoped, call(nr, &[1, 9])), NOTIFY);
         assert_eq!(verdict(&scoped, call(nr, &[1, 9])), ALLOW);
     }
+    let watched =
+        compile(&super::tests::policy(Mediation::Off, false, Observe::All), HANDOVER, true);
+    assert_eq!(verdict(&watched.unwrap(), call(libc::SYS_kill, &[1, 9])), NOTIFY);
     for command in [8, 10, 15] {
         assert_eq!(verdict(&unscoped, call(libc::SYS_fcntl, &[3, command])), errno(libc::EPERM));
         assert_eq!(verdict(&scoped, call(libc::SYS_fcntl, &[3, command])), ALLOW);
@@ -248,11 +260,44 @@ fn without_a_scope_signals_are_mediated_and_owners_refused() {
 
 #[test]
 fn every_trapped_call_is_known_to_the_dispatcher() {
-    let programs =
-        compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER, false).unwrap();
+    for scoped in [false, true] {
+        let policy = policy(Mediation::Pathname, true, Observe::All);
+        let programs = compile(&policy, HANDOVER, scoped).unwrap();
+        for nr in 0..600i64 {
+            let notifies =
+                run(programs.notify.as_ref().unwrap(), call(nr, &[1, 1, 2, 1, 1, 1])) == NOTIFY;
+            // Refusals may depend on arguments; all else that is known is trapped.
+            match trapped(nr, scoped) {
+                None => assert!(!notifies, "{nr}"),
+                Some(Trapped::Refused(..)) => {}
+                Some(Trapped::Mediated(..)) if scoped && signal_call(nr) => assert!(!notifies),
+                Some(_) => assert!(notifies, "{nr}"),
+            }
+        }
+    }
+}
+
+fn signal_call(nr: i64) -> bool {
+    [libc::SYS_tkill, libc::SYS_tgkill, libc::SYS_rt_sigqueueinfo, libc::SYS_rt_tgsigqueueinfo]
+        .contains(&nr)
+        || nr == libc::SYS_pidfd_send_signal
+}
+
+#[test]
+fn refusals_are_the_same_with_and_without_a_listener() {
+    let listening =
+        compile(&policy(Mediation::Pathname, false, Observe::All), HANDOVER, true).unwrap();
+    let silent = compile(&policy(Mediation::Off, true, Observe::Off), HANDOVER, true).unwrap();
+    assert!(silent.notify.is_none());
+    let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
     for nr in 0..600i64 {
-        let notifies =
-            run(programs.notify.as_ref().unwrap(), call(nr, &[1, 1, 2, 1, 1, 1])) == NOTIFY;
-        assert_eq!(notifies, trapped(nr).is_some(), "{nr}");
+        for args in [&[0u64; 6], &[newuser, libc::TIOCSTI, 0, 0, 0, 0], &[17, 3, 1, 1, 1, 1]] {
+            let call = call(nr, args);
+            let alone = verdict(&silent, call);
+            if alone != ALLOW {
+                assert_eq!(verdict(&listening, call), alone, "{nr} {args:x?}");
+                assert_ne!(answer(&listening, call), ALLOW, "{nr} {args:x?}");
+            }
+        }
     }
 }

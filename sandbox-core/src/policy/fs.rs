@@ -84,9 +84,27 @@ impl FsPolicy {
     /// Whether `access` to the canonical `path` is allowed, and if not, why.
     #[must_use]
     pub fn lookup(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
+        self.judge(path, path, access)
+    }
+
+    /// Whether the *name* `path` may be made, removed or moved. That is a right on the folder, so
+    /// neither a rule for the file itself nor one for the tree it heads gives it.
+    #[must_use]
+    pub fn lookup_name(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
+        self.judge(path, &path.parent().unwrap_or_else(AbsPath::root), access)
+    }
+
+    /// Everything the rules together allow on the canonical `path`.
+    #[must_use]
+    pub fn rights(&self, path: &AbsPath) -> Access {
+        self.rules.iter().filter(|r| r.covers(path)).fold(Access::empty(), |all, r| all | r.access)
+    }
+
+    /// Asks the rules about `holder`, for the sake of `path`.
+    fn judge(&self, path: &AbsPath, holder: &AbsPath, access: Access) -> Lookup<'_> {
         let mut granted = Access::empty();
         let mut nearest: Option<&FsRule> = None;
-        for rule in self.rules.iter().filter(|r| r.covers(path)) {
+        for rule in self.rules.iter().filter(|r| r.covers(holder)) {
             granted |= rule.access;
             if nearest.is_none_or(|n| rule.path.is_within(&n.path)) {
                 nearest = Some(rule);
@@ -118,5 +136,38 @@ impl FsPolicy {
             }
         }
         roots
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Source;
+
+    #[test]
+    fn a_name_belongs_to_its_folder() {
+        let path = |p: &str| AbsPath::new(p).unwrap();
+        let rule = |p: &str, scope| FsRule {
+            path: path(p),
+            scope,
+            access: Access::READ | Access::WRITE,
+            source: Source { profile: "t".into(), rule: p.into(), line: None },
+        };
+        let policy = FsPolicy {
+            rules: vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)],
+            protected: vec![path("/a/tree/key")],
+            workspaces: vec![],
+            tmpdir: AbsPath::root(),
+        };
+        let write = Access::WRITE;
+        assert_eq!(policy.lookup(&path("/a/file"), write), Lookup::Allowed);
+        assert_eq!(policy.lookup_name(&path("/a/file"), write), Lookup::NoGrant);
+        assert_eq!(policy.lookup(&path("/a/tree"), write), Lookup::Allowed);
+        assert_eq!(policy.lookup_name(&path("/a/tree"), write), Lookup::NoGrant);
+        assert_eq!(policy.lookup_name(&path("/a/tree/x"), write), Lookup::Allowed);
+        let execute = policy.lookup_name(&path("/a/tree/key"), Access::EXECUTE);
+        assert_eq!(execute, Lookup::Protected);
+        assert_eq!(policy.rights(&path("/a")), Access::empty());
+        assert_eq!(policy.rights(&path("/a/tree/x")), Access::READ | write);
     }
 }

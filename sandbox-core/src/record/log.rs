@@ -72,6 +72,7 @@ mod tests {
         Denial {
             kind: Kind::Fs,
             operation: Operation::Read,
+            access: crate::policy::Access::READ,
             target: target.into(),
             resolved: None,
             syscall: "openat".into(),

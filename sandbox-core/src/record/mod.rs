@@ -4,7 +4,7 @@ mod log;
 
 pub use log::{DenialLog, Recorder};
 
-use crate::policy::Source;
+use crate::policy::{Access, Source};
 use serde::{Deserialize, Serialize};
 
 /// Which part of the sandbox a denial belongs to; decides which family of grants could allow it.
@@ -18,6 +18,12 @@ pub enum Kind {
     Exec,
     /// A signal to a process outside.
     Signal,
+    /// A socket of a family, type or protocol that may not exist here.
+    Socket,
+    /// A system call that is refused to everything in a run.
+    Syscall,
+    /// A sandbox inside of the sandbox: namespaces, mounts, a seccomp listener.
+    NestedSandbox,
 }
 
 /// What was attempted.
@@ -31,8 +37,10 @@ pub enum Operation {
     Create,
     /// Remove.
     Delete,
-    /// Rename or link to another folder.
+    /// Rename.
     Rename,
+    /// Make a hard link.
+    Link,
     /// Execute.
     Execute,
     /// Connect a socket.
@@ -43,6 +51,10 @@ pub enum Operation {
     Send,
     /// Send a signal.
     Signal,
+    /// Make a socket.
+    Socket,
+    /// Make a system call.
+    Call,
 }
 
 /// Which layer refused.
@@ -52,6 +64,8 @@ pub enum Layer {
     Mediation,
     /// The Landlock rule set.
     Landlock,
+    /// The fixed seccomp rules.
+    Seccomp,
 }
 
 /// Why it was refused.
@@ -64,8 +78,11 @@ pub enum Reason {
     /// The target is protected; no profile can open it.
     Protected,
     /// The sandbox cannot judge this and so refuses it (unreadable memory, abstract socket across
-    /// the edge).
+    /// the edge, a refused system call).
     NotSupported,
+    /// Where the file would go, the rules give more rights than where it is, so moving it would
+    /// widen the sandbox. The kernel answers `EXDEV`.
+    MoreRights,
 }
 
 /// How a record is known.
@@ -85,8 +102,11 @@ pub struct Denial {
     pub kind: Kind,
     /// What was attempted.
     pub operation: Operation,
+    /// What the rules would have to give on the target; empty where no rule can.
+    pub access: Access,
     /// The target as the program gave it: hostile bytes, to be made safe before anyone reads them.
-    /// An abstract socket starts with `@`.
+    /// An abstract socket starts with `@`. Words of ours where there is no name: `process 7`,
+    /// `AF_PACKET socket`, `unshare(CLONE_NEWUSER)`.
     pub target: Vec<u8>,
     /// After symbolic links and the working directory, where it could be resolved.
     pub resolved: Option<Vec<u8>>,

@@ -18,6 +18,7 @@ fn checked_in(name: &str, schema: &Schema) {
 fn checked_in_schemas_are_the_generated_ones() {
     checked_in("shell", shell_schema());
     checked_in("exec", exec_schema());
+    checked_in("explain", explain_schema());
     checked_in("result", result_schema());
     checked_in("run_read", run_read_schema());
     checked_in("run_write", run_write_schema());
@@ -85,8 +86,9 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     assert_eq!(fields.join(" "), expected);
     let item = &result_schema()["properties"]["denials"]["properties"]["items"]["items"];
     let fields: Vec<String> = item["properties"].as_object().unwrap().keys().cloned().collect();
-    let expected = "id kind operation access target resolved_target syscall errno pid exe count \
-                    decided_by reason confidence grant retry";
+    let expected = "id kind operation access target resolved_target members examples syscall errno \
+                    pid exe count decided_by reason confidence relevance why grantable grant \
+                    risk risk_why alternatives retry";
     assert_eq!(fields.join(" "), expected);
 
     let refused = RunResult {
@@ -121,4 +123,36 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     assert_eq!(fields, ["status", "summary", "denials", "sandbox", "stdout", "stderr"]);
     let required = result_schema()["required"].clone();
     assert_eq!(required, serde_json::json!(fields));
+}
+
+/// Every string a schema allows.
+fn words(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            if let Some(Value::Array(allowed)) = object.get("enum") {
+                found.extend(allowed.iter().filter_map(Value::as_str).map(str::to_owned));
+            }
+            object.values().for_each(|v| words(v, found));
+        }
+        Value::Array(items) => items.iter().for_each(|v| words(v, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_word_and_field_of_a_denial_is_documented() {
+    let text = include_str!("../../../docs/diagnostics.md");
+    let denials = &result_schema()["properties"]["denials"];
+    let (mut found, item) = (Vec::new(), &denials["properties"]["items"]["items"]["properties"]);
+    words(denials, &mut found);
+    assert!(found.len() > 35, "{found:?}");
+    for word in found {
+        assert!(text.contains(&format!("`{word}`")), "`{word}` is not in docs/diagnostics.md");
+    }
+    for fields in [&denials["properties"], item] {
+        for field in fields.as_object().unwrap().keys() {
+            let named = [format!("`{field}`"), format!("\"{field}\"")];
+            assert!(named.iter().any(|n| text.contains(n)), "no {field} in docs/diagnostics.md");
+        }
+    }
 }

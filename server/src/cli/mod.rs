@@ -3,6 +3,8 @@
 mod client;
 mod demo;
 mod doctor;
+mod explain;
+mod learn;
 mod run;
 mod scenes;
 
@@ -67,6 +69,9 @@ enum Mode {
     Run {
         #[command(flatten)]
         place: Place,
+        /// Afterwards, draft on standard error what the profile would need for it.
+        #[arg(long)]
+        learn: bool,
         /// Wall-clock limit, such as 500ms, 30s, 2m or 1h; a plain number means seconds.
         #[arg(long, value_parser = run::duration, default_value = "1h")]
         timeout: Duration,
@@ -78,6 +83,13 @@ enum Mode {
     Doctor {
         #[command(flatten)]
         place: Place,
+    },
+    /// Say whether the sandbox would allow something, by which rule, and what to do if not.
+    Explain {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        asked: explain::Asked,
     },
     /// Show an allowed command and two denied ones, through the MCP server itself.
     Demo,
@@ -102,11 +114,16 @@ pub(crate) fn main() -> ExitCode {
             serve(Setup { max_runs: cli.max_runs, ..setup })
         }
         None => return usage(),
-        Some(Mode::Run { place, timeout, command }) => {
+        Some(Mode::Run { place, learn, timeout, command }) => {
+            let profile = place.profile.clone();
             let setup = place.setup(MissingFolders::Create);
-            block_on(run::run(setup, timeout, command))
+            let learn = learn.then_some(profile);
+            block_on(run::run(setup, timeout, command, learn))
         }
         Some(Mode::Doctor { place }) => doctor::doctor(&place.setup(MissingFolders::Leave)),
+        Some(Mode::Explain { place, asked }) => {
+            explain::explain(&place.setup(MissingFolders::Leave), asked)
+        }
         Some(Mode::Demo) => demo::demo(),
         Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),
     };

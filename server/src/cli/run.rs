@@ -28,6 +28,7 @@ pub(super) async fn run(
     setup: Setup,
     timeout: Duration,
     command: Vec<OsString>,
+    learn: Option<String>,
 ) -> Result<ExitCode, ServerError> {
     let session = Session::open(&setup)?;
     let params = ExecParams {
@@ -72,6 +73,9 @@ pub(super) async fn run(
         report.insert_str(0, &format!("nono-mcp: {}\n", answer.result.summary));
     }
     let _nobody_listens = std::io::stderr().write_all(report.as_bytes());
+    if let Some(profile) = learn {
+        super::learn::draft(&profile, &answer.result);
+    }
     Ok(ExitCode::from(exit_code(&answer.result)))
 }
 

@@ -1,37 +1,57 @@
-//! Denial records as items of a result: suppressed ones counted, the rest ranked and explained.
+//! Denial records as items of a result: suppressed ones counted, the rest gathered, ranked and
+//! explained.
 
-use super::{View, clean, grant};
+use super::group::{Group, group};
+use super::rank::{Evidence, Ranked, rank};
+use super::{View, clean, grant, instead};
 use nix::errno::Errno;
 use nono_sandbox::AbsPath;
 use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer, Operation};
 use nono_schemas::{
-    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Reason, Retry,
+    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Grantable,
+    Reason, Relevance, Retry,
 };
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+pub(super) use nono_schemas::Access as WireAccess;
+
 /// Items in a result.
 const MAX_ITEMS: usize = 20;
+/// Targets named as examples of a group.
+const MAX_EXAMPLES: usize = 3;
 
-/// The denials of a run, and what the reader should do about the first one, if there is more to
-/// say than its grant.
-pub(super) fn report(view: View<'_>, log: &DenialLog) -> (Denials, Option<String>) {
-    let (hidden, mut kept): (Vec<&Denial>, Vec<&Denial>) =
-        log.items.iter().partition(|d| is_suppressed(view, d));
-    kept.sort_by_key(|d| rank(d.operation));
-    let suppressed = hidden.iter().map(|d| d.count).sum();
-    let items: Vec<DenialItem> =
-        kept.iter().take(MAX_ITEMS).zip(1..).map(|(d, n)| item(view, d, n)).collect();
-    let hint = kept.first().and_then(|d| instead(view, d));
-    let denials = Denials {
-        total: log.total.saturating_sub(suppressed),
-        distinct: kept.len() as u64,
-        shown: items.len() as u64,
-        suppressed,
-        items,
+/// The records of `log` that the profile does not keep out of reports.
+pub(super) fn kept<'d>(view: View<'_>, log: &'d DenialLog) -> Vec<&'d Denial> {
+    log.items.iter().filter(|d| !is_suppressed(view, d)).collect()
+}
+
+/// The denials of a run.
+pub(super) fn report(view: View<'_>, log: &DenialLog, evidence: &Evidence) -> Denials {
+    let suppressed = log.items.iter().filter(|d| is_suppressed(view, d)).map(|d| d.count).sum();
+    let ranked = rank(group(view, &kept(view, log)), evidence);
+    let counted = |relevance: bool| {
+        ranked.iter().filter(move |r| (r.relevance == Relevance::Benign) == relevance)
     };
-    (denials, hint)
+    let benign: u64 = counted(true).map(|r| r.group.count).sum();
+    let items: Vec<DenialItem> =
+        ranked.iter().take(MAX_ITEMS).zip(1..).map(|(r, n)| item(view, r, n)).collect();
+    let unshown: u64 = counted(false).skip(MAX_ITEMS).map(|r| r.group.count).sum();
+    let likely = items.iter().find(|i| i.relevance == Relevance::LikelyCause);
+    Denials {
+        total: log.total.saturating_sub(suppressed).saturating_sub(benign),
+        distinct: counted(false).map(|r| distinct(&r.group)).sum(),
+        shown: items.len() as u64,
+        dropped: log.dropped + unshown,
+        suppressed,
+        benign,
+        likely_cause: likely.map(|i| i.id.clone()),
+        masked: None,
+        repeated: None,
+        notes: Vec::new(),
+        items,
+    }
 }
 
 /// Whether the profile keeps this one out of reports. Judged on the path as the program gave it,
@@ -41,55 +61,79 @@ fn is_suppressed(view: View<'_>, denial: &Denial) -> bool {
         && view.suppress.is_match(Path::new(OsStr::from_bytes(&denial.target)))
 }
 
-/// What changes something or reaches somebody tells more than what only looks. Ties keep the order
-/// in which things happened.
-fn rank(operation: Operation) -> u8 {
-    match operation {
-        Operation::Write
-        | Operation::Create
-        | Operation::Delete
-        | Operation::Rename
-        | Operation::Connect
-        | Operation::Bind
-        | Operation::Send
-        | Operation::Signal => 0,
-        Operation::Execute => 1,
-        Operation::Read => 2,
-    }
+/// Different targets of a group.
+fn distinct(group: &Group<'_>) -> u64 {
+    let mut targets: Vec<&[u8]> = group.members.iter().map(|d| d.target.as_slice()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    targets.len() as u64
 }
 
-fn item(view: View<'_>, denial: &Denial, number: usize) -> DenialItem {
-    let target = clean::name(&denial.target);
+fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
+    let (group, denial) = (&ranked.group, ranked.group.first);
+    let folder = group.folder.as_ref().map(|f| clean::name(f.as_bytes()));
+    let members = if folder.is_some() { distinct(group) } else { 1 };
+    let target = folder.clone().unwrap_or_else(|| clean::name(&denial.target));
+    let resolved = denial.resolved.as_deref().map(clean::name);
+    let (grant, risk, risk_why) = match grant::narrowest(view, group) {
+        Some(tried) => (Some(tried.grant), Some(tried.risk), Some(tried.risk_why)),
+        None => (None, None, None),
+    };
+    let examples = group.members.iter().take(MAX_EXAMPLES).map(|d| clean::name(&d.target));
     DenialItem {
         id: format!("d{number}"),
-        kind: match denial.kind {
-            Kind::Fs => DenialKind::Fs,
-            Kind::UnixSocket => DenialKind::UnixSocket,
-            Kind::Exec => DenialKind::Exec,
-            Kind::Signal => DenialKind::Signal,
-        },
+        kind: kind(denial.kind),
         operation: operation(denial.operation),
         access: access(denial.operation),
-        resolved_target: denial.resolved.as_deref().map(clean::name).filter(|r| *r != target),
+        resolved_target: resolved.filter(|r| folder.is_none() && *r != target),
+        examples: examples.filter(|_| folder.is_some()).collect(),
         target,
+        members,
         syscall: clean::name(denial.syscall.as_bytes()),
         errno: format!("{:?}", Errno::from_raw(denial.errno)),
         pid: denial.pid,
         exe: (!denial.exe.is_empty()).then(|| clean::name(&denial.exe)),
-        count: denial.count,
+        count: group.count,
         decided_by: decided_by(view, denial),
-        reason: match denial.reason {
-            record::Reason::NoGrant => Reason::NoGrant,
-            record::Reason::InsufficientAccess => Reason::InsufficientAccess,
-            record::Reason::Protected => Reason::Protected,
-            record::Reason::NotSupported => Reason::NotSupported,
-        },
+        reason: reason(denial.reason),
         confidence: match denial.confidence {
             record::Confidence::Enforced => Confidence::Enforced,
             record::Confidence::Observed => Confidence::Observed,
         },
-        grant: if instead(view, denial).is_none() { grant::narrowest(view, denial) } else { None },
+        relevance: ranked.relevance,
+        why: ranked.why.clone(),
+        grantable: match denial.reason {
+            record::Reason::Protected => Grantable::Never,
+            record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
+            record::Reason::NoGrant | record::Reason::InsufficientAccess => Grantable::OperatorOnly,
+        },
+        grant,
+        risk,
+        risk_why,
+        alternatives: instead::alternatives(view, group),
         retry: Retry::NeverUnchanged,
+    }
+}
+
+fn kind(kind: Kind) -> DenialKind {
+    match kind {
+        Kind::Fs => DenialKind::Fs,
+        Kind::UnixSocket => DenialKind::UnixSocket,
+        Kind::Exec => DenialKind::Exec,
+        Kind::Signal => DenialKind::Signal,
+        Kind::Socket => DenialKind::Socket,
+        Kind::Syscall => DenialKind::Syscall,
+        Kind::NestedSandbox => DenialKind::NestedSandbox,
+    }
+}
+
+fn reason(reason: record::Reason) -> Reason {
+    match reason {
+        record::Reason::NoGrant => Reason::NoGrant,
+        record::Reason::InsufficientAccess => Reason::InsufficientAccess,
+        record::Reason::Protected => Reason::Protected,
+        record::Reason::NotSupported => Reason::NotSupported,
+        record::Reason::MoreRights => Reason::MoreRights,
     }
 }
 
@@ -100,70 +144,85 @@ fn operation(operation: Operation) -> DeniedOperation {
         Operation::Create => DeniedOperation::Create,
         Operation::Delete => DeniedOperation::Delete,
         Operation::Rename => DeniedOperation::Rename,
+        Operation::Link => DeniedOperation::Link,
         Operation::Execute => DeniedOperation::Execute,
         Operation::Connect => DeniedOperation::Connect,
         Operation::Bind => DeniedOperation::Bind,
         Operation::Send => DeniedOperation::Send,
         Operation::Signal => DeniedOperation::Signal,
+        Operation::Socket => DeniedOperation::Socket,
+        Operation::Call => DeniedOperation::Call,
     }
 }
 
-fn access(operation: Operation) -> Access {
+/// The right an operation needs.
+pub(super) fn access(operation: Operation) -> Access {
     match operation {
         Operation::Read => Access::Read,
-        Operation::Write | Operation::Create | Operation::Delete | Operation::Rename => {
-            Access::Write
-        }
+        Operation::Write
+        | Operation::Create
+        | Operation::Delete
+        | Operation::Rename
+        | Operation::Link => Access::Write,
         Operation::Execute => Access::Execute,
         Operation::Connect | Operation::Send => Access::Connect,
         Operation::Bind => Access::Bind,
         Operation::Signal => Access::Signal,
+        Operation::Socket | Operation::Call => Access::Call,
     }
 }
 
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
+    use record::Reason::{InsufficientAccess, MoreRights, NoGrant, NotSupported, Protected};
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
-        (record::Reason::Protected, _) => "protected: no profile can open this".to_owned(),
-        (record::Reason::NotSupported, _) if denial.kind == Kind::Signal => {
-            "signals stay inside the run; no profile can change this".to_owned()
+        (Protected, _) => "protected: no profile can open this".to_owned(),
+        (MoreRights, _) => {
+            "moved or linked there, the file would have more rights than where it is".to_owned()
         }
-        (record::Reason::NotSupported, _) if denial.target.starts_with(b"@") => {
-            "abstract sockets stay inside the run that made them; no profile can change this"
-                .to_owned()
+        (NotSupported, _) => unsupported(denial).to_owned(),
+        (NoGrant | InsufficientAccess, Some(rule)) => {
+            format!("{} does not allow this access", rule.rule)
         }
-        (record::Reason::NotSupported, _) => {
-            "the sandbox cannot judge this and so refuses it".to_owned()
-        }
-        (_, Some(rule)) => format!("{} does not allow this access", rule.rule),
-        (_, None) => "no grant covers this path".to_owned(),
+        (NoGrant | InsufficientAccess, None) => "no grant covers this path".to_owned(),
     };
-    let advice = instead(view, denial).map(|a| format!("; {a}")).unwrap_or_default();
     DecidedBy {
         layer: match denial.layer {
             Layer::Mediation => "mediation",
             Layer::Landlock => "landlock",
+            Layer::Seccomp => "seccomp",
         }
         .to_owned(),
-        rule: clean::name(format!("{rule}{advice}").as_bytes()),
+        rule: clean::name(rule.as_bytes()),
         source: nearest
             .map_or_else(|| format!("profile {}", view.policy.name), ToString::to_string),
     }
 }
 
-/// What a caller can do without any grant; then none is proposed.
-fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
-    let target = denial_path(denial)?;
-    let shared = AbsPath::new("/tmp").ok()?;
-    let var = AbsPath::new("/var/tmp").ok()?;
-    let temporary = (target.is_within(&shared) || target.is_within(&var))
-        && !target.is_within(&view.policy.fs.tmpdir);
-    let changes = access(denial.operation) == Access::Write || denial.operation == Operation::Bind;
-    (temporary && changes).then(|| "use $TMPDIR instead of /tmp for temporary files".to_owned())
+/// The rule behind a refusal that no profile can change.
+fn unsupported(denial: &Denial) -> &'static str {
+    match denial.kind {
+        Kind::Signal => "signals stay inside the run; no profile can change this",
+        Kind::NestedSandbox => "no sandbox inside of this one; no profile can change this",
+        Kind::Syscall => "no command may make this system call; no profile can change this",
+        Kind::Socket if denial.target.starts_with(b"AF_UNIX") => {
+            "datagram sockets need linux.af_unix_datagram in the profile"
+        }
+        Kind::Socket => "no command may make this kind of socket; no profile can change this",
+        _ if denial.target.starts_with(b"@") => {
+            "abstract sockets stay inside the run that made them; no profile can change this"
+        }
+        Kind::Fs | Kind::UnixSocket | Kind::Exec => {
+            "the sandbox cannot judge this and so refuses it"
+        }
+    }
 }
 
 /// The path a denial is about: resolved where it could be, else as given.
 pub(super) fn denial_path(denial: &Denial) -> Option<AbsPath> {
+    if !matches!(denial.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket) {
+        return None;
+    }
     let bytes = denial.resolved.as_deref().unwrap_or(&denial.target);
     AbsPath::new(Path::new(OsStr::from_bytes(bytes))).ok()
 }

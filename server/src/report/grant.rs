@@ -1,53 +1,200 @@
-//! The narrowest piece of a profile that would allow what was refused.
+//! The narrowest piece of a profile that would allow all of a group, tried before it is shown.
 
 use super::View;
 use super::denials::denial_path;
+use super::group::Group;
+use super::risk;
 use nono_sandbox::AbsPath;
+use nono_sandbox::decide::{PathVerdict, unix_path};
+use nono_sandbox::policy::{Access, FsRule, Lookup, Policy, Reach, Scope, Source, UnixGrant};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
-use nono_schemas::{FilesystemGrant, Grant};
+use nono_schemas::{FilesystemGrant, Grant, Risk};
 
-/// The grant, for the operator; `None` where no profile can allow it, or where the name cannot be
-/// written into one.
-pub(super) fn narrowest(view: View<'_>, denial: &Denial) -> Option<Grant> {
-    match denial.reason {
-        Reason::Protected | Reason::NotSupported => return None,
-        Reason::NoGrant | Reason::InsufficientAccess => {}
-    }
-    let path = denial_path(denial)?;
-    if view.policy.fs.protected.iter().any(|p| path.is_within(p) || p.is_within(&path)) {
-        return None;
-    }
-    let mut grant = FilesystemGrant::default();
-    if denial.kind == Kind::Signal {
-        return None;
-    }
-    let (list, path) = match (denial.kind, denial.operation) {
-        (Kind::UnixSocket, Operation::Bind) => (&mut grant.unix_socket_bind, path),
-        (Kind::UnixSocket, _) => (&mut grant.unix_socket, path),
-        (Kind::Fs | Kind::Exec, Operation::Read | Operation::Execute) => {
-            let folder = (view.is_folder)(&path);
-            (if folder { &mut grant.read } else { &mut grant.read_file }, path)
-        }
-        (Kind::Fs | Kind::Exec, Operation::Write) if !(view.is_folder)(&path) => {
-            (&mut grant.write_file, path)
-        }
-        // Names are made and removed in a folder, so the grant is about that.
-        (Kind::Fs | Kind::Exec | Kind::Signal, _) => {
-            let folder = path.parent()?;
-            if view.policy.fs.protected.iter().any(|p| p.is_within(&folder)) {
-                return None;
-            }
-            (&mut grant.write, folder)
-        }
+/// Files named one by one in a grant; more become their folder.
+const MAX_FILES: usize = 3;
+
+/// A grant that helps.
+pub(super) struct Tried {
+    pub(super) grant: Grant,
+    pub(super) risk: Risk,
+    pub(super) risk_why: String,
+}
+
+/// The grant, for the operator; `None` where no profile can allow it, where nothing narrow would,
+/// or where a name cannot be written into one.
+pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
+    let wanted = |d: &&Denial| {
+        matches!(d.reason, Reason::NoGrant | Reason::InsufficientAccess)
+            && matches!(d.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket)
+            // Both names decide about a link, and the record has one.
+            && d.errno != nix::errno::Errno::EXDEV as i32
     };
-    list.push(as_text(&path)?);
-    Some(Grant { filesystem: grant })
+    if !group.members.iter().all(wanted) {
+        return None;
+    }
+    let mut wishes: Vec<Wish> =
+        group.members.iter().map(|d| wish(view, d)).collect::<Option<_>>()?;
+    wishes.sort();
+    wishes.dedup();
+    if wishes.len() > MAX_FILES {
+        wishes = vec![Wish::together(view, group.folder.as_ref()?, &wishes)?];
+    }
+    let filesystem = written(&wishes)?;
+    let protected = |path: &AbsPath| {
+        view.policy.fs.protected.iter().any(|p| path.is_within(p) || p.is_within(path))
+    };
+    if wishes.iter().any(|w| protected(&w.path) || risk::is_too_wide(view, w)) {
+        return None;
+    }
+    let opened = with(view.policy, &wishes);
+    let helps = group.members.iter().all(|d| allows(&opened, d));
+    let (risk, risk_why) = risk::of(view, &wishes);
+    helps.then_some(Tried { grant: Grant { filesystem }, risk, risk_why })
+}
+
+/// One entry of a grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Wish {
+    pub(super) path: AbsPath,
+    pub(super) what: What,
+}
+
+/// What an entry allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    ReadFile,
+    WriteFile,
+    AllowFile,
+    Read,
+    Write,
+    Allow,
+    Connect,
+    Bind,
+}
+
+impl What {
+    /// For a folder or a file that lacks these rights.
+    fn lacking(missing: Access, folder: bool) -> Self {
+        let reads = missing.intersects(Access::READ | Access::EXECUTE);
+        match (reads, missing.contains(Access::WRITE), folder) {
+            (true, true, true) => What::Allow,
+            (true, true, false) => What::AllowFile,
+            (_, false, true) => What::Read,
+            (_, false, false) => What::ReadFile,
+            (false, true, true) => What::Write,
+            (false, true, false) => What::WriteFile,
+        }
+    }
+
+    pub(super) fn access(self) -> Access {
+        let read = Access::READ | Access::EXECUTE;
+        match self {
+            What::ReadFile | What::Read => read,
+            What::WriteFile | What::Write => Access::WRITE,
+            What::AllowFile | What::Allow => read | Access::WRITE,
+            What::Connect => Access::empty(),
+            What::Bind => Access::MAKE_SOCKET,
+        }
+    }
+}
+
+impl Wish {
+    /// One entry for the folder instead of one for each file in it.
+    fn together(view: View<'_>, folder: &AbsPath, wishes: &[Wish]) -> Option<Wish> {
+        let socket = |w: &Wish| matches!(w.what, What::Connect | What::Bind);
+        // Sockets are named one by one: a folder of them is never narrow.
+        if wishes.iter().any(socket) {
+            return None;
+        }
+        let all = wishes.iter().fold(Access::empty(), |all, w| all | w.what.access());
+        let missing = all - view.policy.fs.rights(folder);
+        Some(Wish { path: folder.clone(), what: What::lacking(missing, true) })
+    }
+}
+
+/// What would allow one denial.
+fn wish(view: View<'_>, denial: &Denial) -> Option<Wish> {
+    let path = denial_path(denial)?;
+    match (denial.kind, denial.operation) {
+        (Kind::UnixSocket, Operation::Bind) => return Some(Wish { path, what: What::Bind }),
+        (Kind::UnixSocket, _) => return Some(Wish { path, what: What::Connect }),
+        _ => {}
+    }
+    if denial.access.contains(Access::MAKE_SOCKET) {
+        return Some(Wish { path, what: What::Bind });
+    }
+    // Names are made and removed in a folder, so the grant is about that.
+    let path = if by_name(denial.operation) { path.parent()? } else { path };
+    let folder = by_name(denial.operation) || (view.is_folder)(&path);
+    let missing = denial.access - view.policy.fs.rights(&path);
+    Some(Wish { what: What::lacking(missing, folder), path })
+}
+
+/// Whether an operation is about a name in its folder.
+fn by_name(operation: Operation) -> bool {
+    matches!(operation, Operation::Create | Operation::Delete | Operation::Rename | Operation::Link)
+}
+
+/// The wishes as a profile has them.
+fn written(wishes: &[Wish]) -> Option<FilesystemGrant> {
+    let mut grant = FilesystemGrant::default();
+    for wish in wishes {
+        let list = match wish.what {
+            What::ReadFile => &mut grant.read_file,
+            What::WriteFile => &mut grant.write_file,
+            What::AllowFile => &mut grant.allow_file,
+            What::Read => &mut grant.read,
+            What::Write => &mut grant.write,
+            What::Allow => &mut grant.allow,
+            What::Connect => &mut grant.unix_socket,
+            What::Bind => &mut grant.unix_socket_bind,
+        };
+        list.push(as_text(&wish.path)?);
+    }
+    Some(grant)
 }
 
 /// The path as a profile would spell it; `None` if it is not text, or if its characters mean
 /// something else in a profile.
 fn as_text(path: &AbsPath) -> Option<String> {
     let text = std::str::from_utf8(path.as_bytes()).ok()?;
-    let plain = |c: char| !c.is_control() && !"*?[]{}$\\".contains(c);
+    let plain = |c: char| !super::clean::is_deceptive(c) && !"*?[]{}$\\".contains(c);
     (text != "/" && text.len() <= 512 && text.chars().all(plain)).then(|| text.to_owned())
+}
+
+/// The policy with the wishes granted.
+fn with(policy: &Policy, wishes: &[Wish]) -> Policy {
+    let mut opened = policy.clone();
+    let source = || Source { profile: "tried".into(), rule: "tried".into(), line: None };
+    for wish in wishes {
+        let tree = matches!(wish.what, What::Read | What::Write | What::Allow);
+        let (path, access) = (wish.path.clone(), wish.what.access());
+        let rule = match wish.what {
+            What::Connect | What::Bind => {
+                let bind = wish.what == What::Bind;
+                let grant = UnixGrant { path, reach: Reach::Exact, bind, source: source() };
+                opened.unix.grants.push(grant);
+                wish.path.parent().filter(|_| bind).map(|folder| (folder, Scope::Tree))
+            }
+            _ => Some((path, if tree { Scope::Tree } else { Scope::File })),
+        };
+        if let Some((path, scope)) = rule {
+            opened.fs.rules.push(FsRule { path, scope, access, source: source() });
+        }
+    }
+    opened
+}
+
+/// Whether a policy allows what was denied. The same questions the sandbox asks.
+fn allows(policy: &Policy, denial: &Denial) -> bool {
+    let Some(path) = denial_path(denial) else { return false };
+    match denial.kind {
+        Kind::UnixSocket => {
+            matches!(unix_path(policy, denial.operation, &path), PathVerdict::Granted(_))
+        }
+        _ if by_name(denial.operation) => {
+            policy.fs.lookup_name(&path, denial.access) == Lookup::Allowed
+        }
+        _ => policy.fs.lookup(&path, denial.access) == Lookup::Allowed,
+    }
 }

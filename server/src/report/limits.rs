@@ -2,13 +2,16 @@
 
 use nono_sandbox::policy::{Exceeded, Policy, Resource};
 use nono_schemas::{
-    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Reason, Retry,
+    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Grantable,
+    Reason, Relevance, Retry,
 };
 
 /// Puts a limit that ran out before all other denials: it is what ended the run.
 pub(super) fn add(denials: &mut Denials, exceeded: Exceeded, policy: &Policy) {
     let number = denials.items.len() + 1;
-    denials.items.insert(0, item(exceeded, policy, number));
+    let item = item(exceeded, policy, number);
+    denials.likely_cause = Some(item.id.clone());
+    denials.items.insert(0, item);
     denials.total += 1;
     denials.distinct += 1;
     denials.shown += 1;
@@ -24,6 +27,8 @@ fn item(exceeded: Exceeded, policy: &Policy, number: usize) -> DenialItem {
         access: Access::Use,
         target: format!("more than {}", words.what),
         resolved_target: None,
+        members: 1,
+        examples: Vec::new(),
         syscall: words.field.to_owned(),
         errno: words.errno.to_owned(),
         pid: 0,
@@ -36,7 +41,13 @@ fn item(exceeded: Exceeded, policy: &Policy, number: usize) -> DenialItem {
         },
         reason: Reason::LimitExceeded,
         confidence: Confidence::Enforced,
+        relevance: Relevance::LikelyCause,
+        why: "a limit ran out".to_owned(),
+        grantable: Grantable::OperatorOnly,
         grant: None,
+        risk: None,
+        risk_why: None,
+        alternatives: Vec::new(),
         retry: Retry::NeverUnchanged,
     }
 }

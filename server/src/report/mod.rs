@@ -1,19 +1,31 @@
 //! What became of a run, as an answer: structured and as text. Pure.
 
+mod benign;
 mod clean;
 mod cut;
 mod denials;
+mod diagnose;
+mod explain;
 mod fence;
 mod grant;
+mod group;
+mod history;
+mod instead;
+mod learn;
 mod limits;
 mod list;
+mod masked;
+mod rank;
+mod risk;
 mod status;
+mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
+mod translate;
 mod tree;
 
-use crate::runs::{Ended, Identity, Snapshot, State};
+use crate::runs::{Ended, Finished, Identity, Snapshot, State};
 use globset::GlobSet;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::LayerState;
@@ -24,6 +36,9 @@ use tokio::time::Instant;
 
 pub(crate) use clean::output as clean_output;
 pub(crate) use cut::Excerpt;
+pub(crate) use explain::{Explanation, Question, Verdict, explain};
+pub(crate) use history::History;
+pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};
 pub(crate) use text::report_text;
 
@@ -86,24 +101,21 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// What became of a run, or how far it is.
-    pub(crate) fn about(view: View<'_>, facts: &Facts<'_>, output: &Output) -> Self {
+    pub(crate) fn about(
+        view: View<'_>,
+        facts: &Facts<'_>,
+        output: &Output,
+        history: &History,
+    ) -> Self {
         let run = &facts.identity;
         let over = match &facts.state {
             State::Over(finished) => Some(finished.as_ref()),
             State::Live | State::LeaderEnded(_) => None,
         };
-        let outcome = over.and_then(|f| match &f.ended {
-            Ended::Outcome(outcome) => Some(outcome),
-            Ended::Refused(_) | Ended::Cut | Ended::Lost(_) => None,
-        });
+        let outcome = over.and_then(Finished::outcome);
         let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
-        let log = outcome.map(|o| &o.denials).or(snapshot.map(|s| &s.denials));
-        let (mut denials, hint) =
-            log.map_or((Denials::default(), None), |log| denials::report(view, log));
-        if let Some(exceeded) = outcome.and_then(|o| o.exceeded) {
-            limits::add(&mut denials, exceeded, view.policy);
-        }
         let verdict = status::verdict(facts, over);
+        let (denials, summary) = diagnose::diagnose(view, facts, output, &verdict, history);
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);
         let wall = outcome.map(|o| o.duration).or(over.map(|f| f.wall)).unwrap_or(age);
@@ -113,7 +125,7 @@ impl Answer {
             exit_code: verdict.exit_code,
             signal: verdict.signal,
             run_id: Some(run.id.clone()),
-            summary: status::summary(&verdict.sentence, &denials, hint.as_deref()),
+            summary,
             denials,
             sandbox: sandbox(view),
             stdout: shown.stdout,

@@ -5,7 +5,7 @@ use crate::runs::{Ended, Finished, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
 use nono_sandbox::supervisor::{SetupFailed, Stage};
-use nono_schemas::{Denials, RunStatus};
+use nono_schemas::RunStatus;
 use std::time::Duration;
 
 /// What became of a run.
@@ -161,19 +161,6 @@ fn refusal(failed: &SetupFailed) -> String {
         _ => "the sandbox could not be built in full; `nono-mcp doctor` says what is missing",
     };
     format!("refused, nothing was run: {failed}; {advice}")
-}
-
-/// The summary: the verdict, then what the first denial means.
-pub(super) fn summary(verdict: &str, denials: &Denials, hint: Option<&str>) -> String {
-    let Some(first) = denials.items.first() else { return verdict.to_owned() };
-    let many = if denials.distinct == 1 { "denial" } else { "denials" };
-    let operation = super::text::word(&first.operation);
-    let hint = hint.map(|h| format!("; {h}")).unwrap_or_default();
-    format!(
-        "{verdict}; {} {many}, first: {operation} {}{hint}",
-        denials.distinct,
-        super::clean::quoted(&first.target),
-    )
 }
 
 /// `SIGKILL`, or the number of a real-time signal.

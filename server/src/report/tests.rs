@@ -9,7 +9,7 @@ use nono_sandbox::policy::{
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
-use nono_schemas::DenialKind;
+use nono_schemas::{DenialKind, Relevance};
 use serde_json::json;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -52,6 +52,12 @@ fn denial(operation: Operation, target: &str) -> Denial {
     Denial {
         kind: if socket { Kind::UnixSocket } else { Kind::Fs },
         operation,
+        access: match operation {
+            Operation::Read => Access::READ,
+            Operation::Execute => Access::EXECUTE,
+            _ if socket => Access::empty(),
+            _ => Access::WRITE,
+        },
         target: target.into(),
         resolved: Some(target.into()),
         syscall: if socket { "connect" } else { "openat" }.into(),
@@ -108,6 +114,7 @@ fn identity() -> Identity {
     Identity {
         id: "r-1".into(),
         label: "./x".into(),
+        argv: vec![b"true".to_vec()],
         timeout: Duration::from_secs(120),
         started: Instant::now(),
     }
@@ -142,7 +149,7 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
         now: identity.started + Duration::from_secs(60),
     };
     let output = Output { stdout: ran.stdout.clone(), stderr: ran.stderr.clone(), next_seq: 7 };
-    Answer::about(view, &facts, &output)
+    Answer::about(view, &facts, &output, &History::default())
 }
 
 fn answer(ran: &Ran) -> Answer {
@@ -182,10 +189,10 @@ fn a_denial_comes_before_the_output_in_both_forms() {
     --- nono:9c41e0 sandbox report (by the sandbox, not by the command)
     DENIED connect "/run/x.sock" [connect EACCES, "python3" pid 42]
       why: no grant covers this path (mediation, profile coding)
-      the operator can allow it in the profile: {"filesystem":{"unix_socket":["/run/x.sock"]}}
+      the operator can allow it in the profile: {"filesystem":{"unix_socket":["/run/x.sock"]}} (risk medium)
     DENIED read "/etc/secret.txt" [openat EACCES, "python3" pid 42]
       why: no grant covers this path (landlock, profile coding)
-      the operator can allow it in the profile: {"filesystem":{"read_file":["/etc/secret.txt"]}}
+      the operator can allow it in the profile: {"filesystem":{"read_file":["/etc/secret.txt"]}} (risk low)
     The same attempt is refused every time: do not retry unchanged.
     --- nono:9c41e0 end of sandbox report
     --- nono:9c41e0 stderr
@@ -194,7 +201,8 @@ fn a_denial_comes_before_the_output_in_both_forms() {
     out
     "#);
     let summary = &answer.result.summary;
-    assert_eq!(summary, "exit 1 after 12ms; 2 denials, first: connect \"/run/x.sock\"");
+    let expected = "exit 1 after 12ms; denied: connect \"/run/x.sock\" (d1); 1 more denied";
+    assert_eq!(summary, expected);
     insta::assert_json_snapshot!(answer.result.denials.items[0], @r#"
     {
       "id": "d1",
@@ -214,6 +222,9 @@ fn a_denial_comes_before_the_output_in_both_forms() {
       },
       "reason": "no_grant",
       "confidence": "enforced",
+      "relevance": "possible",
+      "why": "11 ms before the end",
+      "grantable": "operator_only",
       "grant": {
         "filesystem": {
           "unix_socket": [
@@ -221,6 +232,8 @@ fn a_denial_comes_before_the_output_in_both_forms() {
           ]
         }
       },
+      "risk": "medium",
+      "risk_why": "whoever listens there acts outside of the sandbox",
       "retry": "never_unchanged"
     }
     "#);
@@ -288,17 +301,27 @@ fn grants_are_narrow_and_absent_where_none_can_help() {
         items[0].grant.as_ref().map(|g| serde_json::to_value(&g.filesystem).unwrap())
     };
     for (operation, target, expected) in [
-        (Operation::Read, "/a/x.txt", json!({"read_file": ["/a/x.txt"]})),
-        (Operation::Read, "/a/folder", json!({"read": ["/a/folder"]})),
-        (Operation::Execute, "/a/x.bin", json!({"read_file": ["/a/x.bin"]})),
-        (Operation::Write, "/a/x.txt", json!({"write_file": ["/a/x.txt"]})),
-        (Operation::Create, "/a/x.txt", json!({"write": ["/a"]})),
-        (Operation::Delete, "/a/x.txt", json!({"write": ["/a"]})),
-        (Operation::Bind, "/a/s", json!({"unix_socket_bind": ["/a/s"]})),
-        (Operation::Send, "/a/s", json!({"unix_socket": ["/a/s"]})),
+        (Operation::Read, "/d/a/x.txt", json!({"read_file": ["/d/a/x.txt"]})),
+        (Operation::Read, "/d/a/folder", json!({"read": ["/d/a/folder"]})),
+        (Operation::Execute, "/d/a/x.bin", json!({"read_file": ["/d/a/x.bin"]})),
+        (Operation::Write, "/d/a/x.txt", json!({"write_file": ["/d/a/x.txt"]})),
+        (Operation::Create, "/d/a/x.txt", json!({"write": ["/d/a"]})),
+        (Operation::Delete, "/d/a/x.txt", json!({"write": ["/d/a"]})),
+        (Operation::Bind, "/d/a/s", json!({"unix_socket_bind": ["/d/a/s"]})),
+        (Operation::Send, "/d/a/s", json!({"unix_socket": ["/d/a/s"]})),
     ] {
         assert_eq!(grant(denial(operation, target)), Some(expected), "{operation:?} {target}");
     }
+    assert_eq!(grant(denial(Operation::Create, "/d/x.txt")), None, "a folder of the root is wide");
+    let mut both = denial(Operation::Write, "/d/a/x.txt");
+    both.access = Access::READ | Access::WRITE;
+    assert_eq!(grant(both), Some(json!({"allow_file": ["/d/a/x.txt"]})));
+    let mut half = denial(Operation::Write, "/usr/x.txt");
+    half.access = Access::READ | Access::WRITE;
+    assert_eq!(grant(half), Some(json!({"write_file": ["/usr/x.txt"]})), "reading is granted");
+    let mut moved = denial(Operation::Rename, "/d/a/x.txt");
+    moved.errno = 18;
+    assert_eq!(grant(moved), None, "one name of two");
     let mut protected = denial(Operation::Read, "/home/u/.ssh/id.key");
     protected.reason = Reason::Protected;
     assert_eq!(grant(protected), None);
@@ -306,14 +329,15 @@ fn grants_are_narrow_and_absent_where_none_can_help() {
     assert_eq!(grant(denial(Operation::Read, "/home")), None, "would open a protected path");
     assert_eq!(grant(denial(Operation::Create, "/home/x.txt")), None);
     assert_eq!(grant(denial(Operation::Connect, "@abstract")), None);
-    assert_eq!(grant(denial(Operation::Read, "/a/*.txt")), None, "means more than one file");
+    assert_eq!(grant(denial(Operation::Read, "/d/a/*.txt")), None, "means more than one file");
 }
 
 #[test]
 fn a_refused_temporary_file_points_to_tmpdir() {
     let denied = vec![denial(Operation::Create, "/tmp/x.lock")];
     let answer = answer(&finished(End::Exited(1), denied, "", ""));
-    assert!(answer.result.denials.items[0].decided_by.rule.contains("$TMPDIR"));
+    assert!(answer.result.denials.items[0].alternatives[0].contains("$TMPDIR"));
+    assert_eq!(answer.result.denials.items[0].grant, None);
     assert!(answer.result.summary.contains("$TMPDIR"), "{}", answer.result.summary);
     assert!(answer.text.contains("$TMPDIR"), "{}", answer.text);
 }
@@ -336,7 +360,7 @@ fn hostile_names_and_output_cannot_forge_a_report() {
 #[test]
 fn many_denials_are_bounded_and_counted() {
     let denied: Vec<Denial> = (0..60)
-        .map(|n| denial(Operation::Read, &format!("/{}/{n}.txt", "long".repeat(40))))
+        .map(|n| denial(Operation::Read, &format!("/{n}/{}.txt", "long".repeat(40))))
         .collect();
     let answer = answer(&finished(End::Exited(1), denied, "", ""));
     let denials = &answer.result.denials;
@@ -395,4 +419,180 @@ fn a_limit_that_ran_out_is_the_first_denial() {
     assert_eq!((first.kind, answer.result.denials.total), (DenialKind::ResourceLimit, 2));
     assert_eq!(first.decided_by.source, "the call");
     assert!(answer.text.contains("limits.memory_bytes"), "{}", answer.text);
+}
+
+/// A run of a shell's `script`, for the `nth` time.
+fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer {
+    let policy = policy();
+    let view = View {
+        policy: &policy,
+        suppress: &globset::GlobSet::empty(),
+        layers: &[],
+        is_folder: &|path| path.as_path().extension().is_none(),
+    };
+    let argv = ["bash", "-c", script].map(|s| s.as_bytes().to_vec()).to_vec();
+    let identity = Identity { id: format!("r-{nth}"), argv, ..identity() };
+    let finished = Finished { ended: ran.ended.clone(), wall: Duration::from_millis(15) };
+    let facts = Facts {
+        identity: &identity,
+        state: State::Over(Arc::new(finished)),
+        snapshot: None,
+        nonce: "9c41e0".into(),
+        max_output: 16_384,
+        now: identity.started,
+    };
+    let output = Output { stdout: ran.stdout.clone(), stderr: ran.stderr.clone(), next_seq: 7 };
+    Answer::about(view, &facts, &output, history)
+}
+
+#[test]
+fn many_files_of_a_folder_are_one_thing_with_one_grant() {
+    let denied: Vec<Denial> =
+        (0..300).map(|n| denial(Operation::Read, &format!("/d/cache/{n}.txt"))).collect();
+    let answer = answer(&finished(End::Exited(1), denied, "", ""));
+    let denials = &answer.result.denials;
+    assert_eq!((denials.total, denials.distinct, denials.shown), (300, 300, 1));
+    let item = &denials.items[0];
+    assert_eq!((item.target.as_str(), item.members, item.count), ("/d/cache", 300, 300));
+    assert_eq!(item.examples, ["/d/cache/0.txt", "/d/cache/1.txt", "/d/cache/2.txt"]);
+    let grant = serde_json::to_value(&item.grant.as_ref().unwrap().filesystem).unwrap();
+    assert_eq!(grant, json!({"read": ["/d/cache"]}));
+    assert!(answer.text.contains("DENIED read 300 in \"/d/cache\""), "{}", answer.text);
+    assert!(!answer.text.contains("more,"), "{}", answer.text);
+}
+
+#[test]
+fn what_the_output_quotes_comes_first() {
+    let denied = vec![
+        denial(Operation::Create, "/d/a/lock.txt"),
+        denial(Operation::Read, "/d/b/config.toml"),
+    ];
+    let said = "tool: cannot read /d/b/config.toml: Permission denied (os error 13)\n";
+    let answer = answer(&finished(End::Exited(1), denied, "", said));
+    let denials = &answer.result.denials;
+    assert_eq!(denials.items[0].target, "/d/b/config.toml");
+    assert_eq!(denials.items[0].relevance, Relevance::LikelyCause);
+    assert_eq!(denials.likely_cause.as_deref(), Some("d1"));
+    assert_eq!(denials.items[1].relevance, Relevance::Possible);
+    let summary = &answer.result.summary;
+    assert!(summary.contains("likely cause: read \"/d/b/config.toml\" (d1)"), "{summary}");
+}
+
+#[test]
+fn output_alone_makes_no_denial() {
+    let said = "cat: /etc/shadow: Permission denied\nOperation not permitted\n";
+    let answer = answer(&finished(End::Exited(1), vec![], "", said));
+    assert_eq!(answer.result.denials, Denials::default());
+    assert_eq!(answer.result.summary, "exit 1 after 12ms");
+}
+
+#[test]
+fn probes_are_folded_unless_the_program_names_them() {
+    let probe = || denial(Operation::Write, "/home/u/.python_history");
+    let folded = answer(&finished(End::Exited(1), vec![probe()], "", "other trouble\n"));
+    let denials = &folded.result.denials;
+    assert_eq!((denials.total, denials.benign, denials.items.len()), (0, 1, 1));
+    assert_eq!(denials.items[0].relevance, Relevance::Benign);
+    assert_eq!(
+        folded.text,
+        "[exit 1 · 12ms · profile coding]\n--- nono:9c41e0 stderr\nother trouble\n"
+    );
+    let said = "cannot write /home/u/.python_history: Permission denied\n";
+    let named = answer(&finished(End::Exited(1), vec![probe()], "", said));
+    assert_eq!(named.result.denials.likely_cause.as_deref(), Some("d1"));
+    assert_eq!((named.result.denials.total, named.result.denials.benign), (1, 0));
+}
+
+#[test]
+fn success_is_quiet_unless_the_status_may_hide_a_failure() {
+    let run = || {
+        let denied = (0..9).map(|n| denial(Operation::Create, &format!("/d/{n}/x.txt"))).collect();
+        finished(End::Exited(0), denied, "done\n", "")
+    };
+    let history = History::default();
+    let quiet = shell_answer(1, "make", &run(), &history);
+    assert_eq!(
+        quiet.text,
+        "[exit 0 · 12ms · profile coding]\n\
+         --- nono:9c41e0 9 denials that did no harm; sandbox_explain names them\n\
+         --- nono:9c41e0 stdout\ndone\n"
+    );
+    assert_eq!(quiet.result.denials.likely_cause, None);
+    let masked = shell_answer(2, "make 2>&1 | tail -5", &run(), &history);
+    assert_eq!(masked.text.matches("DENIED").count(), 3, "{}", masked.text);
+    assert!(masked.result.summary.contains("the last command's of a pipe"));
+    assert!(masked.text.contains("STATUS exit 0 is the last command's"), "{}", masked.text);
+    let clean = shell_answer(3, "a | b", &finished(End::Exited(0), vec![], "x\n", ""), &history);
+    assert_eq!(clean.text, "[exit 0 · 12ms · profile coding]\nx\n");
+    assert_eq!(clean.result.summary, "exit 0 after 12ms");
+}
+
+#[test]
+fn the_third_time_says_that_trying_again_is_useless() {
+    let history = History::default();
+    let run = || finished(End::Exited(1), vec![denial(Operation::Create, "/tmp/x.lock")], "", "");
+    let tries = std::cell::Cell::new(0);
+    let summary = || {
+        tries.set(tries.get() + 1);
+        shell_answer(tries.get(), "make", &run(), &history).result.summary
+    };
+    assert!(!summary().contains("in a row") && !summary().contains("in a row"));
+    let third = summary();
+    assert!(third.starts_with("same denial 3 times in a row; unchanged retries cannot succeed"));
+    assert!(third.contains("instead: use $TMPDIR"), "{third}");
+    assert_eq!(shell_answer(5, "make -k", &run(), &history).result.denials.repeated, None);
+}
+
+#[test]
+fn misleading_messages_are_explained_only_with_proof() {
+    let history = History::default();
+    let note = |denied: Vec<Denial>, said: &str| {
+        let run = finished(End::Exited(1), denied, "", said);
+        shell_answer(6, "x", &run, &history).result.denials.notes.join("\n")
+    };
+    let docker = "Cannot connect to the Docker daemon. Is the docker daemon running?";
+    assert_eq!(note(vec![], docker), "");
+    let socket = denial(Operation::Connect, "/var/run/docker.sock");
+    assert!(note(vec![socket], docker).contains("socket is denied by the sandbox"));
+    let exdev = "mv: Invalid cross-device link";
+    assert_eq!(note(vec![denial(Operation::Rename, "/ws/a")], exdev), "");
+    let mut moved = denial(Operation::Rename, "/ws/a");
+    moved.errno = 18;
+    assert!(note(vec![moved], exdev).contains("does not mean two devices"));
+    let run = finished(End::Signaled(31), vec![], "", "");
+    let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
+    assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+#[test]
+fn a_denial_can_be_asked_about_later() {
+    let history = History::default();
+    let run = finished(End::Exited(1), vec![denial(Operation::Read, "/d/a/x.txt")], "", "");
+    shell_answer(1, "x", &run, &history);
+    assert_eq!(history.denial("d1").unwrap().target, "/d/a/x.txt");
+    assert_eq!(history.denial("r-1:d1").unwrap().target, "/d/a/x.txt");
+    assert_eq!(history.denial("r-2:d1"), None);
+    assert_eq!(history.denial("d2"), None);
+}
+
+#[test]
+fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
+    let mut key = denial(Operation::Read, "/home/u/.ssh/id.key");
+    key.reason = Reason::Protected;
+    let denied = vec![
+        key,
+        denial(Operation::Read, "/d/a/x.txt"),
+        denial(Operation::Write, "/home/u/.bashrc"),
+        denial(Operation::Create, "/home/u/.cache/tool/x.txt"),
+    ];
+    let result = answer(&finished(End::Exited(1), denied, "", "")).result;
+    let text = addition("coding", &result.denials);
+    let start = text.find("{").unwrap();
+    let draft: serde_json::Value = serde_json::from_str(&text[start..]).unwrap();
+    assert_eq!(draft["extends"], "coding");
+    assert_eq!(draft["filesystem"]["read_file"], json!(["/d/a/x.txt"]));
+    assert_eq!(draft["filesystem"]["write"], json!(["/home/u/.cache/tool"]));
+    assert!(!text[start..].contains(".ssh") && !text[start..].contains(".bashrc"), "{text}");
+    assert!(text.contains("id.key\": protected"), "{text}");
+    assert!(text.contains("high risk"), "{text}");
 }

@@ -1,13 +1,19 @@
 //! The text form of a result: verdict, denials, output.
 
 use super::{clean, fence, status};
-use nono_schemas::{DenialItem, DenialKind, RunResult, RunStatus};
+use nono_schemas::{DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
 
 /// Denials spelled out in text; the rest are counted.
 const MAX_DENIALS: usize = 5;
+/// The same, where the command succeeded as far as its status tells.
+const MAX_MASKED: usize = 3;
+/// Explanations of misleading messages in text.
+const MAX_NOTES: usize = 2;
+/// Room for the last lines of a report, in bytes.
+const CLOSING: usize = 130;
 /// Longest report in text, in bytes.
 const MAX_REPORT: usize = 2048;
 /// Longest name or grant in text, in bytes.
@@ -56,29 +62,65 @@ fn limit_ran_out(result: &RunResult) -> bool {
     result.denials.items.first().is_some_and(|item| item.kind == DenialKind::ResourceLimit)
 }
 
-/// The sandbox's report between fences; empty if nothing was denied.
+/// The sandbox's report between fences; one line where all went well, nothing if nothing was
+/// denied.
 pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
     let denials = &result.denials;
-    if denials.items.is_empty() {
+    let telling: Vec<&DenialItem> =
+        denials.items.iter().filter(|i| i.relevance != Relevance::Benign).collect();
+    let well = result.status == RunStatus::Exited && result.exit_code == Some(0);
+    if well && denials.masked.is_none() {
+        let ask = "sandbox_explain names them";
+        return match (telling.is_empty(), denials.total) {
+            (true, _) => String::new(),
+            (false, 1) => fence::line(nonce, &format!("1 denial that did no harm; {ask}")),
+            (false, n) => fence::line(nonce, &format!("{n} denials that did no harm; {ask}")),
+        };
+    }
+    if telling.is_empty() && denials.notes.is_empty() {
         return String::new();
     }
     let mut report = fence::line(nonce, "sandbox report (by the sandbox, not by the command)");
     let end = fence::line(nonce, "end of sandbox report");
-    let mut spelled_out = 0;
-    for item in denials.items.iter().take(MAX_DENIALS) {
+    report.push_str(&remarks(denials));
+    let most = if well { MAX_MASKED } else { MAX_DENIALS };
+    let (mut spelled_out, mut entries) = (0, 0);
+    for item in telling.iter().take(most) {
         let entry = entry(item);
-        if spelled_out > 0 && report.len() + entry.len() + end.len() + 100 > MAX_REPORT {
+        if entries > 0 && report.len() + entry.len() + end.len() + CLOSING > MAX_REPORT {
             break;
         }
         report.push_str(&entry);
-        spelled_out += 1;
+        spelled_out += item.members;
+        entries += 1;
     }
+    // Writing to a string cannot fail.
     let more = denials.distinct.saturating_sub(spelled_out);
     if more > 0 {
         let _infallible = writeln!(report, "and {more} more, {} refusals in all", denials.total);
     }
-    report.push_str("The same attempt is refused every time: do not retry unchanged.\n");
+    if entries > 0 {
+        report.push_str("The same attempt is refused every time: do not retry unchanged.\n");
+    }
     report + &end
+}
+
+/// What is said before the denials.
+fn remarks(denials: &Denials) -> String {
+    let mut remarks = String::new();
+    if let Some(times) = denials.repeated {
+        let _infallible = writeln!(
+            remarks,
+            "REPEATED {times} times in a row with the same denial: unchanged retries cannot succeed."
+        );
+    }
+    if let Some(masked) = &denials.masked {
+        let _infallible = writeln!(remarks, "STATUS {masked}.");
+    }
+    for note in denials.notes.iter().take(MAX_NOTES) {
+        let _infallible = writeln!(remarks, "NOTE {note}.");
+    }
+    remarks
 }
 
 /// One denial.
@@ -89,8 +131,9 @@ fn entry(item: &DenialItem) -> String {
     }
     let program = item.exe.as_deref().map_or("?", |exe| exe.rsplit('/').next().unwrap_or(exe));
     let times = if item.count == 1 { String::new() } else { format!(", {} times", item.count) };
+    let many = if item.members > 1 { format!("{} in ", item.members) } else { String::new() };
     let mut entry = format!(
-        "DENIED {} {} [{} {}, {} pid {}{times}]\n",
+        "DENIED {} {many}{} [{} {}, {} pid {}{times}]\n",
         word(&item.operation),
         name(&item.target),
         item.syscall,
@@ -101,10 +144,24 @@ fn entry(item: &DenialItem) -> String {
     if let Some(resolved) = &item.resolved_target {
         let _infallible = writeln!(entry, "  which is {}", name(resolved));
     }
+    if item.members > 1 {
+        let examples: Vec<String> = item.examples.iter().take(2).map(|e| name(e)).collect();
+        let _infallible = writeln!(entry, "  such as {}", examples.join(", "));
+    }
+    if item.relevance == Relevance::LikelyCause {
+        let _infallible = writeln!(entry, "  likely cause of the failure: {}", item.why);
+    }
     let _infallible = writeln!(entry, "  why: {} ({}, {})", by.rule, by.layer, by.source);
-    let grant = item.grant.as_ref().and_then(|g| serde_json::to_string(g).ok());
-    if let Some(grant) = grant.filter(|g| g.len() <= MAX_NAME) {
-        let _infallible = writeln!(entry, "  the operator can allow it in the profile: {grant}");
+    if let Some(grant) = &item.grant {
+        let json = serde_json::to_string(grant).unwrap_or_default();
+        if json.len() <= MAX_NAME {
+            let risk = item.risk.map(|r| word(&r)).unwrap_or_default();
+            let _infallible =
+                writeln!(entry, "  the operator can allow it in the profile: {json} (risk {risk})");
+        }
+    }
+    if !item.alternatives.is_empty() {
+        let _infallible = writeln!(entry, "  without a grant: {}", item.alternatives.join("; or "));
     }
     entry
 }
@@ -126,7 +183,7 @@ fn output(result: &RunResult, nonce: &str) -> String {
             _ => "(no output)\n".into(),
         };
     }
-    if result.stderr.is_empty() && result.denials.items.is_empty() {
+    if result.stderr.is_empty() && report_text(result, nonce).is_empty() {
         return fence::escape(&result.stdout);
     }
     let mut output = String::new();

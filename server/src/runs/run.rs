@@ -23,6 +23,8 @@ pub(crate) struct Identity {
     pub(crate) id: String,
     /// The command, short enough for a list.
     pub(crate) label: String,
+    /// What is run: the zeroth argument and the others.
+    pub(crate) argv: Vec<Vec<u8>>,
     /// The wall-clock limit.
     pub(crate) timeout: Duration,
     /// When it was started.
@@ -54,6 +56,16 @@ pub(crate) struct Finished {
     pub(crate) ended: Ended,
     /// From the hand-over to the end, as the server saw it.
     pub(crate) wall: Duration,
+}
+
+impl Finished {
+    /// What the supervisor reported, if it did.
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
+        match &self.ended {
+            Ended::Outcome(outcome) => Some(outcome),
+            Ended::Refused(_) | Ended::Cut | Ended::Lost(_) => None,
+        }
+    }
 }
 
 /// How a run ended.

@@ -6,8 +6,8 @@ use super::policy_text::policy_text;
 use crate::session::Ground;
 use nono_sandbox::policy::Network;
 use nono_schemas::{
-    Outline, exec_schema, outline, result_schema, run_list_schema, run_listed_schema,
-    run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+    Outline, exec_schema, explain_schema, outline, result_schema, run_list_schema,
+    run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
 };
 use rmcp::model::{JsonObject, MetaObject, Tool as Definition, ToolAnnotations};
 use std::sync::Arc;
@@ -27,21 +27,26 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
         _ => lead.to_owned(),
     };
     let output = match tool {
-        Tool::RunList => outline(run_listed_schema(), Outline::Required),
-        _ if runs_something => outline(result_schema(), Outline::Fields),
-        _ => outline(result_schema(), Outline::Required),
+        Tool::Explain => None,
+        Tool::RunList => Some(outline(run_listed_schema(), Outline::Required)),
+        _ if runs_something => Some(outline(result_schema(), Outline::Fields)),
+        _ => Some(outline(result_schema(), Outline::Required)),
     };
     let input = match tool {
         // The rest means what it means in `shell`, as the description says.
         Tool::Exec => terse(input, &["argv"]),
         _ => input.clone(),
     };
-    let reads_only = matches!(tool, Tool::RunRead | Tool::RunList);
-    Definition::new(tool.name(), description, input)
+    let reads_only = matches!(tool, Tool::RunRead | Tool::RunList | Tool::Explain);
+    let definition = Definition::new(tool.name(), description, input);
+    let definition = match output {
+        Some(output) => definition.with_raw_output_schema(Arc::new(output)),
+        None => definition,
+    };
+    definition
         .with_title(title)
-        .with_raw_output_schema(Arc::new(output))
         .with_annotations(
-            ToolAnnotations::with_title(title)
+            ToolAnnotations::new()
                 .read_only(reads_only)
                 .destructive(!reads_only)
                 .idempotent(reads_only || tool == Tool::RunSignal)
@@ -59,6 +64,12 @@ fn words(tool: Tool) -> (&'static str, &'static str, &'static JsonObject) {
              directory or variables are kept. A command that takes long is answered with \
              `status: running` and goes on: see run_read.",
             shell_schema(),
+        ),
+        Tool::Explain => (
+            "Ask what the sandbox allows",
+            "Whether the sandbox would allow something, by which rule, and what to do if not. Give \
+             one of path, socket, host, command or denial_id; nothing for the profile in short.",
+            explain_schema(),
         ),
         Tool::Exec => (
             "Run a program in the sandbox",

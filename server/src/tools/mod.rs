@@ -5,6 +5,7 @@ mod caller;
 mod common;
 mod define;
 mod exec;
+mod explain;
 mod keys;
 mod place;
 mod policy_text;
@@ -26,6 +27,7 @@ pub(crate) use caller::{Caller, Progress};
 pub(crate) use common::Wanted;
 pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;
+pub(crate) use explain::answer as explain_answer;
 
 use crate::runs::{Echo, Run};
 use crate::session::{Session, Wish};
@@ -40,6 +42,8 @@ use wait::Settled;
 pub(crate) enum Tool {
     /// A program and its arguments.
     Exec,
+    /// What the sandbox would say.
+    Explain,
     /// Which runs there are.
     RunList,
     /// The output of a run.
@@ -54,13 +58,21 @@ pub(crate) enum Tool {
 
 impl Tool {
     /// All tools, in the order they are listed.
-    pub(crate) const ALL: [Tool; 6] =
-        [Tool::Exec, Tool::RunList, Tool::RunRead, Tool::RunSignal, Tool::RunWrite, Tool::Shell];
+    pub(crate) const ALL: [Tool; 7] = [
+        Tool::Exec,
+        Tool::RunList,
+        Tool::RunRead,
+        Tool::RunSignal,
+        Tool::RunWrite,
+        Tool::Explain,
+        Tool::Shell,
+    ];
 
     /// The tool's name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Tool::Exec => "exec",
+            Tool::Explain => "sandbox_explain",
             Tool::RunList => "run_list",
             Tool::RunRead => "run_read",
             Tool::RunSignal => "run_signal",
@@ -97,6 +109,7 @@ pub(crate) async fn call(
         Tool::RunWrite => run_write::call(session, arguments, cancelled).await,
         Tool::RunSignal => run_signal::call(session, arguments, cancelled).await,
         Tool::RunList => run_list::call(session, arguments).await,
+        Tool::Explain => return explain::call(session, arguments),
     };
     let reply = reply.unwrap_or_else(|bad| Reply::run(session.refuse(&bad.to_string())));
     present::present(reply)

@@ -138,7 +138,9 @@ fn what_clients_are_told_is_short_and_in_a_fixed_order() {
     let (_workspace, ground) = ground();
     let tools = definitions(&ground);
     let names: Vec<&str> = tools.iter().map(|t| t.name.as_ref()).collect();
-    assert_eq!(names, ["exec", "run_list", "run_read", "run_signal", "run_write", "shell"]);
+    let expected =
+        ["exec", "run_list", "run_read", "run_signal", "run_write", "sandbox_explain", "shell"];
+    assert_eq!(names, expected);
     let listed = serde_json::to_string(&tools).unwrap();
     assert!(listed.len() < 12_000, "{}", listed.len());
     for tool in &tools {

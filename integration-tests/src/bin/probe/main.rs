@@ -5,6 +5,7 @@
 //! that the probe works where nothing refuses it.
 
 mod address;
+mod files;
 mod inet;
 mod kernel;
 mod process;
@@ -46,6 +47,7 @@ fn dispatch(words: &[&str]) -> Option<Outcome> {
         .or_else(|| process::run(name, rest))
         .or_else(|| kernel::run(name, rest))
         .or_else(|| timing::run(name, rest))
+        .or_else(|| files::run(name, rest))
 }
 
 /// Parses a number given on the command line; a bad one is the probe's `EINVAL`.

@@ -14,7 +14,7 @@ use super::request::{SocketRequest, unreadable};
 use super::resolve::{NewPlace, resolve_new};
 use super::{Refusal, Shared};
 use crate::decide::{PathVerdict, SocketCall, socket_call, unix_path};
-use crate::policy::Reach;
+use crate::policy::{Access, Reach};
 use crate::record::{Confidence, Kind, Layer, Operation};
 use crate::sys;
 use landlock::{
@@ -95,6 +95,7 @@ fn judge(
     let refusal = Refusal {
         kind: Kind::UnixSocket,
         operation: Operation::Bind,
+        access: Access::empty(),
         target: path.to_vec(),
         resolved: Some(resolved.as_bytes().to_vec()),
         syscall,

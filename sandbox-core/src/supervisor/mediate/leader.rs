@@ -138,6 +138,7 @@ fn lead(shared: &Arc<Shared>, number: u64) {
                 | Mediated::PidfdSignal => signal::perform(&turn, call),
             },
             Notification::Observed(call) => observe::look(shared, call),
+            Notification::Refused(call) => observe::refuse(shared, call),
         }
         let leading = turn.leading;
         let mut state = lock(&shared.leadership.state);

@@ -4,7 +4,7 @@
 //! memory ([`MediatedCall`]) has no way to say "go on", because the program may have changed that
 //! memory since. Only a call nobody judged ([`ObservedCall`]) has.
 
-use crate::filter::{Mediated, Observed, Trapped, trapped};
+use crate::filter::{Mediated, Observed, Refused, Trapped, refusal_errno, trapped};
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,28 +16,35 @@ pub(super) const ERESTARTSYS: i32 = 512;
 
 /// The seccomp listener of the run.
 #[derive(Debug)]
-pub(super) struct Listener(OwnedFd);
+pub(super) struct Listener {
+    fd: OwnedFd,
+    /// Whether the kernel keeps signals inside, so that sending one is only watched.
+    scoped: bool,
+}
 
 impl Listener {
     /// Takes the descriptor that the hand-over checked. Where the kernel can, supervisor and
     /// caller take turns on one processor; where it cannot, everything works, slower.
-    pub(super) fn new(fd: OwnedFd) -> Self {
+    pub(super) fn new(fd: OwnedFd, scoped: bool) -> Self {
         let _slower_without = sys::set_sync_wakeup(fd.as_fd());
-        Self(fd)
+        Self { fd, scoped }
     }
 
     /// Waits for the next notification. `None`: there will be none any more.
     pub(super) fn receive(&self) -> Option<Notification<'_>> {
         loop {
-            match sys::receive(self.0.as_fd()) {
+            match sys::receive(self.fd.as_fd()) {
                 Ok(data) => {
                     let raw = Unanswered { listener: self, data };
-                    match trapped(data.nr) {
+                    match trapped(data.nr, self.scoped) {
                         Some(Trapped::Mediated(call, name)) => {
                             return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                         }
                         Some(Trapped::Observed(call, name)) => {
                             return Some(Notification::Observed(ObservedCall { call, name, raw }));
+                        }
+                        Some(Trapped::Refused(what, name)) => {
+                            return Some(Notification::Refused(RefusedCall { what, name, raw }));
                         }
                         // No filter of ours traps it. Dropped: refused.
                         None => drop(raw),
@@ -54,7 +61,7 @@ impl Listener {
 
     /// Whether the last process under the filter is gone.
     fn is_abandoned(&self) -> bool {
-        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
         let polled = poll(&mut fds, PollTimeout::ZERO).is_ok();
         let [fd] = fds;
         polled && fd.revents().is_some_and(|r| r.contains(PollFlags::POLLHUP))
@@ -62,7 +69,7 @@ impl Listener {
 
     /// Whether the caller still waits; while it does, its ids cannot be reused.
     pub(super) fn is_valid(&self, id: u64) -> bool {
-        sys::id_is_valid(self.0.as_fd(), id)
+        sys::id_is_valid(self.fd.as_fd(), id)
     }
 }
 
@@ -76,7 +83,7 @@ struct Unanswered<'l> {
 impl Unanswered<'_> {
     fn finish(self, result: Result<i64, i32>) {
         // ENOENT: the caller is gone and needs no answer.
-        let _gone = sys::finish_call(self.listener.0.as_fd(), self.data.id, result);
+        let _gone = sys::finish_call(self.listener.fd.as_fd(), self.data.id, result);
         let _answered = std::mem::ManuallyDrop::new(self);
     }
 }
@@ -84,7 +91,7 @@ impl Unanswered<'_> {
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         let refused = Err(libc::EPERM);
-        let _gone = sys::finish_call(self.listener.0.as_fd(), self.data.id, refused);
+        let _gone = sys::finish_call(self.listener.fd.as_fd(), self.data.id, refused);
     }
 }
 
@@ -95,6 +102,8 @@ pub(super) enum Notification<'l> {
     Mediated(MediatedCall<'l>),
     /// To be looked at.
     Observed(ObservedCall<'l>),
+    /// To be refused.
+    Refused(RefusedCall<'l>),
 }
 
 /// A call to be performed on the caller's behalf. Dropped: refused with `EPERM`.
@@ -131,7 +140,32 @@ impl ObservedCall<'_> {
 
     /// Lets the kernel go on.
     pub(in crate::supervisor) fn go_on(self) {
-        let _gone = sys::continue_call(self.raw.listener.0.as_fd(), self.raw.data.id);
+        let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
         let _answered = std::mem::ManuallyDrop::new(self.raw);
+    }
+}
+
+/// A call that is refused, whatever is found out about it. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(in crate::supervisor) struct RefusedCall<'l> {
+    pub(in crate::supervisor) what: Refused,
+    pub(in crate::supervisor) name: &'static str,
+    raw: Unanswered<'l>,
+}
+
+impl RefusedCall<'_> {
+    pub(in crate::supervisor) fn data(&self) -> NotificationData {
+        self.raw.data
+    }
+
+    /// The errno it gets, from its registers.
+    pub(in crate::supervisor) fn errno(&self) -> Errno {
+        Errno::from_raw(refusal_errno(self.raw.data.nr, &self.raw.data.args))
+    }
+
+    /// Says no.
+    pub(in crate::supervisor) fn refuse(self) {
+        let errno = self.errno();
+        self.raw.finish(Err(errno as i32));
     }
 }

@@ -16,9 +16,9 @@ mod send;
 mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
-pub(in crate::supervisor) use listener::ObservedCall;
+pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
 
-use crate::policy::{Policy, Source};
+use crate::policy::{Access, Policy, Source};
 use crate::rate::Bucket;
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
 use crate::sys::NotificationData;
@@ -63,7 +63,7 @@ impl Mediator {
         let shared = listener.map(|fd| {
             Arc::new(Shared {
                 policy: policy.clone(),
-                listener: Listener::new(fd),
+                listener: Listener::new(fd, scoped),
                 scoped,
                 bucket: Bucket::new(policy.rate),
                 recorder: Mutex::default(),
@@ -121,6 +121,8 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(in crate::supervisor) struct Refusal<'p> {
     pub(in crate::supervisor) kind: Kind,
     pub(in crate::supervisor) operation: Operation,
+    /// What the rules would have to give; empty where no rule can.
+    pub(in crate::supervisor) access: Access,
     pub(in crate::supervisor) target: Vec<u8>,
     pub(in crate::supervisor) resolved: Option<Vec<u8>>,
     pub(in crate::supervisor) syscall: &'static str,
@@ -148,6 +150,7 @@ impl Shared {
         let denial = Denial {
             kind: refusal.kind,
             operation: refusal.operation,
+            access: refusal.access,
             target: refusal.target,
             resolved: refusal.resolved,
             syscall: refusal.syscall.to_owned(),

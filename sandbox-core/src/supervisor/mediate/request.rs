@@ -6,6 +6,7 @@ use super::leader::{Interrupted, Turn};
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared};
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
+use crate::policy::Access;
 use crate::rate::{Charge, MediationMode, charge};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::sys;
@@ -82,6 +83,7 @@ pub(super) fn unreadable(
     let refusal = Refusal {
         kind: Kind::UnixSocket,
         operation,
+        access: Access::empty(),
         target: b"(unreadable address)".to_vec(),
         resolved: None,
         syscall,
@@ -119,6 +121,7 @@ fn refusal(
     Refusal {
         kind: Kind::UnixSocket,
         operation,
+        access: Access::empty(),
         target,
         resolved: None,
         syscall,

@@ -10,6 +10,7 @@ use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::{Refusal, Shared};
 use crate::decide::{Receivers, Signalling, signalling};
+use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::tree;
 use crate::sys;
@@ -120,6 +121,7 @@ fn refused(shared: &Shared, caller: &Caller<'_>, errno: Errno, pid: i32, syscall
     let refusal = Refusal {
         kind: Kind::Signal,
         operation: Operation::Signal,
+        access: Access::empty(),
         target: format!("process {pid}").into_bytes(),
         resolved: None,
         syscall,

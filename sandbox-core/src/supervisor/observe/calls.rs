@@ -1,20 +1,52 @@
 //! The watched calls: which register is which.
 
-use super::{Watched, examine};
-use crate::decide::{Attempt, open_attempt};
+use super::moves::{self, Moving};
+use super::{Watched, examine, signals};
+use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
 
-/// Reads what the call is about, lets it go on, then looks at it.
+/// What a call asks for, read while its caller waits.
+enum Seen {
+    /// One path.
+    Path(Watched),
+    /// Two names.
+    Move(Moving),
+    /// A signal to this process.
+    Signal(i32),
+    /// Nothing the sandbox has a say in.
+    Nothing,
+}
+
+/// Reads what the call is about, looks at it and lets it go on, whatever was found.
+///
+/// The usual call is for something that is allowed, as its path already tells. That one goes on
+/// first and is looked at then, since a link may still lead elsewhere. The others are looked at
+/// while they wait: their object, their program and their process are what they are now.
 pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
     let Some(caller) = shared.caller(&data) else { return call.go_on() };
-    let watched = read(&caller, call.call, &data);
-    call.go_on();
-    for path in watched.unwrap_or_default() {
-        examine(shared, &caller, &path, name);
+    // An error: the kernel will find the same fault.
+    let seen = read(&caller, call.call, &data).unwrap_or(Seen::Nothing);
+    let after = match &seen {
+        Seen::Path(watched) => watched.seems_allowed(shared),
+        Seen::Nothing => return call.go_on(),
+        Seen::Move(_) | Seen::Signal(_) => false,
+    };
+    let mut call = Some(call);
+    if after && let Some(call) = call.take() {
+        call.go_on();
+    }
+    match &seen {
+        Seen::Path(watched) => examine(shared, &caller, watched, name),
+        Seen::Move(moving) => moves::examine(shared, &caller, moving, name),
+        Seen::Signal(pid) => signals::examine(shared, &caller, *pid, name),
+        Seen::Nothing => {}
+    }
+    if let Some(call) = call {
+        call.go_on();
     }
 }
 
@@ -34,46 +66,62 @@ fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result
     Ok(Watched { attempt, path, base })
 }
 
-/// The paths of a call with what each needs. An error: the kernel will find the same fault.
-fn read(
-    caller: &Caller<'_>,
-    call: Observed,
-    data: &NotificationData,
-) -> Result<Vec<Watched>, Errno> {
+fn read(caller: &Caller<'_>, call: Observed, data: &NotificationData) -> Result<Seen, Errno> {
     let [a, b, c, d, e, _] = data.args;
     let cwd = libc::AT_FDCWD;
-    let open = |dirfd, path, flags| match open_attempt(flags) {
-        Some(attempt) => Ok(vec![at(caller, dirfd, path, attempt)?]),
-        None => Ok(Vec::new()),
+    let one = |dirfd, path, attempt| Ok(Seen::Path(at(caller, dirfd, path, attempt)?));
+    let some = |dirfd, path, attempt: Option<Attempt>| match attempt {
+        Some(attempt) => one(dirfd, path, attempt),
+        None => Ok(Seen::Nothing),
     };
-    let one = |dirfd, path, attempt| Ok(vec![at(caller, dirfd, path, attempt)?]);
-    let two = |from: (i32, u64), to: (i32, u64)| {
-        Ok(vec![
-            at(caller, from.0, from.1, Attempt::MOVE_FROM)?,
-            at(caller, to.0, to.1, Attempt::MOVE_TO)?,
-        ])
+    // The attempt is the move's own; a path needs one to be read.
+    let two = |from: (i32, u64), to: (i32, u64), how, replace| {
+        let from = at(caller, from.0, from.1, Attempt::UNLINK)?;
+        let to = at(caller, to.0, to.1, Attempt::CREATE)?;
+        Ok(Seen::Move(Moving { from, to, how, replace }))
     };
     match call {
-        Observed::Open => open(cwd, a, int(b)),
-        Observed::OpenAt => open(int(a), b, int(c)),
+        Observed::Open => some(cwd, a, open_attempt(int(b))),
+        Observed::OpenAt => some(int(a), b, open_attempt(int(c))),
         Observed::OpenAt2 => {
             // `struct open_how` begins with 64 bits of flags (openat2(2)).
             let flags: [u8; 8] = caller.read(c, 8)?.try_into().map_err(|_| Errno::EFAULT)?;
-            open(int(a), b, int(u64::from_ne_bytes(flags)))
+            some(int(a), b, open_attempt(int(u64::from_ne_bytes(flags))))
         }
-        Observed::Creat => open(cwd, a, libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC),
+        Observed::Creat => {
+            some(cwd, a, open_attempt(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC))
+        }
         Observed::Exec => one(cwd, a, Attempt::EXECUTE),
         // With AT_EMPTY_PATH the file is open already and was judged then.
-        Observed::ExecAt if int(e) & libc::AT_EMPTY_PATH != 0 => Ok(Vec::new()),
+        Observed::ExecAt if int(e) & libc::AT_EMPTY_PATH != 0 => Ok(Seen::Nothing),
         Observed::ExecAt => one(int(a), b, Attempt::EXECUTE),
         Observed::Truncate => one(cwd, a, Attempt::TRUNCATE),
-        Observed::Make => one(cwd, a, Attempt::CREATE),
-        Observed::MakeAt => one(int(a), b, Attempt::CREATE),
+        Observed::MakeFolder => one(cwd, a, Attempt::CREATE),
+        Observed::MakeFolderAt => one(int(a), b, Attempt::CREATE),
+        Observed::MakeNode => some(cwd, a, node_attempt(int(b).cast_unsigned())),
+        Observed::MakeNodeAt => some(int(a), b, node_attempt(int(c).cast_unsigned())),
         Observed::Symlink => one(cwd, b, Attempt::CREATE),
         Observed::SymlinkAt => one(int(b), c, Attempt::CREATE),
-        Observed::Remove => one(cwd, a, Attempt::DELETE),
-        Observed::RemoveAt => one(int(a), b, Attempt::DELETE),
-        Observed::Move => two((cwd, a), (cwd, b)),
-        Observed::MoveAt => two((int(a), b), (int(c), d)),
+        Observed::Unlink => one(cwd, a, Attempt::UNLINK),
+        Observed::RemoveFolder => one(cwd, a, Attempt::RMDIR),
+        Observed::UnlinkAt if int(c) & libc::AT_REMOVEDIR != 0 => one(int(a), b, Attempt::RMDIR),
+        Observed::UnlinkAt => one(int(a), b, Attempt::UNLINK),
+        Observed::Rename => two((cwd, a), (cwd, b), Relocation::Rename, true),
+        Observed::RenameAt => two((int(a), b), (int(c), d), Relocation::Rename, true),
+        Observed::RenameAt2 => {
+            let exchange = e & u64::from(libc::RENAME_EXCHANGE) != 0;
+            let how = if exchange { Relocation::Exchange } else { Relocation::Rename };
+            let replace = e & u64::from(libc::RENAME_NOREPLACE) == 0;
+            two((int(a), b), (int(c), d), how, replace)
+        }
+        Observed::Link => two((cwd, a), (cwd, b), Relocation::Link, false),
+        // A file that is open already gets a name: only where that goes matters.
+        Observed::LinkAt if int(e) & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) != 0 => {
+            one(int(c), d, Attempt::CREATE)
+        }
+        Observed::LinkAt => two((int(a), b), (int(c), d), Relocation::Link, false),
+        // Groups and "everyone" may be partly inside: the kernel signals whom it may.
+        Observed::Kill if int(a) > 0 => Ok(Seen::Signal(int(a))),
+        Observed::Kill => Ok(Seen::Nothing),
     }
 }

@@ -1,27 +1,34 @@
 //! File-system calls, watched so that what Landlock refuses can be told (requirement D1).
 //!
-//! The kernel decides; every call is answered "go on" before anything is looked up, so watching
-//! can neither weaken nor change a verdict. A refusal is recorded only where the sandbox made the
+//! The kernel decides: every watched call is answered "go on" whatever is found, so watching can
+//! neither weaken nor change a verdict. A refusal is recorded only where the sandbox made the
 //! difference: the rules the kernel enforces refuse the call, the object exists (or could have been
-//! made) and ordinary permissions would have allowed it.
+//! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
+//!
+//! Not foreseen, and so recorded although they would have failed anyway: removing a folder that is
+//! not empty, a full disk, a quota.
 
 mod calls;
+mod moves;
+mod refused;
+mod signals;
 
-use super::mediate::resolve::{Last, Place, resolve, resolve_new};
+use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared};
 use crate::AbsPath;
-use crate::decide::{Attempt, Target};
+use crate::decide::{Attempt, Fit, Sort, Target};
 use crate::policy::{Access, Lookup};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::fstatat;
-use nix::unistd::{AccessFlags, faccessat};
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 pub(super) use calls::look;
+pub(super) use refused::refuse;
 
 /// One path of a watched call, read while the caller waited.
 #[derive(Debug)]
@@ -32,11 +39,28 @@ struct Watched {
     base: Option<OwnedFd>,
 }
 
+impl Watched {
+    /// Whether the path as it is written is allowed. A link may make that wrong, so this decides
+    /// only when the call is looked at.
+    fn seems_allowed(&self, shared: &Shared) -> bool {
+        let path = OsStr::from_bytes(&self.path);
+        match self.path.first() {
+            Some(b'/') => AbsPath::new(path).is_ok_and(|path| {
+                shared.policy.fs.lookup(&path, self.attempt.access) == Lookup::Allowed
+            }),
+            // Below the working directory, which commands are seldom without rights in.
+            _ => !self.path.starts_with(b".."),
+        }
+    }
+}
+
 /// Looks the path up and records a refusal if there is one.
 fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'static str) {
     // Whatever cannot be found here failed, or will fail, for an ordinary reason.
-    let Ok(Some((attempt, refused))) = refused(shared, caller, watched) else { return };
-    let (reason, rule) = match shared.policy.fs.lookup(&refused, attempt.access) {
+    let Ok(Some(Refused { attempt, path, by_name })) = refused(shared, caller, watched) else {
+        return;
+    };
+    let (reason, rule) = match lookup(shared, &path, attempt.access, by_name) {
         Lookup::Allowed => return,
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
@@ -46,8 +70,9 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
     let refusal = Refusal {
         kind: if execute { Kind::Exec } else { Kind::Fs },
         operation: attempt.operation,
+        access: attempt.access,
         target: watched.path.clone(),
-        resolved: Some(refused.as_bytes().to_vec()),
+        resolved: Some(path.as_bytes().to_vec()),
         syscall,
         errno: Errno::EACCES,
         layer: Layer::Landlock,
@@ -58,31 +83,80 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
     shared.record(caller, refusal);
 }
 
-/// What the rules refuse and ordinary permissions allow, and where; `None` if nothing.
+/// What the rules refuse and ordinary permissions allow, and where.
+struct Refused {
+    attempt: Attempt,
+    path: AbsPath,
+    /// Whether it is about the name in its folder.
+    by_name: bool,
+}
+
+fn lookup<'s>(shared: &'s Shared, path: &AbsPath, access: Access, by_name: bool) -> Lookup<'s> {
+    let fs = &shared.policy.fs;
+    if by_name { fs.lookup_name(path, access) } else { fs.lookup(path, access) }
+}
+
 fn refused(
     shared: &Shared,
     caller: &Caller<'_>,
     watched: &Watched,
-) -> Result<Option<(Attempt, AbsPath)>, Errno> {
-    let Watched { attempt, path, base } = watched;
-    let denied = |attempt: &Attempt, place: &AbsPath| {
-        shared.policy.fs.lookup(place, attempt.access) != Lookup::Allowed
-    };
+) -> Result<Option<Refused>, Errno> {
+    let attempt = &watched.attempt;
     if let Some(place) = existing(caller, watched)? {
         let attempt = attempt.settled(true);
-        let yes = denied(&attempt, &place.path) && permitted(&place.object, attempt.access);
-        return Ok(yes.then_some((attempt, place.path)));
+        let denied = lookup(shared, &place.path, attempt.access, false) != Lookup::Allowed;
+        let yes = denied
+            && attempt.fit.admits(sort_of(&fstat(&place.object)?))
+            && permitted(&place.object, needed(&attempt));
+        return Ok(yes.then_some(Refused { attempt, path: place.path, by_name: false }));
     }
     let attempt = attempt.settled(false);
-    let new = resolve_new(caller, base.as_ref(), path)?;
-    let folder = new.folder.object.as_fd();
+    let Some(new) = new_place(caller, watched)? else { return Ok(None) };
+    let path = new.path()?;
+    let denied = lookup(shared, &path, attempt.access, true) != Lookup::Allowed;
+    let yes = denied && possible(&attempt, &new)?;
+    Ok(yes.then_some(Refused { attempt, path, by_name: true }))
+}
+
+/// What ordinary permissions must give on an object. A file without a name is made in its folder.
+fn needed(attempt: &Attempt) -> Access {
+    match (attempt.operation, attempt.fit) {
+        (Operation::Create, Fit::Folder) => Access::WRITE | Access::EXECUTE,
+        _ => attempt.access,
+    }
+}
+
+/// The place of the name the call is about. A link that leads nowhere is followed: the file would
+/// be made where it leads.
+fn new_place(caller: &Caller<'_>, watched: &Watched) -> Result<Option<NewPlace>, Errno> {
+    const MAX_LINKS: usize = 8;
+    let mut new = resolve_new(caller, watched.base.as_ref(), &watched.path)?;
+    if watched.attempt.target != Target::ObjectOrParent {
+        return Ok(Some(new));
+    }
+    for _ in 0..MAX_LINKS {
+        let folder = new.folder.object;
+        let Ok(text) = readlinkat(&folder, OsStr::from_bytes(&new.name)) else {
+            return Ok(Some(NewPlace { folder: Place { object: folder, ..new.folder }, ..new }));
+        };
+        new = resolve_new(caller, Some(&folder), &text.into_vec())?;
+    }
+    Ok(None)
+}
+
+/// Whether the name could be made or removed without the sandbox.
+fn possible(attempt: &Attempt, new: &NewPlace) -> Result<bool, Errno> {
+    let folder = &new.folder.object;
     let name = OsStr::from_bytes(&new.name);
-    let exists = fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok();
-    let target = new.path()?;
-    let yes = exists == (attempt.target == Target::ParentOfExisting)
-        && denied(&attempt, &target)
-        && permitted(&new.folder.object, Access::WRITE | Access::EXECUTE);
-    Ok(yes.then_some((attempt, target)))
+    let there = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
+    let fits = match (attempt.target, &there) {
+        (Target::ParentOfExisting, Some(stat)) => {
+            attempt.fit.admits(sort_of(stat)) && !protects_sticky(folder, stat)?
+        }
+        (Target::ParentOfExisting, None) => false,
+        (_, there) => there.is_none(),
+    };
+    Ok(fits && permitted(folder, Access::WRITE | Access::EXECUTE))
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.
@@ -98,6 +172,25 @@ fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Err
         },
         Target::Parent | Target::ParentOfExisting => Ok(None),
     }
+}
+
+/// What kind of object this is.
+fn sort_of(stat: &FileStat) -> Sort {
+    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFREG => Sort::File,
+        SFlag::S_IFDIR => Sort::Folder,
+        SFlag::S_IFLNK => Sort::Link,
+        SFlag::S_IFSOCK => Sort::Socket,
+        _ => Sort::Other,
+    }
+}
+
+/// Whether a sticky folder keeps others from removing this (inode(7)).
+fn protects_sticky(folder: &OwnedFd, object: &FileStat) -> Result<bool, Errno> {
+    let folder = fstat(folder)?;
+    let sticky = Mode::from_bits_truncate(folder.st_mode).contains(Mode::S_ISVTX);
+    let own = geteuid().as_raw();
+    Ok(sticky && object.st_uid != own && folder.st_uid != own)
 }
 
 /// Whether ordinary permissions allow it. Asked with the command's own identity: the supervisor has

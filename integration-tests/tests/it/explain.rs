@@ -1,0 +1,155 @@
+//! `sandbox_explain` and `nono-mcp explain`: never another answer than the kernel's.
+
+use crate::denials_exact::{Dice, user};
+use nono_integration_tests::{Server, Site, User};
+use serde_json::{Value, json};
+
+fn ask(server: &Server, question: Value) -> Value {
+    let answer = server.ask("sandbox_explain", question);
+    assert!(!answer.is_error, "{}", answer.text);
+    answer.value
+}
+
+#[test]
+fn thousands_of_questions_get_the_kernels_answer() {
+    let site = Site::new(user());
+    let mut dice = Dice::new(7);
+    let mut lists = json!({});
+    let fields = ["read", "write", "allow", "read_file", "write_file", "allow_file"];
+    for outer in 0..6 {
+        for inner in 0..6 {
+            let folder = format!("outside/{outer}/{inner}");
+            site.folder(&format!("outside/{outer}"));
+            site.folder(&folder);
+            site.file(&format!("{folder}/file"), "text\n");
+            let field = *dice.pick(&fields);
+            let path = match (field.ends_with("_file"), dice.roll(3)) {
+                (true, _) => format!("{folder}/file"),
+                (false, 0) => format!("outside/{outer}"),
+                (false, _) => folder,
+            };
+            if dice.roll(3) == 0 {
+                let list = &mut lists[field];
+                if list.is_null() {
+                    *list = json!([]);
+                }
+                list.as_array_mut().expect("a list").push(json!(site.text(&path)));
+            }
+        }
+    }
+    let server = site.serve_with(&json!({ "filesystem": lists }));
+    let mut questions = Vec::new();
+    for n in 0..3000 {
+        let place = site.text(&format!("outside/{}/{}", dice.roll(6), dice.roll(6)));
+        questions.push(match dice.roll(4) {
+            0 => ("read", "read", format!("{place}/file")),
+            1 => ("write", "write", format!("{place}/file")),
+            2 => ("list", "read", place),
+            _ => ("mkdir", "create", format!("{place}/new-{n}")),
+        });
+    }
+    let list: Vec<String> = questions.iter().map(|(op, _, path)| format!("{op} {path}")).collect();
+    site.file("ws/list", &list.join("\n"));
+    let control = site.outside(&["files", "list"]);
+    assert!(control.split(' ').skip(1).all(|word| word == "ok"), "control: {control}");
+    for (_, _, made) in questions.iter().filter(|(operation, ..)| *operation == "mkdir") {
+        std::fs::remove_dir(made).expect("the control made it");
+    }
+    let answer = server
+        .ask("exec", json!({"argv": ["./probe", "files", "list"], "max_output_bytes": 262_144}));
+    let words: Vec<String> =
+        answer.stdout().split_whitespace().skip(1).map(str::to_owned).collect();
+    assert_eq!(words.len(), questions.len(), "{}", answer.text);
+    let mut wrong = Vec::new();
+    let mut denied = 0;
+    for ((_, access, path), kernel) in questions.iter().zip(&words) {
+        let said = ask(&server, json!({"path": path, "access": access}));
+        let agrees = match said["verdict"].as_str() {
+            Some("allowed") => kernel == "ok",
+            Some("denied") => kernel == "EACCES",
+            _ => false,
+        };
+        denied += usize::from(kernel == "EACCES");
+        if !agrees {
+            wrong.push(format!("{access} {path}: kernel {kernel}, explained {said}"));
+        }
+    }
+    assert!(denied > 500 && denied < 2500, "{denied} of 3000: this shows little");
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn questions_of_every_kind() {
+    let site = Site::new(User::Same);
+    let server = site.serve();
+    let summary = server.ask("sandbox_explain", json!({}));
+    assert!(summary.text.contains("profile: coding"), "{}", summary.text);
+    assert!(summary.text.contains(&site.text("ws")), "{}", summary.text);
+    let key = site.text("home/.ssh/id_ed25519");
+    let said = ask(&server, json!({"path": key}));
+    assert_eq!((&said["verdict"], &said["grantable"]), (&json!("denied"), &json!("never")));
+    assert_eq!(said["grant"], Value::Null);
+    let said = ask(&server, json!({"path": "~/notes.txt", "access": "write"}));
+    assert_eq!(said["verdict"], "denied", "{said}");
+    assert_eq!(ask(&server, json!({"path": "new.txt", "access": "write"}))["verdict"], "allowed");
+    let socket = site.text("outside/x.sock");
+    let said = ask(&server, json!({"socket": socket}));
+    assert_eq!(said["grant"]["filesystem"]["unix_socket"], json!([socket]), "{said}");
+    assert_eq!(ask(&server, json!({"host": "localhost", "port": 80}))["verdict"], "allowed");
+    assert_eq!(ask(&server, json!({"command": "ls -l"}))["verdict"], "allowed");
+    let denied = server.shell(&format!("cat {key}"));
+    let id = denied.denials()[0]["id"].as_str().expect("an id").to_owned();
+    let said = ask(&server, json!({"denial_id": id}));
+    assert_eq!(said["resolved_target"], key.as_str(), "{said}");
+    let unknown = server.ask("sandbox_explain", json!({"denial_id": "d99"}));
+    assert!(unknown.is_error && unknown.text.contains("d99"), "{}", unknown.text);
+    let wrong = server.ask("sandbox_explain", json!({"paht": "x"}));
+    assert!(wrong.is_error && wrong.text.contains("paht"), "{}", wrong.text);
+}
+
+#[test]
+fn the_tool_reads_only_and_is_small() {
+    let server = Site::new(User::Same).serve();
+    let tool = server.tools().into_iter().find(|t| t.name == "sandbox_explain").expect("listed");
+    let tool = serde_json::to_value(&tool).expect("plain data");
+    assert_eq!(tool["annotations"]["readOnlyHint"], true);
+    assert!(tool["inputSchema"].to_string().len() < 1200, "{}", tool["inputSchema"]);
+}
+
+#[test]
+fn people_can_ask_as_well() {
+    let site = Site::new(User::Same);
+    let ask = |args: &[&str]| {
+        let workspace = site.text("ws");
+        let mut words = vec!["explain", "--workspace", &workspace];
+        words.extend(args);
+        let output = site.nono_mcp(&words).output().expect("start nono-mcp");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let key = site.text("home/.ssh/id_ed25519");
+    let (code, said) = ask(&[&key]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.starts_with("denied:") && said.contains("protected"), "{said}");
+    let (code, said) = ask(&["new", "--access", "write"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("allowed:"), "{said}");
+    assert!(ask(&[]).1.contains("profile: coding"));
+}
+
+#[test]
+fn learning_drafts_what_makes_the_command_pass() {
+    let site = Site::new(User::Same);
+    let data = site.file("outside/data.txt", "needed\n");
+    let (data, key) = (data.to_string_lossy().into_owned(), site.text("home/.ssh/id_ed25519"));
+    let workspace = site.text("ws");
+    let script = format!("cat {key}; cat {data}");
+    let words = ["run", "--learn", "--workspace", &workspace, "--", "sh", "-c", &script];
+    let output = site.nono_mcp(&words).output().expect("start nono-mcp");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let draft = said.find("\n{\n").map(|at| &said[at..]).unwrap_or_default();
+    let draft: Value = serde_json::from_str(draft).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!(draft["filesystem"]["read_file"], json!([data]), "{said}");
+    assert!(!draft.to_string().contains(".ssh"), "{said}");
+    let server = site.serve_with(&json!({"filesystem": draft["filesystem"]}));
+    assert_eq!(server.shell(&format!("cat {data}")).stdout(), "needed\n");
+}

@@ -1,0 +1,118 @@
+//! Renames and hard links, which the rules judge by both names at once.
+
+use super::{Watched, permitted, protects_sticky, sort_of};
+use crate::decide::{Obstacle, Relocation, Sort, relocation};
+use crate::policy::{Access, Lookup};
+use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
+use crate::supervisor::mediate::{Caller, Refusal, Shared};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, fstat, fstatat};
+use std::ffi::OsStr;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+
+/// A rename or link, read while its caller waits.
+#[derive(Debug)]
+pub(super) struct Moving {
+    pub(super) from: Watched,
+    pub(super) to: Watched,
+    pub(super) how: Relocation,
+    /// Whether an existing new name is replaced.
+    pub(super) replace: bool,
+}
+
+/// Records a refusal if there is one.
+pub(super) fn examine(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    moving: &Moving,
+    syscall: &'static str,
+) {
+    // Whatever cannot be found here fails for an ordinary reason.
+    let Ok(Some((obstacle, errno, place))) = refused(shared, caller, moving) else { return };
+    let Ok(resolved) = place.path() else { return };
+    let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
+    let (reason, rule) = match shared.policy.fs.lookup_name(&resolved, Access::WRITE) {
+        Lookup::Allowed => (Reason::MoreRights, None),
+        Lookup::NoGrant => (Reason::NoGrant, None),
+        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
+        Lookup::Protected => (Reason::Protected, None),
+    };
+    let link = moving.how == Relocation::Link;
+    let refusal = Refusal {
+        kind: Kind::Fs,
+        operation: if link { Operation::Link } else { Operation::Rename },
+        access: Access::WRITE,
+        target: watched.path.clone(),
+        resolved: Some(resolved.as_bytes().to_vec()),
+        syscall,
+        errno,
+        layer: Layer::Landlock,
+        reason,
+        rule,
+        confidence: Confidence::Observed,
+    };
+    shared.record(caller, refusal);
+}
+
+fn refused(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    moving: &Moving,
+) -> Result<Option<(Obstacle, Errno, NewPlace)>, Errno> {
+    let from = resolve_new(caller, moving.from.base.as_ref(), &moving.from.path)?;
+    let to = resolve_new(caller, moving.to.base.as_ref(), &moving.to.path)?;
+    let old = stat(&from)?;
+    let new = stat(&to).ok();
+    let is_folder = sort_of(&old) == Sort::Folder;
+    let verdict = relocation(&shared.policy.fs, moving.how, &from.path()?, &to.path()?, is_folder);
+    let Some((obstacle, errno)) = verdict else { return Ok(None) };
+    if !ordinary(moving, &from, &to, &old, new.as_ref())? {
+        return Ok(None);
+    }
+    let place = if obstacle == Obstacle::From { from } else { to };
+    Ok(Some((obstacle, errno, place)))
+}
+
+fn stat(place: &NewPlace) -> Result<FileStat, Errno> {
+    let name = OsStr::from_bytes(&place.name);
+    fstatat(place.folder.object.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+/// Whether it would have worked without the sandbox, as far as that can be told beforehand.
+fn ordinary(
+    moving: &Moving,
+    from: &NewPlace,
+    to: &NewPlace,
+    old: &FileStat,
+    new: Option<&FileStat>,
+) -> Result<bool, Errno> {
+    let change = Access::WRITE | Access::EXECUTE;
+    let folders = (&from.folder.object, &to.folder.object);
+    let one_device = fstat(folders.0)?.st_dev == fstat(folders.1)?.st_dev;
+    let (was, is) = (sort_of(old), new.map(sort_of));
+    let fits = match (moving.how, is) {
+        (Relocation::Link, _) => new.is_none() && was != Sort::Folder && may_link(from, old),
+        (Relocation::Exchange, there) => there.is_some(),
+        (Relocation::Rename, None) => true,
+        (Relocation::Rename, Some(_)) if !moving.replace => false,
+        (Relocation::Rename, Some(there)) => (was == Sort::Folder) == (there == Sort::Folder),
+    };
+    let leaves = moving.how == Relocation::Link
+        || (permitted(folders.0, change) && !protects_sticky(folders.0, old)?);
+    Ok(one_device && fits && leaves && permitted(folders.1, change))
+}
+
+/// `fs.protected_hardlinks`, which nearly every system has on: one's own files, and regular ones
+/// that may be read and written.
+fn may_link(from: &NewPlace, old: &FileStat) -> bool {
+    let own = old.st_uid == nix::unistd::geteuid().as_raw();
+    let open = || {
+        let mode = nix::unistd::AccessFlags::R_OK | nix::unistd::AccessFlags::W_OK;
+        let name = OsStr::from_bytes(&from.name);
+        nix::unistd::faccessat(from.folder.object.as_fd(), name, mode, AtFlags::empty()).is_ok()
+    };
+    own || (sort_of(old) == Sort::File && open())
+}

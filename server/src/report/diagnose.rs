@@ -1,0 +1,78 @@
+//! From a run's records and output to what its answer says about denials.
+
+use super::rank::Evidence;
+use super::summary::{Said, summary};
+use super::translate::{Known, notes};
+use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
+use crate::runs::{Captured, Finished, State};
+use nono_sandbox::control::End;
+use nono_schemas::{Denials, RunStatus};
+
+/// The end of each stream that is looked at, in bytes.
+const SAID: usize = 4096;
+
+/// The denials of a run, and its summary.
+pub(super) fn diagnose(
+    view: View<'_>,
+    facts: &Facts<'_>,
+    output: &Output,
+    verdict: &status::Verdict,
+    history: &History,
+) -> (Denials, String) {
+    let over = match &facts.state {
+        State::Over(finished) => Some(finished.as_ref()),
+        State::Live | State::LeaderEnded(_) => None,
+    };
+    let outcome = over.and_then(Finished::outcome);
+    let log = match over {
+        Some(_) => outcome.map(|o| &o.denials),
+        None => facts.snapshot.as_ref().map(|s| &s.denials),
+    };
+    let Some(log) = log else { return (Denials::default(), verdict.sentence.clone()) };
+    let argv = &facts.identity.argv;
+    let succeeded = verdict.status == RunStatus::Exited && verdict.exit_code == Some(0);
+    let masked = masked::masked(argv).filter(|_| succeeded);
+    let took =
+        outcome.map_or(facts.now.saturating_duration_since(facts.identity.started), |o| o.duration);
+    let evidence = Evidence {
+        said: tail(&output.stdout.captured) + "\n" + &tail(&output.stderr.captured),
+        failed: over.is_some() && !succeeded,
+        masked,
+        took_ms: milliseconds(took),
+    };
+    let mut denials = denials::report(view, log, &evidence);
+    if denials.total > 0 {
+        denials.masked = masked.map(|m| m.words().to_owned());
+    }
+    if !succeeded || denials.masked.is_some() {
+        let known = Known {
+            policy: view.policy,
+            denials: &denials::kept(view, log),
+            exit_code: verdict.exit_code,
+            signal: match outcome.map(|o| o.end) {
+                Some(End::Signaled(signal)) => Some(signal),
+                _ => None,
+            },
+        };
+        denials.notes = notes(known, &evidence.said);
+    }
+    if let Some(exceeded) = outcome.and_then(|o| o.exceeded) {
+        limits::add(&mut denials, exceeded, view.policy);
+    }
+    if over.is_some() {
+        let repeated = history.note(&facts.identity.id, argv, &denials.items);
+        denials.repeated = repeated.filter(|_| !succeeded);
+    }
+    let (status, exit_code) = (verdict.status, verdict.exit_code);
+    let summary = summary(&verdict.sentence, &denials, Said { status, exit_code, masked });
+    (denials, summary)
+}
+
+/// The end of what a stream said, as text.
+fn tail(captured: &Captured) -> String {
+    let last = |bytes: &[u8], most: usize| bytes[bytes.len().saturating_sub(most)..].to_vec();
+    let end = last(&captured.tail, SAID);
+    let mut all = last(&captured.head, SAID - end.len());
+    all.extend(end);
+    clean::output(&all).text
+}

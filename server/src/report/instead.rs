@@ -1,0 +1,107 @@
+//! What a caller can do without any grant.
+
+use super::View;
+use super::denials::denial_path;
+use super::group::Group;
+use nono_sandbox::AbsPath;
+use nono_sandbox::record::{Denial, Kind, Operation, Reason};
+
+/// Alternatives for one denial.
+const MAX: usize = 2;
+
+/// Tools that keep files at home, and the variable that makes them keep those elsewhere.
+const MOVABLE: &[(&str, &str)] = &[
+    ("/.cargo/", "set CARGO_HOME to a folder below $TMPDIR or the workspace"),
+    ("/.rustup/", "use the installed toolchain; RUSTUP_TOOLCHAIN names it"),
+    ("/.npm/", "set npm_config_cache to a folder below $TMPDIR"),
+    ("/.cache/pip/", "set PIP_CACHE_DIR to a folder below $TMPDIR"),
+    ("/.cache/uv/", "set UV_CACHE_DIR to a folder below $TMPDIR"),
+    ("/.cache/go-build/", "set GOCACHE to a folder below $TMPDIR"),
+    ("/go/pkg/", "set GOMODCACHE to a folder below $TMPDIR"),
+    ("/.gradle/", "set GRADLE_USER_HOME to a folder below $TMPDIR"),
+    ("/.m2/", "pass -Dmaven.repo.local with a folder below $TMPDIR"),
+    ("/.cache/", "set XDG_CACHE_HOME to a folder below $TMPDIR"),
+    ("/.config/", "set XDG_CONFIG_HOME to a folder below the workspace"),
+    ("/.local/share/", "set XDG_DATA_HOME to a folder below the workspace"),
+    ("/.gnupg/", "set GNUPGHOME to a folder below $TMPDIR"),
+    ("/site-packages/", "make a virtual environment in the workspace (python3 -m venv .venv)"),
+    ("/dist-packages/", "make a virtual environment in the workspace (python3 -m venv .venv)"),
+    ("/node_modules/", "install below the workspace, not globally"),
+];
+
+/// What to do instead, the best first.
+pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
+    let first = group.first;
+    let mut ways: Vec<String> = Vec::new();
+    if is_shared_temporary(view, first) {
+        ways.push("use $TMPDIR instead of /tmp for temporary files".to_owned());
+    }
+    match (first.kind, first.reason) {
+        (Kind::NestedSandbox, _) => ways.push(
+            "run it without a sandbox of its own (browsers: --no-sandbox); it is confined already"
+                .to_owned(),
+        ),
+        (_, Reason::MoreRights) => ways.push("copy it, then remove the original".to_owned()),
+        (Kind::Fs, _) if first.operation == Operation::Link => {
+            ways.push("copy it instead of linking".to_owned());
+        }
+        (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
+        (Kind::UnixSocket, _) => ways.extend(own_service(first)),
+        _ => {}
+    }
+    ways.truncate(MAX);
+    ways
+}
+
+/// Whether this is a temporary file in the folder all users share.
+fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
+    let Some(target) = denial_path(denial) else { return false };
+    let shared = ["/tmp", "/var/tmp"];
+    let in_shared = shared.iter().any(|s| AbsPath::new(s).is_ok_and(|s| target.is_within(&s)));
+    let changes = changes(denial) || denial.operation == Operation::Bind;
+    // A workspace or somebody's site may lie below /tmp; those are not what TMPDIR is for.
+    let depth = target.as_path().components().count();
+    in_shared && changes && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
+}
+
+fn changes(denial: &Denial) -> bool {
+    matches!(
+        denial.operation,
+        Operation::Write
+            | Operation::Create
+            | Operation::Delete
+            | Operation::Rename
+            | Operation::Link
+    )
+}
+
+fn elsewhere(view: View<'_>, denial: &Denial) -> Vec<String> {
+    let Some(target) = denial_path(denial) else { return Vec::new() };
+    let text = format!("{target}/");
+    let movable = MOVABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, way)| *way);
+    let makes = matches!(denial.operation, Operation::Create | Operation::Write);
+    let write = view.policy.fs.workspaces.first().filter(|_| makes);
+    let write = write.map(|root| format!("write below {} or $TMPDIR", name(root)));
+    movable.map(str::to_owned).into_iter().chain(write).collect()
+}
+
+fn name(path: &AbsPath) -> String {
+    super::clean::name(path.as_bytes())
+}
+
+/// A service of the run's own, where a program can have one.
+fn own_service(denial: &Denial) -> Option<String> {
+    let target = String::from_utf8_lossy(&denial.target);
+    let way = if denial.operation == Operation::Bind {
+        "bind it below the workspace or $TMPDIR"
+    } else if target.contains("gpg-agent") || target.contains("/.gnupg/") {
+        "use keys of the project's own: GNUPGHOME=$TMPDIR/gnupg"
+    } else if target.contains("agent") {
+        "start an agent of the run's own: ssh-agent -a $TMPDIR/agent.sock"
+    } else if target.contains("postgres") || target.contains("PGSQL") {
+        "start a server in the run with its socket below $TMPDIR"
+    } else {
+        return None;
+    };
+    Some(way.to_owned())
+}

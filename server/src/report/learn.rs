@@ -1,0 +1,89 @@
+//! The smallest addition to a profile that a run's denials ask for.
+
+use super::clean;
+use super::text::word;
+use nono_schemas::{DenialItem, Denials, FilesystemGrant, Grantable, Relevance, Risk};
+use std::fmt::Write;
+
+/// A draft for the operator, with what was left out of it and why. Nothing protected can be in it:
+/// such denials have no grant.
+pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
+    let mut text = String::new();
+    let (mut drafted, mut left) = (FilesystemGrant::default(), String::new());
+    let mut granted = 0_u32;
+    for item in &denials.items {
+        match left_out(item) {
+            None => {
+                if let Some(grant) = &item.grant {
+                    merge(&mut drafted, &grant.filesystem);
+                    granted += 1;
+                }
+            }
+            // Writing to a string cannot fail.
+            Some(why) => {
+                let operation = word(&item.operation);
+                let target = clean::quoted(&item.target);
+                let _infallible = writeln!(left, "# left out: {operation} {target}: {why}");
+            }
+        }
+    }
+    let _infallible = writeln!(
+        text,
+        "# observed: {} denials of {} things; granted by the draft: {granted} of {}",
+        denials.total,
+        denials.distinct,
+        denials.items.len(),
+    );
+    text.push_str(&left);
+    if denials.dropped > 0 {
+        text.push_str("# there were more than fit: add the draft, then learn again\n");
+    }
+    if granted == 0 {
+        text.push_str("# nothing to add\n");
+        return text;
+    }
+    let draft = serde_json::json!({
+        "meta": {"name": "learned"},
+        "extends": profile,
+        "filesystem": drafted,
+    });
+    text.push_str(&serde_json::to_string_pretty(&draft).unwrap_or_default());
+    text.push('\n');
+    text
+}
+
+/// Why a denial gets no entry.
+fn left_out(item: &DenialItem) -> Option<String> {
+    let risky = item.risk_why.as_ref().filter(|_| item.risk == Some(Risk::High));
+    match (item.relevance, item.grantable, risky) {
+        (Relevance::Benign, ..) => Some(format!("not needed: {}", item.why)),
+        (_, Grantable::Never, _) => Some("protected".to_owned()),
+        (_, Grantable::NotByGrant, _) => Some(item.decided_by.rule.clone()),
+        (.., Some(why)) => Some(format!("high risk: {why}")),
+        (_, Grantable::OperatorOnly, None) if item.grant.is_none() => {
+            Some("nothing narrow would allow it".to_owned())
+        }
+        (_, Grantable::OperatorOnly, None) => None,
+    }
+}
+
+/// Adds entries that are not there yet.
+fn merge(into: &mut FilesystemGrant, from: &FilesystemGrant) {
+    let lists = [
+        (&mut into.allow, &from.allow),
+        (&mut into.read, &from.read),
+        (&mut into.write, &from.write),
+        (&mut into.allow_file, &from.allow_file),
+        (&mut into.read_file, &from.read_file),
+        (&mut into.write_file, &from.write_file),
+        (&mut into.unix_socket, &from.unix_socket),
+        (&mut into.unix_socket_bind, &from.unix_socket_bind),
+    ];
+    for (list, more) in lists {
+        for entry in more {
+            if !list.contains(entry) {
+                list.push(entry.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Which denial made the command fail: an order and a judgement, each with what speaks for it.
+//! Output is used to rank records and for nothing else.
+
+use super::benign;
+use super::group::Group;
+use super::masked::Masked;
+use nix::errno::Errno;
+use nono_sandbox::record::{Denial, Kind, Operation, Reason};
+use nono_schemas::Relevance;
+
+/// What was left of the run to judge by.
+#[derive(Debug, Clone)]
+pub(super) struct Evidence {
+    /// The end of what the command said, as text.
+    pub(super) said: String,
+    /// Whether the command failed as a whole.
+    pub(super) failed: bool,
+    /// Why its status may hide a failure.
+    pub(super) masked: Option<Masked>,
+    /// How long it ran, in milliseconds.
+    pub(super) took_ms: u64,
+}
+
+/// A denial within this many milliseconds before the end counts as near.
+const NEAR_MS: u64 = 100;
+/// Shorter names are words that output is full of.
+const SHORTEST_NAME: usize = 3;
+
+/// A group with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Ranked<'d> {
+    pub(super) group: Group<'d>,
+    pub(super) relevance: Relevance,
+    pub(super) why: String,
+    score: u32,
+}
+
+/// What the command said about a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Quoted {
+    Nothing,
+    Errno,
+    Target,
+    Both,
+}
+
+/// Orders groups, the most telling first.
+pub(super) fn rank<'d>(groups: Vec<Group<'d>>, evidence: &Evidence) -> Vec<Ranked<'d>> {
+    let mut ranked: Vec<Ranked<'d>> =
+        groups.into_iter().map(|group| judge(group, evidence)).collect();
+    // Ties keep the order in which things happened.
+    ranked.sort_by_key(|r| std::cmp::Reverse((r.relevance != Relevance::Benign, r.score)));
+    let named = ranked.iter().any(|r| r.relevance == Relevance::LikelyCause);
+    if let [only] = ranked.as_mut_slice()
+        && !named
+        && evidence.failed
+        && only.relevance == Relevance::Possible
+        && evidence.took_ms.saturating_sub(only.group.last_ms) <= NEAR_MS
+        && quoted(&only.group, &evidence.said) >= Quoted::Errno
+    {
+        only.relevance = Relevance::LikelyCause;
+    }
+    ranked
+}
+
+fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
+    let quoted = quoted(&group, &evidence.said);
+    let near = evidence.took_ms.saturating_sub(group.last_ms);
+    let first = group.first;
+    let score = 8 * quoted as u32
+        + 4 * u32::from(near <= NEAR_MS)
+        + 2 * weight(first.operation)
+        + u32::from(first.reason == Reason::Protected);
+    let mut why: Vec<String> = Vec::new();
+    match quoted {
+        Quoted::Both => why.push("the output quotes the target and the error".into()),
+        Quoted::Target => why.push("the output quotes the target".into()),
+        Quoted::Errno => why.push("the output quotes the error".into()),
+        Quoted::Nothing => {}
+    }
+    if evidence.failed && near <= NEAR_MS {
+        why.push(format!("{near} ms before the end"));
+    }
+    let open = evidence.failed || evidence.masked.is_some();
+    let relevance = match (benign::probe(first), quoted) {
+        (Some(probe), Quoted::Nothing | Quoted::Errno) => {
+            why = vec![probe.to_owned()];
+            Relevance::Benign
+        }
+        (Some(probe), _) if !open => {
+            why = vec![probe.to_owned()];
+            Relevance::Benign
+        }
+        (_, Quoted::Both) if open => Relevance::LikelyCause,
+        (_, Quoted::Target) if evidence.failed => Relevance::LikelyCause,
+        (_, Quoted::Errno) if evidence.failed && is_named_by_errno(first) => Relevance::LikelyCause,
+        _ => Relevance::Possible,
+    };
+    if !open && relevance == Relevance::Possible {
+        why = vec!["the command succeeded".to_owned()];
+    }
+    if why.is_empty() {
+        why.push("the output does not mention it".to_owned());
+    }
+    Ranked { group, relevance, why: why.join("; "), score }
+}
+
+/// Refusals without a name to quote.
+fn is_named_by_errno(denial: &Denial) -> bool {
+    match denial.kind {
+        Kind::Syscall | Kind::NestedSandbox | Kind::Socket | Kind::Signal => true,
+        Kind::Fs | Kind::UnixSocket | Kind::Exec => false,
+    }
+}
+
+/// What changes something or reaches somebody tells more than what only looks.
+fn weight(operation: Operation) -> u32 {
+    match operation {
+        Operation::Write
+        | Operation::Create
+        | Operation::Delete
+        | Operation::Rename
+        | Operation::Link
+        | Operation::Connect
+        | Operation::Bind
+        | Operation::Send
+        | Operation::Signal
+        | Operation::Socket
+        | Operation::Call => 2,
+        Operation::Execute => 1,
+        Operation::Read => 0,
+    }
+}
+
+fn quoted(group: &Group<'_>, said: &str) -> Quoted {
+    let error = mentions_errno(said, group.first.errno);
+    let target = group.members.iter().any(|d| mentions_target(said, d))
+        || group.folder.as_ref().is_some_and(|f| mentions(said, f.as_bytes()));
+    match (target, error) {
+        (true, true) => Quoted::Both,
+        (true, false) => Quoted::Target,
+        (false, true) => Quoted::Errno,
+        (false, false) => Quoted::Nothing,
+    }
+}
+
+fn mentions_target(said: &str, denial: &Denial) -> bool {
+    let name = denial.target.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    mentions(said, &denial.target)
+        || denial.resolved.as_ref().is_some_and(|r| mentions(said, r))
+        || (name.len() >= SHORTEST_NAME && name.contains(&b'.') && mentions(said, name))
+}
+
+fn mentions(said: &str, bytes: &[u8]) -> bool {
+    bytes.len() >= SHORTEST_NAME && std::str::from_utf8(bytes).is_ok_and(|text| said.contains(text))
+}
+
+/// Whether output names an errno, by its name or by libc's words for it. Go writes those small.
+fn mentions_errno(said: &str, errno: i32) -> bool {
+    let errno = Errno::from_raw(errno);
+    let name = format!("{errno:?}");
+    let words = errno.desc().to_lowercase();
+    said.contains(&name) || said.to_lowercase().contains(&words)
+}

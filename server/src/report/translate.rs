@@ -1,0 +1,115 @@
+//! Misleading messages of programs, explained. Only where a record, the run's end or the policy
+//! backs it: what a program prints proves nothing.
+
+use nix::errno::Errno;
+use nono_sandbox::policy::Policy;
+use nono_sandbox::record::{Denial, Kind, Operation};
+
+/// What is known for certain.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) policy: &'k Policy,
+    pub(super) denials: &'k [&'k Denial],
+    /// The exit code, if the command exited.
+    pub(super) exit_code: Option<i32>,
+    /// The signal that ended it, if one did.
+    pub(super) signal: Option<i32>,
+}
+
+impl Known<'_> {
+    fn denied(&self, test: impl Fn(&Denial) -> bool) -> bool {
+        self.denials.iter().any(|d| test(d))
+    }
+
+    fn socket(&self, part: &str) -> bool {
+        self.denied(|d| {
+            d.kind == Kind::UnixSocket && String::from_utf8_lossy(&d.target).contains(part)
+        })
+    }
+
+    fn has_variable(&self, name: &str) -> bool {
+        self.policy.environment.variables.contains_key(name)
+    }
+}
+
+/// A message, what must be known, and what it really means.
+type Entry = (&'static [&'static str], fn(Known<'_>) -> bool, &'static str);
+
+const TABLE: &[Entry] = &[
+    (
+        &["Invalid cross-device link", "EXDEV", "cross-device link not permitted"],
+        |known| known.denied(|d| d.errno == Errno::EXDEV as i32),
+        "\"cross-device link\" does not mean two devices here: the profile gives the two folders \
+         different rights, so a file may not be moved or linked from one to the other; copy it",
+    ),
+    (
+        &["Is the docker daemon running", "Cannot connect to the Docker daemon"],
+        |known| known.socket("docker"),
+        "the Docker daemon may well be running: its socket is denied by the sandbox",
+    ),
+    (
+        &["Could not open a connection to your authentication agent", "SSH_AUTH_SOCK"],
+        |known| !known.has_variable("SSH_AUTH_SOCK"),
+        "commands here do not get SSH_AUTH_SOCK, so there is no ssh-agent for them, whether or \
+         not one runs outside",
+    ),
+    (
+        &["can't connect to the agent", "No agent running", "no gpg-agent running"],
+        |known| known.socket("gpg-agent"),
+        "a gpg-agent may well be running: its socket is denied by the sandbox",
+    ),
+    (
+        &["cannot create temp file for here-document", "cannot create temp file for here document"],
+        |known| known.denied(|d| matches!(d.operation, Operation::Create | Operation::Write)),
+        "the shell keeps a here-document in a temporary file and could not make one: leave TMPDIR \
+         as the sandbox sets it, which is a private folder that can be written",
+    ),
+    (
+        &[
+            "Address family not supported",
+            "EAFNOSUPPORT",
+            "Protocol not supported",
+            "EPROTONOSUPPORT",
+        ],
+        |known| known.denied(|d| d.kind == Kind::Socket),
+        "the kernel does support this kind of socket: the sandbox does not let commands make it",
+    ),
+    (
+        &["namespace", "setuid sandbox", "No usable sandbox", "bwrap:", "unshare"],
+        |known| known.denied(|d| d.kind == Kind::NestedSandbox),
+        "a sandbox cannot be built inside of this one, and no grant changes that; switch the \
+         program's own sandbox off, it is confined already",
+    ),
+];
+
+/// Explanations of what was said, each once.
+pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
+    let fits = |(words, test, _): &&Entry| words.iter().any(|w| said.contains(w)) && test(known);
+    let mut notes: Vec<String> =
+        TABLE.iter().filter(fits).map(|(.., means)| (*means).to_owned()).collect();
+    notes.extend(death(known).map(str::to_owned));
+    notes
+}
+
+/// What the end itself means.
+fn death(known: Known<'_>) -> Option<&'static str> {
+    const SHELL: i32 = 128;
+    let signal = known.signal.or_else(|| known.exit_code.map(|c| c - SHELL).filter(|s| *s > 0));
+    match signal? {
+        libc_signal::SIGSYS => Some(
+            "SIGSYS: the program made a system call of another architecture (32-bit code), which \
+             nothing can do in the sandbox",
+        ),
+        libc_signal::SIGKILL => Some(
+            "SIGKILL: not from the sandbox, which kills only at the end of a run; most often the \
+             kernel was out of memory",
+        ),
+        _ => None,
+    }
+}
+
+/// Numbers of signals, as shells add them to 128.
+mod libc_signal {
+    pub(super) const SIGKILL: i32 = 9;
+    pub(super) const SIGSYS: i32 = 31;
+}
