@@ -68,7 +68,7 @@ pub enum FilterError {
 pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
     let mut fixed = Vec::new();
     for (rules, action) in
-        refuse::programs(scoped)?.into_iter().chain(socket::programs(&policy.unix)?)
+        refuse::programs(scoped)?.into_iter().chain(socket::programs(policy)?)
     {
         fixed.push(compile::program(rules, action)?);
     }
