@@ -12,6 +12,7 @@ mod filesystem;
 mod lifetime;
 mod load;
 mod network;
+mod profiles;
 mod protocol;
 mod races;
 mod results;

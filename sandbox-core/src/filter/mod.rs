@@ -67,9 +67,7 @@ pub enum FilterError {
 /// [`FilterError`], never for a policy that resolution has accepted.
 pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
     let mut fixed = Vec::new();
-    for (rules, action) in
-        refuse::programs(scoped)?.into_iter().chain(socket::programs(policy)?)
-    {
+    for (rules, action) in refuse::programs(scoped)?.into_iter().chain(socket::programs(policy)?) {
         fixed.push(compile::program(rules, action)?);
     }
     let rules = notify::rules(policy, handover, scoped)?;
