@@ -2,6 +2,7 @@
 
 mod builtin;
 mod coding;
+mod docs;
 mod examples;
 mod files;
 mod own;
