@@ -34,7 +34,7 @@ fn a_deny_inside_an_allow_is_enforced() {
         }
         let key = site.text("outside/tree/secret/key");
         let answer = server.exec(&["cat", &key]);
-        assert!(answer.denial("filesystem", &key).is_some(), "{}", answer.text);
+        assert!(answer.denial("fs", &key).is_some(), "{}", answer.text);
     });
 }
 
@@ -69,7 +69,7 @@ fn readonly_changes_nothing_but_tmpdir() {
         site.file("ws/there", "bytes");
         let control = site.serve().shell("echo x > made && rm made && mkdir d && rmdir d");
         assert_eq!(control.exit_code(), Some(0), "{}", control.text);
-        let server = serve(site, "readonly");
+        let server = serve(&site, "readonly");
         for command in [
             "echo x > made",
             "echo x >> there",
@@ -103,7 +103,7 @@ fn without_a_network_nothing_is_reached() {
         ];
         let open = site.serve();
         for profile in ["offline", "strict"] {
-            let server = serve(site, profile);
+            let server = serve(&site, profile);
             for probe in probes {
                 assert!(open.probe(probe).starts_with("ok"), "control {probe:?}");
                 assert_eq!(server.probe(probe), "EACCES", "{profile} {probe:?}");
@@ -123,7 +123,7 @@ fn strict_reads_the_workspace_and_the_system() {
         let gitconfig = site.text("home/.gitconfig");
         let control = site.serve().exec(&["cat", &gitconfig]);
         assert_eq!(control.exit_code(), Some(0), "{}", control.text);
-        let server = serve(site, "strict");
+        let server = serve(&site, "strict");
         assert_eq!(server.shell("cat there; echo x > new; cat new").stdout(), "bytesx\n");
         assert_ne!(server.exec(&["cat", &gitconfig]).exit_code(), Some(0));
         assert_eq!(server.shell("cat < /dev/null | sort").exit_code(), Some(0));
