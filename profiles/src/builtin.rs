@@ -1,27 +1,65 @@
-//! The profiles that come with the program.
+//! The profiles and groups that come with the program. Each is read once per process.
 
-use crate::ProfileError;
-use crate::nearest::nearest;
+use crate::error::ProfileError;
+use crate::extends::Part;
+use crate::load::Document;
+use std::sync::{Arc, OnceLock};
 
-/// Name and text of each built-in profile, in the order they are listed.
-const BUILT_IN: &[(&str, &str)] = &[("coding", include_str!("../builtin/coding.json"))];
+/// A text that comes with the program.
+#[derive(Debug)]
+pub(crate) struct BuiltIn {
+    pub(crate) name: &'static str,
+    pub(crate) text: &'static str,
+    part: OnceLock<Arc<Part>>,
+}
+
+macro_rules! built_in {
+    ($folder:literal: $($name:literal),* $(,)?) => {
+        [$(BuiltIn {
+            name: $name,
+            text: include_str!(concat!("../builtin/", $folder, $name, ".json")),
+            part: OnceLock::new(),
+        }),*]
+    };
+}
+
+/// The built-in profiles in the order they are listed.
+static PROFILES: [BuiltIn; 4] = built_in!("": "coding", "offline", "readonly", "strict");
+
+/// The groups in the order they are listed.
+static GROUPS: [BuiltIn; 16] = built_in!("groups/":
+    "system", "user_programs", "git", "native", "rust", "node", "python", "go", "java", "dotnet",
+    "ruby", "other_languages", "credentials_denied", "docker_denied", "agents_denied",
+    "personal_denied",
+);
 
 /// The names of the built-in profiles; the first is the default.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-    BUILT_IN.iter().map(|(name, _)| *name)
+    PROFILES.iter().map(|profile| profile.name)
 }
 
-/// The text of the built-in profile `name`.
-pub(crate) fn builtin_text(name: &str) -> Result<&'static str, ProfileError> {
-    if let Some((_, text)) = BUILT_IN.iter().find(|(known, _)| *known == name) {
-        return Ok(text);
-    }
-    let names = builtin_names().collect::<Vec<_>>().join(", ");
-    let suggestion = match nearest(name, builtin_names()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            format!("built-in profiles: {names}; for a file write its path, such as ./{name}.json")
+/// The names of the groups, for `groups.include`.
+pub fn group_names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().map(|group| group.name)
+}
+
+/// The built-in profile `name`.
+pub(crate) fn profile(name: &str) -> Option<&'static BuiltIn> {
+    PROFILES.iter().find(|known| known.name == name)
+}
+
+/// The group `name`.
+pub(crate) fn group(name: &str) -> Option<&'static BuiltIn> {
+    GROUPS.iter().find(|known| known.name == name)
+}
+
+impl BuiltIn {
+    /// What the text says.
+    pub(crate) fn part(&self) -> Result<Arc<Part>, ProfileError> {
+        if let Some(part) = self.part.get() {
+            return Ok(Arc::clone(part));
         }
-    };
-    Err(ProfileError::UnknownName { name: name.to_owned(), suggestion })
+        let part = Arc::new(Part::of(&Document::built_in(self.name, self.text)?)?);
+        Ok(Arc::clone(self.part.get_or_init(|| part)))
+    }
 }

@@ -1,5 +1,6 @@
 //! What a profile is resolved against.
 
+use crate::machine::Machine;
 use nono_sandbox::AbsPath;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -23,6 +24,31 @@ pub struct Context {
     pub uid: u32,
     /// What to do about folders a profile asks to be made.
     pub missing_folders: MissingFolders,
+    /// The system, for entries that have conditions.
+    pub machine: Machine,
+    /// What the server itself depends on.
+    pub own: OwnFiles,
+    /// Whether the first workspace may narrow the profile by a file of its own.
+    pub project_file: ProjectFile,
+}
+
+/// What the server itself depends on. No profile opens any of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnFiles {
+    /// The server's program: commands may run it and not change it.
+    pub program: Option<AbsPath>,
+    /// Files and folders commands neither read nor write, such as the audit log. The folder of the
+    /// server's configuration, `$XDG_CONFIG_HOME/nono-mcp`, is always among them.
+    pub closed: Vec<AbsPath>,
+}
+
+/// What to do with `.nono/profile.json` in the first workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProjectFile {
+    /// Narrow the profile by it, if it is there.
+    Apply,
+    /// Leave it alone.
+    Ignore,
 }
 
 /// What to do about a missing folder whose entry says `create`.
@@ -48,6 +74,25 @@ impl Context {
             .get(std::ffi::OsStr::new("HOME"))
             .map(PathBuf::from)
             .filter(|home| home.is_absolute());
-        Self { workspaces, tmpdir, home, environment, uid, missing_folders: MissingFolders::Create }
+        Self {
+            workspaces,
+            tmpdir,
+            home,
+            environment,
+            uid,
+            missing_folders: MissingFolders::Create,
+            machine: Machine::default(),
+            own: OwnFiles::default(),
+            project_file: ProjectFile::Apply,
+        }
+    }
+
+    /// The folder of the server's configuration: `$XDG_CONFIG_HOME/nono-mcp`.
+    #[must_use]
+    pub fn own_folder(&self) -> Option<PathBuf> {
+        let named = self.environment.get(std::ffi::OsStr::new("XDG_CONFIG_HOME"));
+        let config = named.map(PathBuf::from).filter(|path| path.is_absolute());
+        let config = config.or_else(|| self.home.as_ref().map(|home| home.join(".config")))?;
+        Some(config.join("nono-mcp"))
     }
 }

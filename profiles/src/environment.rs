@@ -2,7 +2,7 @@
 
 use crate::context::Context;
 use crate::error::ProfileError;
-use crate::layer::{Layer, Sourced};
+use crate::layer::{Layer, SetVar, Sourced};
 use crate::note::{Note, NoteKind};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use nono_sandbox::policy::Environment;
@@ -15,13 +15,14 @@ pub(crate) fn resolve(
     context: &Context,
     notes: &mut Vec<Note>,
 ) -> Result<Environment, ProfileError> {
-    let allow = Names::of(&layer.allow_vars)?;
-    let deny = Names::of(&layer.deny_vars)?;
+    let allow = Names::of(&layer.allow_vars.added)?;
+    let deny = Names::of(&layer.deny_vars.added)?;
     let mut variables = BTreeMap::new();
     let mut withheld = Vec::new();
     for (name, value) in &context.environment {
         // A name that is not text cannot have been meant by a pattern.
         let passed = name.to_str().filter(|n| allow.contains(n) && !deny.contains(n));
+        let passed = passed.filter(|n| !loads_code(n) || allow.plain.contains(n));
         match passed {
             Some(name) => {
                 variables.insert(name.to_owned(), value.as_bytes().to_vec());
@@ -29,11 +30,12 @@ pub(crate) fn resolve(
             None => withheld.push(name.to_string_lossy().into_owned()),
         }
     }
-    for (name, set) in &layer.set_vars {
-        if set.value.when_unset && variables.contains_key(name) {
+    for set in last_of_each_name(layer) {
+        let SetVar { name, value, when_unset, .. } = &set.value;
+        if *when_unset && variables.contains_key(name) {
             continue;
         }
-        match set.value.value.expand(context) {
+        match value.expand(context) {
             Ok(value) => {
                 variables.insert(name.clone(), value.into_vec());
             }
@@ -47,6 +49,49 @@ pub(crate) fn resolve(
     }
     withheld.retain(|name| !variables.contains_key(name));
     Ok(Environment { variables, withheld })
+}
+
+/// Where a variable is set more than once, the last profile decides.
+fn last_of_each_name(layer: &Layer) -> impl Iterator<Item = &Sourced<SetVar>> {
+    let last: BTreeMap<&str, &Sourced<SetVar>> =
+        layer.set_vars.added.iter().map(|set| (set.value.name.as_str(), set)).collect();
+    last.into_values()
+}
+
+/// Variables that make programs load code or run commands of the variable's choice before their
+/// own. A pattern such as `*` does not mean them: they pass only where `allow_vars` spells the
+/// name out or `set_vars` sets it.
+const LOADERS: &[&str] = &[
+    "GCONV_PATH",
+    "BASH_ENV",
+    "ENV",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PROMPT_COMMAND",
+    "IFS",
+    "NODE_OPTIONS",
+    "PYTHONSTARTUP",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONINSPECT",
+    "PYTHONBREAKPOINT",
+    "PERL5OPT",
+    "PERL5DB",
+    "RUBYOPT",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "DOTNET_STARTUP_HOOKS",
+    "CORECLR_PROFILER",
+    "CORECLR_PROFILER_PATH",
+    "R_PROFILE_USER",
+    "LUA_INIT",
+];
+
+/// Whether a variable is one of those; the dynamic loader's and the C library's by their prefixes.
+fn loads_code(name: &str) -> bool {
+    LOADERS.contains(&name)
+        || ["LD_", "BASH_FUNC_", "LUA_INIT_", "CORECLR_"].iter().any(|p| name.starts_with(p))
 }
 
 /// Names, most of them spelled out. Those need no automaton, whose building is most of the cost of
@@ -87,7 +132,7 @@ impl<'l> Names<'l> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::SetVar;
+    use crate::layer::List;
     use crate::template::ValueTemplate;
     use nono_sandbox::AbsPath;
     use nono_sandbox::policy::Source;
@@ -98,12 +143,13 @@ mod tests {
         Sourced { value, source, built_in: false }
     }
 
-    fn globs(list: &[&str]) -> Vec<Sourced<Glob>> {
-        list.iter().map(|text| sourced(Glob::new(text).unwrap())).collect()
+    fn globs(list: &[&str]) -> List<Glob> {
+        List::adding(list.iter().map(|text| sourced(Glob::new(text).unwrap())).collect())
     }
 
-    fn set(value: &str, when_unset: bool) -> Sourced<SetVar> {
-        sourced(SetVar { value: ValueTemplate::parse(value).unwrap(), when_unset })
+    fn set(name: &str, value: &str, when_unset: bool) -> Sourced<SetVar> {
+        let value = ValueTemplate::parse(value).unwrap();
+        sourced(SetVar { name: name.to_owned(), value, when_unset, when: Vec::new() })
     }
 
     #[test]
@@ -126,11 +172,12 @@ mod tests {
         let layer = Layer {
             allow_vars: globs(&["PATH", "LC_*", "LANG", "API_*"]),
             deny_vars: globs(&["*SECRET*", "*_TOKEN"]),
-            set_vars: BTreeMap::from([
-                ("LANG".to_owned(), set("C.UTF-8", true)),
-                ("PAGER".to_owned(), set("cat", false)),
-                ("TMPDIR".to_owned(), set("$TMPDIR/x", false)),
-                ("GONE".to_owned(), set("$HOME", false)),
+            set_vars: List::adding(vec![
+                set("PAGER", "more", false),
+                set("LANG", "C.UTF-8", true),
+                set("PAGER", "cat", false),
+                set("TMPDIR", "$TMPDIR/x", false),
+                set("GONE", "$HOME", false),
             ]),
             ..Layer::default()
         };
@@ -149,6 +196,23 @@ mod tests {
         assert_eq!(resolved.withheld, ["API_TOKEN", "LC_SECRET", "LC_\u{fffd}", "PATHS"]);
         assert_eq!(notes.len(), 1);
         assert_eq!(notes[0].kind, NoteKind::Unset);
+    }
+
+    #[test]
+    fn what_loads_code_must_be_named() {
+        let path = |s: &str| AbsPath::new(s).unwrap();
+        let names =
+            ["LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "NODE_OPTIONS", "LDFLAGS", "ENVY"];
+        let environment = names.iter().map(|name| (name.into(), "x".into())).collect();
+        let context = Context::new(vec![path("/w")], path("/t"), environment, 0);
+        let passed = |allow: &[&str]| {
+            let layer = Layer { allow_vars: globs(allow), ..Layer::default() };
+            let resolved = resolve(&layer, &context, &mut Vec::new()).unwrap();
+            resolved.variables.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(passed(&["*"]), ["ENVY", "LDFLAGS"]);
+        assert_eq!(passed(&["LD_*", "BASH_EN?", "NODE_*"]), Vec::<String>::new());
+        assert_eq!(passed(&["LD_LIBRARY_PATH", "BASH_ENV"]), ["BASH_ENV", "LD_LIBRARY_PATH"]);
     }
 
     #[test]

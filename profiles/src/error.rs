@@ -17,6 +17,14 @@ pub enum ProfileError {
         /// What the system said.
         source: io::Error,
     },
+    /// The file cannot be written.
+    #[error("cannot write profile {}: {source}", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The file is not JSON with comments.
     #[error("{at}: {message}")]
     Syntax {
@@ -43,6 +51,16 @@ pub enum ProfileError {
         /// Names there are, and how to name a file.
         suggestion: String,
     },
+    /// There is no group of that name.
+    #[error("{}: {}: unknown group `{name}`; {suggestion}", Place::of(.entry), .entry.rule)]
+    UnknownGroup {
+        /// The entry that names it.
+        entry: Box<Source>,
+        /// The name.
+        name: String,
+        /// Names there are.
+        suggestion: String,
+    },
     /// Profiles extend each other in a circle.
     #[error("profiles extend each other in a circle: {}", .chain.join(" -> "))]
     Cycle {
@@ -59,6 +77,14 @@ pub enum ProfileError {
         /// Levels allowed.
         limit: usize,
     },
+    /// A profile is made of too many others.
+    #[error("profile {profile} would be made of more than {limit} profiles; extend fewer")]
+    TooMany {
+        /// The profile at which loading stopped.
+        profile: String,
+        /// Profiles allowed.
+        limit: usize,
+    },
     /// The context names no workspace.
     #[error("no workspace; name at least one existing project folder")]
     NoWorkspace,
@@ -73,8 +99,13 @@ pub enum ProfileError {
         source: io::Error,
     },
     /// A workspace would open what must stay closed.
-    #[error("workspace {0}; choose a project folder that does not")]
-    WorkspaceProtected(Box<Opening>),
+    #[error("workspace {opening}; {advice}")]
+    WorkspaceProtected {
+        /// The workspace and what it would open.
+        opening: Box<Opening>,
+        /// What to do.
+        advice: &'static str,
+    },
     /// A grant would open what must stay closed.
     #[error("{}: {}: {opening}; {advice}", Place::of(&.opening.grant), .opening.grant.rule)]
     GrantProtected {
@@ -142,19 +173,22 @@ pub struct Place {
     pub file: String,
     /// The line, counted from 1, if it is known.
     pub line: Option<u32>,
+    /// The character in that line, counted from 1, if it is known.
+    pub column: Option<u32>,
 }
 
 impl Place {
     pub(crate) fn of(source: &Source) -> Self {
-        Self { file: source.profile.clone(), line: source.line }
+        Self { file: source.profile.clone(), line: source.line, column: None }
     }
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.line {
-            Some(line) => write!(f, "{}:{line}", self.file),
-            None => f.write_str(&self.file),
+        f.write_str(&self.file)?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
         }
+        Ok(())
     }
 }

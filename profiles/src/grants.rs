@@ -2,7 +2,7 @@
 
 use crate::context::{Context, MissingFolders};
 use crate::error::ProfileError;
-use crate::layer::{Grant, Layer, SocketGrant, Sourced, Wanted};
+use crate::layer::{Grant, Layer, SocketGrant, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::{self, DotNames, Found, Places};
 use crate::template::Expanded;
@@ -35,13 +35,13 @@ pub(crate) fn resolve(
     notes: &mut Vec<Note>,
 ) -> Result<Grants, ProfileError> {
     let mut resolution = Resolution { context, places, notes, grants: Grants::default() };
-    if let Some(workdir) = &layer.workdir {
+    if let Some(workdir) = &layer.single.workdir {
         resolution.workdir(workdir);
     }
-    for grant in &layer.grants {
+    for grant in &layer.grants.added {
         resolution.files(grant)?;
     }
-    for grant in &layer.sockets {
+    for grant in &layer.sockets.added {
         resolution.sockets(grant)?;
     }
     Ok(resolution.grants)
@@ -108,7 +108,7 @@ impl Resolution<'_> {
 
     fn file_rule(&mut self, grant: &Sourced<Grant>, path: &Path) -> Option<FsRule> {
         let Found { path, is_folder } = self.existing(grant, path, grant.value.create)?;
-        if is_folder && grant.value.wanted == Wanted::File {
+        if is_folder && grant.value.list.takes_files_only() {
             let message = format!("{path} is a folder; grant it in the field without `_file`");
             self.note(grant, NoteKind::WrongKind, message);
             return None;
@@ -116,7 +116,7 @@ impl Resolution<'_> {
         Some(FsRule {
             path,
             scope: if is_folder { Scope::Tree } else { Scope::File },
-            access: grant.value.access,
+            access: grant.value.access(),
             source: grant.source.clone(),
         })
     }

@@ -19,16 +19,23 @@
 //! [`Policy`]: nono_sandbox::policy::Policy
 
 mod builtin;
+mod condition;
 mod context;
 mod environment;
 mod error;
 mod extends;
 mod grants;
+mod import;
+mod inspect;
 mod layer;
+mod limits;
 mod load;
+mod machine;
+mod narrow;
 mod nearest;
 mod note;
 mod place;
+mod project;
 mod protect;
 mod reference;
 mod resolve;
@@ -37,9 +44,16 @@ mod template;
 mod tests;
 mod variables;
 
-pub use builtin::builtin_names;
-pub use context::{Context, MissingFolders};
+pub use builtin::{builtin_names, group_names};
+pub use context::{Context, MissingFolders, OwnFiles, ProjectFile};
 pub use error::{Opening, Place, ProfileError, Relation};
+pub use import::{Imported, import_nono};
+pub use inspect::{
+    Available, Fact, Kind, available, facts, opened_credentials, project_file, text_of,
+    variable_names,
+};
+pub use machine::Machine;
+pub use narrow::{NarrowError, Narrowing, Writable, narrow};
 pub use note::{Note, NoteKind};
 pub use reference::ProfileRef;
 pub use resolve::{Resolved, resolve};

@@ -35,6 +35,18 @@ pub enum NoteKind {
     InvalidGlob,
     /// The folder was missing and has been made.
     Created,
+    /// A condition of the entry does not hold here; the entry was left out.
+    Elsewhere,
+    /// The profile takes out an entry that is not there.
+    NothingToRemove,
+    /// A project file asks for more than the operator's profile allows; ignored.
+    Widening,
+    /// A variable that makes programs load code is named by a pattern only; withheld.
+    Loader,
+    /// What commands may write includes something the server itself depends on.
+    OwnProgram,
+    /// A profile of the user's folder has the name of a built-in one and is not used.
+    Shadowed,
 }
 
 impl Note {
@@ -44,9 +56,15 @@ impl Note {
     pub fn is_warning(&self) -> bool {
         match self.kind {
             NoteKind::Missing | NoteKind::Unset => !self.built_in,
-            NoteKind::Created | NoteKind::Narrowed => false,
+            NoteKind::Created | NoteKind::Narrowed | NoteKind::Elsewhere => false,
             NoteKind::Unreachable | NoteKind::WrongKind => !self.built_in,
-            NoteKind::WouldOpenProtected | NoteKind::InvalidGlob => true,
+            NoteKind::WouldOpenProtected
+            | NoteKind::InvalidGlob
+            | NoteKind::NothingToRemove
+            | NoteKind::Widening
+            | NoteKind::Loader
+            | NoteKind::OwnProgram
+            | NoteKind::Shadowed => true,
         }
     }
 }

@@ -4,7 +4,7 @@
 mod tests;
 
 use crate::template::Expanded;
-use globset::GlobBuilder;
+use globset::{Glob, GlobBuilder};
 use nono_sandbox::AbsPath;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -13,6 +13,9 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+
+/// Names one entry's globs may match. Each would be a rule of its own in every run.
+const MAX_MATCHES: usize = 1024;
 
 /// Which names a `*` at the start of a glob matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +56,7 @@ impl Places {
                 found.iter_mut().for_each(|path| path.push(component));
                 continue;
             }
-            let glob = GlobBuilder::new(component)
-                .literal_separator(true)
-                .build()
-                .map_err(|e| format!("not a glob: {}", e.kind()))?
-                .compile_matcher();
+            let glob = glob(component)?.compile_matcher();
             let dots = if component.starts_with('.') { DotNames::Match } else { dots };
             let fits = |name: &OsString| {
                 let hidden = dots == DotNames::Skip && name.as_bytes().starts_with(b".");
@@ -67,6 +66,11 @@ impl Places {
             for folder in found {
                 let names = self.listing(&folder).iter();
                 matched.extend(names.filter(|name| fits(name)).map(|name| folder.join(name)));
+                if matched.len() > MAX_MATCHES {
+                    return Err(format!(
+                        "the glob matches more than {MAX_MATCHES} names; name their folder instead"
+                    ));
+                }
             }
             found = matched;
         }
@@ -146,6 +150,14 @@ impl Places {
         *self = Self::default();
         Ok(true)
     }
+}
+
+/// One component of an entry as a glob; the error is a sentence.
+pub(crate) fn glob(component: &str) -> Result<Glob, String> {
+    GlobBuilder::new(component)
+        .literal_separator(true)
+        .build()
+        .map_err(|e| format!("not a glob: {}", e.kind()))
 }
 
 /// Whether a component of an entry is a glob.

@@ -10,15 +10,17 @@ mod tests;
 use crate::context::Context;
 use crate::error::{Opening, ProfileError, Relation};
 use crate::grants::Candidate;
-use crate::layer::{Layer, Sourced};
+use crate::layer::{Deny, Layer, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::{DotNames, Places};
-use crate::template::PathTemplate;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Reach, Scope, Source, UnixGrant};
 use std::fs;
 use std::path::PathBuf;
+
+/// What results name where no line of a profile closes a path.
+const OWN: &str = "nono-mcp";
 
 /// Rules one grant may be narrowed into. Each costs a few microseconds in every run.
 const MAX_NARROWED: usize = 512;
@@ -28,6 +30,8 @@ const MAX_NARROWED: usize = 512;
 pub(crate) struct Protected {
     pub(crate) path: AbsPath,
     pub(crate) source: Source,
+    /// Where the path came from.
+    origin: Origin,
 }
 
 /// The paths the `deny` entries of `layer` mean: where each lies, and, if that is a symbolic link,
@@ -38,13 +42,14 @@ pub(crate) fn protected(
     places: &mut Places,
     notes: &mut Vec<Note>,
 ) -> Result<Vec<Protected>, ProfileError> {
-    let mut all: Vec<Protected> = Vec::new();
-    for deny in &layer.denies {
-        for path in denied_paths(deny, context, places, notes)? {
+    let mut all = own_files(context, places)?;
+    for deny in &layer.denies.added {
+        for (path, origin) in denied_paths(deny, context, places, notes)? {
             match places.both_ends(&path) {
-                Ok(ends) => all.extend(
-                    ends.into_iter().map(|path| Protected { path, source: deny.source.clone() }),
-                ),
+                Ok(ends) => all.extend(ends.into_iter().map(|path| {
+                    let source = deny.source.clone();
+                    Protected { path, source, origin }
+                })),
                 // Failing closed: a denial that cannot be located cannot be kept.
                 Err(error) => {
                     let message = format!("{}: {error}", path.display());
@@ -56,13 +61,69 @@ pub(crate) fn protected(
     Ok(all)
 }
 
+/// What the server itself depends on, whatever the profile says.
+fn own_files(context: &Context, places: &mut Places) -> Result<Vec<Protected>, ProfileError> {
+    let closed = context.own.closed.iter().map(|path| path.as_path().to_path_buf());
+    let mut all = Vec::new();
+    for path in context.own_folder().into_iter().chain(closed) {
+        let rule = format!("always closed: {}", path.display());
+        let source = Source { profile: OWN.to_owned(), rule, line: None };
+        let ends = places
+            .both_ends(&path)
+            .map_err(|e| ProfileError::entry(&source, format!("{}: {e}", path.display())))?;
+        all.extend(ends.into_iter().map(|path| Protected {
+            path,
+            source: source.clone(),
+            origin: Origin::Written,
+        }));
+    }
+    Ok(all)
+}
+
+/// Makes sure that no profile lets commands change the server's own program, which would run
+/// outside of the sandbox at the next start.
+///
+/// A workspace the program was built in cannot be refused, as it is where somebody works on the
+/// program itself; it is noted.
+pub(crate) fn own_program(
+    candidates: &[Candidate<FsRule>],
+    context: &Context,
+    notes: &mut Vec<Note>,
+) -> Result<(), ProfileError> {
+    let Some(program) = &context.own.program else { return Ok(()) };
+    let writable = candidates
+        .iter()
+        .filter(|c| c.rule.access.contains(Access::WRITE) && c.rule.covers(program));
+    for Candidate { rule, origin, built_in } in writable {
+        if *origin == Origin::Written && !built_in {
+            let message = format!(
+                "{} contains {program}, the program of the sandbox itself, and would make it \
+                 writable; grant the folders beside it one by one",
+                rule.path
+            );
+            return Err(ProfileError::entry(&rule.source, message));
+        }
+        notes.push(Note {
+            kind: NoteKind::OwnProgram,
+            source: rule.source.clone(),
+            message: format!(
+                "{} contains {program}, the program of the sandbox itself; commands can replace \
+                 it, so install it elsewhere unless you work on it",
+                rule.path
+            ),
+            built_in: *built_in,
+        });
+    }
+    Ok(())
+}
+
 fn denied_paths(
-    deny: &Sourced<PathTemplate>,
+    deny: &Sourced<Deny>,
     context: &Context,
     places: &mut Places,
     notes: &mut Vec<Note>,
-) -> Result<Vec<PathBuf>, ProfileError> {
-    let expanded = match deny.value.expand(context) {
+) -> Result<Vec<(PathBuf, Origin)>, ProfileError> {
+    let expanded = match deny.value.template.expand(context) {
         Ok(expanded) => expanded,
         Err(message) => {
             let (source, built_in) = (deny.source.clone(), deny.built_in);
@@ -75,7 +136,7 @@ fn denied_paths(
         let found = places
             .paths(&expanded, DotNames::Match)
             .map_err(|message| ProfileError::entry(&deny.source, message))?;
-        paths.extend(found);
+        paths.extend(found.into_iter().map(|path| (path, expanded.origin)));
     }
     Ok(paths)
 }
@@ -131,7 +192,9 @@ pub(crate) fn sockets(
             continue;
         };
         let opening = opening(&rule.source, &rule.path, relation, protected);
-        if lenient(origin, built_in) {
+        // The grant of a workspace's sockets stands back where a part of the workspace is closed.
+        let inside = origin == Origin::Workspace && protected.origin == Origin::Workspace;
+        if lenient(origin, built_in) || inside {
             notes.push(left_out(opening, built_in));
         } else {
             return Err(refused(opening, origin, "grant the sockets that are meant one by one"));
@@ -159,9 +222,16 @@ fn settle(
 ) -> Result<Vec<FsRule>, ProfileError> {
     let Candidate { rule, origin, built_in } = candidate;
     let readable_only = !rule.access.contains(Access::WRITE);
-    if relation == Relation::Contains && origin == Origin::Written && readable_only {
-        let closed: Vec<&AbsPath> =
-            all.iter().map(|p| &p.path).filter(|path| path.is_within(&rule.path)).collect();
+    let inside = || all.iter().filter(|p| p.path.is_within(&rule.path));
+    // A workspace or a folder the environment names that contains, say, the home's keys is the
+    // wrong folder; only what was closed as a part of the workspace is meant to be worked around.
+    let meant = match origin {
+        Origin::Written => true,
+        Origin::Workspace => inside().all(|p| p.origin == Origin::Workspace),
+        Origin::Environment => false,
+    };
+    if relation == Relation::Contains && meant && readable_only {
+        let closed: Vec<&AbsPath> = inside().map(|p| &p.path).collect();
         if let Some(narrowed) = narrow(&rule, &closed) {
             let message = format!(
                 "{} contains {}, which stays closed; the grant covers what else is there now",
@@ -178,7 +248,14 @@ fn settle(
         return Ok(Vec::new());
     }
     let advice = match relation {
-        Relation::Contains => "grant the folders beside it one by one",
+        _ if origin == Origin::Workspace && protected.origin != Origin::Workspace => {
+            "choose a project folder that does not"
+        }
+        Relation::Contains if readable_only => "grant the folders beside it one by one",
+        Relation::Contains => {
+            "the kernel cannot close a part of a tree in which new files can be made, so grant \
+             what is beside it, or give no right to write"
+        }
         Relation::Is | Relation::IsBelow => "take the grant out",
     };
     Err(refused(opening, origin, advice))
@@ -255,7 +332,7 @@ fn left_out(opening: Box<Opening>, built_in: bool) -> Note {
 
 fn refused(opening: Box<Opening>, origin: Origin, advice: &'static str) -> ProfileError {
     match origin {
-        Origin::Workspace => ProfileError::WorkspaceProtected(opening),
+        Origin::Workspace => ProfileError::WorkspaceProtected { opening, advice },
         Origin::Written | Origin::Environment => ProfileError::GrantProtected { opening, advice },
     }
 }

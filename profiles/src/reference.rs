@@ -8,7 +8,7 @@ use std::str::FromStr;
 /// A profile, by name or by file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ProfileRef {
-    /// A built-in profile.
+    /// A built-in profile, or one in the user's profile folder.
     Name(String),
     /// A file. Relative paths are relative to the process's working directory.
     File(PathBuf),

@@ -1,16 +1,17 @@
 //! A profile and a context, worked out to a policy.
 
-use crate::context::Context;
+use crate::context::{Context, MissingFolders};
 use crate::error::ProfileError;
+use crate::extends::{Library, Loaded};
 use crate::layer::Layer;
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
-use crate::{environment, extends, grants, protect};
+use crate::{environment, grants, limits, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    FsPolicy, FsRule, Mediation, Network, Observe, Policy, Scope, UnixPolicy,
+    Access, FsPolicy, Lookup, Mediation, Network, Observe, Policy, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -36,8 +37,9 @@ pub struct Resolved {
 
 /// Resolves `profile` in `context`.
 ///
-/// Looks at the files the profile and what it extends are made of and at each path they name, and
-/// lists single folders for globs; never walks a tree. Makes the missing folders whose entries say
+/// Looks at the files the profile and what it extends are made of, at the project file of the
+/// first workspace and at each path they name, and lists single folders for globs; never walks a
+/// tree. Makes the missing folders whose entries say
 /// `create`, unless the context says otherwise.
 ///
 /// # Errors
@@ -45,39 +47,104 @@ pub struct Resolved {
 /// folder cannot be used, or if a grant would open what must stay closed. Paths that do not exist
 /// are no error.
 pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, ProfileError> {
-    let (name, layer) = extends::load(profile)?;
+    let library = Library::of(context);
+    let Loaded { name, layer, mut notes } = library.load(profile)?;
     let mut places = Places::default();
     let context = canonical(context, &mut places)?;
-    let mut notes = Vec::new();
-    let grants = grants::resolve(&layer, &context, &mut places, &mut notes)?;
-    let protected = protect::protected(&layer, &context, &mut places, &mut notes)?;
+    let Some(project) = project::load(&library, &context)? else {
+        return compile(name, layer, &context, places, Limits::default(), notes);
+    };
+    let layer = project.narrow(layer, &mut notes)?;
+    notes.extend(layer.unused_removals());
+    let limits = Limits { workspace: project.workspace_limit() };
+    let mut resolved = compile(name, layer, &context, places, limits, notes)?;
+    // Nothing is made because of a project file.
+    let looking = Context { missing_folders: MissingFolders::Leave, ..context };
+    let requests = project.requests();
+    for Loaded { name, layer, notes } in project.within {
+        let places = Places::default();
+        let other = compile(name, layer, &looking, places, Limits::default(), notes)?;
+        resolved.policy = narrow::intersection(&resolved.policy, &other.policy);
+    }
+    note_what_is_not_there(&requests, &looking, &mut resolved)?;
+    Ok(resolved)
+}
+
+/// Limits on what a layer's grants may give.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// The most that is allowed in workspaces.
+    pub(crate) workspace: Option<Access>,
+}
+
+/// Works a complete layer out to a policy.
+fn compile(
+    name: String,
+    layer: Layer,
+    context: &Context,
+    mut places: Places,
+    limits: Limits,
+    mut notes: Vec<Note>,
+) -> Result<Resolved, ProfileError> {
+    let layer = layer.on(&context.machine, &mut notes);
+    let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
+    limits::apply(&mut grants, &layer, limits, context, &mut notes);
+    let protected = protect::protected(&layer, context, &mut places, &mut notes)?;
+    protect::own_program(&grants.files, context, &mut notes)?;
     let rules = protect::files(grants.files, &protected, &mut notes)?;
     let sockets = protect::sockets(grants.sockets, &protected, &mut notes)?;
-    let environment = environment::resolve(&layer, &context, &mut notes)?;
+    let environment = environment::resolve(&layer, context, &mut notes)?;
     let suppress_unix_sockets = suppressed(&layer, &mut notes);
+    let single = layer.single;
     let policy = Policy {
         name,
         fs: FsPolicy {
-            rules: without_repetitions(rules),
+            rules: narrow::without_repetitions(rules),
             protected: protected.into_iter().map(|p| p.path).collect(),
-            workspaces: context.workspaces,
-            tmpdir: context.tmpdir,
+            workspaces: context.workspaces.clone(),
+            tmpdir: context.tmpdir.clone(),
         },
         unix: UnixPolicy {
-            mediation: layer.mediation.unwrap_or(Mediation::Pathname),
+            mediation: single.mediation.map_or(Mediation::Pathname, |m| m.value),
             grants: sockets,
-            datagrams: layer.datagrams.unwrap_or(false),
+            datagrams: single.datagrams.is_some_and(|on| on.value),
         },
-        network: layer.network.unwrap_or(Network::Open),
+        network: single.network.map_or(Network::Open, |n| n.value),
         environment,
         rate: Quota {
-            per_second: layer.per_second.unwrap_or(PER_SECOND),
-            burst: layer.burst.unwrap_or(BURST),
+            per_second: single.per_second.map_or(PER_SECOND, |n| n.value),
+            burst: single.burst.map_or(BURST, |n| n.value),
         },
-        observe: layer.observe.unwrap_or(Observe::All),
-        limits: layer.limits,
+        observe: single.observe.map_or(Observe::All, |o| o.value),
+        limits: single.limits.value(),
     };
     Ok(Resolved { policy, suppress_unix_sockets, notes })
+}
+
+/// Notes the grants a project file asks for and does not get.
+fn note_what_is_not_there(
+    requests: &Layer,
+    context: &Context,
+    resolved: &mut Resolved,
+) -> Result<(), ProfileError> {
+    let grants = grants::resolve(requests, context, &mut Places::default(), &mut Vec::new())?;
+    let policy = &resolved.policy;
+    let why = "the operator's profile does not grant this";
+    let files = grants.files.iter().map(|c| &c.rule).filter(|rule| {
+        // The right to make sockets comes with the socket grants, which are judged below.
+        rule.access != Access::MAKE_SOCKET
+            && policy.fs.lookup(&rule.path, rule.access) != Lookup::Allowed
+    });
+    let sockets = grants.sockets.iter().map(|c| &c.rule).filter(|wanted| {
+        let there = |grant: &UnixGrant| {
+            grant.covers(&wanted.path) && (grant.bind || !wanted.bind) || grant == *wanted
+        };
+        policy.unix.mediation == Mediation::Pathname && !policy.unix.grants.iter().any(there)
+    });
+    let sources = files.map(|rule| &rule.source).chain(sockets.map(|grant| &grant.source));
+    let notes: Vec<Note> = sources.map(|source| project::widening(source, why)).collect();
+    resolved.notes.extend(notes);
+    Ok(())
 }
 
 /// The context with its own folders canonical and known to be folders.
@@ -103,31 +170,11 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     Ok(Context { workspaces, tmpdir, ..context.clone() })
 }
 
-/// Leaves out rules that another rule covers with at least the same access: `/bin` beside `/usr`
-/// where one leads into the other, folders of the path inside granted trees.
-fn without_repetitions(rules: Vec<FsRule>) -> Vec<FsRule> {
-    let covers = |other: &FsRule, rule: &FsRule| {
-        // Bytes first: nearly all pairs differ, and comparing components takes longer.
-        rule.path.as_bytes().starts_with(other.path.as_bytes())
-            && other.access.contains(rule.access)
-            && other.covers(&rule.path)
-            && (other.scope == Scope::Tree || rule.scope == Scope::File)
-    };
-    let kept = |(at, rule): (usize, &FsRule)| {
-        let (before, from) = rules.split_at(at);
-        // Of two rules that cover each other the first stays.
-        let repeats = before.iter().any(|other| covers(other, rule))
-            || from.iter().skip(1).any(|other| covers(other, rule) && !covers(rule, other));
-        (!repeats).then(|| rule.clone())
-    };
-    rules.iter().enumerate().filter_map(kept).collect()
-}
-
 /// The valid globs among the suppressed sockets. `*` stays within a name, so a glob hides what it
 /// spells out and nothing deeper.
 fn suppressed(layer: &Layer, notes: &mut Vec<Note>) -> GlobSet {
     let mut builder = GlobSetBuilder::new();
-    for entry in &layer.suppress_unix_sockets {
+    for entry in &layer.suppress_unix_sockets.added {
         match GlobBuilder::new(&entry.value).literal_separator(true).build() {
             Ok(glob) => {
                 builder.add(glob);

@@ -8,6 +8,7 @@ mod tests;
 
 use crate::context::Context;
 use crate::nearest::nearest;
+use crate::place;
 use crate::variables::{Origin, Variable};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -91,11 +92,16 @@ pub(crate) struct Expanded {
 }
 
 impl PathTemplate {
-    /// Reads the path of an entry; the error is a sentence.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads the path of an entry, which is as many paths as its braces have alternatives; the
+    /// error is a sentence.
+    pub(crate) fn parse(text: &str) -> Result<Vec<Self>, String> {
         if text.contains('\0') {
             return Err("a path cannot contain a NUL byte".to_owned());
         }
+        alternatives(text)?.iter().map(|text| Self::parse_one(text)).collect()
+    }
+
+    fn parse_one(text: &str) -> Result<Self, String> {
         let (root, tail) = match text.strip_prefix('~') {
             Some(rest) => (Some(known("HOME")?), tokenize(rest)?),
             None => {
@@ -134,13 +140,15 @@ impl PathTemplate {
             }
         }
         // What a variable in the tail stands for cannot change what is checked here.
-        for tail in alternatives(&self.tail_with(|_| Ok("0".to_owned()))?)? {
-            if components(&tail).any(|component| component == "..") {
-                return Err("`..` cannot be used; write the folder that is meant".to_owned());
-            }
-            if tail.contains("**") {
-                return Err("`**` cannot be used; a folder's grant covers all below it".to_owned());
-            }
+        let tail = self.tail_with(|_| Ok("0".to_owned()))?;
+        if components(&tail).any(|component| component == "..") {
+            return Err("`..` cannot be used; write the folder that is meant".to_owned());
+        }
+        if tail.contains("**") {
+            return Err("`**` cannot be used; a folder's grant covers all below it".to_owned());
+        }
+        for component in components(&tail).filter(|component| place::is_glob(component)) {
+            place::glob(component)?;
         }
         Ok(())
     }
@@ -150,7 +158,6 @@ impl PathTemplate {
         let tail = self.tail_with(|variable| {
             variable.text(context).ok_or_else(|| format!("`${}` has no value", variable.name))
         })?;
-        let tails = alternatives(&tail)?;
         let (bases, origin) = match self.root {
             None => (vec![PathBuf::from("/")], Origin::Written),
             Some(variable) => {
@@ -158,13 +165,9 @@ impl PathTemplate {
                 (values.paths, values.origin)
             }
         };
-        let expanded = bases.iter().flat_map(|base| {
-            tails.iter().map(|tail| Expanded {
-                base: base.clone(),
-                components: components(tail).map(str::to_owned).collect(),
-                origin,
-            })
-        });
+        let components: Vec<String> = components(&tail).map(str::to_owned).collect();
+        let expanded =
+            bases.into_iter().map(|base| Expanded { base, components: components.clone(), origin });
         Ok(expanded.collect())
     }
 
@@ -185,23 +188,47 @@ fn components(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|component| !component.is_empty() && *component != ".")
 }
 
-/// `a{b,c/d}e` is `abe` and `ac/de`, as in a shell; the error is a sentence.
+/// `a{b,c/d}e` is `abe` and `ac/de`, as in a shell; the braces of `${NAME}` are none. The error is
+/// a sentence.
 fn alternatives(text: &str) -> Result<Vec<String>, String> {
-    let Some((before, rest)) = text.split_once('{') else {
-        return match text.contains('}') {
-            true => Err("`}` without `{`".to_owned()),
-            false => Ok(vec![text.to_owned()]),
-        };
-    };
+    let Some((before, rest)) = opening_brace(text)? else { return Ok(vec![text.to_owned()]) };
     let (inside, after) = rest.split_once('}').ok_or_else(|| "`{` without `}`".to_owned())?;
     if inside.contains('{') {
         return Err("braces cannot be nested".to_owned());
     }
     let tails = alternatives(after)?;
-    let all = inside
+    let all: Vec<String> = inside
         .split(',')
-        .flat_map(|choice| tails.iter().map(move |tail| format!("{before}{choice}{tail}")));
-    Ok(all.take(MAX_ALTERNATIVES).collect())
+        .flat_map(|choice| tails.iter().map(move |tail| format!("{before}{choice}{tail}")))
+        .collect();
+    if all.len() > MAX_ALTERNATIVES {
+        return Err(format!("more than {MAX_ALTERNATIVES} alternatives; write fewer braces"));
+    }
+    Ok(all)
+}
+
+/// Splits at the first brace that starts alternatives.
+fn opening_brace(text: &str) -> Result<Option<(&str, &str)>, String> {
+    let mut from = 0;
+    while let Some(found) = text.get(from..).and_then(|rest| rest.find(['$', '{', '}'])) {
+        let at = from + found;
+        let (before, rest) = text.split_at(at);
+        if let Some(after) = rest.strip_prefix('{') {
+            return Ok(Some((before, after)));
+        }
+        if rest.starts_with('}') {
+            return Err("`}` without `{`".to_owned());
+        }
+        from = if rest.starts_with("$$") {
+            at + 2
+        } else if rest.starts_with("${") {
+            let end = rest.find('}').ok_or_else(|| "`${` without `}`".to_owned())?;
+            at + end + 1
+        } else {
+            at + 1
+        };
+    }
+    Ok(None)
 }
 
 /// The value of an environment variable set by a profile.

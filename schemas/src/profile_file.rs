@@ -22,12 +22,19 @@ pub struct ProfileFile {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Meta")]
     pub meta: Option<Meta>,
-    /// Profiles this one starts from: built-in names, or paths of files (with a `/`, or ending in
-    /// `.json` or `.jsonc`) relative to this file. Lists are appended to theirs, single values
-    /// replace theirs.
+    /// Profiles this one starts from: names of built-in profiles or of those in the user's profile
+    /// folder, or paths of files (with a `/`, or ending in `.json` or `.jsonc`) relative to this
+    /// file. Lists are appended to theirs without repetitions, single values replace theirs.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Extends")]
     pub extends: Option<Extends>,
+    /// Ready-made sets of entries that come with the program; `nono-mcp profile list` names them.
+    #[serde(skip_serializing_if = "Groups::is_empty")]
+    pub groups: Groups,
+    /// Entries to take out of what the profiles this one starts from say. Applied before the
+    /// profile's own entries are added.
+    #[serde(skip_serializing_if = "Remove::is_empty")]
+    pub remove: Remove,
     /// Files, folders and sockets.
     pub filesystem: Filesystem,
     /// Everything that is not an AF_UNIX socket.
@@ -122,6 +129,136 @@ impl Extends {
     }
 }
 
+/// Ready-made sets of entries, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Groups {
+    /// Groups to add.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Groups to leave out although a profile this one starts from includes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<String>,
+}
+
+impl Groups {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Entries to take out, each by its text as it is written in the profile that has it. An
+/// alternative in braces can be taken out by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Remove {
+    /// Entries of `filesystem`.
+    pub filesystem: RemoveFilesystem,
+    /// Entries of `environment`.
+    pub environment: RemoveEnvironment,
+    /// Entries of `diagnostics`.
+    pub diagnostics: RemoveDiagnostics,
+}
+
+impl Remove {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Paths to take out of the lists of `filesystem`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoveFilesystem {
+    /// From `filesystem.read`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<String>,
+    /// From `filesystem.write`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write: Vec<String>,
+    /// From `filesystem.allow`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// From `filesystem.read_file`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_file: Vec<String>,
+    /// From `filesystem.write_file`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub write_file: Vec<String>,
+    /// From `filesystem.allow_file`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_file: Vec<String>,
+    /// From `filesystem.deny`. What is closed always cannot be taken out.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
+    /// From `filesystem.unix_socket`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket: Vec<String>,
+    /// From `filesystem.unix_socket_bind`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_bind: Vec<String>,
+    /// From `filesystem.unix_socket_dir`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_dir: Vec<String>,
+    /// From `filesystem.unix_socket_dir_bind`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_dir_bind: Vec<String>,
+    /// From `filesystem.unix_socket_subtree`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_subtree: Vec<String>,
+    /// From `filesystem.unix_socket_subtree_bind`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unix_socket_subtree_bind: Vec<String>,
+}
+
+/// Names to take out of the lists of `environment`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoveEnvironment {
+    /// From `environment.allow_vars`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_vars: Vec<String>,
+    /// From `environment.deny_vars`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny_vars: Vec<String>,
+    /// From `environment.set_vars`, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub set_vars: Vec<String>,
+}
+
+/// Globs to take out of the lists of `diagnostics`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoveDiagnostics {
+    /// From `diagnostics.suppress_unix_sockets`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppress_unix_sockets: Vec<String>,
+}
+
+/// When an entry counts: one condition, or several that must all hold.
+///
+/// `linux`, `linux:ubuntu`, `linux:ubuntu:>=24.04` (also `<`, `<=`, `>`, `=`), `arch:x86_64`,
+/// `landlock:>=6`; a `!` in front turns a condition around.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum When {
+    /// One condition.
+    One(String),
+    /// All of these.
+    All(Vec<String>),
+}
+
+impl When {
+    /// The conditions.
+    #[must_use]
+    pub fn conditions(&self) -> &[String] {
+        match self {
+            Self::One(condition) => std::slice::from_ref(condition),
+            Self::All(conditions) => conditions,
+        }
+    }
+}
+
 /// Grants for files, folders and AF_UNIX sockets.
 ///
 /// A path starts with `/`, `~` or a variable such as `$HOME`, `$WORKSPACE` or `$CARGO_HOME`. In
@@ -148,6 +285,12 @@ pub struct Filesystem {
     /// Single existing files with both.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_file: Vec<Entry>,
+    /// Whether every grant, the workspace's too, counts without its right to write, wherever it was
+    /// written. The private `$TMPDIR` and devices stay writable; sockets can be made in `$TMPDIR`
+    /// only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub read_only: Option<bool>,
     /// Files and folders that stay closed whatever else is granted, present or not. A grant that
     /// would open one is narrowed around it where that can be enforced, and refused where not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -220,6 +363,10 @@ pub struct DetailedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub execute: Option<bool>,
+    /// When the entry counts; always if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "When")]
+    pub when: Option<When>,
 }
 
 /// What commands may reach over IP.
@@ -236,6 +383,8 @@ pub struct Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkMode {
+    /// Nothing, not even this machine: sockets for IP cannot be made.
+    None,
     /// TCP and UDP to any address.
     Open,
 }
@@ -271,7 +420,7 @@ pub struct Environment {
     /// Names passed through from the server's environment; `*` and `?` stand for parts of a name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub allow_vars: Vec<String>,
-    /// Names withheld even if `allow_vars` has them.
+    /// Globs over names that are withheld even if `allow_vars` has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny_vars: Vec<String>,
     /// Variables set by the profile; variables such as `$TMPDIR` in their values are replaced.
@@ -298,6 +447,10 @@ pub struct DetailedSetVar {
     /// Whether to set it only if nothing was passed through under this name.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub when_unset: bool,
+    /// When the value counts; always if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "When")]
+    pub when: Option<When>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]

@@ -122,6 +122,8 @@ pub struct LayerItem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Network {
+    /// Nothing: sockets for IP cannot be made.
+    None,
     /// Any address.
     Open,
 }

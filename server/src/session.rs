@@ -7,7 +7,7 @@ use crate::report::{Answer, Facts, History, Output, View};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
 use crate::tools::Wanted;
 use globset::GlobSet;
-use nono_profiles::{Context, MissingFolders, ProfileRef, Resolved};
+use nono_profiles::{Context, Machine, MissingFolders, ProfileRef, Resolved};
 use nono_sandbox::AbsPath;
 use nono_sandbox::groups;
 use nono_sandbox::host::{Host, LayerState};
@@ -64,13 +64,15 @@ impl Ground {
         let mut context =
             Context::new(workspaces, folder.path().clone(), std::env::vars_os().collect(), uid);
         context.missing_folders = setup.missing_folders;
+        let host = Host::probe().limited(setup.landlock_abi_limit);
+        context.machine = Machine::probe(host.landlock_abi);
+        context.own.program = own_program();
         let resolved = nono_profiles::resolve(&setup.profile, &context)
             .map_err(|e| ServerError::Profile(Box::new(e)))?;
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
             tracing::warn!("{note}");
         }
         let Resolved { mut policy, suppress_unix_sockets, .. } = resolved;
-        let host = Host::probe().limited(setup.landlock_abi_limit);
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
@@ -218,8 +220,13 @@ impl Session {
     }
 }
 
+/// The running program, for profiles to keep unchanged; `None` if it was removed since.
+pub(crate) fn own_program() -> Option<AbsPath> {
+    std::env::current_exe().ok()?.canonicalize().ok().and_then(|path| AbsPath::new(path).ok())
+}
+
 /// The workspace folders, canonical.
-fn workspaces(named: &[PathBuf]) -> Result<Vec<AbsPath>, ServerError> {
+pub(crate) fn workspaces(named: &[PathBuf]) -> Result<Vec<AbsPath>, ServerError> {
     let here = [PathBuf::from(".")];
     let named = if named.is_empty() { &here } else { named };
     named.iter().map(|path| workspace(path)).collect()

@@ -17,6 +17,7 @@ mod limits;
 mod load;
 mod network;
 mod output;
+mod profiles;
 mod progress;
 mod protocol;
 mod races;

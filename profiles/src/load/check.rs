@@ -1,7 +1,7 @@
 //! Checks a parsed file against the published schema, so that every mistake is reported with its
 //! line, its field and the name that was probably meant.
 
-use super::Newlines;
+use super::text::{Newlines, Position};
 use crate::nearest::nearest;
 use jsonc_parser::ast::{Array, Object, Value};
 use jsonc_parser::common::Ranged;
@@ -28,20 +28,20 @@ pub(super) struct FieldError {
 /// Turns the parsed file into plain JSON that fits the schema, and records the line of each field.
 pub(super) fn convert(
     root: &Value<'_>,
-    newlines: &Newlines,
-    lines: &mut BTreeMap<String, u32>,
+    newlines: &Newlines<'_>,
+    lines: &mut BTreeMap<String, Position>,
 ) -> Result<Json, FieldError> {
     Walk { newlines, lines }.value(root, &SCHEMA, "")
 }
 
 struct Walk<'w> {
-    newlines: &'w Newlines,
-    lines: &'w mut BTreeMap<String, u32>,
+    newlines: &'w Newlines<'w>,
+    lines: &'w mut BTreeMap<String, Position>,
 }
 
 impl Walk<'_> {
     fn value(&mut self, value: &Value<'_>, schema: &Json, path: &str) -> Result<Json, FieldError> {
-        self.lines.insert(path.to_owned(), self.newlines.line(value.start()));
+        self.lines.insert(path.to_owned(), self.newlines.position(value.start()));
         let schema = follow(schema);
         let fits = |branch: &&Json| branch["type"].as_str().is_some_and(|t| is_of(value, t));
         let branches = branches(schema);

@@ -42,6 +42,28 @@ fn the_name_comes_from_meta_or_the_file() {
     assert_eq!(document(r#"{"meta": {"name": "mine"}}"#).unwrap().name, "mine");
 }
 
+/// The message without the column, which [`columns_point_at_the_value`] checks.
+fn without_column(error: &ProfileError) -> String {
+    let at = match error {
+        ProfileError::Field { at, .. } | ProfileError::Syntax { at, .. } => at.clone(),
+        other => panic!("{other}"),
+    };
+    let plain = Place { column: None, ..at.clone() };
+    error.to_string().replacen(&at.to_string(), &plain.to_string(), 1)
+}
+
+#[test]
+fn columns_point_at_the_value() {
+    for (text, expected) in [
+        ("{\n  \"rate\": { \"burst\": 0 }\n}", "p.json:2:22: rate.burst: expected"),
+        ("{ \"ä\": 1, \"filesystem\": [] }", "p.json:1:3: ä: unknown field"),
+        ("{\"filesystem\": {\"read\": [\n  \"usr\"]}}", "p.json:2:3: filesystem.read: usr: a path"),
+    ] {
+        let error = document(text).and_then(|d| crate::layer::Layer::of(&d)).unwrap_err();
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
 #[test]
 fn mistakes_name_line_field_and_fix() {
     let table: &[(&str, &str)] = &[
@@ -73,7 +95,7 @@ fn mistakes_name_line_field_and_fix() {
         ),
         (
             r#"{"filesystem": {"read": [{"path": "/a", "mkdir": true}]}}"#,
-            "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute",
+            "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute, when",
         ),
         (
             r#"{"linux": {"af_unix_mediation": "path"}}"#,
@@ -108,7 +130,7 @@ fn mistakes_name_line_field_and_fix() {
         (r#"{"workdir": {}}"#, "p.json:1: workdir: field `access` is missing"),
     ];
     for (text, expected) in table {
-        let message = document(text).unwrap_err().to_string();
+        let message = without_column(&document(text).unwrap_err());
         assert!(message.starts_with(expected), "{text}\n  {message}\n  {expected}");
     }
 }
@@ -156,12 +178,22 @@ fn files_must_be_text_of_bounded_size() {
     let load = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
         std::fs::write(&path, bytes).unwrap();
-        Document::load(&ProfileRef::File(path)).unwrap_err().to_string()
+        Document::read(&path, Links::Followed).unwrap_err().to_string()
     };
     assert!(load("a.json", b"{\"\xff\": 1}").contains("utf-8"));
     assert!(load("b.json", &vec![b' '; 1 << 21]).contains("larger than 1 MiB"));
-    let folder = Document::load(&ProfileRef::File(dir.path().into())).unwrap_err().to_string();
+    let folder = Document::read(dir.path(), Links::Followed).unwrap_err().to_string();
     assert!(folder.contains("not a regular file"), "{folder}");
-    let missing = Document::load(&ProfileRef::from("/no/such.json")).unwrap_err().to_string();
+    // Opening a pipe nobody writes to does not wait.
+    let pipe = dir.path().join("pipe.json");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let message = Document::read(&pipe, Links::Followed).unwrap_err().to_string();
+    assert!(message.contains("not a regular file"), "{message}");
+    let link = dir.path().join("link.json");
+    std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+    let message = Document::read(&link, Links::Refused).unwrap_err().to_string();
+    assert!(message.contains("symbolic links"), "{message}");
+    let missing =
+        Document::read(Path::new("/no/such.json"), Links::Followed).unwrap_err().to_string();
     assert!(missing.starts_with("cannot read profile /no/such.json: "), "{missing}");
 }

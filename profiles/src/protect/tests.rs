@@ -16,7 +16,11 @@ fn candidate(path: &Path, scope: Scope, access: Access, origin: Origin) -> Candi
 }
 
 fn closed(path: &Path) -> Protected {
-    Protected { path: AbsPath::new(path).unwrap(), source: source("filesystem.deny: ~/.ssh") }
+    Protected {
+        path: AbsPath::new(path).unwrap(),
+        source: source("filesystem.deny: ~/.ssh"),
+        origin: Origin::Written,
+    }
 }
 
 const READ: Access = Access::READ;
@@ -54,8 +58,9 @@ fn what_cannot_be_narrowed_is_refused_by_name() {
     let write = judge(candidate(home, Scope::Tree, WRITE, Origin::Written));
     assert_eq!(
         write,
-        "p:3: filesystem.x: /h contains /h/.ssh, which stays closed (profile p:3); \
-         grant the folders beside it one by one"
+        "p:3: filesystem.x: /h contains /h/.ssh, which stays closed (profile p:3); the \
+         kernel cannot close a part of a tree in which new files can be made, so grant what is \
+         beside it, or give no right to write"
     );
     let exact = judge(candidate(Path::new("/h/.ssh/id"), Scope::File, READ, Origin::Written));
     assert!(exact.contains("/h/.ssh/id is below /h/.ssh"), "{exact}");

@@ -1,11 +1,9 @@
 //! The built-in `coding` profile.
 
 use super::World;
-use crate::load::Document;
-use crate::{Context, NoteKind, ProfileError, ProfileRef, Relation, builtin_names, resolve};
+use crate::{Context, NoteKind, ProfileError, ProfileRef, Relation, resolve};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Mediation, Policy, Scope};
-use nono_schemas::profile_file::{Entry, SetVar};
 use std::time::{Duration, Instant};
 
 const READ: Access = Access::READ.union(Access::EXECUTE);
@@ -192,7 +190,7 @@ fn homes_that_open_too_much_are_refused() {
         (world.path("home/.ssh"), Relation::Is),
     ] {
         let error = refuse(workspace.clone());
-        let ProfileError::WorkspaceProtected(opening) = &error else {
+        let ProfileError::WorkspaceProtected { opening, .. } = &error else {
             panic!("{error}");
         };
         assert_eq!((opening.relation, &opening.path), (expected, &workspace), "{error}");
@@ -344,41 +342,6 @@ fn the_environment_is_quiet_and_holds_no_secrets() {
     world.set("LANG", "de_DE.UTF-8");
     let policy = world.resolve(&coding()).unwrap().policy;
     assert_eq!(environment(&policy, "LANG").as_deref(), Some("de_DE.UTF-8"));
-}
-
-#[test]
-fn every_grant_says_why() {
-    for name in builtin_names() {
-        let document = Document::load(&ProfileRef::from(name)).unwrap();
-        assert_eq!(document.name, name);
-        let fs = &document.file.filesystem;
-        let lists = [
-            &fs.read,
-            &fs.write,
-            &fs.allow,
-            &fs.read_file,
-            &fs.write_file,
-            &fs.allow_file,
-            &fs.deny,
-            &fs.unix_socket,
-            &fs.unix_socket_bind,
-            &fs.unix_socket_dir,
-            &fs.unix_socket_dir_bind,
-            &fs.unix_socket_subtree,
-            &fs.unix_socket_subtree_bind,
-        ];
-        for entry in lists.into_iter().flatten() {
-            assert!(entry.why().is_some_and(|why| !why.is_empty()), "{name}: {}", entry.path());
-            assert!(matches!(entry, Entry::Detailed(_)));
-        }
-        for (variable, set) in &document.file.environment.set_vars {
-            assert!(
-                matches!(set, SetVar::Detailed(set) if set.why.is_some()),
-                "{name}: {variable}"
-            );
-        }
-        assert!(document.file.workdir.is_some_and(|workdir| workdir.why.is_some()));
-    }
 }
 
 #[test]

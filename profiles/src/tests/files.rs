@@ -186,7 +186,7 @@ fn circles_depth_and_unknown_bases_are_named() {
     let missing = world.error(r#"{"extends": "none.json"}"#);
     assert!(missing.contains("p.json:1: extends: none.json: cannot read profile"), "{missing}");
     let name = world.resolve(&ProfileRef::from("qqqqqq")).unwrap_err().to_string();
-    assert!(name.contains("built-in profiles: coding") && name.contains("./qqqqqq.json"), "{name}");
+    assert!(name.contains("known: coding") && name.contains("./qqqqqq.json"), "{name}");
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn bad_entries_are_named() {
     for (text, part) in [
         (
             r#"{"filesystem": {"read": ["$HOMES"]}}"#,
-            "p.json:1: filesystem.read: $HOMES: unknown variable",
+            "p.json:1:26: filesystem.read: $HOMES: unknown variable",
         ),
         (r#"{"filesystem": {"read": ["usr"]}}"#, "a path starts with"),
         (

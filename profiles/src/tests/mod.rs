@@ -1,7 +1,13 @@
 //! Whole profiles, resolved in folders made for the test.
 
+mod builtin;
 mod coding;
+mod docs;
+mod examples;
 mod files;
+mod own;
+mod project;
+mod snapshots;
 
 use crate::{Context, ProfileError, ProfileRef, Resolved, resolve};
 use nono_sandbox::AbsPath;

@@ -73,7 +73,7 @@ pub enum FilterError {
 /// [`FilterError`], never for a policy that resolution has accepted.
 pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
     let mut notified = notify::rules(policy, handover, scoped)?;
-    let told = refuse::told(scoped)?.into_iter().chain(socket::programs(&policy.unix)?);
+    let told = refuse::told(scoped)?.into_iter().chain(socket::programs(policy)?);
     let mut fixed = refuse::silent()?;
     if notified.is_empty() {
         fixed.extend(told);

@@ -1,7 +1,7 @@
 //! Which sockets may exist. Family, type and protocol are registers here: no race.
 
 use super::{FilterError, Rules};
-use crate::policy::{Mediation, UnixPolicy};
+use crate::policy::{Mediation, Network, Policy};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
     SeccompRule,
@@ -33,7 +33,8 @@ fn both(rules: Vec<SeccompRule>) -> Rules {
 }
 
 /// The programs of this module, each with its answer.
-pub(super) fn programs(unix: &UnixPolicy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+pub(super) fn programs(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+    let unix = &policy.unix;
     let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
     let mut programs = vec![
         (both(other_families()?), errno(libc::EAFNOSUPPORT)),
@@ -41,6 +42,10 @@ pub(super) fn programs(unix: &UnixPolicy) -> Result<Vec<(Rules, SeccompAction)>,
     ];
     if unix.mediation == Mediation::Pathname && !unix.datagrams {
         programs.push((both(unix_datagrams()?), errno(libc::EACCES)));
+    }
+    match policy.network {
+        Network::None => programs.push((both(internet()?), errno(libc::EACCES))),
+        Network::Open => {}
     }
     Ok(programs)
 }
@@ -77,6 +82,16 @@ fn other_protocols() -> Result<Vec<SeccompRule>, FilterError> {
     Ok(rules)
 }
 
+/// IP sockets of every type. A command is started with three descriptors, none of them such a
+/// socket of its own making, so what cannot be made cannot be used: no connect, bind or send needs
+/// to be judged.
+fn internet() -> Result<Vec<SeccompRule>, FilterError> {
+    [INET, INET6]
+        .into_iter()
+        .map(|family| Ok(SeccompRule::new(vec![domain(Op::Eq, family)?])?))
+        .collect()
+}
+
 /// A datagram socket sends to any path without connecting, and a datagram *pair* can be re-pointed
 /// at any socket; `SOCK_RAW` is another name for the same thing. So the gate names what may be.
 fn unix_datagrams() -> Result<Vec<SeccompRule>, FilterError> {
@@ -90,9 +105,19 @@ fn unix_datagrams() -> Result<Vec<SeccompRule>, FilterError> {
 pub(super) fn refusal_errno(args: &[u64; 6]) -> i32 {
     match family(args) {
         UNIX => libc::EACCES,
-        INET | INET6 | NETLINK => libc::EPROTONOSUPPORT,
+        NETLINK => libc::EPROTONOSUPPORT,
+        INET | INET6 if is_other_protocol(args) => libc::EPROTONOSUPPORT,
+        // Refused for what they are: the policy has no network.
+        INET | INET6 => libc::EACCES,
         _ => libc::EAFNOSUPPORT,
     }
+}
+
+/// Whether `other_protocols` refuses this IP socket, whatever the policy.
+fn is_other_protocol(args: &[u64; 6]) -> bool {
+    let (kind, protocol) = (args[1] & TYPE_MASK, args[2] & 0xffff_ffff);
+    let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
+    kind == SEQPACKET || (kind == STREAM && protocol != 0 && protocol != tcp)
 }
 
 /// The family register, as the `int` the kernel takes it for.

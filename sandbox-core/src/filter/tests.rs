@@ -172,6 +172,43 @@ fn socket_gates() {
 }
 
 #[test]
+fn without_a_network_no_ip_socket_can_be_made() {
+    use libc::*;
+    for (mediation, datagrams) in
+        [(Mediation::Pathname, false), (Mediation::Pathname, true), (Mediation::Off, false)]
+    {
+        let policy =
+            Policy { network: Network::None, ..policy(mediation, datagrams, Observe::Off) };
+        let programs = compile(&policy, HANDOVER, true).unwrap();
+        for nr in [SYS_socket, SYS_socketpair] {
+            let answer = |domain: i32, kind: u64, protocol: u64| {
+                let domain = u64::from(domain.unsigned_abs());
+                let plain = verdict(&programs, call(nr, &[domain, kind, protocol]));
+                // The kernel takes an `int`: the upper half must not matter.
+                let upper = domain | 0xdead_beef_0000_0000;
+                assert_eq!(verdict(&programs, call(nr, &[upper, kind, protocol])), plain);
+                plain
+            };
+            for domain in [AF_INET, AF_INET6] {
+                for kind in 0..=0xffu64 {
+                    for protocol in [0, 1, 6, 17, 58, 132, 255, 262] {
+                        let refused = answer(domain, kind, protocol);
+                        assert_ne!(refused, ALLOW, "{domain} {kind} {protocol}");
+                        assert_eq!(refused & 0xffff_0000, SECCOMP_RET_ERRNO);
+                    }
+                }
+                assert_eq!(answer(domain, 1, 0), errno(EACCES));
+                assert_eq!(answer(domain, 2 | 0o2_000_000, 17), errno(EACCES));
+            }
+            // Everything else is as with an open network.
+            assert_eq!(answer(AF_UNIX, 1, 0), ALLOW);
+            assert_eq!(answer(AF_NETLINK, 3, 0), ALLOW);
+            assert_eq!(answer(AF_PACKET, 3, 0), errno(EAFNOSUPPORT));
+        }
+    }
+}
+
+#[test]
 fn refusals() {
     let programs =
         compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, true).unwrap();

@@ -38,9 +38,11 @@ pub struct Policy {
     pub limits: Limits,
 }
 
-/// What a command may reach over IP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a command may reach over IP, the narrowest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Network {
+    /// Nothing, not even this machine: sockets for IP cannot be made.
+    None,
     /// TCP and UDP to any address.
     Open,
 }

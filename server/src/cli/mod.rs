@@ -5,6 +5,7 @@ mod demo;
 mod doctor;
 mod explain;
 mod learn;
+mod profile;
 mod run;
 mod scenes;
 
@@ -41,7 +42,8 @@ struct Place {
     /// Folder commands may work in; may be given several times. Default: the current directory.
     #[arg(long, value_name = "DIR")]
     workspace: Vec<PathBuf>,
-    /// What commands may do: a built-in profile, or a file (with a `/`, or ending in .json).
+    /// What commands may do: a profile by name (`nono-mcp profile list`), or a file (with a `/`, or
+    /// ending in .json).
     #[arg(long, value_name = "NAME|FILE", default_value = "coding")]
     profile: String,
     /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
@@ -91,6 +93,19 @@ enum Mode {
         #[command(flatten)]
         asked: explain::Asked,
     },
+    /// Look at profiles, check them, start one.
+    Profile {
+        #[command(subcommand)]
+        command: profile::Command,
+    },
+    /// Make a profile from one of nono, and say what carried over and what did not.
+    ImportNono {
+        /// The profile, JSON with or without comments.
+        file: PathBuf,
+        /// Print one JSON object with the profile and both lists.
+        #[arg(long)]
+        json: bool,
+    },
     /// Show an allowed command and two denied ones, through the MCP server itself.
     Demo,
     /// Connect to a UNIX socket and say what happened; a step of `demo`.
@@ -124,6 +139,8 @@ pub(crate) fn main() -> ExitCode {
         Some(Mode::Explain { place, asked }) => {
             explain::explain(&place.setup(MissingFolders::Leave), asked)
         }
+        Some(Mode::Profile { command }) => profile::run(command),
+        Some(Mode::ImportNono { file, json }) => profile::import_nono(&file, json),
         Some(Mode::Demo) => demo::demo(),
         Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),
     };

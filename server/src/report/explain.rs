@@ -157,16 +157,20 @@ pub(crate) fn explain(view: View<'_>, question: &Question) -> Explanation {
         Question::Path { path, operation } => on_path(view, path, *operation),
         Question::Socket { path, bind } => on_socket(view, path, *bind),
         Question::Host { host, port } => {
-            let Network::Open = view.policy.network;
             let port = port.map(|p| format!(" port {p}")).unwrap_or_default();
             let host = clean::name(host.as_bytes());
-            Explanation {
-                verdict: Some(Verdict::Allowed),
-                ..Explanation::notes(vec![format!(
-                    "{host}{port}: the profile leaves TCP and UDP open, so whatever fails there \
-                     is not the sandbox"
-                )])
-            }
+            let (verdict, why) = match view.policy.network {
+                Network::Open => (
+                    Verdict::Allowed,
+                    "the profile leaves TCP and UDP open, so whatever fails there is not the sandbox",
+                ),
+                Network::None => (
+                    Verdict::Denied,
+                    "the profile has no network, loopback included; the operator sets network.mode",
+                ),
+            };
+            let notes = vec![format!("{host}{port}: {why}")];
+            Explanation { verdict: Some(verdict), ..Explanation::notes(notes) }
         }
     }
 }
@@ -301,7 +305,11 @@ fn summary(view: View<'_>) -> Vec<String> {
     let read = |r: &&nono_sandbox::policy::FsRule| {
         r.access.contains(Access::READ) && !r.access.contains(Access::WRITE)
     };
-    let (Network::Open, unix) = (policy.network, &policy.unix);
+    let unix = &policy.unix;
+    let network = match policy.network {
+        Network::Open => "TCP and UDP open",
+        Network::None => "none, loopback included",
+    };
     let sockets = match unix.mediation {
         Mediation::Off => "not restricted".to_owned(),
         Mediation::Pathname => list(unix.grants.iter().map(|g| name(&g.path)).collect()),
@@ -323,7 +331,7 @@ fn summary(view: View<'_>) -> Vec<String> {
             "protected, whatever a profile says: {}",
             list(policy.fs.protected.iter().map(name).collect())
         ),
-        "network: TCP and UDP open".to_owned(),
+        format!("network: {network}"),
         format!("UNIX sockets outside: {sockets}"),
         format!("watched for denials: {watched}"),
         format!("enforced by: {}", list(layers.collect())),

@@ -205,6 +205,7 @@ fn sandbox(view: View<'_>) -> SandboxItem {
             .map(AbsPath::to_string)
             .collect(),
         network: match view.policy.network {
+            policy::Network::None => Network::None,
             policy::Network::Open => Network::Open,
         },
     }

@@ -2,7 +2,7 @@
 //! backs it: what a program prints proves nothing.
 
 use nix::errno::Errno;
-use nono_sandbox::policy::Policy;
+use nono_sandbox::policy::{Network, Policy};
 use nono_sandbox::record::{Denial, Kind, Operation};
 
 /// What is known for certain.
@@ -36,6 +36,19 @@ impl Known<'_> {
 type Entry = (&'static [&'static str], fn(Known<'_>) -> bool, &'static str);
 
 const TABLE: &[Entry] = &[
+    (
+        &[
+            "Could not resolve host",
+            "EAI_AGAIN",
+            "Temporary failure in name resolution",
+            "from versions: none",
+            "Network is unreachable",
+            "ENETUNREACH",
+        ],
+        |known| known.policy.network == Network::None,
+        "this is no trouble with names or packages: the profile has no network; for work without \
+         one: pip --no-index --find-links, cargo --offline, npm --offline",
+    ),
     (
         &["Invalid cross-device link", "EXDEV", "cross-device link not permitted"],
         |known| known.denied(|d| d.errno == Errno::EXDEV as i32),

@@ -15,6 +15,7 @@ pub(super) fn policy_text(policy: &Policy) -> String {
         .collect();
     let more = if roots.len() > MAX_ROOTS { " and more" } else { "" };
     let network = match policy.network {
+        Network::None => "none (sockets for IP cannot be made)",
         Network::Open => "open",
     };
     let sockets = match policy.unix.mediation {

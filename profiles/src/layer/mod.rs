@@ -1,0 +1,318 @@
+//! One profile file with its texts read, and how files are laid over each other.
+
+mod list;
+mod read;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use list::{List, Listed, Removal};
+
+use crate::condition::Condition;
+use crate::machine::Machine;
+use crate::note::{Note, NoteKind};
+use crate::template::{PathTemplate, ValueTemplate};
+use globset::Glob;
+use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach, Source};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// A value and the line it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sourced<T> {
+    pub(crate) value: T,
+    pub(crate) source: Source,
+    /// Whether the line belongs to a built-in profile.
+    pub(crate) built_in: bool,
+}
+
+/// The lists of grants for files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FileList {
+    Read,
+    Write,
+    Allow,
+    ReadFile,
+    WriteFile,
+    AllowFile,
+}
+
+impl FileList {
+    /// The access a grant in this list gives.
+    fn access(self) -> Access {
+        let read = Access::READ | Access::EXECUTE;
+        match self {
+            Self::Read | Self::ReadFile => read,
+            Self::Write | Self::WriteFile => Access::WRITE,
+            Self::Allow | Self::AllowFile => read | Access::WRITE,
+        }
+    }
+
+    /// Whether its grants are for single files.
+    pub(crate) fn takes_files_only(self) -> bool {
+        matches!(self, Self::ReadFile | Self::WriteFile | Self::AllowFile)
+    }
+}
+
+/// A grant for files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Grant {
+    pub(crate) list: FileList,
+    pub(crate) template: PathTemplate,
+    pub(crate) execute: bool,
+    pub(crate) create: bool,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Grant {
+    /// What it allows.
+    pub(crate) fn access(&self) -> Access {
+        let access = self.list.access();
+        if self.execute { access } else { access - Access::EXECUTE }
+    }
+}
+
+impl Listed for Grant {
+    type Name = (FileList, PathTemplate);
+
+    fn is_called(&self, name: &Self::Name) -> bool {
+        (self.list, &self.template) == (name.0, &name.1)
+    }
+}
+
+/// What stays closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Deny {
+    pub(crate) template: PathTemplate,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Listed for Deny {
+    type Name = PathTemplate;
+
+    fn is_called(&self, name: &Self::Name) -> bool {
+        self.template == *name
+    }
+}
+
+/// A grant for sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SocketGrant {
+    pub(crate) template: PathTemplate,
+    pub(crate) reach: Reach,
+    pub(crate) bind: bool,
+    pub(crate) create: bool,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Listed for SocketGrant {
+    type Name = (Reach, bool, PathTemplate);
+
+    fn is_called(&self, name: &Self::Name) -> bool {
+        (self.reach, self.bind, &self.template) == (name.0, name.1, &name.2)
+    }
+}
+
+/// A glob over names of variables.
+impl Listed for Glob {
+    type Name = String;
+
+    fn is_called(&self, name: &String) -> bool {
+        self.glob() == name
+    }
+}
+
+/// Text that is taken as it is.
+impl Listed for String {
+    type Name = String;
+
+    fn is_called(&self, name: &String) -> bool {
+        self == name
+    }
+}
+
+/// A variable to set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SetVar {
+    pub(crate) name: String,
+    pub(crate) value: ValueTemplate,
+    pub(crate) when_unset: bool,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Listed for SetVar {
+    type Name = String;
+
+    fn is_called(&self, name: &String) -> bool {
+        self.name == *name
+    }
+}
+
+/// One profile file, or several laid over each other.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Layer {
+    pub(crate) groups: List<String>,
+    pub(crate) grants: List<Grant>,
+    pub(crate) denies: List<Deny>,
+    pub(crate) sockets: List<SocketGrant>,
+    pub(crate) allow_vars: List<Glob>,
+    pub(crate) deny_vars: List<Glob>,
+    /// The last that counts decides.
+    pub(crate) set_vars: List<SetVar>,
+    pub(crate) suppress_unix_sockets: List<String>,
+    pub(crate) single: Single,
+}
+
+/// The single values of a profile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Single {
+    pub(crate) workdir: Option<Sourced<Access>>,
+    pub(crate) read_only: Option<Sourced<bool>>,
+    pub(crate) network: Option<Sourced<Network>>,
+    pub(crate) mediation: Option<Sourced<Mediation>>,
+    pub(crate) datagrams: Option<Sourced<bool>>,
+    pub(crate) observe: Option<Sourced<Observe>>,
+    pub(crate) per_second: Option<Sourced<NonZeroU32>>,
+    pub(crate) burst: Option<Sourced<NonZeroU32>>,
+    pub(crate) limits: LimitValues,
+}
+
+/// The limits of a profile, each with its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LimitValues {
+    pub(crate) cpu: Option<Sourced<Duration>>,
+    pub(crate) memory_bytes: Option<Sourced<u64>>,
+    pub(crate) tasks: Option<Sourced<u32>>,
+    pub(crate) open_files: Option<Sourced<u64>>,
+    pub(crate) file_size_bytes: Option<Sourced<u64>>,
+    pub(crate) output_bytes: Option<Sourced<u64>>,
+}
+
+impl LimitValues {
+    fn over(self, base: Self) -> Self {
+        Self {
+            cpu: self.cpu.or(base.cpu),
+            memory_bytes: self.memory_bytes.or(base.memory_bytes),
+            tasks: self.tasks.or(base.tasks),
+            open_files: self.open_files.or(base.open_files),
+            file_size_bytes: self.file_size_bytes.or(base.file_size_bytes),
+            output_bytes: self.output_bytes.or(base.output_bytes),
+        }
+    }
+
+    /// Without the places.
+    pub(crate) fn value(self) -> Limits {
+        Limits {
+            cpu: self.cpu.map(|l| l.value),
+            memory_bytes: self.memory_bytes.map(|l| l.value),
+            tasks: self.tasks.map(|l| l.value),
+            open_files: self.open_files.map(|l| l.value),
+            file_size_bytes: self.file_size_bytes.map(|l| l.value),
+            output_bytes: self.output_bytes.map(|l| l.value),
+            user_tasks: None,
+        }
+    }
+
+    /// The lower ones of both: `self`'s where they are.
+    pub(crate) fn lowered_by(self, other: Self) -> Self {
+        Self {
+            cpu: lower(self.cpu, other.cpu),
+            memory_bytes: lower(self.memory_bytes, other.memory_bytes),
+            tasks: lower(self.tasks, other.tasks),
+            open_files: lower(self.open_files, other.open_files),
+            file_size_bytes: lower(self.file_size_bytes, other.file_size_bytes),
+            output_bytes: lower(self.output_bytes, other.output_bytes),
+        }
+    }
+}
+
+fn lower<T: Ord>(a: Option<Sourced<T>>, b: Option<Sourced<T>>) -> Option<Sourced<T>> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(if b.value < a.value { b } else { a }),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Single {
+    fn over(self, base: Self) -> Self {
+        Self {
+            workdir: self.workdir.or(base.workdir),
+            read_only: self.read_only.or(base.read_only),
+            network: self.network.or(base.network),
+            mediation: self.mediation.or(base.mediation),
+            datagrams: self.datagrams.or(base.datagrams),
+            observe: self.observe.or(base.observe),
+            per_second: self.per_second.or(base.per_second),
+            burst: self.burst.or(base.burst),
+            limits: self.limits.over(base.limits),
+        }
+    }
+}
+
+impl Layer {
+    /// Lays `self` over `base`: entries are taken out, then added without repetitions; single
+    /// values replace.
+    pub(crate) fn over(self, base: Layer) -> Layer {
+        Layer {
+            groups: self.groups.over(base.groups),
+            grants: self.grants.over(base.grants),
+            denies: self.denies.over(base.denies),
+            sockets: self.sockets.over(base.sockets),
+            allow_vars: self.allow_vars.over(base.allow_vars),
+            deny_vars: self.deny_vars.over(base.deny_vars),
+            set_vars: self.set_vars.over(base.set_vars),
+            suppress_unix_sockets: self.suppress_unix_sockets.over(base.suppress_unix_sockets),
+            single: self.single.over(base.single),
+        }
+    }
+
+    /// Notes about entries to take out that nothing below has.
+    pub(crate) fn unused_removals(&self) -> Vec<Note> {
+        let sources = self
+            .groups
+            .unused()
+            .chain(self.grants.unused())
+            .chain(self.denies.unused())
+            .chain(self.sockets.unused())
+            .chain(self.allow_vars.unused())
+            .chain(self.deny_vars.unused())
+            .chain(self.set_vars.unused())
+            .chain(self.suppress_unix_sockets.unused());
+        let message = "there is no such entry to take out; write it as the profile that has it \
+                       does (`nono-mcp profile show`)";
+        sources
+            .map(|source| Note {
+                kind: NoteKind::NothingToRemove,
+                source: source.clone(),
+                message: message.to_owned(),
+                built_in: false,
+            })
+            .collect()
+    }
+
+    /// Leaves out the entries whose conditions do not hold on `machine`, with a note each.
+    pub(crate) fn on(mut self, machine: &Machine, notes: &mut Vec<Note>) -> Layer {
+        self.grants.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.denies.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.sockets.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.set_vars.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self
+    }
+}
+
+fn counts<T>(
+    entry: &Sourced<T>,
+    conditions: &[Condition],
+    machine: &Machine,
+    notes: &mut Vec<Note>,
+) -> bool {
+    let Some(failed) = conditions.iter().find(|condition| !condition.holds(machine)) else {
+        return true;
+    };
+    notes.push(Note {
+        kind: NoteKind::Elsewhere,
+        source: entry.source.clone(),
+        message: format!("`{failed}` does not hold here; the entry does not count"),
+        built_in: entry.built_in,
+    });
+    false
+}

@@ -1,0 +1,379 @@
+//! From a checked file to a layer: texts become templates, globs and conditions.
+
+use super::{
+    Deny, FileList, Grant, Layer, LimitValues, List, Listed, Removal, SetVar, Single, SocketGrant,
+    Sourced,
+};
+use crate::condition::Condition;
+use crate::error::ProfileError;
+use crate::load::Document;
+use crate::template::{PathTemplate, ValueTemplate};
+use globset::Glob;
+use nono_sandbox::policy::{Access, Mediation, Network, Observe, Reach};
+use nono_schemas::profile_file as wire;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
+
+impl Layer {
+    /// Reads the texts of a file.
+    pub(crate) fn of(document: &Document) -> Result<Layer, ProfileError> {
+        let file = &document.file;
+        let (fs, environment) = (&file.filesystem, &file.environment);
+        let remove = &file.remove;
+        Ok(Layer {
+            groups: List {
+                added: texts(document, "groups.include", &file.groups.include),
+                removed: named(document, "groups.exclude", &file.groups.exclude),
+            },
+            grants: grants(document)?,
+            denies: List {
+                added: List::adding(denies(document, &fs.deny)?).added,
+                removed: paths(document, "remove.filesystem.deny", &remove.filesystem.deny, |t| t)?,
+            },
+            sockets: sockets(document)?,
+            allow_vars: List {
+                added: globs(document, "environment.allow_vars", &environment.allow_vars)?,
+                removed: named(
+                    document,
+                    "remove.environment.allow_vars",
+                    &remove.environment.allow_vars,
+                ),
+            },
+            deny_vars: List {
+                added: globs(document, "environment.deny_vars", &environment.deny_vars)?,
+                removed: named(
+                    document,
+                    "remove.environment.deny_vars",
+                    &remove.environment.deny_vars,
+                ),
+            },
+            set_vars: List {
+                added: set_vars(document)?,
+                removed: named(
+                    document,
+                    "remove.environment.set_vars",
+                    &remove.environment.set_vars,
+                ),
+            },
+            suppress_unix_sockets: List {
+                added: texts(
+                    document,
+                    "diagnostics.suppress_unix_sockets",
+                    &file.diagnostics.suppress_unix_sockets,
+                ),
+                removed: named(
+                    document,
+                    "remove.diagnostics.suppress_unix_sockets",
+                    &remove.diagnostics.suppress_unix_sockets,
+                ),
+            },
+            single: single(document),
+        })
+    }
+}
+
+fn single(document: &Document) -> Single {
+    let file = &document.file;
+    Single {
+        workdir: file.workdir.as_ref().map(|workdir| workspace_access(document, workdir)),
+        read_only: file
+            .filesystem
+            .read_only
+            .map(|on| value(document, "filesystem.read_only", &on.to_string(), on)),
+        network: file.network.mode.map(|mode| {
+            let (name, network) = match mode {
+                wire::NetworkMode::None => ("none", Network::None),
+                wire::NetworkMode::Open => ("open", Network::Open),
+            };
+            value(document, "network.mode", name, network)
+        }),
+        mediation: file.linux.af_unix_mediation.map(|mode| {
+            let (name, mediation) = match mode {
+                wire::AfUnixMediation::Pathname => ("pathname", Mediation::Pathname),
+                wire::AfUnixMediation::Off => ("off", Mediation::Off),
+            };
+            value(document, "linux.af_unix_mediation", name, mediation)
+        }),
+        datagrams: file
+            .linux
+            .af_unix_datagram
+            .map(|on| value(document, "linux.af_unix_datagram", &on.to_string(), on)),
+        observe: file.diagnostics.filesystem.map(|mode| {
+            let (name, observe) = match mode {
+                wire::FilesystemDiagnostics::Observe => ("observe", Observe::All),
+                wire::FilesystemDiagnostics::Writes => ("writes", Observe::Writes),
+                wire::FilesystemDiagnostics::Off => ("off", Observe::Off),
+            };
+            value(document, "diagnostics.filesystem", name, observe)
+        }),
+        per_second: file
+            .rate
+            .per_second
+            .map(|n| value(document, "rate.per_second", &n.to_string(), n)),
+        burst: file.rate.burst.map(|n| value(document, "rate.burst", &n.to_string(), n)),
+        limits: limits(document),
+    }
+}
+
+fn limits(document: &Document) -> LimitValues {
+    let limits = &document.file.limits;
+    let large = |field: &str, limit: Option<NonZeroU64>| {
+        limit.map(|n| value(document, &format!("limits.{field}"), &n.to_string(), n.get()))
+    };
+    let milliseconds = |n: Sourced<u64>| Sourced {
+        value: Duration::from_millis(n.value),
+        source: n.source,
+        built_in: n.built_in,
+    };
+    LimitValues {
+        cpu: large("cpu_ms", limits.cpu_ms).map(milliseconds),
+        memory_bytes: large("memory_bytes", limits.memory_bytes),
+        tasks: limits
+            .processes
+            .map(|n| value(document, "limits.processes", &n.to_string(), n.get())),
+        open_files: large("open_files", limits.open_files),
+        file_size_bytes: large("file_size_bytes", limits.file_size_bytes),
+        output_bytes: large("output_bytes", limits.output_bytes),
+    }
+}
+
+fn value<T>(document: &Document, field: &str, text: &str, value: T) -> Sourced<T> {
+    Sourced { value, source: document.field(field, text), built_in: document.is_built_in() }
+}
+
+fn workspace_access(document: &Document, workdir: &wire::Workdir) -> Sourced<Access> {
+    let read = Access::READ | Access::EXECUTE;
+    let (name, access) = match workdir.access {
+        wire::WorkdirAccess::None => ("none", Access::empty()),
+        wire::WorkdirAccess::Read => ("read", read),
+        wire::WorkdirAccess::Write => ("write", Access::WRITE),
+        wire::WorkdirAccess::ReadWrite => ("readwrite", read | Access::WRITE),
+    };
+    value(document, "workdir.access", name, access)
+}
+
+/// What an entry may say beside its path and its reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    PathOnly,
+    Create,
+    Execute,
+    CreateAndExecute,
+}
+
+/// An entry's remarks, taken apart.
+#[derive(Debug, Clone)]
+struct Remarks {
+    create: bool,
+    execute: bool,
+    when: Vec<Condition>,
+}
+
+/// Reads a list of paths; one entry becomes as many as its braces have alternatives.
+fn entries<T>(
+    document: &Document,
+    (field, list): (&str, &[wire::Entry]),
+    takes: Takes,
+    make: impl Fn(Remarks, PathTemplate) -> T,
+) -> Entries<T> {
+    let mut items = Vec::new();
+    for (index, entry) in list.iter().enumerate() {
+        let refuse = |message: String| document.refuse_entry(field, index, entry.path(), message);
+        let templates = PathTemplate::parse(entry.path()).map_err(refuse)?;
+        let remarks = remarks(entry, takes).map_err(refuse)?;
+        let source = document.entry(field, index, entry.path());
+        let built_in = document.is_built_in();
+        items.extend(templates.into_iter().map(|template| Sourced {
+            value: make(remarks.clone(), template),
+            source: source.clone(),
+            built_in,
+        }));
+    }
+    Ok(items)
+}
+
+fn remarks(entry: &wire::Entry, takes: Takes) -> Result<Remarks, String> {
+    let wire::Entry::Detailed(entry) = entry else {
+        return Ok(Remarks { create: false, execute: true, when: Vec::new() });
+    };
+    if entry.create && !matches!(takes, Takes::Create | Takes::CreateAndExecute) {
+        return Err("`create` is for folders; take it out".to_owned());
+    }
+    if entry.execute.is_some() && !matches!(takes, Takes::Execute | Takes::CreateAndExecute) {
+        return Err("`execute` belongs to grants that read files; take it out".to_owned());
+    }
+    let when = conditions(entry.when.as_ref())?;
+    Ok(Remarks { create: entry.create, execute: entry.execute.unwrap_or(true), when })
+}
+
+fn conditions(when: Option<&wire::When>) -> Result<Vec<Condition>, String> {
+    let texts = when.map_or(&[][..], wire::When::conditions);
+    texts.iter().map(|text| Condition::parse(text)).collect()
+}
+
+fn grants(document: &Document) -> Result<List<Grant>, ProfileError> {
+    use FileList::{Allow, AllowFile, Read, ReadFile, Write, WriteFile};
+    use Takes::{Create, CreateAndExecute, Execute, PathOnly};
+    let (fs, remove) = (&document.file.filesystem, &document.file.remove.filesystem);
+    let fields = [
+        ("read", &fs.read, &remove.read, Read, CreateAndExecute),
+        ("write", &fs.write, &remove.write, Write, Create),
+        ("allow", &fs.allow, &remove.allow, Allow, CreateAndExecute),
+        ("read_file", &fs.read_file, &remove.read_file, ReadFile, Execute),
+        ("write_file", &fs.write_file, &remove.write_file, WriteFile, PathOnly),
+        ("allow_file", &fs.allow_file, &remove.allow_file, AllowFile, Execute),
+    ];
+    let mut all = List::default();
+    for (name, added, removed, list, takes) in fields {
+        let field = format!("filesystem.{name}");
+        let added = entries(document, (&field, added), takes, |remarks, template| Grant {
+            list,
+            template,
+            execute: remarks.execute,
+            create: remarks.create,
+            when: remarks.when,
+        })?;
+        all.added.extend(added);
+        all.removed.extend(paths(document, &format!("remove.{field}"), removed, |t| (list, t))?);
+    }
+    all.added = List::adding(all.added).added;
+    Ok(all)
+}
+
+fn denies(document: &Document, list: &[wire::Entry]) -> Entries<Deny> {
+    entries(document, ("filesystem.deny", list), Takes::PathOnly, |remarks, template| Deny {
+        template,
+        when: remarks.when,
+    })
+}
+
+fn sockets(document: &Document) -> Result<List<SocketGrant>, ProfileError> {
+    use Reach::{Children, Exact, Subtree};
+    let (fs, out) = (&document.file.filesystem, &document.file.remove.filesystem);
+    let fields = [
+        ("unix_socket", &fs.unix_socket, &out.unix_socket, Exact, false),
+        ("unix_socket_bind", &fs.unix_socket_bind, &out.unix_socket_bind, Exact, true),
+        ("unix_socket_dir", &fs.unix_socket_dir, &out.unix_socket_dir, Children, false),
+        (
+            "unix_socket_dir_bind",
+            &fs.unix_socket_dir_bind,
+            &out.unix_socket_dir_bind,
+            Children,
+            true,
+        ),
+        ("unix_socket_subtree", &fs.unix_socket_subtree, &out.unix_socket_subtree, Subtree, false),
+        (
+            "unix_socket_subtree_bind",
+            &fs.unix_socket_subtree_bind,
+            &out.unix_socket_subtree_bind,
+            Subtree,
+            true,
+        ),
+    ];
+    let mut all = List::default();
+    for (name, added, removed, reach, bind) in fields {
+        let field = format!("filesystem.{name}");
+        let takes = if reach == Exact { Takes::PathOnly } else { Takes::Create };
+        let added = entries(document, (&field, added), takes, |remarks, template| SocketGrant {
+            template,
+            reach,
+            bind,
+            create: remarks.create,
+            when: remarks.when,
+        })?;
+        all.added.extend(added);
+        let removed = paths(document, &format!("remove.{field}"), removed, |t| (reach, bind, t))?;
+        all.removed.extend(removed);
+    }
+    all.added = List::adding(all.added).added;
+    Ok(all)
+}
+
+/// Paths to take out.
+fn paths<N>(
+    document: &Document,
+    field: &str,
+    list: &[String],
+    name: impl Fn(PathTemplate) -> N,
+) -> Result<Vec<Removal<N>>, ProfileError> {
+    let mut removals = Vec::new();
+    for (index, text) in list.iter().enumerate() {
+        let refuse = |message: String| document.refuse_entry(field, index, text, message);
+        let source = document.entry(field, index, text);
+        removals.extend(
+            PathTemplate::parse(text).map_err(refuse)?.into_iter().map(|template| Removal {
+                name: name(template),
+                source: source.clone(),
+                used: false,
+            }),
+        );
+    }
+    Ok(removals)
+}
+
+/// Names to take out.
+fn named(document: &Document, field: &str, list: &[String]) -> Vec<Removal<String>> {
+    let removal = |(index, text): (usize, &String)| Removal {
+        name: text.clone(),
+        source: document.entry(field, index, text),
+        used: false,
+    };
+    list.iter().enumerate().map(removal).collect()
+}
+
+fn texts<T>(document: &Document, field: &str, list: &[String]) -> Vec<Sourced<T>>
+where
+    T: Listed + From<String>,
+{
+    let read = |(index, text): (usize, &String)| Sourced {
+        value: T::from(text.clone()),
+        source: document.entry(field, index, text),
+        built_in: document.is_built_in(),
+    };
+    List::adding(list.iter().enumerate().map(read).collect()).added
+}
+
+/// Globs over variable names. A bad one is an error: a deny that means nothing must not pass
+/// unnoticed.
+fn globs(document: &Document, field: &str, list: &[String]) -> Entries<Glob> {
+    let read = |(index, text): (usize, &String)| {
+        let value = Glob::new(text).map_err(|e| {
+            document.refuse_entry(field, index, text, format!("not a glob: {}", e.kind()))
+        })?;
+        let source = document.entry(field, index, text);
+        Ok(Sourced { value, source, built_in: document.is_built_in() })
+    };
+    let all = list.iter().enumerate().map(read).collect::<Entries<Glob>>()?;
+    Ok(List::adding(all).added)
+}
+
+fn set_vars(document: &Document) -> Entries<SetVar> {
+    let mut set_vars = Vec::new();
+    for (name, variable) in &document.file.environment.set_vars {
+        let (text, when_unset, when) = match variable {
+            wire::SetVar::Value(value) => (value, false, None),
+            wire::SetVar::Detailed(more) => (&more.value, more.when_unset, more.when.as_ref()),
+        };
+        let field = format!("environment.set_vars.{name}");
+        let refuse = |message: String| document.refuse_field(&field, text, message);
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(refuse(
+                "a variable's name cannot be empty or contain `=` or a NUL byte".into(),
+            ));
+        }
+        if name.starts_with("NONO_") && !document.is_built_in() {
+            return Err(refuse("names that start with `NONO_` belong to the sandbox".into()));
+        }
+        let value = SetVar {
+            name: name.clone(),
+            value: ValueTemplate::parse(text).map_err(refuse)?,
+            when_unset,
+            when: conditions(when).map_err(refuse)?,
+        };
+        let source = document.field(&field, text);
+        set_vars.push(Sourced { value, source, built_in: document.is_built_in() });
+    }
+    Ok(set_vars)
+}

@@ -1,0 +1,240 @@
+//! Narrowing never widens, over generated policies; and what it is for.
+
+use super::*;
+use globset::GlobSet;
+use nono_sandbox::policy::{
+    Access, FsPolicy, FsRule, Limits, Lookup, Mediation, Observe, Reach, Scope, Source, UnixGrant,
+    UnixPolicy,
+};
+use proptest::prelude::*;
+use std::num::NonZeroU32;
+
+/// Every path that can occur: three names, three levels.
+fn paths() -> Vec<AbsPath> {
+    let mut all = vec![AbsPath::root()];
+    let mut level = all.clone();
+    for _ in 0..3 {
+        level = level
+            .iter()
+            .flat_map(|path| ["a", "b", "t"].map(|name| path.join(name).unwrap()))
+            .collect();
+        all.extend(level.iter().cloned());
+    }
+    all
+}
+
+fn path() -> impl Strategy<Value = AbsPath> {
+    prop::sample::select(paths())
+}
+
+fn source() -> Source {
+    Source { profile: "t".into(), rule: "r".into(), line: None }
+}
+
+fn rule() -> impl Strategy<Value = FsRule> {
+    (path(), any::<bool>(), 1u8..16).prop_map(|(path, tree, bits)| FsRule {
+        path,
+        scope: if tree { Scope::Tree } else { Scope::File },
+        access: Access::from_bits_truncate(bits),
+        source: source(),
+    })
+}
+
+fn grant() -> impl Strategy<Value = UnixGrant> {
+    let reach = prop_oneof![Just(Reach::Exact), Just(Reach::Children), Just(Reach::Subtree)];
+    (path(), reach, any::<bool>()).prop_map(|(path, reach, bind)| UnixGrant {
+        path,
+        reach,
+        bind,
+        source: source(),
+    })
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let parts = (
+        prop::collection::vec(rule(), 0..8),
+        prop::collection::vec(grant(), 0..5),
+        any::<[bool; 3]>(),
+        prop::collection::btree_map("[A-D]", prop::collection::vec(any::<u8>(), 0..2), 0..4),
+    );
+    parts.prop_map(|(rules, grants, [off, datagrams, open], variables)| Policy {
+        name: "p".into(),
+        fs: FsPolicy {
+            rules,
+            protected: vec![],
+            workspaces: vec![AbsPath::new("/a").unwrap()],
+            tmpdir: AbsPath::new("/t").unwrap(),
+        },
+        unix: UnixPolicy {
+            mediation: if off { Mediation::Off } else { Mediation::Pathname },
+            grants,
+            datagrams,
+        },
+        network: if open { Network::Open } else { Network::None },
+        environment: Environment { variables, withheld: vec![] },
+        rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
+        observe: Observe::All,
+        limits: Limits::default(),
+    })
+}
+
+fn single_rights() -> impl Iterator<Item = Access> {
+    Access::all().iter()
+}
+
+fn may(policy: &Policy, path: &AbsPath, access: Access) -> bool {
+    policy.fs.lookup(path, access) == Lookup::Allowed
+}
+
+fn connects(policy: &Policy, path: &AbsPath) -> bool {
+    policy.unix.mediation == Mediation::Off || policy.unix.connect_grant(path).is_some()
+}
+
+fn binds(policy: &Policy, path: &AbsPath) -> bool {
+    policy.unix.mediation == Mediation::Off || policy.unix.bind_grant(path).is_some()
+}
+
+/// Whatever `narrow` allows, `wide` allows.
+fn assert_within(narrow: &Policy, wide: &Policy) {
+    for path in paths() {
+        for access in single_rights() {
+            assert!(!may(narrow, &path, access) || may(wide, &path, access), "{path} {access:?}");
+        }
+        assert!(!connects(narrow, &path) || connects(wide, &path), "connect {path}");
+        assert!(!binds(narrow, &path) || binds(wide, &path), "bind {path}");
+    }
+    assert!(narrow.network <= wide.network);
+    let wide_datagrams = wide.unix.datagrams || wide.unix.mediation == Mediation::Off;
+    assert!(!narrow.unix.datagrams || wide_datagrams);
+    assert!(wide.unix.mediation == Mediation::Off || narrow.unix.mediation == Mediation::Pathname);
+    for (name, value) in &narrow.environment.variables {
+        assert_eq!(wide.environment.variables.get(name), Some(value));
+    }
+}
+
+fn resolved(policy: Policy) -> Resolved {
+    Resolved { policy, suppress_unix_sockets: GlobSet::empty(), notes: vec![] }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn an_intersection_is_exactly_what_both_allow(a in policy(), b in policy()) {
+        let both = intersection(&a, &b);
+        assert_within(&both, &a);
+        for path in paths() {
+            for access in single_rights() {
+                prop_assert_eq!(
+                    may(&both, &path, access),
+                    may(&a, &path, access) && may(&b, &path, access),
+                    "{} {:?}", path, access
+                );
+            }
+            prop_assert_eq!(connects(&both, &path), connects(&a, &path) && connects(&b, &path));
+            prop_assert_eq!(binds(&both, &path), binds(&a, &path) && binds(&b, &path));
+        }
+        let names: Vec<_> = both.environment.variables.keys().collect();
+        let expected: Vec<_> = a.environment.variables.keys()
+            .filter(|name| b.environment.variables.contains_key(*name)).collect();
+        prop_assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn narrowing_never_widens(
+        base in policy(),
+        listed in policy(),
+        choose in any::<bool>(),
+        network in prop::option::of(prop_oneof![Just(Network::None), Just(Network::Open)]),
+        writable in prop::option::of(prop::collection::vec((path(), any::<bool>()), 0..3)),
+    ) {
+        let wanted = Narrowing {
+            profile: choose.then(|| "listed".to_owned()),
+            network,
+            writable: writable.map(|list| {
+                list.into_iter().map(|(path, is_folder)| Writable { path, is_folder }).collect()
+            }),
+        };
+        let offered = BTreeMap::from([("listed".to_owned(), listed.clone())]);
+        let Ok(narrow) = narrow(&resolved(base.clone()), &offered, &wanted) else {
+            return Ok(());
+        };
+        assert_within(&narrow, &base);
+        if choose {
+            for path in paths() {
+                for access in single_rights() {
+                    prop_assert!(!may(&narrow, &path, access) || may(&listed, &path, access));
+                }
+            }
+            prop_assert!(narrow.network <= listed.network);
+        }
+        if let Some(network) = network {
+            prop_assert_eq!(narrow.network, network);
+        }
+        if let Some(writable) = &wanted.writable {
+            for path in paths().iter().filter(|path| !path.is_within(&base.fs.tmpdir)) {
+                let kept = writable.iter().any(|w| {
+                    *path == w.path || w.is_folder && path.is_within(&w.path)
+                });
+                prop_assert!(kept || !may(&narrow, path, Access::WRITE), "{}", path);
+                prop_assert_eq!(
+                    may(&narrow, path, Access::READ),
+                    may(&base, path, Access::READ) && (!choose || may(&listed, path, Access::READ))
+                );
+            }
+            for wanted in writable {
+                prop_assert!(may(&narrow, &wanted.path, Access::WRITE));
+            }
+        }
+    }
+}
+
+fn simple(rules: &[(&str, Access)], network: Network) -> Resolved {
+    let one = NonZeroU32::MIN;
+    let rules = rules.iter().map(|(path, access)| FsRule {
+        path: AbsPath::new(*path).unwrap(),
+        scope: Scope::Tree,
+        access: *access,
+        source: source(),
+    });
+    resolved(Policy {
+        name: "base".into(),
+        fs: FsPolicy {
+            rules: rules.collect(),
+            protected: vec![],
+            workspaces: vec![AbsPath::new("/a").unwrap()],
+            tmpdir: AbsPath::new("/t").unwrap(),
+        },
+        unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
+        network,
+        environment: Environment::default(),
+        rate: Quota { per_second: one, burst: one },
+        observe: Observe::All,
+        limits: Limits::default(),
+    })
+}
+
+#[test]
+fn widening_requests_are_refused_with_the_reason() {
+    let base = simple(&[("/a", Access::READ | Access::WRITE)], Network::None);
+    let offered = BTreeMap::from([("strict".to_owned(), base.policy.clone())]);
+    let refused = |wanted: Narrowing| narrow(&base, &offered, &wanted).unwrap_err().to_string();
+    let message = refused(Narrowing { network: Some(Network::Open), ..Narrowing::default() });
+    assert!(message.contains("network open was asked for, and the profile has none"), "{message}");
+    let outside = Writable { path: AbsPath::new("/b").unwrap(), is_folder: true };
+    let message = refused(Narrowing { writable: Some(vec![outside]), ..Narrowing::default() });
+    assert!(message.contains("/b is not writable by the profile"), "{message}");
+    assert!(message.ends_with("writable: /a"), "{message}");
+    let unknown = |name: &str| Narrowing { profile: Some(name.into()), ..Narrowing::default() };
+    assert!(refused(unknown("strikt")).contains("did you mean `strict`?"));
+    assert!(refused(unknown("coding")).contains("to choose from: strict"));
+    let none = narrow(&base, &BTreeMap::new(), &unknown("x")).unwrap_err().to_string();
+    assert!(none.contains("offers none"), "{none}");
+}
+
+#[test]
+fn nothing_asked_nothing_changed() {
+    let base = simple(&[("/a", Access::WRITE)], Network::Open);
+    let same = narrow(&base, &BTreeMap::new(), &Narrowing::default()).unwrap();
+    assert_eq!(same, base.policy);
+}

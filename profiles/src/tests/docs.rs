@@ -1,0 +1,92 @@
+//! `docs/profiles.md`: its reference names every field, group, profile and variable there is, and
+//! its worked examples do what it says.
+
+use super::World;
+use crate::{ProfileRef, builtin_names, group_names, variable_names};
+use nono_sandbox::policy::{Access, Lookup, Network};
+use nono_schemas::profile_file::profile_schema;
+use serde_json::Value;
+
+const DOCS: &str = include_str!("../../../docs/profiles.md");
+
+/// Every field of the schema, by path.
+fn fields(schema: &Value, root: &Value, path: &str, found: &mut Vec<String>) {
+    let pointer = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'));
+    let schema = pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema);
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        found.push(below.clone());
+        fields(field, root, &below, found);
+    }
+}
+
+#[test]
+fn the_reference_is_complete() {
+    let schema = profile_schema();
+    let mut all = Vec::new();
+    fields(&schema, &schema, "", &mut all);
+    assert!(all.len() > 40, "{all:?}");
+    for field in all.iter().filter(|field| !field.starts_with("remove.")) {
+        assert!(DOCS.contains(&format!("`{field}`")), "docs/profiles.md lacks `{field}`");
+    }
+    let names = builtin_names().chain(group_names()).map(|name| format!("`{name}`"));
+    for name in names.chain(variable_names().map(|name| format!("`${name}`"))) {
+        assert!(DOCS.contains(&name), "docs/profiles.md lacks {name}");
+    }
+}
+
+fn example(name: &str) -> &'static str {
+    let all = [
+        ("data-science", include_str!("../../examples/data-science.json")),
+        ("database", include_str!("../../examples/database.json")),
+        ("review", include_str!("../../examples/review.json")),
+    ];
+    let (_, text) = all.iter().find(|(known, _)| *known == name).unwrap();
+    assert!(DOCS.contains(text.trim()), "docs/profiles.md shows another {name}");
+    text
+}
+
+#[test]
+fn data_science() {
+    let world = World::new();
+    world.make(&["home/datasets/public/x.csv", "home/datasets/personal/x.csv"]);
+    let policy = world.resolved(example("data-science")).policy;
+    let lookup = |path: &str, access| policy.fs.lookup(&world.path(path), access);
+    assert_eq!(lookup("home/datasets/public/x.csv", Access::READ), Lookup::Allowed);
+    assert_ne!(lookup("home/datasets/public/x.csv", Access::WRITE), Lookup::Allowed);
+    assert_eq!(lookup("home/datasets/personal/x.csv", Access::READ), Lookup::Protected);
+    assert_eq!(lookup("work/x", Access::WRITE), Lookup::Allowed);
+    assert_eq!(policy.network, Network::None);
+}
+
+#[test]
+fn database() {
+    let mut world = World::new();
+    world.make(&["home/.m2/repository/x"]);
+    world.set("PGUSER", "me");
+    world.set("PGPASSWORD", "secret");
+    let policy = world.resolved(example("database")).policy;
+    let socket = nono_sandbox::AbsPath::new("/run/postgresql/.s.PGSQL.5432").unwrap();
+    let grant = policy.unix.connect_grant(&socket).unwrap();
+    assert!(!grant.bind && grant.source.line.is_some());
+    let variables = &policy.environment.variables;
+    assert_eq!(variables["PGHOST"], b"/run/postgresql");
+    assert_eq!(variables["PGUSER"], b"me");
+    assert!(!variables.contains_key("PGPASSWORD"));
+    let java = policy.fs.lookup(&world.path("home/.m2/repository/x"), Access::READ);
+    assert_eq!(java, Lookup::NoGrant);
+}
+
+#[test]
+fn review() {
+    let world = World::new();
+    world.make(&["work/src/x", "work/secrets/key", "work/.nono/"]);
+    std::fs::write(world.root.join("work/.nono/profile.json"), example("review")).unwrap();
+    let policy = world.resolve(&ProfileRef::default()).unwrap().policy;
+    let lookup = |path: &str, access| policy.fs.lookup(&world.path(path), access);
+    assert_eq!(lookup("work/src/x", Access::READ), Lookup::Allowed);
+    assert_ne!(lookup("work/src/x", Access::WRITE), Lookup::Allowed);
+    assert_eq!(lookup("work/secrets/key", Access::READ), Lookup::Protected);
+    assert_eq!(lookup("tmp/x", Access::WRITE), Lookup::Allowed);
+    assert_eq!(policy.network, Network::None);
+}

@@ -1,0 +1,51 @@
+//! `nono-mcp profile validate`.
+
+use super::{context, print, print_json, reference, unusable};
+use crate::error::ServerError;
+use nono_profiles::{ProjectFile, opened_credentials, resolve};
+use nono_sandbox::host::Host;
+use serde_json::json;
+use std::process::ExitCode;
+
+/// Checks a profile. Mistakes are errors and end here; what will not do what it says is printed.
+///
+/// # Errors
+/// [`ServerError`] names file, line, field and fix.
+pub(super) fn validate(
+    profile: &str,
+    strict: bool,
+    as_json: bool,
+) -> Result<ExitCode, ServerError> {
+    let context = context(ProjectFile::Ignore)?;
+    let resolved = match resolve(&reference(profile), &context) {
+        Ok(resolved) => resolved,
+        Err(error) if as_json => {
+            print_json(&json!({"valid": false, "error": error.to_string(), "warnings": []}));
+            return Ok(ExitCode::from(super::super::UNUSABLE));
+        }
+        Err(error) => return Err(unusable(error)),
+    };
+    let mut warnings: Vec<String> =
+        resolved.notes.iter().filter(|note| note.is_warning()).map(ToString::to_string).collect();
+    for (path, entry) in opened_credentials(&resolved.policy, &context).map_err(unusable)? {
+        warnings.push(format!(
+            "{path} can be reached, which the group credentials_denied closes ({})",
+            entry.rule
+        ));
+    }
+    let host = Host::probe();
+    let missing = host.layers(&resolved.policy).into_iter().filter(|l| l.required && !l.active);
+    warnings.extend(
+        missing.map(|layer| {
+            format!("this kernel cannot enforce it: {}: {}", layer.name, layer.detail)
+        }),
+    );
+    if as_json {
+        print_json(&json!({"valid": true, "error": null, "warnings": warnings}));
+    } else {
+        let lines: String = warnings.iter().map(|w| format!("warning: {w}\n")).collect();
+        print(&format!("{lines}{profile}: valid, {} warnings\n", warnings.len()));
+    }
+    let failed = strict && !warnings.is_empty();
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
