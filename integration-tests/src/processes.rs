@@ -43,6 +43,12 @@ fn stat(pid: u32, field: usize) -> Option<String> {
     after_name.split(' ').nth(field.checked_sub(3)?).map(str::to_owned)
 }
 
+/// The state of a process as in proc(5), such as `S`, `T` or `Z`.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    stat(pid, 3)?.chars().next()
+}
+
 /// All descendants of `root`, by their ids, with their start times: together they name a process
 /// for good.
 ///
