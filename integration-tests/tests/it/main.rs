@@ -4,12 +4,16 @@
 mod bad_input;
 mod blocking;
 mod cli;
+mod clients;
 mod datagrams;
 mod environment;
 mod errno;
 mod escapes;
+mod fallback;
 mod filesystem;
+mod flood;
 mod lifetime;
+mod lives;
 mod load;
 mod network;
 mod protocol;

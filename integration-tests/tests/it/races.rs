@@ -56,7 +56,7 @@ fn race_as(site: &Site, mode: &str, tries: u64) {
     assert_eq!(reached, 0, "{mode}: {}", answer.stdout());
     assert_eq!(forbidden.reached(), from_control, "{mode}: the forbidden socket had visitors");
     assert!(refused > 0, "{mode}: nothing was refused: {}", answer.stdout());
-    if ["path", "memory", "symlink", "folder"].contains(&mode) {
+    if ["path", "memory", "sharer", "symlink", "folder"].contains(&mode) {
         assert!(granted > 0, "{mode}: the granted socket was never reached: {}", answer.stdout());
     }
 }
@@ -167,4 +167,5 @@ races! {
     own_socket_swap a_million_own_socket_swaps "own";
     working_folder_swap a_million_working_folder_swaps "chdir";
     another_process_rewrites_memory a_million_rewrites_by_another_process "memory";
+    a_process_with_the_same_memory a_million_rewrites_by_a_process_with_the_same_memory "sharer";
 }
