@@ -105,6 +105,51 @@ fn nothing_outside_can_be_changed() {
     });
 }
 
+/// What an attribute change by name or by descriptor looks like from outside.
+fn attributes(path: &std::path::Path) -> (u32, i64) {
+    use std::os::unix::fs::MetadataExt;
+    let meta = path.metadata().expect("still there");
+    (meta.mode() & 0o7777, meta.mtime())
+}
+
+#[test]
+fn modes_and_times_outside_cannot_be_changed() {
+    as_each_user(|site| {
+        let file = site.path("outside/file");
+        let name = site.text("outside/file");
+        let commands = [
+            format!("chmod 777 {name}"),
+            format!("touch -c -d '2001-01-01' {name}"),
+            format!("ln -s {name} link; chmod 777 link; rm link"),
+            format!("chmod 777 /proc/self/root{name}"),
+        ];
+        let server = site.serve();
+        let mut changed = Vec::new();
+        for command in commands {
+            let fresh = || {
+                let _ = std::fs::remove_file(&file);
+                site.file("outside/file", "");
+                std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))
+                    .expect("chmod");
+                attributes(&file)
+            };
+            let before = fresh();
+            let control = site.command("/bin/bash".as_ref()).args(["-c", &command]).status();
+            assert!(control.expect("bash").success(), "control: {command}");
+            assert_ne!(attributes(&file), before, "control: {command}");
+            let before = fresh();
+            let answer = server.shell(&command);
+            if attributes(&file) != before {
+                changed.push((command, answer.exit_code()));
+            }
+        }
+        assert!(changed.is_empty(), "{changed:?}");
+        // In the workspace they can, as every build needs it.
+        let own = server.shell("echo x > f; chmod 700 f; touch -d 2001-01-01 f; stat -c '%a %Y' f");
+        assert!(own.stdout().starts_with("700 978"), "{}", own.text);
+    });
+}
+
 #[test]
 fn ordinary_failures_are_not_denials() {
     as_each_user(|site| {

@@ -5,11 +5,13 @@
 
 mod address;
 mod attempt;
+mod attribute;
 mod message;
 mod signal;
 
 pub use address::Address;
 pub use attempt::{Attempt, Target, open_attempt};
+pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
 pub use message::{Control, Header, controls, pieces};
 pub use signal::{Receivers, Signalling, signalling};
 

@@ -19,7 +19,7 @@ mod interpret;
 #[cfg(test)]
 mod tests;
 
-pub use notify::{Mediated, Observed, Trapped, trapped};
+pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;

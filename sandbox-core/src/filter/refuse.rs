@@ -14,7 +14,16 @@ const ABSENT: &[i64] = &[
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
+    // Attributes of files, newer than the calls that are mediated; libraries fall back on those.
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
+    SYS_FILE_SETATTR,
 ];
+
+// The same numbers on every architecture; not yet in libc (Linux 6.13, 6.13, 6.17).
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_REMOVEXATTRAT: i64 = 466;
+const SYS_FILE_SETATTR: i64 = 469;
 
 /// `EPERM`: nothing a build, a test or a language runtime needs.
 const REFUSED: &[i64] = &[
@@ -89,6 +98,11 @@ const CLONE_NEWTIME: u64 = 0x80;
 /// Terminal input forged for whoever reads the terminal next.
 const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
 
+/// `EOPNOTSUPP`, as on a file system without such things: a file's flags, generation, encryption
+/// and verity, which take no more than an open descriptor and that one owns the file (linux/fs.h,
+/// linux/fscrypt.h, linux/fsverity.h).
+const FILE_COMMANDS: &[u64] = &[0x4008_6602, 0x401c_5820, 0x4008_7602, 0x800c_6613, 0x4080_6685];
+
 fn rule(conditions: Vec<Condition>) -> Result<SeccompRule, FilterError> {
     Ok(SeccompRule::new(conditions)?)
 }
@@ -104,6 +118,7 @@ pub(super) fn programs(scoped: bool) -> Result<Vec<(Rules, SeccompAction)>, Filt
     Ok(vec![
         (absent, errno(libc::ENOSYS)),
         (refused(scoped)?, errno(libc::EPERM)),
+        (file_commands()?, errno(libc::EOPNOTSUPP)),
         (pretended()?, SeccompAction::Errno(0)),
     ])
 }
@@ -138,6 +153,14 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
     );
     others(&mut rules)?;
     Ok(rules)
+}
+
+fn file_commands() -> Result<Rules, FilterError> {
+    let commands = FILE_COMMANDS
+        .iter()
+        .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
+        .collect::<Result<_, _>>()?;
+    Ok([(libc::SYS_ioctl, commands)].into_iter().collect())
 }
 
 /// Limits, priorities and processors of other processes of the same user, which Landlock does not

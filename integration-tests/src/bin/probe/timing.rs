@@ -16,6 +16,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         }
         ("time-send", &[n]) => pair().and_then(|fds| sends(fds, n, false)),
         ("time-sendmsg", &[n]) => pair().and_then(|fds| sends(fds, n, true)),
+        ("time-chmod", &[path, n]) => modes(path, n),
         ("time-open", &[path, n]) => opens(path, n),
         _ => return None,
     })
@@ -69,6 +70,16 @@ fn sends([from, to]: [RawFd; 2], n: &str, message: bool) -> Outcome {
         let took = nanos(start);
         sys::read_text(to)?;
         Ok(took)
+    })
+}
+
+fn modes(path: &str, n: &str) -> Outcome {
+    let path = std::ffi::CString::new(path).map_err(|_| Errno::EINVAL)?;
+    quantile(n, MEDIAN, || {
+        let start = Instant::now();
+        let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, 0o644];
+        sys::call(libc::SYS_fchmodat, &args)?;
+        Ok(nanos(start))
     })
 }
 

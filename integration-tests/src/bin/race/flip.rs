@@ -176,6 +176,11 @@ pub fn prepare(
             let path = format!("{a}/{}", name(granted)?);
             Ok((Target::Path(unix_address(&path)), Flipper::Thread(exchange(&a, &b)?)))
         }
+        "chmod" => {
+            let [bad, good] = [forbidden, granted].map(|p| [p.as_bytes(), b"\0"].concat());
+            let shared = Shared::new(&bad)?;
+            Ok((Target::Mode(shared), Flipper::Thread(two_ways(shared, bad, good))))
+        }
         "sharer" => {
             let shared = Shared::new(&bad)?;
             Ok((Target::Memory(shared), Flipper::Sharer(two_ways(shared, bad, good))))
