@@ -132,5 +132,6 @@ fn main() {
     call(&site, &server, "connect, granted UNIX socket", &["time-unix", &path, CALLS]);
     call(&site, &server, "send", &["time-send", CALLS]);
     call(&site, &server, "sendmsg", &["time-sendmsg", CALLS]);
+    call(&site, &server, "change of a mode", &["time-chmod", "file", CALLS]);
     call(&site, &server, "open for reading", &["time-open", "file", CALLS]);
 }

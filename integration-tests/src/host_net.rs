@@ -1,13 +1,15 @@
-//! Loopback servers of the host.
+//! Servers of the host that send back what they get: on loopback ports and UNIX sockets.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-/// A TCP or UDP server on a port of its own that sends back what it gets.
+/// A server that sends back what it gets.
 #[derive(Debug)]
 pub struct Echo {
     port: u16,
@@ -29,17 +31,30 @@ impl Echo {
         unsafe { libc::listen(listener.as_raw_fd(), 4096) };
         listener.set_nonblocking(true).expect("flag");
         Self::start(port, move |served| {
-            let Ok((mut visitor, _)) = listener.accept() else { return false };
+            let Ok((visitor, _)) = listener.accept() else { return false };
+            let _ = visitor.set_nonblocking(false);
             served.fetch_add(1, Ordering::SeqCst);
-            std::thread::spawn(move || {
-                let _ = visitor.set_nonblocking(false);
-                let mut buffer = [0; 256];
-                while let Ok(n @ 1..) = visitor.read(&mut buffer) {
-                    if visitor.write_all(&buffer[..n]).is_err() {
-                        return;
-                    }
-                }
-            });
+            std::thread::spawn(move || send_back(visitor));
+            true
+        })
+    }
+
+    /// A UNIX stream socket that everybody may connect to as far as file modes go.
+    ///
+    /// # Panics
+    /// If it cannot be bound.
+    #[must_use]
+    pub fn unix(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).unwrap_or_else(|e| panic!("bind {path:?}: {e}"));
+        crate::host_unix::everybody(path);
+        // SAFETY: a listening socket that we own; only its queue length changes.
+        unsafe { libc::listen(listener.as_raw_fd(), 4096) };
+        listener.set_nonblocking(true).expect("flag");
+        Self::start(0, move |served| {
+            let Ok((visitor, _)) = listener.accept() else { return false };
+            let _ = visitor.set_nonblocking(false);
+            served.fetch_add(1, Ordering::SeqCst);
+            std::thread::spawn(move || send_back(visitor));
             true
         })
     }
@@ -85,6 +100,16 @@ impl Echo {
     #[must_use]
     pub fn served(&self) -> u64 {
         self.served.load(Ordering::SeqCst)
+    }
+}
+
+/// Until the visitor closes.
+fn send_back(mut visitor: impl Read + Write) {
+    let mut buffer = [0; 256];
+    while let Ok(n @ 1..) = visitor.read(&mut buffer) {
+        if visitor.write_all(&buffer[..n]).is_err() {
+            return;
+        }
     }
 }
 

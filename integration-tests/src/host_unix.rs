@@ -144,7 +144,7 @@ fn accept(listener: &UnixListener) -> Option<UnixStream> {
 }
 
 /// A socket belongs to whom its folder belongs to, and file modes shall not be what refuses.
-fn everybody(path: &Path) {
+pub(crate) fn everybody(path: &Path) {
     let owner = path.parent().and_then(|p| p.metadata().ok()).expect("a folder");
     std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
         .unwrap_or_else(|e| panic!("chown {path:?}: {e}"));

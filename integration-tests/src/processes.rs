@@ -43,6 +43,12 @@ fn stat(pid: u32, field: usize) -> Option<String> {
     after_name.split(' ').nth(field.checked_sub(3)?).map(str::to_owned)
 }
 
+/// The state of a process as in proc(5), such as `S`, `T` or `Z`.
+#[must_use]
+pub fn state(pid: u32) -> Option<char> {
+    stat(pid, 3)?.chars().next()
+}
+
 /// All descendants of `root`, by their ids, with their start times: together they name a process
 /// for good.
 ///
@@ -94,6 +100,14 @@ pub fn zombies(pid: u32) -> usize {
     descendants(pid).iter().filter(|(p, _)| stat(*p, 3).as_deref() == Some("Z")).count()
 }
 
+/// Resident memory of a process in KiB; `None` if it is gone.
+#[must_use]
+pub fn resident(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse().ok()
+}
+
 /// How many descriptors and threads a process has, and its resident memory in KiB.
 ///
 /// # Panics
@@ -103,12 +117,7 @@ pub fn weight(pid: u32) -> (usize, usize, u64) {
     let count = |what: &str| {
         std::fs::read_dir(format!("/proc/{pid}/{what}")).expect("a living process").count()
     };
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
-    let resident = status
-        .lines()
-        .find_map(|l| l.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok())
-        .expect("VmRSS");
-    (count("fd"), count("task"), resident)
+    (count("fd"), count("task"), resident(pid).expect("a living process"))
 }
 
 /// A process outside of the sandbox, of the same user, to be attacked.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// Folders that belong to one user.
 ///
 /// ```text
-/// BASE/ws        the workspace, with the programs `probe` and `race` in it
+/// BASE/ws        the workspace, with the programs `probe`, `race` and `client` in it
 /// BASE/home      HOME: a key in .ssh, a token in .netrc
 /// BASE/outside   not granted by anything
 /// BASE/tmp       where a server makes its private TMPDIR; a killed one leaves it there
@@ -43,7 +43,8 @@ impl Site {
         }
         site.file("home/.ssh/id_ed25519", &format!("{KEY}\n"));
         site.file("home/.netrc", "machine example.invalid password hunter2\n");
-        for (from, to) in [("nono-probe", "probe"), ("nono-race", "race")] {
+        let programs = [("nono-probe", "probe"), ("nono-race", "race"), ("nono-client", "client")];
+        for (from, to) in programs {
             let (from, to) = (binary::programs().join(from), site.workspace().join(to));
             std::fs::hard_link(&from, &to)
                 .or_else(|_| std::fs::copy(&from, &to).map(drop))
@@ -134,6 +135,15 @@ impl Site {
     #[must_use]
     pub fn serve(&self) -> Server {
         Server::start(self, None)
+    }
+
+    /// Starts a server that takes the way of a kernel with this Landlock ABI, with the default
+    /// profile.
+    #[must_use]
+    pub fn serve_pretending(&self, abi: u32) -> Server {
+        let (abi, workspace) = (abi.to_string(), self.text("ws"));
+        let args = ["--stdio", "--workspace", &workspace, "--pretend-landlock-abi", &abi];
+        Server::start_command(self, self.nono_mcp(&args))
     }
 
     /// Starts a server whose profile is `coding` with `extra` added.

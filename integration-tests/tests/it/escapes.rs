@@ -3,7 +3,7 @@
 use nono_integration_tests::host_net::Echo;
 use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::processes::{VICTIM_SECRET, Victim};
-use nono_integration_tests::{Site, as_each_user, processes, wait};
+use nono_integration_tests::{Server, Site, User, as_each_user, processes, wait};
 
 /// What a row shows outside.
 enum Control {
@@ -191,6 +191,7 @@ fn the_supervisor_is_out_of_reach() {
             vec!["memory-file", "parent", "4096"],
             vec!["steal-descriptor", "parent", "0"],
             vec!["list-descriptors", "parent"],
+            vec!["open-descriptors", "parent"],
             vec!["read-environ", "parent"],
             vec!["prlimit", "parent"],
             vec!["priority", "parent"],
@@ -206,9 +207,40 @@ fn the_supervisor_is_out_of_reach() {
         for signal in ["9", "19", "0"] {
             assert_eq!(server.probe(&["kill", &pid, signal]), "EPERM", "the server itself");
         }
-        assert_eq!(server.shell("kill -9 -1; echo no").status(), "killed");
         assert_eq!(server.shell("echo alive").stdout(), "alive\n");
     });
+}
+
+/// A signal to everybody reaches the run's own processes and nobody else.
+///
+/// SIGCONT, so that a sandbox that lets it through does no harm to the machine. The kernel spares
+/// the sender, so a process of the run and one outside of it are stopped beforehand.
+pub fn a_signal_to_everybody_stays_inside(site: &Site, server: &Server) {
+    let stopped = |pid: &str| processes::state(pid.parse().expect("a pid")) == Some('T');
+    let victim = Victim::start(site);
+    let pid = victim.pid();
+    let stop = || {
+        let id = nix::unistd::Pid::from_raw(pid.parse().expect("a pid"));
+        nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGSTOP).expect("stop the victim");
+        assert!(wait::until(|| stopped(&pid)));
+    };
+    stop();
+    assert_eq!(site.outside(&["kill", &pid, "18"]), "ok", "control");
+    assert!(wait::until(|| !stopped(&pid)), "control");
+    stop();
+    let answer = server.shell(
+        "sleep 60 & p=$!; kill -STOP $p; until grep -q '^State:.T' /proc/$p/status; do :; done; \
+         kill -CONT -- -1; echo code $?; \
+         until grep -q '^State:.[SR]' /proc/$p/status; do :; done; kill -9 $p; echo continued",
+    );
+    assert_eq!(answer.stdout(), "code 0\ncontinued\n", "{}", answer.text);
+    assert!(stopped(&pid), "the signal left the run");
+    assert_eq!(server.shell("echo alive").stdout(), "alive\n");
+}
+
+#[test]
+fn a_signal_to_everybody_reaches_the_own_run_alone() {
+    as_each_user(|site| a_signal_to_everybody_stays_inside(&site, &site.serve()));
 }
 
 #[test]
@@ -237,16 +269,48 @@ fn two_runs_cannot_touch_each_other() {
     });
 }
 
+/// A process may ask not to be looked into. It reaches nothing that way, and loses nothing.
 #[test]
-fn a_process_that_cannot_be_looked_into_reaches_nothing() {
+fn making_oneself_undumpable_changes_no_verdict() {
     as_each_user(|site| {
-        let path = site.text("outside/forbidden.sock");
+        let (path, good) = (site.text("outside/forbidden.sock"), site.text("outside/granted.sock"));
         let socket = HostSocket::stream(&site.path("outside/forbidden.sock"), "forbidden");
-        assert_eq!(site.outside(&["undumpable-connect", &path]), "ok forbidden", "control");
-        let said = site.serve().probe(&["undumpable-connect", &path]);
-        assert!(["EACCES", "EPERM", "EFAULT"].contains(&said.as_str()), "{said}");
-        assert_eq!(socket.reached(), 1, "only the control");
+        let _granted = HostSocket::stream(&site.path("outside/granted.sock"), "granted");
+        let server = site.serve_with(&serde_json::json!({"filesystem": {"unix_socket": [good]}}));
+        for level in ["0", "2", "1"] {
+            let control = site.outside(&["undumpable-connect", &path, level]);
+            // 2 is for the kernel alone (prctl(2)).
+            assert_eq!(control, if level == "2" { "EINVAL" } else { "ok forbidden" }, "control");
+            assert_eq!(server.probe(&["undumpable-connect", &path, level]), "EACCES", "{level}");
+            let said = server.probe(&["undumpable-connect", &good, level]);
+            assert_eq!(said, "ok granted", "{level}");
+        }
+        assert_eq!(socket.reached(), 2, "only the controls");
     });
+}
+
+/// The kernel itself closes the memory of a program that its user may execute and not read. What
+/// cannot be judged is refused, the granted socket included.
+#[test]
+fn a_program_that_cannot_be_read_reaches_nothing() {
+    use std::os::unix::fs::PermissionsExt;
+    let site = Site::new(User::all().pop().expect("at least one user"));
+    let (path, good) = (site.text("outside/forbidden.sock"), site.text("outside/granted.sock"));
+    let socket = HostSocket::stream(&site.path("outside/forbidden.sock"), "forbidden");
+    let granted = HostSocket::stream(&site.path("outside/granted.sock"), "granted");
+    let shut = site.path("ws/shut");
+    std::fs::copy(site.path("ws/probe"), &shut).expect("copy");
+    site.user().own(&shut);
+    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o111)).expect("chmod");
+    let server = site.serve_with(&serde_json::json!({"filesystem": {"unix_socket": [good]}}));
+    for (address, greeting) in [(&path, "ok forbidden\n"), (&good, "ok granted\n")] {
+        let control = site.run_outside("shut", &["connect", "stream", address]);
+        assert_eq!(String::from_utf8_lossy(&control.stdout), greeting, "control");
+        let answer = server.run("shut", &["connect", "stream", address]);
+        assert_eq!(answer.said(), "EPERM", "{}", answer.text);
+        assert_eq!(answer.denials_total(), 1, "{}", answer.text);
+    }
+    assert_eq!((socket.reached(), granted.reached()), (1, 1), "only the controls");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The real `nono-mcp`, from outside: one module for each promise.
 #![allow(clippy::expect_used, reason = "the helpers of tests are tests")]
 
+mod attributes;
 mod bad_input;
 mod blocking;
 mod cli;
+mod clients;
 mod datagrams;
 mod denials;
 mod denials_exact;
@@ -11,9 +13,12 @@ mod environment;
 mod errno;
 mod escapes;
 mod explain;
+mod fallback;
 mod filesystem;
+mod flood;
 mod lifetime;
 mod limits;
+mod lives;
 mod load;
 mod network;
 mod output;

@@ -56,7 +56,7 @@ fn race_as(site: &Site, mode: &str, tries: u64) {
     assert_eq!(reached, 0, "{mode}: {}", answer.stdout());
     assert_eq!(forbidden.reached(), from_control, "{mode}: the forbidden socket had visitors");
     assert!(refused > 0, "{mode}: nothing was refused: {}", answer.stdout());
-    if ["path", "memory", "symlink", "folder"].contains(&mode) {
+    if ["path", "memory", "sharer", "symlink", "folder"].contains(&mode) {
         assert!(granted > 0, "{mode}: the granted socket was never reached: {}", answer.stdout());
     }
 }
@@ -121,6 +121,49 @@ fn bind_race(tries: u64) {
     });
 }
 
+/// Two files that differ in one byte of their path; one of them may be changed.
+fn mode_race(tries: u64) {
+    use std::os::unix::fs::PermissionsExt;
+    as_each_user(|site| {
+        for folder in ["outside/f", "outside/g"] {
+            site.folder(folder);
+            site.file(&format!("{folder}/file"), "");
+        }
+        let (bad, good) = (site.text("outside/f/file"), site.text("outside/g/file"));
+        let mode = |path: &str| {
+            let modes = std::fs::metadata(path).expect("a file").permissions();
+            modes.mode() & 0o7777
+        };
+        let shut = || {
+            for path in [&bad, &good] {
+                let shut = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(path, shut).expect("chmod");
+            }
+        };
+        shut();
+        site.run_outside("race", &["chmod", "4000", &bad, &good, "."]);
+        assert_eq!(mode(&bad), 0o751, "the control reached nothing");
+        shut();
+        let server = site.serve_with(&json!({"filesystem": {"allow": [site.text("outside/g")]}}));
+        let answer = server.run("race", &["chmod", &tries.to_string(), &bad, &good, "."]);
+        let (_, changed, refused) = numbers(answer.stdout());
+        eprintln!("chmod: {} in {:?}", answer.stdout().trim(), answer.took);
+        assert!(changed > 0 && refused > 0, "{}", answer.stdout());
+        assert_eq!((mode(&bad), mode(&good)), (0o600, 0o751), "{}", answer.stdout());
+    });
+}
+
+#[test]
+fn mode_of_another_file() {
+    mode_race(TRIES);
+}
+
+#[test]
+#[ignore = "a million tries take minutes"]
+fn a_million_modes_of_another_file() {
+    mode_race(MANY);
+}
+
 #[test]
 fn datagram_name_flip() {
     mail_race("sendto", TRIES);
@@ -167,4 +210,5 @@ races! {
     own_socket_swap a_million_own_socket_swaps "own";
     working_folder_swap a_million_working_folder_swaps "chdir";
     another_process_rewrites_memory a_million_rewrites_by_another_process "memory";
+    a_process_with_the_same_memory a_million_rewrites_by_a_process_with_the_same_memory "sharer";
 }

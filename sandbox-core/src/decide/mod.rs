@@ -5,12 +5,14 @@
 
 mod address;
 mod attempt;
+mod attribute;
 mod message;
 mod relocate;
 mod signal;
 
 pub use address::Address;
 pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
+pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
 pub use message::{Control, Header, controls, pieces};
 pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};

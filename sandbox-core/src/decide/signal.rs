@@ -72,7 +72,8 @@ pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
         | Mediated::Bind
         | Mediated::SendTo
         | Mediated::SendMsg
-        | Mediated::SendMmsg => None,
+        | Mediated::SendMmsg
+        | Mediated::Attribute(_) => None,
     }
 }
 

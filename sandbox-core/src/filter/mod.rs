@@ -24,7 +24,7 @@ mod interpret;
 #[cfg(test)]
 mod tests;
 
-pub use notify::{Mediated, Observed, Trapped, trapped};
+pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
 pub use refused::{Needs, Refused, describe, refusal_errno};
 
 use crate::policy::Policy;

@@ -32,6 +32,49 @@ pub enum Mediated {
     ThreadSigQueue,
     /// `pidfd_send_signal(pidfd, signal, info, flags)`
     PidfdSignal,
+    /// A change of a mode, an owner, a time or an extended attribute.
+    Attribute(AttributeCall),
+}
+
+/// Calls that change attributes of files. Landlock has no right for these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttributeCall {
+    /// `chmod(path, mode)`
+    Chmod,
+    /// `fchmod(fd, mode)`
+    FChmod,
+    /// `fchmodat(folder, path, mode)`
+    FChmodAt,
+    /// `fchmodat2(folder, path, mode, flags)`
+    FChmodAt2,
+    /// `chown(path, user, group)`
+    Chown,
+    /// `lchown(path, user, group)`
+    LChown,
+    /// `fchown(fd, user, group)`
+    FChown,
+    /// `fchownat(folder, path, user, group, flags)`
+    FChownAt,
+    /// `utime(path, times)`
+    Utime,
+    /// `utimes(path, times)`
+    Utimes,
+    /// `futimesat(folder, path, times)`
+    FUtimesAt,
+    /// `utimensat(folder, path, times, flags)`
+    UtimensAt,
+    /// `setxattr(path, name, value, size, flags)`
+    SetXattr,
+    /// `lsetxattr`: the same, links not followed
+    LSetXattr,
+    /// `fsetxattr(fd, name, value, size, flags)`
+    FSetXattr,
+    /// `removexattr(path, name)`
+    RemoveXattr,
+    /// `lremovexattr`: the same, links not followed
+    LRemoveXattr,
+    /// `fremovexattr(fd, name)`
+    FRemoveXattr,
 }
 
 /// Calls the kernel decides and the supervisor looks at.
@@ -115,6 +158,41 @@ const MEDIATED_SIGNALS: &[(i64, Mediated, &str)] = &[
     (libc::SYS_pidfd_send_signal, Mediated::PidfdSignal, "pidfd_send_signal"),
 ];
 
+const MEDIATED_ATTRIBUTES: &[(i64, AttributeCall, &str)] = &[
+    (libc::SYS_fchmod, AttributeCall::FChmod, "fchmod"),
+    (libc::SYS_fchmodat, AttributeCall::FChmodAt, "fchmodat"),
+    (SYS_FCHMODAT2, AttributeCall::FChmodAt2, "fchmodat2"),
+    (libc::SYS_fchown, AttributeCall::FChown, "fchown"),
+    (libc::SYS_fchownat, AttributeCall::FChownAt, "fchownat"),
+    (libc::SYS_utimensat, AttributeCall::UtimensAt, "utimensat"),
+    (libc::SYS_setxattr, AttributeCall::SetXattr, "setxattr"),
+    (libc::SYS_lsetxattr, AttributeCall::LSetXattr, "lsetxattr"),
+    (libc::SYS_fsetxattr, AttributeCall::FSetXattr, "fsetxattr"),
+    (libc::SYS_removexattr, AttributeCall::RemoveXattr, "removexattr"),
+    (libc::SYS_lremovexattr, AttributeCall::LRemoveXattr, "lremovexattr"),
+    (libc::SYS_fremovexattr, AttributeCall::FRemoveXattr, "fremovexattr"),
+];
+
+/// The same number on every architecture (Linux 6.6); not in libc for all of them.
+const SYS_FCHMODAT2: i64 = 452;
+
+/// Older forms that newer architectures do not have.
+#[cfg(target_arch = "x86_64")]
+const MEDIATED_ATTRIBUTES_HERE: &[(i64, AttributeCall, &str)] = &[
+    (libc::SYS_chmod, AttributeCall::Chmod, "chmod"),
+    (libc::SYS_chown, AttributeCall::Chown, "chown"),
+    (libc::SYS_lchown, AttributeCall::LChown, "lchown"),
+    (libc::SYS_utime, AttributeCall::Utime, "utime"),
+    (libc::SYS_utimes, AttributeCall::Utimes, "utimes"),
+    (libc::SYS_futimesat, AttributeCall::FUtimesAt, "futimesat"),
+];
+#[cfg(not(target_arch = "x86_64"))]
+const MEDIATED_ATTRIBUTES_HERE: &[(i64, AttributeCall, &str)] = &[];
+
+fn attribute_calls() -> impl Iterator<Item = &'static (i64, AttributeCall, &'static str)> {
+    MEDIATED_ATTRIBUTES.iter().chain(MEDIATED_ATTRIBUTES_HERE)
+}
+
 const OBSERVED: &[(i64, Observed, &str)] = &[
     (libc::SYS_openat, Observed::OpenAt, "openat"),
     (libc::SYS_openat2, Observed::OpenAt2, "openat2"),
@@ -155,9 +233,13 @@ pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
     }
     let mediated =
         MEDIATED.iter().chain(MEDIATED_SENDS).chain(MEDIATED_SIGNALS).find(|(n, ..)| *n == nr);
+    let attribute = || attribute_calls().find(|(n, ..)| *n == nr);
     let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
     mediated
         .map(|(_, call, name)| Trapped::Mediated(*call, name))
+        .or_else(|| {
+            attribute().map(|(_, call, name)| Trapped::Mediated(Mediated::Attribute(*call), name))
+        })
         .or_else(|| observed().map(|(_, call, name)| Trapped::Observed(*call, name)))
         .or_else(|| refused(nr).map(|(what, name)| Trapped::Refused(what, name)))
 }
@@ -178,6 +260,7 @@ pub(super) fn rules(
     if !scoped {
         rules.extend(MEDIATED_SIGNALS.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
+    rules.extend(attribute_calls().map(|(nr, ..)| (*nr, Vec::new())));
     if policy.observe != Observe::Off {
         rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));
         // Already there where the kernel has no scope for signals.

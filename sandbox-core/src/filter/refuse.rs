@@ -14,7 +14,16 @@ const ABSENT: &[i64] = &[
     // Sockets by ring, past every filter (closed for all uses: the ring is shared memory).
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
+    // Attributes of files, newer than the calls that are mediated; libraries fall back on those.
+    SYS_SETXATTRAT,
+    SYS_REMOVEXATTRAT,
+    SYS_FILE_SETATTR,
 ];
+
+// The same numbers on every architecture; not yet in libc (Linux 6.13, 6.13, 6.17).
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_REMOVEXATTRAT: i64 = 466;
+const SYS_FILE_SETATTR: i64 = 469;
 
 /// Namespace flags of `clone` and `unshare` (clone(2)), newest last; `unshare(CLONE_FILES)` is with
 /// them because the supervisor finds descriptors by process.
@@ -33,6 +42,11 @@ const CLONE_NEWTIME: u64 = 0x80;
 /// Terminal input forged for whoever reads the terminal next.
 const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
 
+/// `EOPNOTSUPP`, as on a file system without such things: a file's flags, generation, encryption
+/// and verity, which take no more than an open descriptor and that one owns the file (linux/fs.h,
+/// linux/fscrypt.h, linux/fsverity.h).
+const FILE_COMMANDS: &[u64] = &[0x4008_6602, 0x401c_5820, 0x4008_7602, 0x800c_6613, 0x4080_6685];
+
 fn rule(conditions: Vec<Condition>) -> Result<SeccompRule, FilterError> {
     Ok(SeccompRule::new(conditions)?)
 }
@@ -44,7 +58,11 @@ fn flag(argument: u8, bit: u64) -> Result<SeccompRule, FilterError> {
 /// What is refused without a word, whoever listens.
 pub(super) fn silent() -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
     let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
-    Ok(vec![(absent, errno(libc::ENOSYS)), (pretended()?, SeccompAction::Errno(0))])
+    Ok(vec![
+        (absent, errno(libc::ENOSYS)),
+        (file_commands()?, errno(libc::EOPNOTSUPP)),
+        (pretended()?, SeccompAction::Errno(0)),
+    ])
 }
 
 /// What is refused and worth telling, each with its answer. Where there is a listener, these
@@ -90,6 +108,14 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
     );
     others(&mut rules)?;
     Ok(rules)
+}
+
+fn file_commands() -> Result<Rules, FilterError> {
+    let commands = FILE_COMMANDS
+        .iter()
+        .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
+        .collect::<Result<_, _>>()?;
+    Ok([(libc::SYS_ioctl, commands)].into_iter().collect())
 }
 
 /// Limits, priorities and processors of other processes of the same user, which Landlock does not

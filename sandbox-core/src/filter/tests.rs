@@ -230,6 +230,11 @@ fn refusals() {
         (libc::SYS_ioctl, &[0, libc::TIOCSTI], errno(libc::EPERM)),
         (libc::SYS_ioctl, &[0, libc::TIOCSTI | 1 << 32], errno(libc::EPERM)),
         (libc::SYS_ioctl, &[0, libc::TIOCGWINSZ], ALLOW),
+        (libc::SYS_ioctl, &[3, 0x4008_6602, 1], errno(libc::EOPNOTSUPP)),
+        (libc::SYS_ioctl, &[3, 0x8008_6601, 1], ALLOW),
+        (463, &[], errno(libc::ENOSYS)),
+        (466, &[], errno(libc::ENOSYS)),
+        (469, &[], errno(libc::ENOSYS)),
         (libc::SYS_prlimit64, &[0], ALLOW),
         (libc::SYS_prlimit64, &[77], errno(libc::EPERM)),
         (libc::SYS_setpriority, &[0, 0, 5], ALLOW),
@@ -273,7 +278,10 @@ fn what_is_trapped_in_each_mode() {
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_CREAT)));
     let all = policy(Mediation::Pathname, false, Observe::All);
     assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
-    assert!(compile(&off, HANDOVER, true).unwrap().notify.is_none());
+    // Attributes are, whatever else is switched off.
+    for nr in [libc::SYS_fchmod, libc::SYS_fchownat, libc::SYS_utimensat, libc::SYS_fsetxattr] {
+        assert!(notified(&off, nr, &[3, 1, 2, 0]));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod notify;
 mod process;
 mod seccomp;
 mod socket;
+mod xattr;
 
 pub use capabilities::{drop_capabilities, has_capabilities};
 pub use memory::{read_memory, write_memory};
@@ -23,6 +24,7 @@ pub use process::{
 };
 pub use seccomp::{install_filter, install_notify_filter, landlock_abi, notify_available};
 pub use socket::{bind, connect, send_message, socket_domain};
+pub use xattr::{remove_xattr, set_xattr};
 
 use nix::errno::Errno;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};

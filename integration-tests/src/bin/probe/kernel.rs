@@ -39,7 +39,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
             number(command).and_then(|c: usize| plain(sys::call(libc::SYS_ioctl, &[0, c, 0])))
         }
         ("personality", &[]) => plain(sys::call(libc::SYS_personality, &[0x0040_0000])),
-        ("undumpable-connect", &[address]) => undumpable(address),
+        ("undumpable-connect", &[address, level]) => undumpable(address, level),
         ("privileges", &[]) => privileges(),
         _ => return None,
     })
@@ -147,9 +147,10 @@ fn file_handle(path: &str) -> Outcome {
     plain(sys::call(libc::SYS_name_to_handle_at, &args))
 }
 
-/// Connects after forbidding everybody to look into this process.
-fn undumpable(address: &str) -> Outcome {
-    sys::call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as usize, 0, 0, 0, 0])?;
+/// Connects after saying who may look into this process (0: nobody).
+fn undumpable(address: &str, level: &str) -> Outcome {
+    let level = number(level)?;
+    sys::call(libc::SYS_prctl, &[libc::PR_SET_DUMPABLE as usize, level, 0, 0, 0])?;
     let fd = sys::socket(libc::AF_UNIX, libc::SOCK_STREAM, 0)?;
     sys::connect(fd, &unix_address(address))?;
     sys::receive_timeout(fd, 5000);

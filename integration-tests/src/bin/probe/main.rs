@@ -5,6 +5,7 @@
 //! that the probe works where nothing refuses it.
 
 mod address;
+mod attribute;
 mod files;
 mod inet;
 mod kernel;
@@ -42,6 +43,7 @@ fn dispatch(words: &[&str]) -> Option<Outcome> {
     unix::run(name, rest)
         .or_else(|| send::run(name, rest))
         .or_else(|| address::run(name, rest))
+        .or_else(|| attribute::run(name, rest))
         .or_else(|| inet::run(name, rest))
         .or_else(|| signal::run(name, rest))
         .or_else(|| process::run(name, rest))

@@ -16,6 +16,10 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("wait-connect", &[path, go]) => wait_connect(path, go),
         ("bind", &[kind, address]) => bind(kind, address),
         ("serve-self", &[kind, address]) => serve_self(kind, address),
+        ("visited", &[address]) => visited(address),
+        ("mail-self", &[address]) => mail_self(address),
+        ("connect-flood", &[address, threads, each]) => connect_flood(address, threads, each),
+        ("bind-flood", &[folder, n]) => bind_flood(folder, n),
         ("autobind", &[]) => autobind(),
         ("socket", &[kind]) => socket_kind(kind).map(|_| String::new()),
         ("pair", &[kind]) => pair(kind),
@@ -164,6 +168,71 @@ fn serve_self(kind: &str, address: &str) -> Outcome {
     let served = sys::accept(listener)?;
     sys::sendto(served, b"hello", 0, &[])?;
     sys::read_text(client)
+}
+
+/// Binds, listens and waits for one visitor.
+fn visited(address: &str) -> Outcome {
+    let listener = socket_kind("stream")?;
+    sys::bind(listener, &unix_address(address))?;
+    sys::listen(listener, 8)?;
+    if !sys::poll(listener, libc::POLLIN, 30_000)? {
+        return Err(Errno::ETIMEDOUT);
+    }
+    let visitor = sys::accept(listener)?;
+    sys::sendto(visitor, b"welcome", 0, &[])?;
+    Ok("visited".to_owned())
+}
+
+/// A datagram from one socket of ours to another.
+fn mail_self(address: &str) -> Outcome {
+    let to = socket_kind("dgram")?;
+    sys::bind(to, &unix_address(address))?;
+    let from = socket_kind("dgram")?;
+    sys::sendto(from, b"letter", 0, &unix_address(address))?;
+    sys::read_text(to)
+}
+
+/// `threads` threads connect `each` times, whatever comes of it; says how often what came.
+fn connect_flood(address: &str, threads: &str, each: &str) -> Outcome {
+    let (threads, each): (usize, usize) = (number(threads)?, number(each)?);
+    let address = unix_address(address);
+    let one = || {
+        let mut refused = 0_usize;
+        for _ in 0..each {
+            let fd = socket_kind("stream")?;
+            match sys::connect(fd, &address) {
+                Err(Errno::EACCES) => refused += 1,
+                Err(other) => return Err(other),
+                Ok(()) => {}
+            }
+            sys::close(fd);
+        }
+        Ok(refused)
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(one)).collect();
+        let mut refused = 0;
+        for thread in all {
+            refused += thread.join().map_err(|_| Errno::EIO)??;
+        }
+        Ok(format!("refused {refused} of {}", threads * each))
+    })
+}
+
+/// Binds `n` names in a folder, whatever comes of it; says how many were refused.
+fn bind_flood(folder: &str, n: &str) -> Outcome {
+    let mut refused = 0;
+    for name in 0..number(n)? {
+        let name: usize = name;
+        let fd = socket_kind("stream")?;
+        match sys::bind(fd, &unix_address(&format!("{folder}/{name}"))) {
+            Err(Errno::EACCES) => refused += 1,
+            Err(other) => return Err(other),
+            Ok(()) => {}
+        }
+        sys::close(fd);
+    }
+    Ok(format!("refused {refused}"))
 }
 
 /// Lets the kernel choose an abstract name (a bind with the family alone) and connects to it.

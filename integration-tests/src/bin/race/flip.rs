@@ -57,8 +57,11 @@ type Step = Box<dyn FnMut() + Send>;
 pub enum Flipper {
     /// A thread of this process.
     Thread(Step),
-    /// Another process of the sandbox.
+    /// Another process of the sandbox, by a mapping that both have.
     Process(Step),
+    /// Another process of the sandbox that shares all of our memory (`CLONE_VM`). Its step must
+    /// call nothing: it has our thread-local storage too.
+    Sharer(Step),
 }
 
 /// A hand that moves.
@@ -92,7 +95,27 @@ impl Flipper {
                 }
                 Running::Process(child)
             }
+            Flipper::Sharer(step) => Running::Process(share(step)),
         }
+    }
+}
+
+/// Starts a process with our memory and a stack of its own. It lives until it is killed.
+fn share(step: Step) -> libc::pid_t {
+    extern "C" fn hand(step: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: leaked below for this process alone.
+        let step = unsafe { &mut *step.cast::<Step>() };
+        loop {
+            step();
+        }
+    }
+    let stack = Box::leak(vec![0_u8; 64 << 10].into_boxed_slice());
+    let step = Box::into_raw(Box::new(step)).cast();
+    // SAFETY: stacks grow downwards from the end; both live as long as this process, which kills
+    // the other one first.
+    unsafe {
+        let end = stack.as_mut_ptr().add(stack.len()).cast();
+        libc::clone(hand, end, libc::CLONE_VM | libc::SIGCHLD, step)
     }
 }
 
@@ -152,6 +175,15 @@ pub fn prepare(
             link(parent(granted)?, &b)?;
             let path = format!("{a}/{}", name(granted)?);
             Ok((Target::Path(unix_address(&path)), Flipper::Thread(exchange(&a, &b)?)))
+        }
+        "chmod" => {
+            let [bad, good] = [forbidden, granted].map(|p| [p.as_bytes(), b"\0"].concat());
+            let shared = Shared::new(&bad)?;
+            Ok((Target::Mode(shared), Flipper::Thread(two_ways(shared, bad, good))))
+        }
+        "sharer" => {
+            let shared = Shared::new(&bad)?;
+            Ok((Target::Memory(shared), Flipper::Sharer(two_ways(shared, bad, good))))
         }
         "sendto" | "sendmsg" => {
             let shared = Shared::new(&bad)?;

@@ -31,6 +31,8 @@ enum Target {
     Path(Vec<u8>),
     /// The address in shared memory, for datagrams.
     Mail { shared: &'static Shared, by_message: bool },
+    /// The path in shared memory, of a file whose mode is changed.
+    Mode(&'static Shared),
     /// A folder that changes, in which every try binds a new name.
     Folder(String),
     /// The forbidden address, on a descriptor number whose socket changes.
@@ -69,6 +71,7 @@ fn run(tries: u64, target: &Target, flipper: Flipper) -> Tally {
     for number in 0..tries {
         let outcome = match target {
             Target::Mail { shared, by_message } => mail(shared, *by_message),
+            Target::Mode(shared) => mode(shared),
             Target::Folder(folder) => bind(&format!("{folder}/{number}")),
             _ => attempt(target),
         };
@@ -92,7 +95,7 @@ fn attempt(target: &Target) -> Option<Vec<u8>> {
     // SAFETY: the descriptor is new and nobody else's.
     let fresh = unsafe { OwnedFd::from_raw_fd(fresh) };
     let connected = match target {
-        Target::Mail { .. } | Target::Folder(_) => false,
+        Target::Mail { .. } | Target::Mode(_) | Target::Folder(_) => false,
         Target::Memory(shared) => connect(fresh.as_raw_fd(), shared.pointer(), shared.len()),
         Target::Path(address) => connect(fresh.as_raw_fd(), address.as_ptr(), address.len()),
         Target::Number { address, unix, number } => {
@@ -140,6 +143,14 @@ fn mail(shared: &Shared, by_message: bool) -> Option<Vec<u8>> {
         },
     };
     (sent == 1).then(|| b"granted".to_vec())
+}
+
+/// One change of a mode. Whose mode it was, only the files show.
+fn mode(shared: &Shared) -> Option<Vec<u8>> {
+    // SAFETY: the path is terminated whatever the other hand does: it writes no terminator and
+    // takes none away.
+    let changed = unsafe { libc::chmod(shared.pointer().cast(), 0o751) };
+    (changed == 0).then(|| b"granted".to_vec())
 }
 
 /// One bind. Where the socket is now, only the folders show.

@@ -9,7 +9,7 @@
 use super::caller::Caller;
 use super::connect;
 use super::listener::Notification;
-use super::{Shared, bind, lock, send, signal};
+use super::{Shared, attributes, bind, lock, send, signal};
 use crate::filter::Mediated;
 use crate::supervisor::observe;
 use crate::sys;
@@ -136,6 +136,7 @@ fn lead(shared: &Arc<Shared>, number: u64) {
                 | Mediated::SigQueue
                 | Mediated::ThreadSigQueue
                 | Mediated::PidfdSignal => signal::perform(&turn, call),
+                Mediated::Attribute(what) => attributes::perform(&mut turn, call, what),
             },
             Notification::Observed(call) => observe::look(shared, call),
             Notification::Refused(call) => observe::refuse(shared, call),

@@ -5,6 +5,7 @@
 //! bytes, record, answer. The program can change its memory, its descriptors and the file system
 //! under the path at any point in between; none of that is looked at twice.
 
+mod attributes;
 mod bind;
 mod caller;
 mod connect;

@@ -1,0 +1,245 @@
+//! Changes of modes, owners, times and extended attributes, performed on the caller's behalf.
+//!
+//! Landlock has no right for them, so without this a command could change the mode of every file
+//! its user owns. Whoever may write an object may change its attributes; nobody else. What is
+//! judged is the pinned object, and what is changed is that object.
+
+use super::caller::Caller;
+use super::leader::{Interrupted, Turn};
+use super::listener::{ERESTARTSYS, MediatedCall};
+use super::resolve::{Last, resolve};
+use super::{Refusal, Shared};
+use crate::AbsPath;
+use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
+use crate::filter::AttributeCall;
+use crate::policy::{Access, Lookup};
+use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::sys;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, readlinkat};
+use nix::sys::stat::{
+    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmodat, fstat, utimensat,
+};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, geteuid};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+/// Limits of the kernel (linux/limits.h).
+const XATTR_NAME_MAX: usize = 255;
+const XATTR_SIZE_MAX: u64 = 65536;
+
+/// A change with everything it needs copied.
+#[derive(Debug)]
+enum Copied {
+    Mode(Mode),
+    Owner(Option<Uid>, Option<Gid>),
+    Times([TimeSpec; 2]),
+    SetXattr { name: Vec<u8>, value: Vec<u8>, flags: i32 },
+    RemoveXattr { name: Vec<u8> },
+}
+
+/// An object, and how the program called it.
+#[derive(Debug)]
+struct Pinned {
+    object: OwnedFd,
+    stat: FileStat,
+    /// `None`: not a file of any folder (a pipe, a socket, memory), or one without a name left.
+    path: Option<AbsPath>,
+    written: Vec<u8>,
+}
+
+/// Performs the call and answers it.
+pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>, what: AttributeCall) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let change = || -> Result<Option<(Pinned, Copied)>, Errno> {
+        let (target, change) = attribute(what, &data.args)?;
+        let Some(change) = copy(&caller, change)? else { return Ok(None) };
+        let pinned = pin(&caller, target)?;
+        caller.still_waits()?;
+        judge(&shared, &caller, &pinned, &change, call.name)?;
+        Ok(Some((pinned, change)))
+    };
+    let result = match change() {
+        Ok(None) => Ok(()),
+        Ok(Some((pinned, change))) => {
+            // A network file system may let us wait.
+            turn.may_block(&caller, || apply(&pinned.object, &change))
+        }
+        Err(errno) => Err(Interrupted::Failed(errno)),
+    };
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
+        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
+        Err(Interrupted::CallerGone) => drop(call),
+    }
+}
+
+/// Copies what lies in the program's memory, once. `None`: nothing is to be changed, and the kernel
+/// would not even look at the path.
+fn copy(caller: &Caller<'_>, change: AttributeChange) -> Result<Option<Copied>, Errno> {
+    let unless_kept = |id: u32| (id != u32::MAX).then_some(id);
+    Ok(Some(match change {
+        AttributeChange::Mode(bits) => Copied::Mode(Mode::from_bits_truncate(bits)),
+        AttributeChange::Owner(user, group) => Copied::Owner(
+            unless_kept(user).map(Uid::from_raw),
+            unless_kept(group).map(Gid::from_raw),
+        ),
+        AttributeChange::Times(_, 0) => Copied::Times([TimeSpec::UTIME_NOW; 2]),
+        AttributeChange::Times(layout, address) => {
+            let both = times(layout, &caller.read(address, layout.size())?)?;
+            if both.iter().all(|(_, nanos)| *nanos == libc::UTIME_OMIT) {
+                return Ok(None);
+            }
+            Copied::Times(both.map(|(seconds, nanos)| TimeSpec::new(seconds, nanos)))
+        }
+        AttributeChange::SetXattr { name, value, size, flags } => {
+            let name = xattr_name(caller, name)?;
+            if size > XATTR_SIZE_MAX {
+                return Err(Errno::E2BIG);
+            }
+            let value = caller.read(value, usize::try_from(size).map_err(|_| Errno::E2BIG)?)?;
+            Copied::SetXattr { name, value, flags }
+        }
+        AttributeChange::RemoveXattr { name } => {
+            Copied::RemoveXattr { name: xattr_name(caller, name)? }
+        }
+    }))
+}
+
+fn xattr_name(caller: &Caller<'_>, address: u64) -> Result<Vec<u8>, Errno> {
+    match caller.read_path(address) {
+        Ok(name) if (1..=XATTR_NAME_MAX).contains(&name.len()) => Ok(name),
+        Ok(_) | Err(Errno::ENAMETOOLONG) => Err(Errno::ERANGE),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn pin(caller: &Caller<'_>, target: AttributeTarget) -> Result<Pinned, Errno> {
+    let (object, written) = match target {
+        AttributeTarget::Descriptor(fd) => {
+            let object = caller.descriptor(fd)?;
+            // Such a descriptor is no way to the object (open(2)).
+            let flags = OFlag::from_bits_retain(fcntl(&object, FcntlArg::F_GETFL)?);
+            if flags.contains(OFlag::O_PATH) {
+                return Err(Errno::EBADF);
+            }
+            (object, None)
+        }
+        AttributeTarget::Path { dirfd, address, follow, empty } => {
+            let path = caller.read_path(address)?;
+            if path.is_empty() && empty {
+                (caller.folder(dirfd)?, None)
+            } else {
+                let base = match path.first() {
+                    Some(b'/') => None,
+                    _ => Some(caller.folder(dirfd)?),
+                };
+                let last = if follow { Last::Follow } else { Last::NoFollow };
+                (resolve(caller, base.as_ref(), &path, last)?.object, Some(path))
+            }
+        }
+    };
+    let stat = fstat(&object)?;
+    let path = named(&object, &stat)?;
+    let written = written
+        .or_else(|| path.as_ref().map(|p| p.as_bytes().to_vec()))
+        .unwrap_or_else(|| b"(unnamed)".to_vec());
+    Ok(Pinned { object, stat, path, written })
+}
+
+/// Where an object is, if it is anywhere: a file without links belongs to whoever has it open.
+fn named(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
+    if stat.st_nlink == 0 {
+        return Ok(None);
+    }
+    let path = readlinkat(AT_FDCWD, pinned_path(object).as_str())?;
+    // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
+    if path.as_bytes().first() != Some(&b'/') {
+        return Ok(None);
+    }
+    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
+}
+
+fn pinned_path(object: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", object.as_raw_fd())
+}
+
+fn kind(stat: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
+}
+
+/// Who may write may change attributes. A device may be written by many and its mode is everyone's,
+/// so only its times follow that rule.
+fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    pinned: &Pinned,
+    change: &Copied,
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    let Some(path) = &pinned.path else { return Ok(()) };
+    let device = [SFlag::S_IFCHR, SFlag::S_IFBLK].contains(&kind(&pinned.stat));
+    let (reason, rule) = match shared.policy.fs.lookup(path, Access::WRITE) {
+        Lookup::Allowed if device && !matches!(change, Copied::Times(_)) => {
+            (Reason::NotSupported, None)
+        }
+        Lookup::Allowed => return Ok(()),
+        Lookup::NoGrant => (Reason::NoGrant, None),
+        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
+        Lookup::Protected => (Reason::Protected, None),
+    };
+    if !permitted(pinned, change) {
+        return Err(Errno::EPERM);
+    }
+    let refusal = Refusal {
+        kind: Kind::Fs,
+        operation: Operation::Write,
+        access: Access::WRITE,
+        target: pinned.written.clone(),
+        resolved: Some(path.as_bytes().to_vec()),
+        syscall,
+        errno: Errno::EACCES,
+        layer: Layer::Mediation,
+        reason,
+        rule,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+    Err(Errno::EACCES)
+}
+
+/// Whether the kernel would have allowed it without the sandbox: the owner may everything, and
+/// whoever may write may set the times to now and attributes of the `user` class. Where it would
+/// not, nothing was denied.
+fn permitted(pinned: &Pinned, change: &Copied) -> bool {
+    if pinned.stat.st_uid == geteuid().as_raw() {
+        return true;
+    }
+    let by_writing = match change {
+        Copied::Mode(_) | Copied::Owner(..) => false,
+        Copied::Times(both) => *both == [TimeSpec::UTIME_NOW; 2],
+        Copied::SetXattr { name, .. } | Copied::RemoveXattr { name } => name.starts_with(b"user."),
+    };
+    let path = pinned_path(&pinned.object);
+    by_writing && faccessat(AT_FDCWD, path.as_str(), AccessFlags::W_OK, AtFlags::empty()).is_ok()
+}
+
+/// Changes the pinned object. Its link in `/proc` leads to it and to nothing else, a symbolic link
+/// included.
+fn apply(object: &OwnedFd, change: &Copied) -> Result<(), Errno> {
+    let path = pinned_path(object);
+    let path = path.as_str();
+    match change {
+        Copied::Mode(mode) => fchmodat(AT_FDCWD, path, *mode, FchmodatFlags::FollowSymlink),
+        Copied::Owner(user, group) => chown(path, *user, *group),
+        Copied::Times([accessed, modified]) => {
+            utimensat(AT_FDCWD, path, accessed, modified, UtimensatFlags::FollowSymlink)
+        }
+        Copied::SetXattr { name, value, flags } => sys::set_xattr(path, name, value, *flags),
+        Copied::RemoveXattr { name } => sys::remove_xattr(path, name),
+    }
+}
