@@ -39,7 +39,8 @@ pub fn remove(parents: &Cgroups, server: u32, supervisor: u32) {
 #[must_use]
 pub fn sweep(parents: &Cgroups, server: u32) -> bool {
     let left = find(parents, |owner, _| owner == server);
-    left.into_iter().map(|folder| end(&folder)).fold(true, |all, gone| all && gone)
+    // Each of them, whatever became of the one before.
+    left.iter().filter(|folder| !end(folder)).count() == 0
 }
 
 /// Kills and removes what is left of runs whose server and supervisor are both gone.

@@ -147,8 +147,9 @@ impl Driver {
             }
             Event::Sight { sight, denials, slowed } => {
                 // Answers come in the order of the questions. Who asked may have left.
-                let asked = looks.pop_front();
-                let _left = asked.map(|tell| tell.send(Snapshot { sight, denials, slowed }));
+                if let Some(tell) = looks.pop_front() {
+                    drop(tell.send(Snapshot { sight, denials, slowed }));
+                }
             }
             Event::Refused(failed) => return Some(Ended::Refused(failed)),
             Event::Ended(outcome) => return Some(Ended::Outcome(outcome)),
