@@ -19,7 +19,8 @@ fn start(server: &Server, command: &str) -> String {
 
 fn read(server: &Server, id: &str, more: Value) -> Answer {
     let mut call = json!({"run_id": id});
-    call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let (Value::Object(all), Value::Object(more)) = (&mut call, more) else { panic!("objects") };
+    all.extend(more);
     server.ask("run_read", call)
 }
 

@@ -11,7 +11,8 @@ fn open(server: &Server, argv: &[&str]) -> (String, Answer) {
 
 fn write(server: &Server, id: &str, more: Value) -> Answer {
     let mut call = json!({"run_id": id, "yield_ms": 30_000});
-    call.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let (Value::Object(all), Value::Object(more)) = (&mut call, more) else { panic!("objects") };
+    all.extend(more);
     server.ask("run_write", call)
 }
 

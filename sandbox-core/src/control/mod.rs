@@ -1,7 +1,7 @@
 //! What server and supervisor say to each other, and how it travels.
 //!
 //! The supervisor's standard input is one end of a stream socket pair. The server sends one
-//! message with descriptors (a sealed memory file with the [`Plan`], then stdin, stdout and stderr
+//! message with descriptors (a sealed memory file with the [`Plan`](crate::plan::Plan), then stdin, stdout and stderr
 //! of the command), after that length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 

@@ -1,10 +1,10 @@
 //! Seccomp programs, as data. Pure: compiled here, installed by `sys`.
 //!
 //! Three kinds, all inherited by everything the command starts:
-//! * *refusals* ([`refuse`]): what no coding tool needs and what would get around mediation;
-//! * *creation gates* ([`socket`]): which sockets may exist at all. Family, type and protocol are
+//! * *refusals* (`refuse`): what no coding tool needs and what would get around mediation;
+//! * *creation gates* (`socket`): which sockets may exist at all. Family, type and protocol are
 //!   registers, so these cannot race;
-//! * *notifications* ([`notify`]): calls the supervisor performs or watches.
+//! * *notifications* (`notify`): calls the supervisor performs or watches.
 //!
 //! Where there is a listener, refusals and gates become notifications too: the supervisor answers
 //! with the same errno, told from registers, and records who asked for what. A supervisor that is
