@@ -4,6 +4,7 @@
 //! a killed server had, and the next server what is left then.
 
 use crate::plan::Cgroups;
+use std::ffi::OsString;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,35 @@ const PREFIX: &str = "nono-mcp-";
 /// How long the kernel may take to let go of a group whose last process was reaped.
 const PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// Where a supervisor makes its groups, and for which server: one that has been left behind by its
+/// server makes none, because nobody would remove them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupsAt {
+    /// The server's process id.
+    pub server: u32,
+    /// Groups to make groups in.
+    pub parents: Cgroups,
+}
+
+impl GroupsAt {
+    /// As arguments of a supervisor.
+    #[must_use]
+    pub fn to_arguments(&self) -> [OsString; 4] {
+        let folder =
+            |f: &Option<PathBuf>| f.clone().map(PathBuf::into_os_string).unwrap_or_default();
+        let Cgroups { unified, memory, pids } = &self.parents;
+        [self.server.to_string().into(), folder(unified), folder(memory), folder(pids)]
+    }
+
+    /// What [`Self::to_arguments`] made; `None` if there is nothing.
+    #[must_use]
+    pub fn from_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
+        let server = arguments.next()?.to_str()?.parse().ok()?;
+        let mut next = || arguments.next().filter(|a| !a.is_empty()).map(PathBuf::from);
+        Some(Self { server, parents: Cgroups { unified: next(), memory: next(), pids: next() } })
+    }
+}
 
 /// The name of the groups of the run that a server's supervisor sees through.
 #[must_use]
@@ -26,10 +56,16 @@ fn owners(name: &str) -> Option<(u32, u32)> {
     Some((server.parse().ok()?, supervisor.parse().ok()?))
 }
 
+/// Kills what is left of a run whose supervisor is gone, where there is a group that can be killed.
+pub fn kill(at: &GroupsAt, supervisor: u32) {
+    let name = name(at.server, supervisor);
+    at.parents.all().for_each(|parent| kill_folder(&parent.join(&name)));
+}
+
 /// Removes the groups of one run, which has ended.
-pub fn remove(parents: &Cgroups, server: u32, supervisor: u32) {
-    let name = name(server, supervisor);
-    for folder in parents.all().map(|parent| parent.join(&name)) {
+pub fn remove(at: &GroupsAt, supervisor: u32) {
+    let name = name(at.server, supervisor);
+    for folder in at.parents.all().map(|parent| parent.join(&name)) {
         remove_folder(&folder);
     }
 }
@@ -64,11 +100,15 @@ fn find(parents: &Cgroups, wanted: impl Fn(u32, u32) -> bool) -> Vec<PathBuf> {
 
 /// Kills what is in a group and removes it; whether it is gone.
 fn end(folder: &Path) -> bool {
-    // In version 1, which cannot be killed, the same processes are in the group of version 2.
+    kill_folder(folder);
+    remove_folder(folder)
+}
+
+/// In version 1, which cannot be killed, the same processes are in the group of version 2.
+fn kill_folder(folder: &Path) {
     if let Ok(mut kill) = fs::OpenOptions::new().write(true).open(folder.join("cgroup.kill")) {
         let _gone_before = kill.write_all(b"1");
     }
-    remove_folder(folder)
 }
 
 fn remove_folder(folder: &Path) -> bool {
@@ -98,6 +138,14 @@ mod tests {
     }
 
     #[test]
+    fn places_survive_being_arguments() {
+        let parents = Cgroups { memory: Some("/a b".into()), ..Cgroups::default() };
+        let at = GroupsAt { server: 7, parents };
+        assert_eq!(GroupsAt::from_arguments(at.to_arguments().into_iter()), Some(at));
+        assert_eq!(GroupsAt::from_arguments(std::iter::empty()), None);
+    }
+
+    #[test]
     fn only_what_nobody_owns_any_more_is_removed() {
         let parent = tempfile::tempdir().unwrap();
         let me = std::process::id();
@@ -110,7 +158,7 @@ mod tests {
         let left = groups.map(|g| parent.path().join(g).exists());
         assert_eq!(left, [false, true, true, true]);
         assert!(sweep(&parents, gone));
-        remove(&parents, me, gone);
+        remove(&GroupsAt { server: me, parents }, gone);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }
 }

@@ -99,12 +99,9 @@ impl Host {
                 name: "tree",
                 active: true,
                 required: true,
-                detail: match &self.cgroups.unified {
-                    Some(_) => "control group, killed as one".into(),
-                    None if self.landlock_abi >= SCOPES_ABI => {
-                        "Landlock domain, signalled as one".into()
-                    }
-                    None => "subreaper and repeated sweep".into(),
+                detail: match self.landlock_abi {
+                    SCOPES_ABI.. => "Landlock domain, signalled as one".into(),
+                    _ => "subreaper and repeated sweep".into(),
                 },
             },
         ]

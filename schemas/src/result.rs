@@ -226,8 +226,6 @@ pub struct Processes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TreeTier {
-    /// A control group, killed as one.
-    Cgroup,
     /// The run's Landlock domain, signalled as one.
     Domain,
     /// The supervisor's repeated sweep.

@@ -20,6 +20,7 @@ fn who_asks_for_progress_gets_it_and_nobody_else() {
         let command = "for i in 1 2 3; do printf 'step \\033[1m%s\\033[0m\\n' $i; sleep 1.7; done";
         server.send(&call(5, "shell", &json!({"command": command}), Some("p-1")));
         let (mut seen, mut last) = (Vec::new(), -1.0);
+        let started = std::time::Instant::now();
         let answer = loop {
             let message = server.receive();
             if message["id"] == 5 {
@@ -33,7 +34,9 @@ fn who_asks_for_progress_gets_it_and_nobody_else() {
             seen.push(message["params"]["message"].as_str().unwrap_or_default().to_owned());
         };
         assert_eq!(answer["result"]["structuredContent"]["exit_code"], 0, "{answer}");
-        assert!(seen.len() >= 2 && seen.len() <= 4, "{seen:?}");
+        // One at once, then at most one in two seconds, however slow the machine is.
+        let most = started.elapsed().as_secs() / 2 + 2;
+        assert!(seen.len() >= 2 && seen.len() as u64 <= most, "{seen:?}");
         assert!(seen.iter().skip(1).all(|m| m.starts_with("step ")), "{seen:?}");
         server.send(&call(6, "shell", &json!({"command": "sleep 2.5"}), None));
         assert_eq!(server.receive()["id"], 6, "no token, no progress");

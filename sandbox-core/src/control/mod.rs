@@ -99,8 +99,6 @@ pub struct Outcome {
 /// How the processes of a run were held together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TreeTier {
-    /// A control group of version 2, killed as one (`cgroup.kill`, Linux 5.14).
-    Cgroup,
     /// The run's Landlock domain: a signal to everybody reaches it alone (ABI 6).
     Domain,
     /// The subreaper's repeated sweep.

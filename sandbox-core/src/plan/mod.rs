@@ -65,15 +65,13 @@ pub struct Plan {
     pub terminal: bool,
     /// How much of the machine the run may use.
     pub limits: Limits,
-    /// Control groups to make groups for this run in, found by the server.
-    pub cgroups: Cgroups,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
 }
 
 /// Folders of control groups that groups for runs can be made in.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cgroups {
     /// Version 2.
     pub unified: Option<PathBuf>,
@@ -131,7 +129,6 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
-        cgroups: Cgroups::default(),
         landlock_abi_limit: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),

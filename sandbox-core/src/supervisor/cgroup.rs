@@ -1,107 +1,99 @@
-//! Control groups of one run: killed as one, and counting memory and tasks where a controller does.
+//! Control groups of one run: they count memory and tasks where a controller does, and let the
+//! server find everything of a run whose supervisor was killed.
 //!
-//! Whatever needs a path happens before the supervisor confines itself; after that it holds
-//! descriptors. The server removes the groups: at the top of a hierarchy only a capability lets
-//! anybody do that, and a supervisor has none.
+//! A supervisor enters them as soon as it is started, before there is anything to run, and the
+//! command is born in them. To be moved later costs a process 15 ms, because the kernel waits until
+//! nobody looks at the old group any more. So the supervisor is counted too, and the kernel's limits
+//! leave room for it; the exact ones are kept by the watch. The server removes the groups: at the
+//! top of a hierarchy only a capability lets anybody do that, and a supervisor has none.
 
-use crate::groups;
-use crate::plan::Cgroups;
+use crate::groups::{self, GroupsAt};
 use crate::policy::{Exceeded, Limits, Resource};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Where a group says how often a limit was hit.
+/// What the supervisor may take of a group's memory, in bytes.
+const OWN_MEMORY: u64 = 32 << 20;
+/// Its threads: one for each call that blocks.
+const OWN_TASKS: u64 = 1024;
+
+/// A file with a limit, and the one that says how often it was hit.
 #[derive(Debug)]
-struct Counter {
-    exceeded: Exceeded,
+struct Controller {
+    resource: Resource,
+    knob: File,
     /// Has a line `key N`.
     events: File,
     key: &'static str,
-}
-
-/// One group.
-#[derive(Debug)]
-struct Group {
-    /// Writing `0` here moves the writer into the group.
-    entrance: File,
-    /// Writing `1` here kills everything in the group; version 2 only (Linux 5.14).
-    kill: Option<File>,
-    counters: Vec<Counter>,
+    /// What was set, once it is.
+    limit: Option<u64>,
 }
 
 /// The groups of one run.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Vec<Group>);
+pub(super) struct Groups(Vec<Controller>);
 
 impl Groups {
-    /// Makes what can be made. Where it cannot, the sweep and the watch take its place, and the
-    /// outcome says so.
-    pub(super) fn make(parents: &Cgroups, limits: &Limits) -> Self {
-        let name = groups::name(std::os::unix::process::parent_id(), std::process::id());
-        let mut made = Self::default();
-        made.add(parents.unified.as_deref(), &name, |folder| unified(folder, limits));
-        if limits.memory_bytes.is_some() && !made.counts(Resource::Memory) {
-            made.add(parents.memory.as_deref(), &name, |folder| memory_v1(folder, limits));
+    /// Makes what can be made and enters it. Where that is not possible, the watch takes its place.
+    pub(super) fn enter(at: &GroupsAt) -> Self {
+        let name = groups::name(at.server, std::process::id());
+        let mut entered = Self::default();
+        for folder in at.parents.all().map(|parent| parent.join(&name)) {
+            let made = fs::create_dir(&folder);
+            // What was made and not entered is removed with the rest.
+            let inside =
+                made.and_then(|()| writable(&folder.join("cgroup.procs"))?.write_all(b"0"));
+            if inside.is_ok() {
+                entered.0.extend(controllers(&folder));
+            }
         }
-        if limits.tasks.is_some() && !made.counts(Resource::Tasks) {
-            made.add(parents.pids.as_deref(), &name, |folder| pids_v1(folder, limits));
-        }
-        made
+        entered
     }
 
-    fn add(
-        &mut self,
-        parent: Option<&Path>,
-        name: &str,
-        open: impl FnOnce(&Path) -> io::Result<Group>,
-    ) {
-        let Some(folder) = parent.map(|p| p.join(name)) else { return };
-        if fs::create_dir(&folder).is_err() {
-            return;
-        }
-        match open(&folder) {
-            Ok(group) => self.0.push(group),
-            // Nothing is in it; a group that stays is swept up by the next server.
-            Err(_) => drop(fs::remove_dir(&folder)),
-        }
-    }
-
-    /// Descriptors through which a process moves itself into the groups.
-    pub(super) fn entrances(&self) -> io::Result<Vec<File>> {
-        self.0.iter().map(|g| g.entrance.try_clone()).collect()
-    }
-
-    /// Whether there is one that is killed as a whole.
-    pub(super) fn can_kill(&self) -> bool {
-        self.0.iter().any(|g| g.kill.is_some())
-    }
-
-    /// Kills everything in it, processes that are just being forked included.
-    pub(super) fn kill(&self) {
-        for mut kill in self.0.iter().filter_map(|g| g.kill.as_ref()) {
-            // What survives a failure is found by the sweep.
-            let _swept_instead = kill.write_all(b"1");
+    /// Sets the limits of a run. Those the kernel does not keep are the watch's.
+    pub(super) fn set(&mut self, limits: &Limits) {
+        for controller in &mut self.0 {
+            let (limit, room) = match controller.resource {
+                Resource::Memory => (limits.memory_bytes, OWN_MEMORY),
+                Resource::Tasks => (limits.tasks.map(u64::from), OWN_TASKS),
+                Resource::CpuTime | Resource::FileSize | Resource::Output => (None, 0),
+            };
+            let Some(limit) = limit else { continue };
+            let text = limit.saturating_add(room).to_string();
+            if controller.knob.write_all(text.as_bytes()).is_ok() {
+                controller.limit = Some(limit);
+            }
         }
     }
 
-    /// Whether a resource is counted by the kernel.
+    /// Whether the kernel keeps a limit exactly enough for nobody else to look.
     pub(super) fn counts(&self, resource: Resource) -> bool {
-        self.counters().any(|c| c.exceeded.resource == resource)
+        resource == Resource::Memory
+            && self.0.iter().any(|c| c.resource == resource && c.limit.is_some())
     }
 
     /// The first limit that has been hit.
     pub(super) fn exceeded(&self) -> Option<Exceeded> {
-        self.counters().find(|c| c.hits() > 0).map(|c| c.exceeded)
-    }
-
-    fn counters(&self) -> impl Iterator<Item = &Counter> {
-        self.0.iter().flat_map(|g| &g.counters)
+        self.0.iter().find_map(|controller| {
+            let limit = controller.limit?;
+            (controller.hits() > 0).then_some(Exceeded { resource: controller.resource, limit })
+        })
     }
 }
 
-impl Counter {
+impl Controller {
+    fn open(
+        folder: &Path,
+        resource: Resource,
+        (knob, events, key): (&str, &str, &'static str),
+    ) -> io::Result<Self> {
+        let knob = writable(&folder.join(knob))?;
+        let events = File::open(folder.join(events))?;
+        Ok(Self { resource, knob, events, key, limit: None })
+    }
+
     fn hits(&self) -> u64 {
         let mut text = [0u8; 1024];
         let length = self.events.read_at(&mut text, 0).unwrap_or(0);
@@ -116,62 +108,18 @@ fn hits(text: &str, key: &str) -> u64 {
     value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
 }
 
-fn writable(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).open(path)
-}
-
-/// Sets a limit and opens the file that counts its hits.
-fn counter(
-    folder: &Path,
-    (knob, events, key): (&str, &str, &'static str),
-    exceeded: Exceeded,
-) -> io::Result<Counter> {
-    writable(&folder.join(knob))?.write_all(exceeded.limit.to_string().as_bytes())?;
-    Ok(Counter { exceeded, events: File::open(folder.join(events))?, key })
-}
-
-fn limit(resource: Resource, limits: &Limits) -> Option<Exceeded> {
-    let limit = match resource {
-        Resource::Memory => limits.memory_bytes,
-        Resource::Tasks => limits.tasks.map(u64::from),
-        Resource::CpuTime | Resource::FileSize | Resource::Output => None,
-    };
-    limit.map(|limit| Exceeded { resource, limit })
-}
-
-/// Version 2. Its controllers are there only if whoever delegated the parent enabled them.
-fn unified(folder: &Path, limits: &Limits) -> io::Result<Group> {
-    let controllers = [
+/// What a group has, of either version: version 2 only if whoever delegated its parent enabled it.
+fn controllers(folder: &Path) -> Vec<Controller> {
+    let files = [
         (Resource::Memory, ("memory.max", "memory.events", "oom_kill")),
+        (Resource::Memory, ("memory.limit_in_bytes", "memory.oom_control", "oom_kill")),
         (Resource::Tasks, ("pids.max", "pids.events", "max")),
     ];
-    let counters = controllers.into_iter().filter_map(|(resource, files)| {
-        limit(resource, limits).and_then(|exceeded| counter(folder, files, exceeded).ok())
-    });
-    let counters = counters.collect();
-    let kill = writable(&folder.join("cgroup.kill")).ok();
-    let entrance = writable(&folder.join("cgroup.procs"))?;
-    Ok(Group { entrance, kill, counters })
+    files.into_iter().filter_map(|(r, names)| Controller::open(folder, r, names).ok()).collect()
 }
 
-fn memory_v1(folder: &Path, limits: &Limits) -> io::Result<Group> {
-    let files = ("memory.limit_in_bytes", "memory.oom_control", "oom_kill");
-    counting(folder, limit(Resource::Memory, limits), files)
-}
-
-fn pids_v1(folder: &Path, limits: &Limits) -> io::Result<Group> {
-    counting(folder, limit(Resource::Tasks, limits), ("pids.max", "pids.events", "max"))
-}
-
-fn counting(
-    folder: &Path,
-    limit: Option<Exceeded>,
-    files: (&str, &str, &'static str),
-) -> io::Result<Group> {
-    let counters = limit.map(|exceeded| counter(folder, files, exceeded)).transpose()?;
-    let entrance = writable(&folder.join("cgroup.procs"))?;
-    let counters = counters.into_iter().collect();
-    Ok(Group { entrance, kill: None, counters })
+fn writable(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, receive_start, send_event};
+use crate::groups::GroupsAt;
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::File;
@@ -27,6 +28,11 @@ pub fn main() -> ExitCode {
         sys::exit_now(101)
     }));
     let Ok(control) = take_control_socket() else { return ExitCode::from(64) };
+    // While there is time: nobody waits for this process yet, if it is a spare one.
+    let groups = GroupsAt::from_arguments(std::env::args_os().skip(2))
+        .filter(|at| at.server == std::os::unix::process::parent_id())
+        .map(|at| Groups::enter(&at))
+        .unwrap_or_default();
     let received = match receive_start(control.as_fd()) {
         Ok(received) => received,
         Err(ControlError::Closed) => return ExitCode::SUCCESS,
@@ -36,7 +42,7 @@ pub fn main() -> ExitCode {
         }
     };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    match start(ours, received) {
+    match start(ours, received, groups) {
         Ok(watch) => {
             drop(control);
             watch.until_end()
@@ -65,7 +71,7 @@ fn take_control_socket() -> io::Result<OwnedFd> {
 }
 
 /// Builds the sandbox and lets the command go.
-fn start(control: OwnedFd, received: Received) -> Result<Watch, SetupFailed> {
+fn start(control: OwnedFd, received: Received, mut groups: Groups) -> Result<Watch, SetupFailed> {
     let Received { plan, stdio } = received;
     let setup = |what: &'static str| {
         move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
@@ -73,10 +79,10 @@ fn start(control: OwnedFd, received: Received) -> Result<Watch, SetupFailed> {
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
     let kernel = Kernel::probe(plan.landlock_abi_limit)?;
-    let groups = Groups::make(&plan.cgroups, &plan.limits);
+    groups.set(&plan.limits);
     let input = InputObject::of(&stdio.stdin, plan.terminal);
     let (ruleset, scope) = confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel)?;
-    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped, &groups)?.start()?;
+    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan.policy, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;

@@ -17,8 +17,6 @@ pub enum Stage {
     Session,
     /// Standard input, output and error.
     Stdio,
-    /// Control groups.
-    Cgroup,
     /// Resource limits.
     Limits,
     /// Entering the working directory.
@@ -45,13 +43,12 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 17] = [
+    pub const ALL: [Stage; 16] = [
         Stage::ReadPlan,
         Stage::ConfineSupervisor,
         Stage::Fork,
         Stage::Session,
         Stage::Stdio,
-        Stage::Cgroup,
         Stage::Limits,
         Stage::WorkingDirectory,
         Stage::ParentDeath,
@@ -80,7 +77,6 @@ impl Stage {
             Stage::Fork => "fork",
             Stage::Session => "session",
             Stage::Stdio => "stdio",
-            Stage::Cgroup => "cgroup",
             Stage::Limits => "limits",
             Stage::WorkingDirectory => "working_directory",
             Stage::ParentDeath => "parent_death",

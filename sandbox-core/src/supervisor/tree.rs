@@ -3,7 +3,6 @@
 //! The supervisor is a subreaper, so whatever the command starts stays below it, however it
 //! detaches.
 
-use super::cgroup::Groups;
 use super::confine::SignalScope;
 use crate::sys;
 use nix::errno::Errno;
@@ -90,16 +89,9 @@ fn pinned() -> Vec<(Pid, OwnedFd)> {
     pinned
 }
 
-/// Whatever reaches a whole tree at once.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Reach<'r> {
-    pub(super) groups: &'r Groups,
-    pub(super) scope: Option<&'r SignalScope>,
-}
-
 /// Sends a signal to every descendant.
-pub(super) fn signal_all(signal: i32, reach: Reach<'_>) {
-    if let Some(scope) = reach.scope {
+pub(super) fn signal_all(signal: i32, scope: Option<&SignalScope>) {
+    if let Some(scope) = scope {
         scope.signal_everybody(signal);
         return;
     }
@@ -117,10 +109,10 @@ pub(super) fn signal_one(child: Pid, signal: i32) {
 
 /// Kills and reaps until nothing is left; how many processes outlived the first one.
 ///
-/// At once where the kernel can: by the run's control group, or by a signal to everybody in its
-/// Landlock domain. Else everything is stopped first: a stopped process forks no more, so each sweep
+/// At once where the kernel can: by a signal to everybody in the run's Landlock domain. Else
+/// everything is stopped first: a stopped process forks no more, so each sweep
 /// leaves fewer that could, and a process that was between fork and stop is found by the next one.
-pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, reach: Reach<'_>) -> u32 {
+pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, scope: Option<&SignalScope>) -> u32 {
     const PAUSE: Duration = Duration::from_millis(1);
     /// Only uninterruptible sleep (a dead network file system) lasts this long.
     const GIVE_UP: Duration = Duration::from_secs(5);
@@ -131,8 +123,7 @@ pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, reach: Reach<'_>)
             // Counted before anything dies.
             killed.extend(descendants().into_iter().filter(|pid| !is_zombie(*pid)));
         }
-        reach.groups.kill();
-        match reach.scope {
+        match scope {
             Some(scope) => scope.signal_everybody(Signal::SIGKILL as i32),
             None => killed.extend(sweep()),
         }

@@ -4,7 +4,7 @@ use super::bootstrap::Running;
 use super::confine::SignalScope;
 use super::look::{InputObject, look};
 use super::mediate::Mediator;
-use super::tree::{self, Death, Reach};
+use super::tree::{self, Death};
 use super::usage::LimitWatch;
 use crate::control::{Decoder, End, Event, Order, Outcome, Scope, TreeTier, send_event};
 use crate::plan::{Leftovers, Plan};
@@ -154,9 +154,9 @@ impl Watch {
         if matches!(self.phase, Phase::Ending { .. }) {
             return;
         }
-        tree::signal_all(Signal::SIGTERM as i32, self.reach());
+        tree::signal_all(Signal::SIGTERM as i32, self.scope.as_ref());
         // A stopped process acts on the request only once it runs again.
-        tree::signal_all(Signal::SIGCONT as i32, self.reach());
+        tree::signal_all(Signal::SIGCONT as i32, self.scope.as_ref());
         self.phase = Phase::Ending { why, kill_at: now + self.plan.grace };
     }
 
@@ -219,7 +219,7 @@ impl Watch {
             }
             Order::Kill(exceeded) => return Some(End::LimitExceeded(exceeded)),
             Order::Signal { signal, scope: Scope::Tree } => {
-                tree::signal_all(signal, self.reach());
+                tree::signal_all(signal, self.scope.as_ref());
             }
             Order::Signal { signal, scope: Scope::Leader } => {
                 if self.death.is_none() {
@@ -235,13 +235,8 @@ impl Watch {
         None
     }
 
-    fn reach(&self) -> Reach<'_> {
-        Reach { groups: self.limits.groups(), scope: self.scope.as_ref() }
-    }
-
     fn kill_all(&mut self) -> u32 {
-        let reach = Reach { groups: self.limits.groups(), scope: self.scope.as_ref() };
-        tree::kill_all(self.leader, &mut self.death, reach)
+        tree::kill_all(self.leader, &mut self.death, self.scope.as_ref())
     }
 
     /// Sends an event. If the server is gone, the next wait says so.
@@ -259,11 +254,7 @@ impl Watch {
             End::Signaled(signal) => groups.exceeded().or(self.limits.behind(signal)),
             _ => groups.exceeded(),
         };
-        let tree = match (groups.can_kill(), &self.scope) {
-            (true, _) => TreeTier::Cgroup,
-            (false, Some(_)) => TreeTier::Domain,
-            (false, None) => TreeTier::Sweep,
-        };
+        let tree = if self.scope.is_some() { TreeTier::Domain } else { TreeTier::Sweep };
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,

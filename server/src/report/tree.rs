@@ -12,7 +12,6 @@ const MAX_LISTENING: usize = 20;
 /// Of a run that is over.
 pub(super) fn ended(outcome: &Outcome) -> Processes {
     let tree = match outcome.tree {
-        control::TreeTier::Cgroup => TreeTier::Cgroup,
         control::TreeTier::Domain => TreeTier::Domain,
         control::TreeTier::Sweep => TreeTier::Sweep,
     };

@@ -1,6 +1,5 @@
 //! Sees one run through, from the hand-over to the end, whether or not anybody waits for it.
 
-use super::groups::Groups;
 use super::pump::Pump;
 use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
@@ -39,7 +38,6 @@ pub(super) struct Driver {
     pub(super) spares: Spares,
     /// Time the supervisor takes to end a run, as its plan says.
     pub(super) ending: Duration,
-    pub(super) groups: Arc<Groups>,
     /// Given back when everything of the run is gone.
     pub(super) permit: OwnedSemaphorePermit,
 }
@@ -56,7 +54,6 @@ enum Woken {
 impl Driver {
     /// Sees the run through.
     pub(super) async fn drive(mut self) {
-        let supervisor = self.supervisor.id();
         let ended = self.until_end().await;
         // For runs that ended before their command started; else nothing is missing.
         self.spares.refill();
@@ -75,7 +72,6 @@ impl Driver {
         tracing::info!(run_id = self.run.identity.id, ?wall, "run over");
         drop(self.permit);
         self.run.state.send_replace(State::Over(Arc::new(Finished { ended, wall })));
-        self.groups.remove(supervisor).await;
     }
 
     async fn until_end(&mut self) -> Ended {

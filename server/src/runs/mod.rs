@@ -6,7 +6,6 @@
 mod arena;
 mod channel;
 mod drive;
-mod groups;
 mod input;
 mod lines;
 mod orphans;
@@ -20,24 +19,24 @@ mod spool;
 mod spool_tests;
 mod streams;
 mod supervisor;
+mod sweep;
 mod switches;
 mod user_tasks;
 mod view;
 
-pub(crate) use groups::{SWEEP, sweep};
 pub(crate) use input::{NoInput, Written};
 pub(crate) use lines::{for_each_line, for_each_match};
 pub(crate) use pump::Echo;
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
 pub(crate) use streams::{Input, Size};
 pub(crate) use supervisor::SUPERVISE;
+pub(crate) use sweep::{SWEEP, sweep};
 pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
 
 use crate::error::ServerError;
 use arena::Arena;
 use drive::{Driver, Halt};
-use groups::Groups;
 use input::Writer;
 use nono_sandbox::plan::{Cgroups, Plan};
 use output::Output;
@@ -50,6 +49,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use streams::Streams;
 use supervisor::Supervisors;
+use tokio::process::Child;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 use user_tasks::UserTasks;
@@ -93,7 +93,8 @@ pub(crate) struct Runs {
     registry: Mutex<Registry>,
     live: u32,
     permits: Arc<Semaphore>,
-    groups: Arc<Groups>,
+    /// Ends once its standard input does, which is when this process has ended.
+    _sweeper: Option<Child>,
     user_tasks: UserTasks,
     queued: AtomicUsize,
     halt: watch::Sender<Halt>,
@@ -107,7 +108,7 @@ impl Runs {
     /// [`ServerError::System`] if the running binary cannot be opened.
     pub(crate) fn new(live: u32, folder: PathBuf, cgroups: Cgroups) -> Result<Self, ServerError> {
         let supervisors = Supervisors::new()?;
-        let groups = Arc::new(Groups::watched(cgroups, &supervisors));
+        let sweeper = supervisors.use_groups(cgroups);
         let spares = Spares::new(supervisors);
         spares.refill();
         Ok(Self {
@@ -116,7 +117,7 @@ impl Runs {
             registry: Mutex::default(),
             live,
             permits: Arc::new(Semaphore::new(live as usize)),
-            groups,
+            _sweeper: sweeper,
             user_tasks: UserTasks::new(),
             queued: AtomicUsize::new(0),
             halt: watch::Sender::new(Halt::No),
@@ -161,7 +162,6 @@ impl Runs {
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: OwnedSemaphorePermit) -> Result<Arc<Run>, ServerError> {
         let Job { identity, mut plan, input, echo } = job;
-        plan.cgroups = self.groups.parents().clone();
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.spares.take()?;
@@ -193,7 +193,6 @@ impl Runs {
             halt: self.halt.subscribe(),
             spares: self.spares.clone(),
             ending: plan.drain + plan.grace,
-            groups: Arc::clone(&self.groups),
             permit,
         };
         tokio::spawn(driver.drive());

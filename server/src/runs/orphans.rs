@@ -29,20 +29,6 @@ impl Family {
         Ok(child)
     }
 
-    /// As [`Self::adopt`], for a child that is none of tokio's.
-    ///
-    /// # Errors
-    /// Whatever `start` says.
-    pub(super) fn adopt_std(
-        &self,
-        start: impl FnOnce() -> io::Result<std::process::Child>,
-    ) -> io::Result<std::process::Child> {
-        let mut known = self.lock();
-        let child = start()?;
-        known.extend(i32::try_from(child.id()).ok());
-        Ok(child)
-    }
-
     /// Forgets a supervisor that has been reaped.
     pub(super) fn forget(&self, pid: Option<u32>) {
         if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {

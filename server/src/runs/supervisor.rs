@@ -1,16 +1,16 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
-use super::groups::SWEEP;
 use super::orphans::Family;
+use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nono_sandbox::control::{ControlError, Decoder, Event, Order, Stdio, send_order, send_start};
-use nono_sandbox::plan::Plan;
+use nono_sandbox::groups::{self, GroupsAt};
+use nono_sandbox::plan::{Cgroups, Plan};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::os::unix::process::CommandExt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
@@ -27,6 +27,8 @@ pub(super) struct Supervisors {
     /// The running binary, so that an upgrade on disk cannot mix versions.
     binary: File,
     family: Arc<Family>,
+    /// Where each supervisor makes groups for its run.
+    groups: Arc<OnceLock<GroupsAt>>,
 }
 
 impl Supervisors {
@@ -40,7 +42,7 @@ impl Supervisors {
             .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
         let binary = File::open("/proc/self/exe")
             .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
-        Ok(Self { binary, family: Arc::default() })
+        Ok(Self { binary, family: Arc::default(), groups: Arc::default() })
     }
 
     /// Starts one; it waits for its plan.
@@ -55,6 +57,7 @@ impl Supervisors {
         command
             .arg0("nono-mcp")
             .arg(SUPERVISE)
+            .args(self.groups.get().map(GroupsAt::to_arguments).into_iter().flatten())
             .env_clear()
             .current_dir("/")
             .stdin(OwnedFd::from(theirs))
@@ -70,27 +73,41 @@ impl Supervisors {
             control,
             decoder: Decoder::default(),
             family: Arc::clone(&self.family),
+            groups: Arc::clone(&self.groups),
         })
     }
 }
 
 impl Supervisors {
-    /// Starts a sweeper for the control groups of this process's runs.
-    ///
-    /// # Errors
-    /// Whatever starting a process says.
-    pub(super) fn start_sweeper(&self) -> io::Result<std::process::Child> {
-        self.family.adopt_std(|| {
-            std::process::Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()))
-                .arg0("nono-mcp")
-                .args([SWEEP, &std::process::id().to_string()])
-                .env_clear()
-                .current_dir("/")
-                .stdin(std::process::Stdio::piped())
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
-                .spawn()
-        })
+    /// From now on supervisors make groups below `cgroups`, and a sweeper removes them once this
+    /// process is gone. Without a sweeper there are no groups.
+    pub(super) fn use_groups(&self, cgroups: Cgroups) -> Option<Child> {
+        cgroups.all().next()?;
+        match self.start_sweeper() {
+            Ok(sweeper) => {
+                // Set once, before the first supervisor is started.
+                let _set_before =
+                    self.groups.set(GroupsAt { server: std::process::id(), parents: cgroups });
+                Some(sweeper)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no control groups: their sweeper cannot be started");
+                None
+            }
+        }
+    }
+
+    fn start_sweeper(&self) -> io::Result<Child> {
+        let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
+        command
+            .arg0("nono-mcp")
+            .args([SWEEP, &std::process::id().to_string()])
+            .env_clear()
+            .current_dir("/")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
+        self.family.adopt(|| command.spawn())
     }
 }
 
@@ -101,14 +118,10 @@ pub(super) struct Supervisor {
     control: UnixStream,
     decoder: Decoder<Event>,
     family: Arc<Family>,
+    groups: Arc<OnceLock<GroupsAt>>,
 }
 
 impl Supervisor {
-    /// Its process id.
-    pub(super) fn id(&self) -> Option<u32> {
-        self.child.id()
-    }
-
     /// Whether it is still there.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -159,13 +172,16 @@ impl Supervisor {
     /// Ends a run that has not reported its end, and everything that is left of it.
     pub(super) async fn bury(self) {
         let family = Arc::clone(&self.family);
+        if let (Some(at), Some(id)) = (self.groups.get(), self.child.id()) {
+            groups::kill(at, id);
+        }
         self.reap().await;
         family.kill_orphans().await;
     }
 
     /// Closes the socket, waits for the exit, and forces it when it takes too long.
     async fn reap(self) {
-        let Self { mut child, control, family, .. } = self;
+        let Self { mut child, control, family, groups: at, .. } = self;
         let pid = child.id();
         drop(control);
         if tokio::time::timeout(EXIT_PATIENCE, child.wait()).await.is_err() {
@@ -177,5 +193,15 @@ impl Supervisor {
             family.kill_orphans().await;
         }
         family.forget(pid);
+        let Some(pid) = pid.filter(|_| at.get().is_some()) else { return };
+        // Takes microseconds, unless the kernel is still letting go of the last process.
+        let removed = tokio::task::spawn_blocking(move || {
+            if let Some(at) = at.get() {
+                groups::remove(at, pid);
+            }
+        });
+        if let Err(error) = removed.await {
+            tracing::debug!(%error, "the server ended before the groups of a run were removed");
+        }
     }
 }

@@ -11,7 +11,6 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 use std::convert::Infallible;
-use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A step that failed.
@@ -42,7 +41,6 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
     if command.terminal {
         sys::take_controlling_terminal().map_err(at(Stage::Stdio))?;
     }
-    enter_groups(&command.entrances).map_err(at(Stage::Cgroup))?;
     limit(&command.limits).map_err(at(Stage::Limits))?;
     unistd::fchdir(&command.cwd).map_err(at(Stage::WorkingDirectory))?;
     stay_with(supervisor).map_err(at(Stage::ParentDeath))?;
@@ -67,14 +65,11 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
     unistd::execve(&command.program, &command.argv, &command.environ).map_err(at(Stage::Exec))
 }
 
-/// Into every control group of the run. `0` is the writer itself (cgroups(7)).
-fn enter_groups(entrances: &[File]) -> Result<(), Errno> {
-    entrances.iter().try_for_each(|entrance| unistd::write(entrance, b"0").map(|_| ()))
-}
-
 /// Limits the kernel keeps for each process. Never above what this one was given.
 fn limit(limits: &Limits) -> Result<(), Errno> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    // Where memory runs out, this goes before what started it. Not worth a refusal if it fails.
+    let _stays_as_it_is = std::fs::write("/proc/self/oom_score_adj", "300");
     // A second more: the supervisor, which counts the whole tree, comes first and says why.
     let cpu = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2));
     let wanted = [

@@ -10,7 +10,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use super::cgroup::Groups;
 use super::{SetupFailed, Stage};
 use crate::control::Stdio;
 use crate::filter::{Handover, Programs, compile};
@@ -29,7 +28,6 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use std::ffi::CString;
-use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
@@ -51,8 +49,6 @@ struct Command {
     /// Whether the standard streams are a terminal that becomes the controlling one.
     terminal: bool,
     limits: Limits,
-    /// Through these the child moves itself into its control groups.
-    entrances: Vec<File>,
 }
 
 /// Ready to fork.
@@ -71,7 +67,6 @@ impl Prepared {
         stdio: Stdio,
         ruleset: RulesetCreated,
         scoped: bool,
-        groups: &Groups,
     ) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -95,9 +90,6 @@ impl Prepared {
             secret,
             terminal: plan.terminal,
             limits: plan.limits,
-            entrances: groups.entrances().map_err(|e| {
-                SetupFailed::new(Stage::Cgroup, e.raw_os_error().unwrap_or(0), "open the groups")
-            })?,
         };
         Ok(Self { command, sockets })
     }
