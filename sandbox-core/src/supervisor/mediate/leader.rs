@@ -41,6 +41,9 @@ pub(super) struct Leadership {
     state: Mutex<State>,
     idle: Condvar,
     slowed: AtomicU64,
+    /// Held by the one caller that waits for the next token; the others wait for it. Without, all
+    /// of them would wake for each token and all but one go back to sleep.
+    queue: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -72,7 +75,13 @@ impl Leadership {
             ClockId::CLOCK_MONOTONIC,
             TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
         )?;
-        Ok(Self { timer, state: Mutex::default(), idle: Condvar::new(), slowed: AtomicU64::new(0) })
+        Ok(Self {
+            timer,
+            state: Mutex::default(),
+            idle: Condvar::new(),
+            slowed: AtomicU64::new(0),
+            queue: Mutex::default(),
+        })
     }
 
     pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
@@ -165,15 +174,14 @@ impl Turn<'_> {
     /// Waits for a token if there is none. Only callers whose call is charged wait, each for
     /// itself: a stand-in goes on answering.
     pub(super) fn pay(&mut self) {
-        let Some(mut wait) = self.shared.bucket.take() else { return };
+        if self.shared.bucket.take().is_none() {
+            return;
+        }
         self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
         self.step_aside();
-        loop {
+        let _first_in_line = lock(&self.shared.leadership.queue);
+        while let Some(wait) = self.shared.bucket.take() {
             std::thread::sleep(wait);
-            match self.shared.bucket.take() {
-                None => return,
-                Some(longer) => wait = longer,
-            }
         }
     }
 
