@@ -56,6 +56,8 @@ struct State {
     busy: usize,
     /// Former leaders, still in their call.
     former: usize,
+    /// Whether somebody waits for `busy` to be none.
+    finishing: bool,
     /// Calls that may be blocking, by notification.
     calls: HashMap<u64, Arc<BlockingCall>>,
 }
@@ -99,7 +101,8 @@ impl Leadership {
     /// Waits until every received call is recorded. The tree is dead, so none is blocked for long.
     pub(super) fn wait_until_idle(&self) {
         const MOST: Duration = Duration::from_secs(1);
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        state.finishing = true;
         drop(
             self.idle
                 .wait_timeout_while(state, MOST, |s| s.busy > 0)
@@ -129,9 +132,10 @@ fn spawn(shared: &Arc<Shared>, number: u64) -> io::Result<()> {
 
 /// One thread's time as leader.
 fn lead(shared: &Arc<Shared>, number: u64) {
+    let thread = sys::thread_id();
     while let Some(notification) = shared.listener.receive() {
         lock(&shared.leadership.state).busy += 1;
-        let mut turn = Turn { shared, number, leading: true };
+        let mut turn = Turn { shared, number, thread, leading: true };
         match notification {
             Notification::Mediated(call) => match call.call {
                 Mediated::Connect => connect::perform(&mut turn, call),
@@ -152,7 +156,7 @@ fn lead(shared: &Arc<Shared>, number: u64) {
         let leading = turn.leading;
         let mut state = lock(&shared.leadership.state);
         state.busy -= 1;
-        if state.busy == 0 {
+        if state.busy == 0 && state.finishing {
             shared.leadership.idle.notify_all();
         }
         if !leading {
@@ -167,6 +171,8 @@ fn lead(shared: &Arc<Shared>, number: u64) {
 pub(super) struct Turn<'s> {
     pub(super) shared: &'s Arc<Shared>,
     number: u64,
+    /// Id of this thread.
+    thread: i32,
     leading: bool,
 }
 
@@ -192,7 +198,7 @@ impl Turn<'_> {
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
         let call = Arc::new(BlockingCall {
-            helper: sys::thread_id(),
+            helper: self.thread,
             since: Instant::now(),
             interrupted: AtomicBool::new(false),
             caller_tid: caller.tid(),
