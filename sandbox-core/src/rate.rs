@@ -70,14 +70,22 @@ pub fn charge(mode: MediationMode, family: Family) -> Charge {
 pub struct Bucket {
     limiter: DefaultDirectRateLimiter,
     clock: DefaultClock,
+    /// The shortest wait worth a sleep.
+    rest: Duration,
 }
+
+/// A wait for each single token would be mostly timers and context switches, paid for by other
+/// runs. Tokens are saved up meanwhile, so nobody gets fewer.
+const REST: Duration = Duration::from_millis(1);
 
 impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn new(quota: Quota) -> Self {
+        let full = Duration::from_secs(1) * quota.burst.get() / quota.per_second.get();
+        let rest = REST.min(full / 2);
         let quota = governor::Quota::per_second(quota.per_second).allow_burst(quota.burst);
-        Self { limiter: RateLimiter::direct(quota), clock: DefaultClock::default() }
+        Self { limiter: RateLimiter::direct(quota), clock: DefaultClock::default(), rest }
     }
 
     /// Takes a token. `None`: there was one. `Some`: there is none for this long; wait and call
@@ -86,7 +94,7 @@ impl Bucket {
     pub fn take(&self) -> Option<Duration> {
         match self.limiter.check() {
             Ok(()) => None,
-            Err(not_until) => Some(not_until.wait_time_from(self.clock.now())),
+            Err(not_until) => Some(not_until.wait_time_from(self.clock.now()).max(self.rest)),
         }
     }
 }

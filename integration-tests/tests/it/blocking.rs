@@ -85,16 +85,16 @@ fn one_runs_blocked_calls_are_nothing_to_another_run() {
     let server = Site::new(User::Same).serve();
     let tag = processes::new_tag();
     std::thread::scope(|scope| {
-        let stuck = scope.spawn(|| {
-            let command = format!("./probe blocked-herd full other 300; ./probe idle {tag}");
-            server.ask("shell", json!({"command": command, "timeout_ms": 20_000}))
-        });
-        assert!(wait::until(|| !processes::with_tag(&tag).is_empty()), "the herd stands");
+        let stuck = scope.spawn(|| server.run("probe", &["blocked-crowd", "full", "300", &tag]));
+        let stands = server.site().path("ws/full.stands");
+        assert!(wait::until(|| stands.exists()), "the crowd stands");
         let start = std::time::Instant::now();
         let answer = server.run("probe", &["serve-self", "stream", "elsewhere"]);
         assert_eq!(answer.said(), "ok hello");
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
         assert!(!stuck.is_finished());
-        assert_eq!(stuck.join().expect("an answer").status(), "timed_out");
+        let [pid] = processes::with_tag(&tag)[..] else { panic!("one process") };
+        assert_eq!(server.site().outside(&["kill", &pid.to_string(), "15"]), "ok");
+        assert_eq!(stuck.join().expect("an answer").value["signal"], "SIGTERM");
     });
 }

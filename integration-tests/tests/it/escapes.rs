@@ -249,13 +249,7 @@ fn two_runs_cannot_touch_each_other() {
         let server = site.serve();
         let tag = processes::new_tag();
         std::thread::scope(|scope| {
-            let other = scope.spawn(|| {
-                server.ask(
-                    "exec",
-                    serde_json::json!({
-                    "argv": ["./probe", "idle", tag], "timeout_ms": 15_000}),
-                )
-            });
+            let other = scope.spawn(|| server.run("probe", &["idle", &tag]));
             assert!(wait::until(|| !processes::with_tag(&tag).is_empty()));
             let pid = processes::with_tag(&tag)[0].to_string();
             for words in
@@ -264,7 +258,10 @@ fn two_runs_cannot_touch_each_other() {
                 let said = server.probe(&words);
                 assert!(["EPERM", "EACCES"].contains(&said.as_str()), "{words:?}: {said}");
             }
-            assert_eq!(other.join().expect("an answer").status(), "timed_out", "not killed");
+            // Had one of them killed it, it would not be there to be ended by this.
+            assert_eq!(site.outside(&["kill", &pid, "15"]), "ok");
+            let answer = other.join().expect("an answer");
+            assert_eq!(answer.value["signal"], "SIGTERM", "{}", answer.text);
         });
     });
 }

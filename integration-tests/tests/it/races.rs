@@ -39,9 +39,11 @@ fn race_as(site: &Site, mode: &str, tries: u64) {
 
     let control = args("4000");
     let control: Vec<&str> = control.iter().map(String::as_str).collect();
-    let output = site.run_outside("race", &control);
-    let (reached, ..) = numbers(&String::from_utf8_lossy(&output.stdout));
-    assert!(reached > 0, "{mode}: the control reached nothing, so it would show nothing");
+    let reaches = || {
+        let output = site.run_outside("race", &control);
+        numbers(&String::from_utf8_lossy(&output.stdout)).0 > 0
+    };
+    assert!(wait::until(reaches), "{mode}: the control reached nothing, so it would show nothing");
     let from_control = forbidden.reached();
 
     let extra = json!({
@@ -68,8 +70,11 @@ fn mail_race(mode: &str, tries: u64) {
         site.folder("outside/g");
         let (bad, good) = (site.text("outside/f/socket"), site.text("outside/g/socket"));
         let (forbidden, granted) = (HostSocket::datagram(&bad), HostSocket::datagram(&good));
-        site.run_outside("race", &[mode, "4000", &bad, &good, "."]);
-        assert!(wait::until(|| forbidden.reached() > 0), "{mode}: the control reached nothing");
+        let reaches = || {
+            site.run_outside("race", &[mode, "4000", &bad, &good, "."]);
+            forbidden.reached() > 0
+        };
+        assert!(wait::until(reaches), "{mode}: the control reached nothing");
         assert!(settled(&forbidden), "{mode}: the control never ends");
         let (from_control, before) = (forbidden.reached(), granted.reached());
         let server = site.serve_with(&json!({
@@ -105,13 +110,20 @@ fn bind_race(tries: u64) {
         site.user().own(&site.path("outside/g"));
         let (bad, good) = (site.text("outside/g/below/x"), site.text("outside/g/x"));
         let made = || std::fs::read_dir(site.path("outside/g/below")).expect("a folder").count();
-        site.run_outside("race", &["bind", "2000", &bad, &good, "."]);
-        assert!(made() > 0, "the control made nothing");
-        for folder in ["outside/g/below", "outside/g"] {
-            for entry in std::fs::read_dir(site.path(folder)).expect("a folder").flatten() {
-                let _ = std::fs::remove_file(entry.path());
+        let clear = || {
+            for folder in ["outside/g/below", "outside/g"] {
+                for entry in std::fs::read_dir(site.path(folder)).expect("a folder").flatten() {
+                    let _ = std::fs::remove_file(entry.path());
+                }
             }
-        }
+        };
+        let reaches = || {
+            clear();
+            site.run_outside("race", &["bind", "2000", &bad, &good, "."]);
+            made() > 0
+        };
+        assert!(wait::until(reaches), "the control made nothing");
+        clear();
         let grant = json!({"filesystem": {"unix_socket_dir_bind": [site.text("outside/g")]}});
         let server = site.serve_with(&grant);
         let answer = server.run("race", &["bind", &tries.to_string(), &bad, &good, "."]);
@@ -141,8 +153,11 @@ fn mode_race(tries: u64) {
             }
         };
         shut();
-        site.run_outside("race", &["chmod", "4000", &bad, &good, "."]);
-        assert_eq!(mode(&bad), 0o751, "the control reached nothing");
+        let reaches = || {
+            site.run_outside("race", &["chmod", "4000", &bad, &good, "."]);
+            mode(&bad) == 0o751 && mode(&good) == 0o751
+        };
+        assert!(wait::until(reaches), "the control reached nothing");
         shut();
         let server = site.serve_with(&json!({"filesystem": {"allow": [site.text("outside/g")]}}));
         let answer = server.run("race", &["chmod", &tries.to_string(), &bad, &good, "."]);

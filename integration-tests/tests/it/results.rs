@@ -230,13 +230,15 @@ fn output_that_is_no_text_becomes_text() {
 fn runs_at_the_same_time_do_not_wait_for_each_other() {
     let server = server();
     std::thread::scope(|scope| {
-        let slow = scope.spawn(|| server.shell("echo up > started; exec sleep 20"));
+        let slow = scope
+            .spawn(|| server.shell("echo up > started; until test -e over; do sleep 0.01; done"));
         // Answers while the other one sleeps, or not at all within its bound.
         let waits = json!({"command": "until test -e started; do sleep 0.01; done; echo seen",
             "timeout_ms": 15_000});
         let quick = server.ask("shell", waits);
         assert_eq!((quick.status(), quick.stdout()), ("exited", "seen\n"));
         assert!(!slow.is_finished());
+        server.site().file("ws/over", "");
         assert_eq!(slow.join().expect("a result").exit_code(), Some(0));
     });
 }

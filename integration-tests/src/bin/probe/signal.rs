@@ -16,6 +16,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("blocked-tcp-interrupted", &[]) => interrupted_tcp(),
         ("blocked-ignored", &[path]) => ignored(path),
         ("blocked-herd", &[path, other, n]) => number(n).and_then(|n| herd(path, other, n)),
+        ("blocked-crowd", &[path, n, _tag]) => number(n).and_then(|n| crowd_forever(path, n)),
         ("blocked-forever", &[path]) => blocked_forever(path),
         ("signal-storm", &[path, n]) => number(n).and_then(|n| storm(path, n)),
         _ => return None,
@@ -124,12 +125,8 @@ fn ignored(path: &str) -> Outcome {
     Ok("connected".to_owned())
 }
 
-/// `n` threads block on a full queue; how long does one more connect elsewhere take, in ms?
-fn herd(path: &str, other: &str, n: usize) -> Outcome {
-    let _listener = full_listener(path)?;
-    let server = socket_kind("stream")?;
-    sys::bind(server, &unix_address(other))?;
-    sys::listen(server, 16)?;
+/// `n` threads that block on a full queue for good.
+fn crowd(path: &str, n: usize) -> Result<(), Errno> {
     let started = std::sync::Arc::new(AtomicUsize::new(0));
     for _ in 0..n {
         let (address, started) = (unix_address(path), started.clone());
@@ -147,6 +144,26 @@ fn herd(path: &str, other: &str, n: usize) -> Outcome {
     }
     // They have announced themselves; give the last ones time to be inside the call.
     std::thread::sleep(Duration::from_millis(300));
+    Ok(())
+}
+
+/// Says by a file beside the socket that the crowd stands, and stays until somebody kills us.
+fn crowd_forever(path: &str, n: usize) -> Outcome {
+    let _listener = full_listener(path)?;
+    crowd(path, n)?;
+    std::fs::write(format!("{path}.stands"), "").map_err(|_| Errno::EACCES)?;
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+/// `n` threads block on a full queue; how long does one more connect elsewhere take, in ms?
+fn herd(path: &str, other: &str, n: usize) -> Outcome {
+    let _listener = full_listener(path)?;
+    let server = socket_kind("stream")?;
+    sys::bind(server, &unix_address(other))?;
+    sys::listen(server, 16)?;
+    crowd(path, n)?;
     let mut worst = Duration::ZERO;
     for _ in 0..8 {
         let fd = socket_kind("stream")?;

@@ -8,6 +8,7 @@ use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -30,6 +31,14 @@ pub(super) struct Status {
     pub(super) own_signals: u64,
     /// The same for its process.
     pub(super) shared_signals: u64,
+}
+
+thread_local! {
+    /// The task that the mediating thread served last. Most callers call more than once, and making such a
+    /// descriptor is the dearest step of all. It means whoever has the id now, or nobody: an id is
+    /// given to another task only when the task behind the descriptor is gone, and then the
+    /// descriptor leads nowhere (pidfd_getfd(2): `ESRCH`).
+    static LAST: RefCell<Option<(i32, OwnedFd)>> = const { RefCell::new(None) };
 }
 
 impl<'l> Caller<'l> {
@@ -96,13 +105,25 @@ impl<'l> Caller<'l> {
     /// The socket behind one of its descriptor numbers.
     pub(super) fn descriptor(&self, fd: u64) -> Result<OwnedFd, Errno> {
         let fd = i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?;
-        let task = match sys::open_thread_pidfd(self.tid) {
-            // Before Linux 6.9: the group's descriptors, which are the thread's too, because the
-            // static filter refuses `unshare(CLONE_FILES)`.
-            Err(Errno::EINVAL) => sys::open_pidfd(self.status()?.tgid)?,
-            other => other?,
-        };
-        sys::duplicate_from(task.as_fd(), fd)
+        LAST.with_borrow_mut(|last| {
+            let known = last.as_ref().filter(|(tid, _)| *tid == self.tid);
+            if let Some(copy) = known.and_then(|(_, t)| sys::duplicate_from(t.as_fd(), fd).ok()) {
+                return Ok(copy);
+            }
+            let task = match sys::open_thread_pidfd(self.tid) {
+                // Before Linux 6.9: the group's descriptors, which are the thread's too, because
+                // the static filter refuses `unshare(CLONE_FILES)`. Not kept: the group may outlive
+                // the thread and its id.
+                Err(Errno::EINVAL) => {
+                    let group = sys::open_pidfd(self.status()?.tgid)?;
+                    return sys::duplicate_from(group.as_fd(), fd);
+                }
+                other => other?,
+            };
+            let copy = sys::duplicate_from(task.as_fd(), fd);
+            *last = Some((self.tid, task));
+            copy
+        })
     }
 
     /// The folder a relative path starts from: its working directory, or one of its descriptors.

@@ -41,6 +41,9 @@ pub(super) struct Leadership {
     state: Mutex<State>,
     idle: Condvar,
     slowed: AtomicU64,
+    /// Held by the one caller that waits for the next token; the others wait for it. Without, all
+    /// of them would wake for each token and all but one go back to sleep.
+    queue: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +56,8 @@ struct State {
     busy: usize,
     /// Former leaders, still in their call.
     former: usize,
+    /// Whether somebody waits for `busy` to be none.
+    finishing: bool,
     /// Calls that may be blocking, by notification.
     calls: HashMap<u64, Arc<BlockingCall>>,
 }
@@ -72,7 +77,13 @@ impl Leadership {
             ClockId::CLOCK_MONOTONIC,
             TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK,
         )?;
-        Ok(Self { timer, state: Mutex::default(), idle: Condvar::new(), slowed: AtomicU64::new(0) })
+        Ok(Self {
+            timer,
+            state: Mutex::default(),
+            idle: Condvar::new(),
+            slowed: AtomicU64::new(0),
+            queue: Mutex::default(),
+        })
     }
 
     pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
@@ -90,7 +101,8 @@ impl Leadership {
     /// Waits until every received call is recorded. The tree is dead, so none is blocked for long.
     pub(super) fn wait_until_idle(&self) {
         const MOST: Duration = Duration::from_secs(1);
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        state.finishing = true;
         drop(
             self.idle
                 .wait_timeout_while(state, MOST, |s| s.busy > 0)
@@ -120,9 +132,10 @@ fn spawn(shared: &Arc<Shared>, number: u64) -> io::Result<()> {
 
 /// One thread's time as leader.
 fn lead(shared: &Arc<Shared>, number: u64) {
+    let thread = sys::thread_id();
     while let Some(notification) = shared.listener.receive() {
         lock(&shared.leadership.state).busy += 1;
-        let mut turn = Turn { shared, number, leading: true };
+        let mut turn = Turn { shared, number, thread, leading: true };
         match notification {
             Notification::Mediated(call) => match call.call {
                 Mediated::Connect => connect::perform(&mut turn, call),
@@ -144,7 +157,7 @@ fn lead(shared: &Arc<Shared>, number: u64) {
         let leading = turn.leading;
         let mut state = lock(&shared.leadership.state);
         state.busy -= 1;
-        if state.busy == 0 {
+        if state.busy == 0 && state.finishing {
             shared.leadership.idle.notify_all();
         }
         if !leading {
@@ -159,6 +172,8 @@ fn lead(shared: &Arc<Shared>, number: u64) {
 pub(super) struct Turn<'s> {
     pub(super) shared: &'s Arc<Shared>,
     number: u64,
+    /// Id of this thread.
+    thread: i32,
     leading: bool,
 }
 
@@ -166,15 +181,14 @@ impl Turn<'_> {
     /// Waits for a token if there is none. Only callers whose call is charged wait, each for
     /// itself: a stand-in goes on answering.
     pub(super) fn pay(&mut self) {
-        let Some(mut wait) = self.shared.bucket.take() else { return };
+        if self.shared.bucket.take().is_none() {
+            return;
+        }
         self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
         self.step_aside();
-        loop {
+        let _first_in_line = lock(&self.shared.leadership.queue);
+        while let Some(wait) = self.shared.bucket.take() {
             std::thread::sleep(wait);
-            match self.shared.bucket.take() {
-                None => return,
-                Some(longer) => wait = longer,
-            }
         }
     }
 
@@ -185,7 +199,7 @@ impl Turn<'_> {
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
         let call = Arc::new(BlockingCall {
-            helper: sys::thread_id(),
+            helper: self.thread,
             since: Instant::now(),
             interrupted: AtomicBool::new(false),
             caller_tid: caller.tid(),
