@@ -9,6 +9,7 @@ mod attribute;
 mod files;
 mod inet;
 mod kernel;
+mod lives;
 mod process;
 mod send;
 mod signal;
@@ -47,6 +48,7 @@ fn dispatch(words: &[&str]) -> Option<Outcome> {
         .or_else(|| inet::run(name, rest))
         .or_else(|| signal::run(name, rest))
         .or_else(|| process::run(name, rest))
+        .or_else(|| lives::run(name, rest))
         .or_else(|| kernel::run(name, rest))
         .or_else(|| timing::run(name, rest))
         .or_else(|| files::run(name, rest))
