@@ -32,3 +32,4 @@ mod terminal;
 mod tools;
 mod unix_names;
 mod unix_socket;
+mod workloads;
