@@ -203,7 +203,7 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         _ => {}
     }
     // The lower of both counts, so there is nothing to widen.
-    narrowed.limits = own.limits.clone().lowered_by(operator.limits.clone());
+    narrowed.limits = own.limits.lowered_by(&operator.limits);
     let reports =
         "only the operator's profile decides what is reported and how fast calls may come";
     let per_second = own.per_second.iter().chain(&own.burst).map(|rate| &rate.source);

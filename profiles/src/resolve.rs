@@ -116,7 +116,7 @@ fn compile(
             burst: single.burst.map_or(BURST, |n| n.value),
         },
         observe: single.observe.map_or(Observe::All, |o| o.value),
-        limits: single.limits.value(),
+        limits: single.limits,
     };
     Ok(Resolved { policy, suppress_unix_sockets, notes })
 }

@@ -73,8 +73,8 @@ pub fn remove(at: &GroupsAt, supervisor: u32) {
 /// Kills and removes what is left of all runs of a server that is gone; whether there is nothing
 /// left.
 #[must_use]
-pub fn sweep(parents: &Cgroups, server: u32) -> bool {
-    let left = find(parents, |owner, _| owner == server);
+pub fn sweep(at: &GroupsAt) -> bool {
+    let left = find(&at.parents, |owner, _| owner == at.server);
     // Each of them, whatever became of the one before.
     left.iter().filter(|folder| !end(folder)).count() == 0
 }
@@ -157,7 +157,7 @@ mod tests {
         remove_abandoned(&parents);
         let left = groups.map(|g| parent.path().join(g).exists());
         assert_eq!(left, [false, true, true, true]);
-        assert!(sweep(&parents, gone));
+        assert!(sweep(&GroupsAt { server: gone, parents: parents.clone() }));
         remove(&GroupsAt { server: me, parents }, gone);
         assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
     }

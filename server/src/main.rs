@@ -21,8 +21,8 @@ fn main() -> ExitCode {
         // A supervisor forks, so it must be dispatched while this process has one thread.
         Some(first) if first == runs::SUPERVISE => nono_sandbox::supervisor::main(),
         Some(first) if first == runs::SWEEP => {
-            let server = arguments.next().and_then(|id| id.to_str()?.parse().ok());
-            server.map_or(ExitCode::from(64), runs::sweep)
+            let at = nono_sandbox::groups::GroupsAt::from_arguments(arguments);
+            at.map_or(ExitCode::from(64), |at| runs::sweep(&at))
         }
         _ => cli::main(),
     }

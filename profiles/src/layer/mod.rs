@@ -14,7 +14,6 @@ use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
 use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach, Source};
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 /// A value and the line it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,63 +172,7 @@ pub(crate) struct Single {
     pub(crate) observe: Option<Sourced<Observe>>,
     pub(crate) per_second: Option<Sourced<NonZeroU32>>,
     pub(crate) burst: Option<Sourced<NonZeroU32>>,
-    pub(crate) limits: LimitValues,
-}
-
-/// The limits of a profile, each with its place.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct LimitValues {
-    pub(crate) cpu: Option<Sourced<Duration>>,
-    pub(crate) memory_bytes: Option<Sourced<u64>>,
-    pub(crate) tasks: Option<Sourced<u32>>,
-    pub(crate) open_files: Option<Sourced<u64>>,
-    pub(crate) file_size_bytes: Option<Sourced<u64>>,
-    pub(crate) output_bytes: Option<Sourced<u64>>,
-}
-
-impl LimitValues {
-    fn over(self, base: Self) -> Self {
-        Self {
-            cpu: self.cpu.or(base.cpu),
-            memory_bytes: self.memory_bytes.or(base.memory_bytes),
-            tasks: self.tasks.or(base.tasks),
-            open_files: self.open_files.or(base.open_files),
-            file_size_bytes: self.file_size_bytes.or(base.file_size_bytes),
-            output_bytes: self.output_bytes.or(base.output_bytes),
-        }
-    }
-
-    /// Without the places.
-    pub(crate) fn value(self) -> Limits {
-        Limits {
-            cpu: self.cpu.map(|l| l.value),
-            memory_bytes: self.memory_bytes.map(|l| l.value),
-            tasks: self.tasks.map(|l| l.value),
-            open_files: self.open_files.map(|l| l.value),
-            file_size_bytes: self.file_size_bytes.map(|l| l.value),
-            output_bytes: self.output_bytes.map(|l| l.value),
-            user_tasks: None,
-        }
-    }
-
-    /// The lower ones of both: `self`'s where they are.
-    pub(crate) fn lowered_by(self, other: Self) -> Self {
-        Self {
-            cpu: lower(self.cpu, other.cpu),
-            memory_bytes: lower(self.memory_bytes, other.memory_bytes),
-            tasks: lower(self.tasks, other.tasks),
-            open_files: lower(self.open_files, other.open_files),
-            file_size_bytes: lower(self.file_size_bytes, other.file_size_bytes),
-            output_bytes: lower(self.output_bytes, other.output_bytes),
-        }
-    }
-}
-
-fn lower<T: Ord>(a: Option<Sourced<T>>, b: Option<Sourced<T>>) -> Option<Sourced<T>> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if b.value < a.value { b } else { a }),
-        (one, other) => one.or(other),
-    }
+    pub(crate) limits: Limits,
 }
 
 impl Single {
@@ -243,7 +186,7 @@ impl Single {
             observe: self.observe.or(base.observe),
             per_second: self.per_second.or(base.per_second),
             burst: self.burst.or(base.burst),
-            limits: self.limits.over(base.limits),
+            limits: self.limits.over(&base.limits),
         }
     }
 }

@@ -1,17 +1,16 @@
 //! From a checked file to a layer: texts become templates, globs and conditions.
 
 use super::{
-    Deny, FileList, Grant, Layer, LimitValues, List, Listed, Removal, SetVar, Single, SocketGrant,
-    Sourced,
+    Deny, FileList, Grant, Layer, List, Listed, Removal, SetVar, Single, SocketGrant, Sourced,
 };
 use crate::condition::Condition;
 use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Mediation, Network, Observe, Reach};
+use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach};
 use nono_schemas::profile_file as wire;
-use std::num::NonZeroU64;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
@@ -113,29 +112,19 @@ fn single(document: &Document) -> Single {
             .per_second
             .map(|n| value(document, "rate.per_second", &n.to_string(), n)),
         burst: file.rate.burst.map(|n| value(document, "rate.burst", &n.to_string(), n)),
-        limits: limits(document),
+        limits: limits(&file.limits),
     }
 }
 
-fn limits(document: &Document) -> LimitValues {
-    let limits = &document.file.limits;
-    let large = |field: &str, limit: Option<NonZeroU64>| {
-        limit.map(|n| value(document, &format!("limits.{field}"), &n.to_string(), n.get()))
-    };
-    let milliseconds = |n: Sourced<u64>| Sourced {
-        value: Duration::from_millis(n.value),
-        source: n.source,
-        built_in: n.built_in,
-    };
-    LimitValues {
-        cpu: large("cpu_ms", limits.cpu_ms).map(milliseconds),
-        memory_bytes: large("memory_bytes", limits.memory_bytes),
-        tasks: limits
-            .processes
-            .map(|n| value(document, "limits.processes", &n.to_string(), n.get())),
-        open_files: large("open_files", limits.open_files),
-        file_size_bytes: large("file_size_bytes", limits.file_size_bytes),
-        output_bytes: large("output_bytes", limits.output_bytes),
+fn limits(limits: &wire::Limits) -> Limits {
+    Limits {
+        cpu: limits.cpu_ms.map(|ms| Duration::from_millis(ms.get())),
+        memory_bytes: limits.memory_bytes.map(NonZeroU64::get),
+        tasks: limits.processes.map(NonZeroU32::get),
+        open_files: limits.open_files.map(NonZeroU64::get),
+        file_size_bytes: limits.file_size_bytes.map(NonZeroU64::get),
+        output_bytes: limits.output_bytes.map(NonZeroU64::get),
+        user_tasks: None,
     }
 }
 

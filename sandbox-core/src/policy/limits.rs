@@ -41,6 +41,20 @@ impl Limits {
             user_tasks: lower(self.user_tasks, other.user_tasks),
         }
     }
+
+    /// These, and where there is none, the other's: how a profile file is laid over its bases.
+    #[must_use]
+    pub fn over(&self, base: &Limits) -> Limits {
+        Limits {
+            cpu: self.cpu.or(base.cpu),
+            memory_bytes: self.memory_bytes.or(base.memory_bytes),
+            tasks: self.tasks.or(base.tasks),
+            open_files: self.open_files.or(base.open_files),
+            file_size_bytes: self.file_size_bytes.or(base.file_size_bytes),
+            output_bytes: self.output_bytes.or(base.output_bytes),
+            user_tasks: self.user_tasks.or(base.user_tasks),
+        }
+    }
 }
 
 fn lower<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
@@ -91,5 +105,8 @@ mod tests {
         assert_eq!((both.tasks, both.memory_bytes), (Some(10), Some(2)));
         assert_eq!((both.cpu, both.open_files), (Some(Duration::ZERO), None));
         assert_eq!(profile.lowered_by(&Limits::default()), profile);
+        let over = request.over(&profile);
+        assert_eq!((over.tasks, over.memory_bytes, over.open_files), (Some(99), Some(2), None));
+        assert_eq!(Limits::default().over(&profile), profile);
     }
 }

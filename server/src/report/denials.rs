@@ -28,9 +28,17 @@ pub(super) fn kept<'d>(view: View<'_>, log: &'d DenialLog) -> Vec<&'d Denial> {
 }
 
 /// The denials of a run.
-pub(super) fn report(view: View<'_>, log: &DenialLog, evidence: &Evidence) -> Denials {
-    let suppressed = log.items.iter().filter(|d| is_suppressed(view, d)).map(|d| d.count).sum();
-    let ranked = rank(group(view, &kept(view, log)), evidence);
+///
+/// `kept`: what [`kept`] gave of `log`.
+pub(super) fn report(
+    view: View<'_>,
+    log: &DenialLog,
+    kept: &[&Denial],
+    evidence: &Evidence,
+) -> Denials {
+    let recorded: u64 = log.items.iter().map(|d| d.count).sum();
+    let suppressed = recorded - kept.iter().map(|d| d.count).sum::<u64>();
+    let ranked = rank(group(view, kept), evidence);
     let counted = |relevance: bool| {
         ranked.iter().filter(move |r| (r.relevance == Relevance::Benign) == relevance)
     };

@@ -4,7 +4,7 @@ use super::rank::Evidence;
 use super::summary::{Said, summary};
 use super::translate::{Known, notes};
 use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
-use crate::runs::{Captured, Finished, State};
+use crate::runs::{Captured, Finished};
 use nono_sandbox::control::End;
 use nono_schemas::{Denials, RunStatus};
 
@@ -19,10 +19,7 @@ pub(super) fn diagnose(
     verdict: &status::Verdict,
     history: &History,
 ) -> (Denials, String) {
-    let over = match &facts.state {
-        State::Over(finished) => Some(finished.as_ref()),
-        State::Live | State::LeaderEnded(_) => None,
-    };
+    let over = facts.state.finished();
     let outcome = over.and_then(Finished::outcome);
     let log = match over {
         Some(_) => outcome.map(|o| &o.denials),
@@ -40,14 +37,15 @@ pub(super) fn diagnose(
         masked,
         took_ms: milliseconds(took),
     };
-    let mut denials = denials::report(view, log, &evidence);
+    let kept = denials::kept(view, log);
+    let mut denials = denials::report(view, log, &kept, &evidence);
     if denials.total > 0 {
         denials.masked = masked.map(|m| m.words().to_owned());
     }
     if !succeeded || denials.masked.is_some() {
         let known = Known {
             policy: view.policy,
-            denials: &denials::kept(view, log),
+            denials: &kept,
             exit_code: verdict.exit_code,
             signal: match outcome.map(|o| o.end) {
                 Some(End::Signaled(signal)) => Some(signal),

@@ -275,7 +275,7 @@ fn refused(
     let log = DenialLog { total: 1, dropped: 0, items: vec![denial] };
     let nothing = Evidence { said: String::new(), failed: true, masked: None, took_ms: 0 };
     let open = View { suppress: &globset::GlobSet::empty(), ..view };
-    let item = denials::report(open, &log, &nothing).items.pop();
+    let item = denials::report(open, &log, &denials::kept(open, &log), &nothing).items.pop();
     item.map_or_else(|| Explanation::notes(Vec::new()), Explanation::denied)
 }
 

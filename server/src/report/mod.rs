@@ -108,13 +108,10 @@ impl Answer {
         history: &History,
     ) -> Self {
         let run = &facts.identity;
-        let over = match &facts.state {
-            State::Over(finished) => Some(finished.as_ref()),
-            State::Live | State::LeaderEnded(_) => None,
-        };
+        let over = facts.state.finished();
         let outcome = over.and_then(Finished::outcome);
         let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
-        let verdict = status::verdict(facts, over);
+        let verdict = status::verdict(facts);
         let (denials, summary) = diagnose::diagnose(view, facts, output, &verdict, history);
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);

@@ -1,7 +1,7 @@
 //! The verdict on a run, in a field and in a sentence.
 
 use super::{Facts, limits};
-use crate::runs::{Ended, Finished, State};
+use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
 use nono_sandbox::supervisor::{SetupFailed, Stage};
@@ -36,8 +36,8 @@ pub(super) fn standing(state: &State) -> Verdict {
 }
 
 /// The verdict.
-pub(super) fn verdict(facts: &Facts<'_>, over: Option<&Finished>) -> Verdict {
-    let Some(finished) = over else {
+pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+    let Some(finished) = facts.state.finished() else {
         return Verdict { sentence: going_on(facts), ..standing(&facts.state) };
     };
     ended(&finished.ended, finished.wall, facts.identity.timeout)

@@ -129,15 +129,13 @@ impl Runs {
     /// # Errors
     /// [`ServerError`] if nothing was started.
     pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, ServerError> {
-        if let Some(run) = self.started_before(key.as_ref())? {
+        if let Some(run) = started_before(&mut self.lock(), key.as_ref())? {
             return Ok(run);
         }
         let permit = self.admit().await?;
+        // Held to the end, so that of two calls with the same key one starts a run.
         let mut registry = self.lock();
-        // The lock is held to the end, so that of two calls with the same key one starts a run.
-        if let Some(key) = &key
-            && let Known::Yes(run) = registry.known(&key.name, key.request, Instant::now())
-        {
+        if let Some(run) = started_before(&mut registry, key.as_ref())? {
             return Ok(run);
         }
         let run = self.launch(job, permit)?;
@@ -148,15 +146,6 @@ impl Runs {
         registry.forget_old(Instant::now());
         while self.arena.is_tight() && registry.clear_oldest() {}
         Ok(run)
-    }
-
-    fn started_before(&self, key: Option<&Key>) -> Result<Option<Arc<Run>>, ServerError> {
-        let Some(key) = key else { return Ok(None) };
-        match self.lock().known(&key.name, key.request, Instant::now()) {
-            Known::No => Ok(None),
-            Known::Yes(run) => Ok(Some(run)),
-            Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
-        }
     }
 
     /// Hands the job to a supervisor and the supervisor to a driver.
@@ -263,6 +252,22 @@ impl Runs {
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The run that a call with this key has started before.
+///
+/// # Errors
+/// [`ServerError::KeyInUse`] if that was another call.
+fn started_before(
+    registry: &mut Registry,
+    key: Option<&Key>,
+) -> Result<Option<Arc<Run>>, ServerError> {
+    let Some(key) = key else { return Ok(None) };
+    match registry.known(&key.name, key.request, Instant::now()) {
+        Known::No => Ok(None),
+        Known::Yes(run) => Ok(Some(run)),
+        Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
     }
 }
 

@@ -49,6 +49,16 @@ pub(crate) enum State {
     Over(Arc<Finished>),
 }
 
+impl State {
+    /// How it ended, if it has.
+    pub(crate) fn finished(&self) -> Option<&Finished> {
+        match self {
+            Self::Over(finished) => Some(finished),
+            Self::Live | Self::LeaderEnded(_) => None,
+        }
+    }
+}
+
 /// A run that is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finished {
@@ -132,14 +142,14 @@ impl Run {
 
     /// Whether it is over.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(*self.state.borrow(), State::Over(_))
+        self.state.borrow().finished().is_some()
     }
 
     /// Waits until it is over.
     pub(crate) async fn over(&self) {
         let mut state = self.state.subscribe();
         // The sender is part of `self`, so it cannot be gone.
-        let _over = state.wait_for(|state| matches!(state, State::Over(_))).await;
+        let _over = state.wait_for(|state| state.finished().is_some()).await;
     }
 
     /// Waits until there is output behind `seq`.

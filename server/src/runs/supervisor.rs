@@ -3,13 +3,14 @@
 use super::orphans::Family;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
-use nono_sandbox::control::{ControlError, Decoder, Event, Order, Stdio, send_order, send_start};
+use nono_sandbox::control::{self, ControlError, Decoder, Event, Order, send_order, send_start};
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::plan::{Cgroups, Plan};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
+use std::process::Stdio;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -53,18 +54,13 @@ impl Supervisors {
         let (ours, theirs) =
             StdUnixStream::pair().map_err(ServerError::doing("make a socket pair"))?;
         ours.set_nonblocking(true).map_err(ServerError::doing("make a socket pair"))?;
-        let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
-        command
-            .arg0("nono-mcp")
-            .arg(SUPERVISE)
-            .args(self.groups.get().map(GroupsAt::to_arguments).into_iter().flatten())
-            .env_clear()
-            .current_dir("/")
-            .stdin(OwnedFd::from(theirs))
-            .stdout(std::process::Stdio::null());
         let child = self
-            .family
-            .adopt(|| command.spawn())
+            .start_self(
+                SUPERVISE,
+                self.groups.get(),
+                OwnedFd::from(theirs).into(),
+                Stdio::inherit(),
+            )
             .map_err(ServerError::doing("start a supervisor"))?;
         let control =
             UnixStream::from_std(ours).map_err(ServerError::doing("watch a supervisor"))?;
@@ -76,18 +72,17 @@ impl Supervisors {
             groups: Arc::clone(&self.groups),
         })
     }
-}
 
-impl Supervisors {
     /// From now on supervisors make groups below `cgroups`, and a sweeper removes them once this
     /// process is gone. Without a sweeper there are no groups.
     pub(super) fn use_groups(&self, cgroups: Cgroups) -> Option<Child> {
         cgroups.all().next()?;
-        match self.start_sweeper() {
+        let groups = GroupsAt { server: std::process::id(), parents: cgroups };
+        // It outlives this process for a moment, so it holds nothing that somebody waits to see closed.
+        match self.start_self(SWEEP, Some(&groups), Stdio::piped(), Stdio::null()) {
             Ok(sweeper) => {
                 // Set once, before the first supervisor is started.
-                let _set_before =
-                    self.groups.set(GroupsAt { server: std::process::id(), parents: cgroups });
+                let _set_before = self.groups.set(groups);
                 Some(sweeper)
             }
             Err(error) => {
@@ -97,16 +92,24 @@ impl Supervisors {
         }
     }
 
-    fn start_sweeper(&self) -> io::Result<Child> {
+    /// Starts our own binary again.
+    fn start_self(
+        &self,
+        mode: &str,
+        groups: Option<&GroupsAt>,
+        stdin: Stdio,
+        stderr: Stdio,
+    ) -> io::Result<Child> {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
         command
             .arg0("nono-mcp")
-            .args([SWEEP, &std::process::id().to_string()])
+            .arg(mode)
+            .args(groups.map(GroupsAt::to_arguments).into_iter().flatten())
             .env_clear()
             .current_dir("/")
-            .stdin(std::process::Stdio::piped())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null());
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(stderr);
         self.family.adopt(|| command.spawn())
     }
 }
@@ -131,7 +134,7 @@ impl Supervisor {
     ///
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn start(&self, plan: &Plan, stdio: Stdio) -> Result<(), ServerError> {
+    pub(super) fn start(&self, plan: &Plan, stdio: control::Stdio) -> Result<(), ServerError> {
         Ok(send_start(self.control.as_fd(), plan, stdio)?)
     }
 

@@ -18,6 +18,7 @@ mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
+pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
 use crate::policy::{Access, Policy, Source};
 use crate::rate::Bucket;

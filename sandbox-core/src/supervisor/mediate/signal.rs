@@ -86,7 +86,8 @@ fn to_process(pid: i32, signal: i32, info: Option<&[u8]>) -> Result<(), Errno> {
     sys::signal_process(pidfd.as_fd(), signal, info)
 }
 
-fn is_ours(pid: i32) -> bool {
+/// Whether a process is of this run.
+pub(in crate::supervisor) fn is_ours(pid: i32) -> bool {
     tree::descendants().contains(&Pid::from_raw(pid))
 }
 
@@ -110,12 +111,25 @@ fn process_of(pidfd: &OwnedFd) -> Result<i32, Errno> {
     pid.trim().parse().map_err(|_| Errno::ESRCH)
 }
 
-/// Records what would have been allowed without the sandbox: a process that exists and is the
-/// user's own.
+/// Records the refusal of a mediated signal.
 fn refused(shared: &Shared, caller: &Caller<'_>, errno: Errno, pid: i32, syscall: &'static str) {
+    if errno == Errno::EPERM {
+        record_foreign(shared, caller, pid, syscall, (Layer::Mediation, Confidence::Enforced));
+    }
+}
+
+/// Records a signal to a process that is not of this run, if it would have been allowed without the
+/// sandbox: the process exists and is the user's own. `by`: what refused it, and how that is known.
+pub(in crate::supervisor) fn record_foreign(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    pid: i32,
+    syscall: &'static str,
+    (layer, confidence): (Layer, Confidence),
+) {
     use std::os::unix::fs::MetadataExt;
     let owner = std::fs::metadata(format!("/proc/{pid}")).map(|m| m.uid());
-    if errno != Errno::EPERM || owner.ok() != Some(nix::unistd::geteuid().as_raw()) {
+    if owner.ok() != Some(nix::unistd::geteuid().as_raw()) {
         return;
     }
     let refusal = Refusal {
@@ -125,11 +139,11 @@ fn refused(shared: &Shared, caller: &Caller<'_>, errno: Errno, pid: i32, syscall
         target: format!("process {pid}").into_bytes(),
         resolved: None,
         syscall,
-        errno,
-        layer: Layer::Mediation,
+        errno: Errno::EPERM,
+        layer,
         reason: Reason::NotSupported,
         rule: None,
-        confidence: Confidence::Enforced,
+        confidence,
     };
     shared.record(caller, refusal);
 }
