@@ -4,6 +4,7 @@
 //! on the way out. The JSON Schemas made from them are checked in under `json/` and compared by a
 //! test, so that a change of the wire shows in a review.
 
+mod audit;
 mod denial;
 mod explain;
 mod input;
@@ -12,6 +13,10 @@ mod result;
 mod run_input;
 mod schema;
 
+pub use audit::{
+    AUDIT_VERSION, AuditArguments, AuditDenial, AuditDenials, AuditEnd, AuditEntry, AuditEvent,
+    AuditLine, AuditStream, AuditWho, NotStarted,
+};
 pub use denial::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,
     FilesystemGrant, Grant, Grantable, Reason, Relevance, Retry, Risk,
@@ -31,6 +36,7 @@ pub use run_input::{
     ScopeParam, SignalParam, StreamParam,
 };
 pub use schema::{
-    Outline, Schema, exec_schema, explain_schema, outline, result_schema, run_list_schema,
-    run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+    Outline, Schema, audit_schema, exec_schema, explain_schema, outline, result_schema,
+    run_list_schema, run_listed_schema, run_read_schema, run_signal_schema, run_write_schema,
+    shell_schema, terse,
 };

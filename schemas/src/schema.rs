@@ -5,8 +5,8 @@
 //! `$schema`, no `format`, no `null` alternatives, no `oneOf`.
 
 use crate::{
-    ExecParams, ExplainParams, RunList, RunListParams, RunReadParams, RunResult, RunSignalParams,
-    RunWriteParams, ShellParams,
+    AuditLine, ExecParams, ExplainParams, RunList, RunListParams, RunReadParams, RunResult,
+    RunSignalParams, RunWriteParams, ShellParams,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -76,6 +76,13 @@ pub fn explain_schema() -> &'static Schema {
 #[must_use]
 pub fn result_schema() -> &'static Schema {
     static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<RunResult>);
+    &SCHEMA
+}
+
+/// Schema of one line of the audit log.
+#[must_use]
+pub fn audit_schema() -> &'static Schema {
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(generate::<AuditLine>);
     &SCHEMA
 }
 

@@ -1,5 +1,6 @@
 //! Why the server cannot do something. One type for the crate.
 
+use crate::audit::AuditError;
 use nono_sandbox::control::ControlError;
 use nono_sandbox::path::PathError;
 use std::io;
@@ -64,6 +65,9 @@ pub(crate) enum ServerError {
     /// The plan could not be handed to the supervisor.
     #[error("cannot hand the run to its supervisor: {0}")]
     Handover(#[from] ControlError),
+    /// The audit log cannot be used.
+    #[error("{0}")]
+    Audit(#[from] AuditError),
     /// The MCP session could not be set up.
     #[error("cannot serve MCP on standard input and output: {0}")]
     Serve(String),

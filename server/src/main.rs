@@ -1,5 +1,6 @@
 //! `nono-mcp`: an MCP tool server whose commands run in a kernel sandbox.
 
+mod audit;
 mod cli;
 mod error;
 mod excerpt;

@@ -1,5 +1,6 @@
 //! What the server knows from its start on: workspaces, profile, kernel, private folder.
 
+use crate::audit::{Act, Audit, AuditError, AuditSetup, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
@@ -13,6 +14,7 @@ use nono_sandbox::groups;
 use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::plan::plan;
 use nono_sandbox::policy::Policy;
+use nono_schemas::NotStarted;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub(crate) struct Setup {
     pub(crate) landlock_abi_limit: Option<u32>,
     /// Commands that may run at once.
     pub(crate) max_runs: u32,
+    /// What to record, and where.
+    pub(crate) audit: Option<AuditSetup>,
 }
 
 /// A setup, resolved against this machine.
@@ -67,6 +71,9 @@ impl Ground {
         let host = Host::probe().limited(setup.landlock_abi_limit);
         context.machine = Machine::probe(host.landlock_abi);
         context.own.program = own_program();
+        if let Some(audit) = &setup.audit {
+            context.own.closed.extend(audit.files()?);
+        }
         let resolved = nono_profiles::resolve(&setup.profile, &context)
             .map_err(|e| ServerError::Profile(Box::new(e)))?;
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
@@ -112,6 +119,8 @@ pub(crate) struct Session {
     pub(crate) history: History,
     /// The runs.
     pub(crate) runs: Runs,
+    /// Where it is written down what commands are run.
+    pub(crate) audit: Audit,
     started: Instant,
 }
 
@@ -138,8 +147,13 @@ impl Session {
         }
         groups::remove_abandoned(&ground.host.cgroups);
         let cgroups = ground.host.cgroups.clone();
+        let audit = match &setup.audit {
+            Some(audit) => Audit::open(audit, &ground.policy)?,
+            None => Audit::default(),
+        };
         let runs = Runs::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
-        Ok(Arc::new(Self { ground, history: History::default(), runs, started: Instant::now() }))
+        let (history, started) = (History::default(), Instant::now());
+        Ok(Arc::new(Self { ground, history, runs, audit, started }))
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -148,13 +162,11 @@ impl Session {
     /// A sentence that says why nothing was started.
     pub(crate) async fn start(
         &self,
+        by: &By,
         wanted: Wanted,
         input: Input,
         echo: Echo,
     ) -> Result<Arc<Run>, String> {
-        if let Some(missing) = &self.ground.missing {
-            return Err(format!("the sandbox cannot be built on this machine: {missing}"));
-        }
         let number = crate::random::hex::<16>().map_err(|e| format!("cannot name the run: {e}"))?;
         let identity = Identity {
             id: format!("r-{number}"),
@@ -163,10 +175,53 @@ impl Session {
             timeout: wanted.request.timeout,
             started: Instant::now(),
         };
-        let mut plan = plan(&self.ground.policy, wanted.request).map_err(|e| e.to_string())?;
+        let (policy, request) = (&self.ground.policy, Some(&wanted.request));
+        let act = Act { by, run_id: &identity.id, policy, request };
+        let trail = self.audit.call(act).await.map_err(unrecorded)?;
+        let id = identity.id.clone();
+        let started = self.launch(identity, trail.clone(), wanted, input, echo).await;
+        match &started {
+            Ok(run) if run.identity.id == id => {}
+            Ok(_) => trail.not_started(NotStarted::Repeated).await,
+            Err((why, _)) => trail.not_started(*why).await,
+        }
+        started.map_err(|(_, sentence)| sentence)
+    }
+
+    /// Starts what has been recorded.
+    async fn launch(
+        &self,
+        identity: Identity,
+        trail: Trail,
+        wanted: Wanted,
+        input: Input,
+        echo: Echo,
+    ) -> Result<Arc<Run>, (NotStarted, String)> {
+        if let Some(missing) = &self.ground.missing {
+            let sentence = format!("the sandbox cannot be built on this machine: {missing}");
+            return Err((NotStarted::NoSandbox, sentence));
+        }
+        let mut plan = plan(&self.ground.policy, wanted.request)
+            .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         plan.landlock_abi_limit = self.ground.landlock_abi_limit;
-        let job = Job { identity, plan, input, echo };
-        self.runs.start(job, wanted.key).await.map_err(|e| e.to_string())
+        let job = Job { identity, plan, input, echo, trail };
+        let why = |error: &ServerError| match error {
+            ServerError::Busy { .. } => NotStarted::Busy,
+            ServerError::KeyInUse { .. } => NotStarted::KeyInUse,
+            ServerError::ShuttingDown => NotStarted::ShuttingDown,
+            _ => NotStarted::Failed,
+        };
+        self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
+    }
+
+    /// Records that a call is about to do something to a run.
+    ///
+    /// # Errors
+    /// A sentence that says why it must not be done.
+    pub(crate) async fn record(&self, by: &By, run: &Run) -> Result<(), String> {
+        let policy = &self.ground.policy;
+        let act = Act { by, run_id: &run.identity.id, policy, request: None };
+        self.audit.call(act).await.map(drop).map_err(unrecorded)
     }
 
     /// An answer about a run, as it is now.
@@ -216,8 +271,17 @@ impl Session {
     /// Ends every run and removes the private folder. Takes less than a second.
     pub(crate) async fn close(&self) {
         self.runs.shut_down().await;
+        self.audit.close().await;
         self.ground.folder.remove();
     }
+}
+
+/// Nothing happens that the operator wants recorded and that cannot be. Why not is for the
+/// operator, and in the log.
+fn unrecorded(_logged: AuditError) -> String {
+    "nothing was done: the operator wants every command recorded, and the audit log cannot be \
+     written; only the operator can put that right"
+        .to_owned()
 }
 
 /// The running program, for profiles to keep unchanged; `None` if it was removed since.

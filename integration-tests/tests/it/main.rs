@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, reason = "the helpers of tests are tests")]
 
 mod attributes;
+mod audit;
 mod bad_input;
 mod blocking;
 mod cli;

@@ -25,6 +25,7 @@ fn checked_in_schemas_are_the_generated_ones() {
     checked_in("run_signal", run_signal_schema());
     checked_in("run_list", run_list_schema());
     checked_in("run_listed", run_listed_schema());
+    checked_in("audit", audit_schema());
 }
 
 fn keys(value: &Value, seen: &mut Vec<String>) {

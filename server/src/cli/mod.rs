@@ -1,5 +1,6 @@
 //! The command line.
 
+mod audit;
 mod client;
 mod demo;
 mod doctor;
@@ -9,6 +10,7 @@ mod profile;
 mod run;
 mod scenes;
 
+use crate::audit::AuditSetup;
 use crate::error::ServerError;
 use crate::runs::DEFAULT_LIVE;
 use crate::session::{Session, Setup};
@@ -32,8 +34,32 @@ struct Cli {
     max_runs: u32,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    audit: Recorded,
     #[command(subcommand)]
     mode: Option<Mode>,
+}
+
+/// What is written down.
+#[derive(Debug, Args)]
+struct Recorded {
+    /// Write down who runs what, what was refused and how it ended: one JSON object a line, chained
+    /// by hashes, never arguments or output. `nono-mcp audit` reads and checks it.
+    #[arg(long, value_name = "FILE")]
+    audit_log: Option<PathBuf>,
+    /// Run nothing that cannot be written to the audit log.
+    #[arg(long, requires = "audit_log")]
+    audit_required: bool,
+    /// Write command lines and working directories to the audit log too.
+    #[arg(long, requires = "audit_log")]
+    audit_arguments: bool,
+}
+
+impl Recorded {
+    fn setup(self) -> Option<AuditSetup> {
+        let (required, arguments) = (self.audit_required, self.audit_arguments);
+        self.audit_log.map(|file| AuditSetup { file, required, arguments })
+    }
 }
 
 /// Where commands work and what they may do.
@@ -61,6 +87,7 @@ impl Place {
             missing_folders,
             landlock_abi_limit: self.pretend_landlock_abi,
             max_runs: DEFAULT_LIVE,
+            audit: None,
         }
     }
 }
@@ -71,6 +98,8 @@ enum Mode {
     Run {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        audit: Recorded,
         /// Afterwards, draft on standard error what the profile would need for it.
         #[arg(long)]
         learn: bool,
@@ -97,6 +126,11 @@ enum Mode {
     Profile {
         #[command(subcommand)]
         command: profile::Command,
+    },
+    /// Read and check an audit log.
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
     },
     /// Make a profile from one of nono, and say what carried over and what did not.
     ImportNono {
@@ -126,12 +160,13 @@ pub(crate) fn main() -> ExitCode {
     let done = match cli.mode {
         None if cli.stdio => {
             let setup = cli.place.setup(MissingFolders::Create);
-            serve(Setup { max_runs: cli.max_runs, ..setup })
+            serve(Setup { max_runs: cli.max_runs, audit: cli.audit.setup(), ..setup })
         }
         None => return usage(),
-        Some(Mode::Run { place, learn, timeout, command }) => {
+        Some(Mode::Run { place, audit, learn, timeout, command }) => {
             let profile = place.profile.clone();
             let setup = place.setup(MissingFolders::Create);
+            let setup = Setup { audit: audit.setup(), ..setup };
             let learn = learn.then_some(profile);
             block_on(run::run(setup, timeout, command, learn))
         }
@@ -140,6 +175,7 @@ pub(crate) fn main() -> ExitCode {
             explain::explain(&place.setup(MissingFolders::Leave), asked)
         }
         Some(Mode::Profile { command }) => profile::run(command),
+        Some(Mode::Audit { command }) => audit::run(command),
         Some(Mode::ImportNono { file, json }) => profile::import_nono(&file, json),
         Some(Mode::Demo) => demo::demo(),
         Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),

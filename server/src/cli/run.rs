@@ -1,12 +1,13 @@
 //! `nono-mcp run`: one command for a person in a terminal, the same way the tools go.
 
+use crate::audit::By;
 use crate::error::ServerError;
 use crate::report::report_text;
 use crate::runs::{Echo, Input};
 use crate::session::{Session, Setup, Wish};
 use crate::tools::prepare_exec;
 use nix::sys::signal::Signal;
-use nono_schemas::{ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
+use nono_schemas::{AuditWho, ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -44,11 +45,12 @@ pub(super) async fn run(
             _ = terminate.recv() => {}
         }
     };
+    let by = By { who: AuditWho::default(), tool: "nono-mcp run" };
     let started = match prepare_exec(&session.ground, params) {
         Ok(mut wanted) => {
             // JSON has text only; a command line has bytes, and the command gets those.
             wanted.request.argv = command.into_iter().map(OsString::into_vec).collect();
-            session.start(wanted, Input::Inherited, Echo::Live).await
+            session.start(&by, wanted, Input::Inherited, Echo::Live).await
         }
         Err(bad) => Err(bad.to_string()),
     };

@@ -9,7 +9,7 @@ const HOLE: char = '\u{fffd}';
 
 /// A name (path, program) as one short line: no control characters, nothing that changes the
 /// direction of text, nothing invisible.
-pub(super) fn name(bytes: &[u8]) -> String {
+pub(crate) fn name(bytes: &[u8]) -> String {
     let lossy = String::from_utf8_lossy(bytes);
     let mut clean: String = lossy.chars().map(|c| if is_deceptive(c) { HOLE } else { c }).collect();
     if clean.len() > MAX_NAME {
@@ -17,6 +17,11 @@ pub(super) fn name(bytes: &[u8]) -> String {
         clean.push('…');
     }
     clean
+}
+
+/// Text as one line of any length, otherwise as [`name`].
+pub(super) fn line(text: &str) -> String {
+    text.chars().map(|c| if is_deceptive(c) { HOLE } else { c }).collect()
 }
 
 /// A clean name between quotes, so that its end is where it seems to be.

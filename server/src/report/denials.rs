@@ -123,7 +123,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     }
 }
 
-fn kind(kind: Kind) -> DenialKind {
+pub(super) fn kind(kind: Kind) -> DenialKind {
     match kind {
         Kind::Fs => DenialKind::Fs,
         Kind::UnixSocket => DenialKind::UnixSocket,
@@ -145,7 +145,7 @@ fn reason(reason: record::Reason) -> Reason {
     }
 }
 
-fn operation(operation: Operation) -> DeniedOperation {
+pub(super) fn operation(operation: Operation) -> DeniedOperation {
     match operation {
         Operation::Read => DeniedOperation::Read,
         Operation::Write => DeniedOperation::Write,

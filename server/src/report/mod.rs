@@ -1,5 +1,6 @@
 //! What became of a run, as an answer: structured and as text. Pure.
 
+mod audited;
 mod benign;
 mod clean;
 mod cut;
@@ -34,12 +35,14 @@ use nono_schemas::{Denials, Enforced, LayerItem, Network, RunResult, RunStatus, 
 use std::time::Duration;
 use tokio::time::Instant;
 
-pub(crate) use clean::output as clean_output;
+pub(crate) use audited::{audit_line, audited};
+pub(crate) use clean::{name as clean_name, output as clean_output};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Explanation, Question, Verdict, explain};
 pub(crate) use history::History;
 pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};
+pub(crate) use status::standing;
 pub(crate) use text::report_text;
 
 /// Writable folders named in a result.

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) status: RunStatus,
-    pub(super) exit_code: Option<i32>,
-    pub(super) signal: Option<String>,
+pub(crate) struct Verdict {
+    pub(crate) status: RunStatus,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) signal: Option<String>,
     pub(super) sentence: String,
 }
 
@@ -24,7 +24,7 @@ impl Verdict {
 }
 
 /// Status and exit code alone.
-pub(super) fn standing(state: &State) -> Verdict {
+pub(crate) fn standing(state: &State) -> Verdict {
     match state {
         State::Live => Verdict::new(RunStatus::Running, String::new()),
         State::LeaderEnded(end) => Verdict {

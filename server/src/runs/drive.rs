@@ -4,6 +4,7 @@ use super::pump::Pump;
 use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
 use super::supervisor::Supervisor;
+use crate::audit::{self, Hash, Trail};
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
 use std::collections::VecDeque;
@@ -40,6 +41,8 @@ pub(super) struct Driver {
     pub(super) ending: Duration,
     /// Given back when everything of the run is gone.
     pub(super) permit: OwnedSemaphorePermit,
+    /// Where the end is recorded.
+    pub(super) trail: Trail,
 }
 
 /// What the loop waits for.
@@ -61,8 +64,10 @@ impl Driver {
             Ended::Outcome(_) | Ended::Refused(_) => self.supervisor.retire(),
             Ended::Cut | Ended::Lost(_) => self.supervisor.bury().await,
         }
-        for pump in self.pumps {
-            pump.finish(PIPE_PATIENCE).await;
+        let nothing = || audit::stream(0, Hash::of(b""));
+        let mut streams = [nothing(), nothing()];
+        for (stream, pump) in streams.iter_mut().zip(self.pumps) {
+            *stream = pump.finish(PIPE_PATIENCE).await;
         }
         self.run.writer.close();
         let wall = self.run.identity.started.elapsed();
@@ -70,8 +75,11 @@ impl Driver {
             tracing::error!(run_id = self.run.identity.id, why, "a supervisor was lost");
         }
         tracing::info!(run_id = self.run.identity.id, ?wall, "run over");
+        let finished = Finished { ended, wall };
+        // Before the place is given back: a server that shuts down waits for that.
+        self.trail.ended(&self.run.identity, &finished, streams).await;
         drop(self.permit);
-        self.run.state.send_replace(State::Over(Arc::new(Finished { ended, wall })));
+        self.run.state.send_replace(State::Over(Arc::new(finished)));
     }
 
     async fn until_end(&mut self) -> Ended {

@@ -34,6 +34,7 @@ pub(crate) use sweep::{SWEEP, sweep};
 pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
 
+use crate::audit::Trail;
 use crate::error::ServerError;
 use arena::Arena;
 use drive::{Driver, Halt};
@@ -74,6 +75,8 @@ pub(crate) struct Job {
     pub(crate) input: Input,
     /// Whether output is also passed on as it comes.
     pub(crate) echo: Echo,
+    /// Where its end is recorded.
+    pub(crate) trail: Trail,
 }
 
 /// A key under which a client may repeat a call, and what it asked for.
@@ -150,7 +153,7 @@ impl Runs {
 
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: OwnedSemaphorePermit) -> Result<Arc<Run>, ServerError> {
-        let Job { identity, mut plan, input, echo } = job;
+        let Job { identity, mut plan, input, echo, trail } = job;
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.spares.take()?;
@@ -162,7 +165,8 @@ impl Runs {
         let (flood_tell, flood) = mpsc::channel(1);
         let (asks_tell, asks) = mpsc::unbounded_channel();
         let most = plan.limits.output_bytes;
-        let target = Target { output: Arc::clone(&output), echo, most, flood: flood_tell };
+        let hashed = trail.is_kept();
+        let target = Target { output: Arc::clone(&output), echo, most, hashed, flood: flood_tell };
         let mut pumps = vec![Pump::start(ours.stdout, Stream::Stdout, target.clone())];
         pumps.extend(ours.stderr.map(|from| Pump::start(from, Stream::Stderr, target)));
         let run = Arc::new(Run {
@@ -183,6 +187,7 @@ impl Runs {
             spares: self.spares.clone(),
             ending: plan.drain + plan.grace,
             permit,
+            trail,
         };
         tokio::spawn(driver.drive());
         Ok(run)

@@ -3,7 +3,10 @@
 use super::channel::Source;
 use super::output::Output;
 use super::switches::Stream;
+use crate::audit::{self, Hash};
 use nono_sandbox::policy::{Exceeded, Resource};
+use nono_schemas::AuditStream;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -45,6 +48,8 @@ pub(super) struct Target {
     pub(super) echo: Echo,
     /// Bytes of both streams together.
     pub(super) most: Option<u64>,
+    /// Whether what is read is also hashed.
+    pub(super) hashed: bool,
     /// Told once when there are more.
     pub(super) flood: mpsc::Sender<Exceeded>,
 }
@@ -53,7 +58,7 @@ pub(super) struct Target {
 #[derive(Debug)]
 pub(super) struct Pump {
     enough: oneshot::Sender<()>,
-    task: JoinHandle<()>,
+    task: JoinHandle<AuditStream>,
 }
 
 impl Pump {
@@ -63,20 +68,31 @@ impl Pump {
         Self { enough, task: tokio::spawn(pump(from, stream, target, told)) }
     }
 
-    /// Waits for the end of the stream, but not longer than `patience`.
-    pub(super) async fn finish(mut self, patience: Duration) {
-        if tokio::time::timeout(patience, &mut self.task).await.is_err() {
-            tracing::warn!("a pipe stayed open after the command's last process had ended");
-            drop(self.enough);
-            // A reader that panicked has nothing more to say.
-            let _ended = self.task.await;
-        }
+    /// Waits for the end of the stream, but not longer than `patience`; what came of it.
+    pub(super) async fn finish(mut self, patience: Duration) -> AuditStream {
+        let read = match tokio::time::timeout(patience, &mut self.task).await {
+            Ok(read) => read,
+            Err(_) => {
+                tracing::warn!("a pipe stayed open after the command's last process had ended");
+                drop(self.enough);
+                self.task.await
+            }
+        };
+        // A reader that panicked has nothing more to say.
+        read.unwrap_or_default()
     }
 }
 
 /// Reads until end of file, an error, or until the other end of `enough` is gone.
-async fn pump(from: Source, stream: Stream, target: Target, mut enough: oneshot::Receiver<()>) {
+async fn pump(
+    from: Source,
+    stream: Stream,
+    target: Target,
+    mut enough: oneshot::Receiver<()>,
+) -> AuditStream {
     let mut sink = target.echo.sink(stream);
+    let mut hasher = target.hashed.then(Sha256::new);
+    let mut came = 0;
     let mut chunk = vec![0; CHUNK];
     let mut full = 0;
     loop {
@@ -89,6 +105,10 @@ async fn pump(from: Source, stream: Stream, target: Target, mut enough: oneshot:
             _ = &mut enough => break,
         };
         let bytes = chunk.get(..length).unwrap_or_default();
+        came += length as u64;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(bytes);
+        }
         let total = target.output.push(stream, bytes);
         if let Some(limit) = target.most.filter(|most| total > *most) {
             // Both streams may say so; once is enough.
@@ -102,6 +122,7 @@ async fn pump(from: Source, stream: Stream, target: Target, mut enough: oneshot:
             chunk = vec![0; LARGE_CHUNK];
         }
     }
+    hasher.map_or_else(AuditStream::default, |hasher| audit::stream(came, Hash::from(hasher)))
 }
 
 /// Writes to the sink; one that fails is not tried again.

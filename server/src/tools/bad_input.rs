@@ -118,6 +118,9 @@ pub(crate) enum BadInput {
     /// The request key is too long.
     #[error("`request_key` has {0} bytes and may have {MAX_KEY}")]
     LongKey(usize),
+    /// The audit log cannot be written.
+    #[error("{0}")]
+    Unrecorded(String),
     /// There is no such run.
     #[error(
         "there is no run `{id}`; live runs: {live}. This server was started {}s ago; runs from \

@@ -1,7 +1,9 @@
 //! Who calls, and how it hears of a run before the answer.
 
-use crate::report::clean_output;
+use crate::audit::By;
+use crate::report::{clean_name, clean_output};
 use crate::runs::Run;
+use nono_schemas::AuditWho;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::Peer;
@@ -22,11 +24,23 @@ const PATIENT: [&str; 2] = ["claude-code", "gemini-cli"];
 pub(crate) struct Caller {
     /// What the client calls itself.
     pub(crate) client: Option<String>,
+    /// Its version, as it says.
+    pub(crate) version: Option<String>,
     /// How to tell it about progress, if it asked for that.
     pub(crate) progress: Option<Progress>,
 }
 
 impl Caller {
+    /// Who calls, and by which tool, for the record.
+    pub(super) fn by(&self, tool: &'static str) -> By {
+        let words = [self.client.as_deref(), self.version.as_deref()];
+        let client = self.client.is_some().then(|| {
+            let text = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            clean_name(text.as_bytes())
+        });
+        By { who: AuditWho { principal: None, client }, tool }
+    }
+
     /// How long a call may take before it answers with a run that goes on.
     pub(super) fn usual_patience(&self) -> Duration {
         let name = self.client.as_deref().unwrap_or_default().to_lowercase().replace(' ', "-");
@@ -104,7 +118,7 @@ mod tests {
     #[test]
     fn clients_that_wait_longer_are_known() {
         let patience = |name: Option<&str>| {
-            Caller { client: name.map(str::to_owned), progress: None }.usual_patience()
+            Caller { client: name.map(str::to_owned), ..Caller::default() }.usual_patience()
         };
         assert_eq!(patience(None), PATIENCE);
         assert_eq!(patience(Some("some-client")), PATIENCE);

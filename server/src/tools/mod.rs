@@ -29,6 +29,7 @@ pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;
 pub(crate) use explain::answer as explain_answer;
 
+use crate::audit::By;
 use crate::runs::{Echo, Run};
 use crate::session::{Session, Wish};
 use present::Reply;
@@ -96,18 +97,19 @@ pub(crate) async fn call(
     cancelled: impl Future<Output = ()> + Send,
 ) -> CallToolResult {
     let ground = &session.ground;
+    let by = caller.by(tool.name());
     let reply = match tool {
         Tool::Shell => match shell::parse(ground, arguments) {
-            Ok(wanted) => start(session, wanted, caller, cancelled).await,
+            Ok(wanted) => start(session, &by, wanted, caller, cancelled).await,
             Err(bad) => Err(bad),
         },
         Tool::Exec => match exec::parse(ground, arguments) {
-            Ok(wanted) => start(session, wanted, caller, cancelled).await,
+            Ok(wanted) => start(session, &by, wanted, caller, cancelled).await,
             Err(bad) => Err(bad),
         },
         Tool::RunRead => run_read::call(session, arguments, caller, cancelled).await,
-        Tool::RunWrite => run_write::call(session, arguments, cancelled).await,
-        Tool::RunSignal => run_signal::call(session, arguments, cancelled).await,
+        Tool::RunWrite => run_write::call(session, &by, arguments, cancelled).await,
+        Tool::RunSignal => run_signal::call(session, &by, arguments, cancelled).await,
         Tool::RunList => run_list::call(session, arguments).await,
         Tool::Explain => return explain::call(session, arguments),
     };
@@ -118,6 +120,7 @@ pub(crate) async fn call(
 /// Starts a run and answers when it is over, or when its time to answer has come.
 async fn start(
     session: &Session,
+    by: &By,
     mut wanted: Wanted,
     caller: Caller,
     cancelled: impl Future<Output = ()> + Send,
@@ -125,7 +128,7 @@ async fn start(
     let input = std::mem::replace(&mut wanted.input, crate::runs::Input::Empty);
     let max_output = wanted.max_output;
     let patience = wanted.yield_after.unwrap_or(caller.usual_patience());
-    let run = match session.start(wanted, input, Echo::Off).await {
+    let run = match session.start(by, wanted, input, Echo::Off).await {
         Ok(run) => run,
         Err(sentence) => return Ok(Reply::run(session.refuse(&sentence))),
     };

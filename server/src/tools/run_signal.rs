@@ -5,6 +5,7 @@ use super::common::output_bytes;
 use super::present::Reply;
 use super::validate::arguments_as;
 use super::{named, wait};
+use crate::audit::By;
 use crate::session::{Session, Wish};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::Scope;
@@ -26,12 +27,14 @@ const WATCH: Duration = Duration::from_millis(300);
 /// [`BadInput`] says what to change.
 pub(super) async fn call(
     session: &Session,
+    by: &By,
     arguments: JsonObject,
     cancelled: impl Future<Output = ()> + Send,
 ) -> Result<Reply, BadInput> {
     let params: RunSignalParams = arguments_as(run_signal_schema(), arguments)?;
     let run = named(session, &params.run_id)?;
     let signal = params.signal.unwrap_or_default();
+    session.record(by, &run).await.map_err(BadInput::Unrecorded)?;
     let after = run.shown();
     let grace = params.grace_ms.map_or(GRACE, Duration::from_millis);
     let patience = match (params.scope.unwrap_or_default(), signal) {

@@ -6,6 +6,7 @@ use super::keys::bytes_of;
 use super::present::Reply;
 use super::validate::arguments_as;
 use super::{named, wait};
+use crate::audit::By;
 use crate::runs::{NoInput, Size, Written};
 use crate::session::{Session, Wish};
 use nono_schemas::{MAX_WRITE_BYTES, RunWriteParams, run_write_schema};
@@ -24,6 +25,7 @@ const CTRL_D: u8 = 4;
 /// [`BadInput`] says what to change.
 pub(super) async fn call(
     session: &Session,
+    by: &By,
     arguments: JsonObject,
     cancelled: impl Future<Output = ()> + Send,
 ) -> Result<Reply, BadInput> {
@@ -41,6 +43,7 @@ pub(super) async fn call(
     if run.is_over() {
         return Err(BadInput::Over(run.identity.id.clone()));
     }
+    session.record(by, &run).await.map_err(BadInput::Unrecorded)?;
     if size.is_some_and(|size| !run.resize(size)) {
         return Err(BadInput::NoTerminal(run.identity.id.clone()));
     }

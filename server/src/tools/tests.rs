@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 fn ground() -> (tempfile::TempDir, Ground) {
     let workspace = tempfile::tempdir().unwrap();
     let setup = Setup {
+        audit: None,
         workspaces: vec![workspace.path().to_path_buf()],
         profile: ProfileRef::default(),
         missing_folders: MissingFolders::Leave,

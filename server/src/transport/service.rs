@@ -121,8 +121,10 @@ impl ServerHandler for Service {
         let meta = is_modern(&context).then(server_meta);
         let session = Arc::clone(&self.session);
         let progress = context.meta.get_progress_token();
+        let client = context.client_info();
         let caller = Caller {
-            client: context.client_info().map(|client| client.name),
+            client: client.as_ref().map(|client| client.name.clone()),
+            version: client.map(|client| client.version),
             progress: progress.map(|token| Progress::new(context.peer.clone(), token)),
         };
         let cancelled = context.ct.cancelled_owned();
