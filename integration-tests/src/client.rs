@@ -225,13 +225,17 @@ pub struct Answer {
 
 impl Answer {
     fn new(result: CallToolResult, took: Duration) -> Self {
-        let raw = serde_json::to_value(&result).expect("plain data");
+        Self::from_json(&serde_json::to_value(&result).expect("plain data"), took)
+    }
+
+    /// A result as it came over the wire.
+    pub(crate) fn from_json(raw: &Value, took: Duration) -> Self {
         let parts = raw["content"].as_array().cloned().unwrap_or_default();
         let texts: Vec<&str> = parts.iter().filter_map(|p| p["text"].as_str()).collect();
         Self {
-            is_error: result.is_error.unwrap_or(false),
+            is_error: raw["isError"].as_bool().unwrap_or(false),
             text: texts.join("\n"),
-            value: result.structured_content.unwrap_or(Value::Null),
+            value: raw["structuredContent"].clone(),
             took,
         }
     }

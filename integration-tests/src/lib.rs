@@ -14,6 +14,7 @@ pub mod binary;
 pub mod client;
 pub mod host_net;
 pub mod host_unix;
+pub mod http;
 pub mod processes;
 pub mod raw;
 pub mod require;
@@ -22,6 +23,7 @@ pub mod user;
 pub mod wait;
 
 pub use client::{Answer, Server};
+pub use http::HttpServer;
 pub use site::Site;
 pub use user::User;
 

@@ -71,6 +71,9 @@ pub(crate) enum ServerError {
     /// The MCP session could not be set up.
     #[error("cannot serve MCP on standard input and output: {0}")]
     Serve(String),
+    /// MCP cannot be served over HTTP.
+    #[error(transparent)]
+    Http(#[from] crate::transport::HttpError),
     /// A demonstration did not show what it promises.
     #[error("{0}")]
     Demo(String),

@@ -7,6 +7,7 @@ use crate::folder::PrivateFolder;
 use crate::report::{Answer, Facts, History, Output, View};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
 use crate::tools::Wanted;
+use crate::transport::TOKEN_VARIABLE;
 use globset::GlobSet;
 use nono_profiles::{Context, Machine, MissingFolders, ProfileRef, Resolved};
 use nono_sandbox::AbsPath;
@@ -15,6 +16,8 @@ use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::plan::plan;
 use nono_sandbox::policy::Policy;
 use nono_schemas::NotStarted;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) max_runs: u32,
     /// What to record, and where.
     pub(crate) audit: Option<AuditSetup>,
+    /// Files of the server's own that no profile opens.
+    pub(crate) closed: Vec<AbsPath>,
 }
 
 /// A setup, resolved against this machine.
@@ -65,8 +70,10 @@ impl Ground {
         let workspaces = workspaces(&setup.workspaces)?;
         let folder = PrivateFolder::make()?;
         let uid = nix::unistd::geteuid().as_raw();
-        let mut context =
-            Context::new(workspaces, folder.path().clone(), std::env::vars_os().collect(), uid);
+        let mut environment: BTreeMap<_, _> = std::env::vars_os().collect();
+        // No profile can pass it on.
+        environment.remove(OsStr::new(TOKEN_VARIABLE));
+        let mut context = Context::new(workspaces, folder.path().clone(), environment, uid);
         context.missing_folders = setup.missing_folders;
         let host = Host::probe().limited(setup.landlock_abi_limit);
         context.machine = Machine::probe(host.landlock_abi);
@@ -74,6 +81,7 @@ impl Ground {
         if let Some(audit) = &setup.audit {
             context.own.closed.extend(audit.files()?);
         }
+        context.own.closed.extend(setup.closed.iter().cloned());
         let resolved = nono_profiles::resolve(&setup.profile, &context)
             .map_err(|e| ServerError::Profile(Box::new(e)))?;
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {

@@ -17,6 +17,7 @@ mod explain;
 mod fallback;
 mod filesystem;
 mod flood;
+mod http;
 mod lifetime;
 mod limits;
 mod lives;

@@ -5,6 +5,7 @@ mod client;
 mod demo;
 mod doctor;
 mod explain;
+mod http;
 mod learn;
 mod profile;
 mod run;
@@ -14,6 +15,7 @@ use crate::audit::AuditSetup;
 use crate::error::ServerError;
 use crate::runs::DEFAULT_LIVE;
 use crate::session::{Session, Setup};
+use crate::transport::Listen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use nono_profiles::{MissingFolders, ProfileRef};
 use std::ffi::OsString;
@@ -27,8 +29,10 @@ use std::time::Duration;
 #[command(name = "nono-mcp", version, args_conflicts_with_subcommands = true)]
 struct Cli {
     /// Serve MCP on standard input and output.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "http")]
     stdio: bool,
+    #[command(flatten)]
+    http: http::Http,
     /// Commands that may run at once.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LIVE, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_runs: u32,
@@ -88,6 +92,7 @@ impl Place {
             landlock_abi_limit: self.pretend_landlock_abi,
             max_runs: DEFAULT_LIVE,
             audit: None,
+            closed: Vec::new(),
         }
     }
 }
@@ -158,11 +163,16 @@ pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
     crate::telemetry::install();
     let done = match cli.mode {
-        None if cli.stdio => {
+        None => {
             let setup = cli.place.setup(MissingFolders::Create);
-            serve(Setup { max_runs: cli.max_runs, audit: cli.audit.setup(), ..setup })
+            let (max_runs, audit) = (cli.max_runs, cli.audit.setup());
+            let setup = Setup { max_runs, audit, ..setup };
+            match (cli.http.listen(), cli.stdio) {
+                (Some(listen), _) => serve_http(setup, listen),
+                (None, true) => serve_stdio(&setup),
+                (None, false) => return usage(),
+            }
         }
-        None => return usage(),
         Some(Mode::Run { place, audit, learn, timeout, command }) => {
             let profile = place.profile.clone();
             let setup = place.setup(MissingFolders::Create);
@@ -189,10 +199,16 @@ pub(crate) fn main() -> ExitCode {
     })
 }
 
-fn serve(setup: Setup) -> Result<ExitCode, ServerError> {
+fn serve_stdio(setup: &Setup) -> Result<ExitCode, ServerError> {
     block_on(async {
-        let session = Session::open(&setup)?;
-        crate::transport::serve(session).await?;
+        crate::transport::serve_stdio(Session::open(setup)?).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn serve_http(setup: Setup, listen: Listen) -> Result<ExitCode, ServerError> {
+    block_on(async {
+        crate::transport::serve_http(setup, listen).await?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -214,8 +230,8 @@ fn block_on(
 fn usage() -> ExitCode {
     let error = Cli::command().error(
         clap::error::ErrorKind::MissingRequiredArgument,
-        "say what to do: --stdio serves MCP, `run` runs one command, `doctor` looks at this \
-         machine, `demo` shows the sandbox at work",
+        "say what to do: --stdio or --http serves MCP, `run` runs one command, `doctor` looks at \
+         this machine, `demo` shows the sandbox at work",
     );
     complain(&error);
     ExitCode::from(UNUSABLE)

@@ -16,6 +16,7 @@ fn ground() -> (tempfile::TempDir, Ground) {
         missing_folders: MissingFolders::Leave,
         landlock_abi_limit: None,
         max_runs: 1,
+        closed: Vec::new(),
     };
     let ground = Ground::prepare(&setup).unwrap();
     (workspace, ground)

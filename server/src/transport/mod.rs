@@ -1,6 +1,9 @@
 //! How clients reach the tools.
 
+mod http;
 mod service;
+mod signals;
 mod stdio;
 
-pub(crate) use stdio::serve;
+pub(crate) use http::{HttpError, Listen, TOKEN_VARIABLE, serve as serve_http};
+pub(crate) use stdio::serve as serve_stdio;

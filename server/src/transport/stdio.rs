@@ -1,6 +1,7 @@
 //! MCP over standard input and output.
 
 use super::service::Service;
+use super::signals::Signals;
 use crate::error::ServerError;
 use crate::session::Session;
 use rmcp::ServiceExt;
@@ -10,7 +11,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, ReadBuf};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 
 /// How long runs may go on after the client closed our standard input. Not zero, because a client
@@ -25,12 +25,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
 /// # Errors
 /// [`ServerError::Serve`] if the client does not speak MCP.
 pub(crate) async fn serve(session: Arc<Session>) -> Result<(), ServerError> {
-    let mut terminate =
-        signal(SignalKind::terminate()).map_err(ServerError::doing("watch for SIGTERM"))?;
-    let mut interrupt =
-        signal(SignalKind::interrupt()).map_err(ServerError::doing("watch for SIGINT"))?;
-    let mut hangup =
-        signal(SignalKind::hangup()).map_err(ServerError::doing("watch for SIGHUP"))?;
+    let mut signals = Signals::watch()?;
     let (reader, writer) = rmcp::transport::io::stdio_pipes();
     let eof = Arc::new(Notify::new());
     let reader = Watched { inner: reader, eof: Arc::clone(&eof) };
@@ -46,9 +41,7 @@ pub(crate) async fn serve(session: Arc<Session>) -> Result<(), ServerError> {
     let mut serving = std::pin::pin!(serving);
     let ended = tokio::select! {
         served = &mut serving => Some(served),
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        _ = hangup.recv() => None,
+        () = signals.came() => None,
         () = async { eof.notified().await; tokio::time::sleep(EOF_GRACE).await } => None,
     };
     session.close().await;

@@ -1,0 +1,7 @@
+//! MCP over HTTP: the same tools as over stdio, for those who may ask and for nobody else.
+
+mod access;
+mod bodies;
+mod calls;
+mod ends;
+mod inside;

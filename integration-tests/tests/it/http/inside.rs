@@ -1,0 +1,78 @@
+//! What runs in the sandbox cannot use the server that runs it.
+
+use nono_integration_tests::{HttpServer, as_each_user};
+use serde_json::json;
+
+#[test]
+fn a_command_finds_no_token() {
+    as_each_user(|site| {
+        let server = HttpServer::start(&site);
+        let file = server.token_file().to_string_lossy().into_owned();
+        let read = format!("cat {file}");
+        let outside = site.command("/bin/sh".as_ref()).args(["-c", &read]).output().expect("sh");
+        assert!(String::from_utf8_lossy(&outside.stdout).contains(server.token()), "the control");
+        let inside =
+            server.shell(&format!("{read}; cp {file} stolen; ln {file} stolen; ls -l stolen"));
+        assert!(!inside.text.contains(server.token()), "{}", inside.text);
+        assert!(inside.denial("fs", &file).is_some(), "{}", inside.value["denials"]);
+    });
+}
+
+#[test]
+fn a_profile_cannot_give_the_token_away() {
+    as_each_user(|site| {
+        let token = "0123456789abcdef-of-the-operator";
+        let profile = site.profile(&json!({
+            "filesystem": {"read": ["$HOME/.config"]},
+            "environment": {"allow_vars": ["NONO_MCP_TOKEN"]},
+        }));
+        let mut command = site.nono_mcp(&["--http", "0", "--profile"]);
+        command.arg(&profile).env("NONO_MCP_TOKEN", token);
+        let server = HttpServer::start_command(&site, command, Some(token));
+        let seen = server.shell("env; echo end");
+        assert!(seen.stdout().ends_with("end\n"), "{}", seen.text);
+        assert!(!seen.text.contains(token), "{}", seen.text);
+    });
+}
+
+#[test]
+fn the_servers_process_is_closed() {
+    as_each_user(|site| {
+        let token = "0123456789abcdef-of-the-operator";
+        let mut command = site.nono_mcp(&["--http", "0"]);
+        command.env("NONO_MCP_TOKEN", token);
+        let server = HttpServer::start_command(&site, command, Some(token));
+        let pid = server.pid();
+        let look = format!(
+            "cat /proc/{pid}/environ | tr '\\0' '\\n'; readlink /proc/{pid}/fd/*; \
+             cat /proc/{pid}/maps; cat /proc/{pid}/mem; echo end"
+        );
+        let outside = site.command("/bin/sh".as_ref()).args(["-c", &look]).output().expect("sh");
+        let outside = String::from_utf8_lossy(&outside.stdout).into_owned();
+        assert!(outside.contains(token) && outside.contains("socket:"), "the control: {outside}");
+        let inside = server.shell(&look);
+        assert_eq!(inside.stdout(), "end\n", "{}", inside.text);
+        assert!(!inside.text.contains(token), "{}", inside.text);
+    });
+}
+
+#[test]
+fn the_server_knows_no_command() {
+    as_each_user(|site| {
+        let server = HttpServer::start(&site);
+        let url = format!("http://{}", server.address());
+        let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{}}"#;
+        let ask = format!(
+            "curl -s -o /dev/null -w '%{{http_code}}' -H 'Content-Type: application/json' \
+             -H 'Accept: application/json, text/event-stream' -d '{body}' {url}/mcp"
+        );
+        let outside = site.command("/bin/sh".as_ref()).args(["-c", &ask]).output().expect("sh");
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "401", "the control");
+        let with = format!("{ask} -H 'Authorization: Bearer {}'", server.token());
+        let outside = site.command("/bin/sh".as_ref()).args(["-c", &with]).output().expect("sh");
+        let status = String::from_utf8_lossy(&outside.stdout).into_owned();
+        assert!(["200", "400"].contains(&status.as_str()), "the control: {status}");
+        let inside = server.shell(&format!("{ask}; echo"));
+        assert!(["401\n", "000\n"].contains(&inside.stdout()), "{}", inside.text);
+    });
+}

@@ -1,0 +1,91 @@
+//! Answers of this layer, before anything MCP is read. JSON, because programs read them.
+
+use crate::access::Refused;
+use axum::body::Body;
+use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+
+/// A request that goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turned {
+    /// Nobody's.
+    Away(Refused),
+    /// Its body has more bytes than this.
+    Large(usize),
+    /// Its body did not come in time.
+    Slow,
+    /// Its body broke off.
+    Broken,
+    /// The principal has as many requests open as it may.
+    Crowded(usize),
+}
+
+impl Turned {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::Away(_) => StatusCode::UNAUTHORIZED,
+            Self::Large(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Slow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Crowded(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// A word for programs, a sentence for people.
+    fn words(self) -> (&'static str, String) {
+        let say = "send the header `Authorization: Bearer TOKEN`";
+        let which = "the token is in NONO_MCP_TOKEN or the file that the server named when it \
+                     was started";
+        match self {
+            Self::Away(Refused::Missing) => {
+                ("missing_token", format!("no Authorization header came; {say}; {which}"))
+            }
+            Self::Away(Refused::NotBearer) => (
+                "missing_token",
+                format!("the Authorization header holds no bearer token; {say}; {which}"),
+            ),
+            Self::Away(Refused::Unknown) => {
+                ("invalid_token", format!("this server does not know the token; {which}"))
+            }
+            Self::Large(most) => {
+                ("too_large", format!("the body of a request has at most {most} bytes"))
+            }
+            Self::Slow => ("too_slow", "the body of the request did not come in time".to_owned()),
+            Self::Broken => ("broken", "the body of the request broke off".to_owned()),
+            Self::Crowded(most) => (
+                "too_many_requests_open",
+                format!("{most} requests of this client wait for answers; let one end first"),
+            ),
+        }
+    }
+
+    /// What `WWW-Authenticate` or its like says, and whether the connection can go on.
+    fn headers(self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Away(Refused::Unknown) => vec![(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"nono-mcp\", error=\"invalid_token\""),
+            )],
+            Self::Away(Refused::Missing | Refused::NotBearer) => {
+                vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"nono-mcp\""))]
+            }
+            Self::Large(_) | Self::Slow | Self::Broken => {
+                vec![(CONNECTION, HeaderValue::from_static("close"))]
+            }
+            Self::Crowded(_) => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
+        }
+    }
+
+    /// The answer.
+    pub(crate) fn response(self) -> Response {
+        let (error, message) = self.words();
+        let body = serde_json::json!({ "error": error, "message": message });
+        let mut response = Response::new(Body::from(format!("{body}\n")));
+        *response.status_mut() = self.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.headers());
+        response
+    }
+}

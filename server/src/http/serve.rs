@@ -1,0 +1,121 @@
+//! Connections in, requests to the endpoint.
+
+use crate::access::Access;
+use crate::config::{Config, Limits};
+use crate::connections::{Connection, Connections, Open};
+use crate::endpoint::{Endpoint, Principal};
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::routing::{any, get};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::ServerHandler;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service;
+
+/// Bytes of a request's header.
+const HEADER_BYTES: usize = 32 << 10;
+/// How long to leave the listener alone when the process has no descriptors left.
+const OUT_OF_FILES: Duration = Duration::from_millis(50);
+
+/// Serves `/mcp` and `/healthz` until `stop` is cancelled. From then on nobody new is let in, and
+/// this returns when the last answer has been sent; streams without an end end when `cut` is
+/// cancelled.
+pub async fn serve<H: ServerHandler + Clone>(
+    listener: TcpListener,
+    principals: Vec<Principal<H>>,
+    access: Access,
+    config: &Config,
+    stop: CancellationToken,
+    cut: CancellationToken,
+) {
+    let router = router(Endpoint::new(principals, access, config, &cut));
+    let connections = Connections::new(config.limits.connections);
+    let tasks = TaskTracker::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => accepted.map(|(stream, _)| stream),
+            () = stop.cancelled() => break,
+        };
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(error) => {
+                pause_after(&error).await;
+                continue;
+            }
+        };
+        // All are in use by somebody who may: the newcomer can try again.
+        let Some(open) = connections.admit() else { continue };
+        tasks.spawn(converse(stream, open, router.clone(), config.limits, stop.clone()));
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+fn router<H: ServerHandler + Clone>(endpoint: Endpoint<H>) -> Router {
+    let endpoint = Arc::new(endpoint);
+    let answer = move |mut request: Request<Body>| {
+        let endpoint = Arc::clone(&endpoint);
+        let connection = request.extensions_mut().remove::<Arc<Connection>>();
+        async move { endpoint.answer(request, connection).await }
+    };
+    Router::new().route("/mcp", any(answer)).route("/healthz", get(async || "ok\n"))
+}
+
+/// Sees one connection through.
+async fn converse(
+    stream: TcpStream,
+    open: Open,
+    router: Router,
+    limits: Limits,
+    stop: CancellationToken,
+) {
+    // Answers are many small writes; with Nagle's algorithm each waits 40 ms for the one before.
+    let _slower_then = stream.set_nodelay(true);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(open.connection());
+        router.clone().call(request)
+    });
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_header_size(HEADER_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut serving = pin!(serving);
+    let ended = tokio::select! {
+        ended = serving.as_mut() => Some(ended),
+        () = open.has_to_leave() => return,
+        () = stop.cancelled() => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            serving.as_mut().graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// A connection that failed before it was accepted says nothing about the next one; a process
+/// without descriptors has to wait for some.
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        return;
+    }
+    tracing::warn!(%error, "cannot accept a connection");
+    tokio::time::sleep(OUT_OF_FILES).await;
+}
