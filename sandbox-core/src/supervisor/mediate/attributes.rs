@@ -8,7 +8,7 @@ use super::caller::Caller;
 use super::leader::{Interrupted, Turn};
 use super::listener::{ERESTARTSYS, MediatedCall};
 use super::resolve::{Last, resolve};
-use super::{Refusal, Shared};
+use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
 use crate::filter::AttributeCall;
@@ -22,7 +22,7 @@ use nix::sys::stat::{
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, geteuid};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 /// Limits of the kernel (linux/limits.h).
@@ -156,16 +156,12 @@ fn named(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
     if stat.st_nlink == 0 {
         return Ok(None);
     }
-    let path = readlinkat(AT_FDCWD, pinned_path(object).as_str())?;
+    let path = readlinkat(AT_FDCWD, pinned::name(object).as_str())?;
     // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
     if path.as_bytes().first() != Some(&b'/') {
         return Ok(None);
     }
     AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
-}
-
-fn pinned_path(object: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", object.as_raw_fd())
 }
 
 fn kind(stat: &FileStat) -> SFlag {
@@ -224,14 +220,14 @@ fn permitted(pinned: &Pinned, change: &Copied) -> bool {
         Copied::Times(both) => *both == [TimeSpec::UTIME_NOW; 2],
         Copied::SetXattr { name, .. } | Copied::RemoveXattr { name } => name.starts_with(b"user."),
     };
-    let path = pinned_path(&pinned.object);
+    let path = pinned::name(&pinned.object);
     by_writing && faccessat(AT_FDCWD, path.as_str(), AccessFlags::W_OK, AtFlags::empty()).is_ok()
 }
 
 /// Changes the pinned object. Its link in `/proc` leads to it and to nothing else, a symbolic link
 /// included.
 fn apply(object: &OwnedFd, change: &Copied) -> Result<(), Errno> {
-    let path = pinned_path(object);
+    let path = pinned::name(object);
     let path = path.as_str();
     match change {
         Copied::Mode(mode) => fchmodat(AT_FDCWD, path, *mode, FchmodatFlags::FollowSymlink),

@@ -56,6 +56,7 @@ fn bind(
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
         SocketCall::AsCopied | SocketCall::Refuse(..) => {
+            caller.still_waits()?;
             sys::bind(request.socket.as_fd(), &request.bytes)
         }
         SocketCall::Path(path) => {

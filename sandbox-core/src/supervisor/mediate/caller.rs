@@ -20,6 +20,11 @@ pub(in crate::supervisor) struct Caller<'l> {
     tid: i32,
 }
 
+/// Proof that the caller still waited after everything about its call had been found, so that all
+/// of it is really the caller's. Whoever acts on what was found takes one.
+#[derive(Debug)]
+pub(super) struct Confirmed(());
+
 /// What `/proc/TID/status` says, as far as mediation needs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Status {
@@ -56,8 +61,8 @@ impl<'l> Caller<'l> {
     }
 
     /// Whether everything found so far belongs to the caller.
-    pub(super) fn still_waits(&self) -> Result<(), Errno> {
-        if self.listener.is_valid(self.id) { Ok(()) } else { Err(Errno::ESRCH) }
+    pub(super) fn still_waits(&self) -> Result<Confirmed, Errno> {
+        if self.listener.is_valid(self.id) { Ok(Confirmed(())) } else { Err(Errno::ESRCH) }
     }
 
     /// Exactly `length` bytes of its memory.

@@ -1,14 +1,14 @@
 //! `connect`, performed on the caller's behalf.
 
-use super::caller::Caller;
+use super::caller::{Caller, Confirmed};
 use super::leader::{Interrupted, Turn};
 use super::listener::{ERESTARTSYS, MediatedCall};
-use super::request::{SocketRequest, judge, pinned_address, refuse_abstract, unreadable};
+use super::pinned;
+use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
 use crate::decide::{Address, SocketCall, socket_call};
 use crate::record::Operation;
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Performs the call and answers it.
@@ -44,7 +44,8 @@ fn connect(
 ) -> Result<(), Interrupted> {
     match socket_call(request.domain, &request.address, turn.shared.scoped) {
         SocketCall::AsCopied => {
-            let result = connect_to(turn, caller, &request.socket, &request.bytes);
+            let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
+            let result = connect_to(turn, caller, confirmed, &request.socket, &request.bytes);
             match (&request.address, result) {
                 (Address::UnixAbstract(name), Err(Interrupted::Failed(Errno::EPERM))) => {
                     Err(refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall))
@@ -59,11 +60,11 @@ fn connect(
             _ => Err(Interrupted::Failed(Errno::EACCES)),
         },
         SocketCall::Path(path) => {
-            let pinned = judge(turn.shared, caller, path, Operation::Connect, syscall)
+            let (pinned, confirmed) = judge(turn.shared, caller, path, Operation::Connect, syscall)
                 .map_err(Interrupted::Failed)?;
             // The name of the pinned object, not the path: what was judged is what is reached.
-            let address = pinned_address(&pinned);
-            connect_to(turn, caller, &request.socket, &address)
+            let address = pinned::address(&pinned);
+            connect_to(turn, caller, confirmed, &request.socket, &address)
         }
     }
 }
@@ -71,13 +72,9 @@ fn connect(
 fn connect_to(
     turn: &mut Turn<'_>,
     caller: &Caller<'_>,
+    _: Confirmed,
     socket: &OwnedFd,
     address: &[u8],
 ) -> Result<(), Interrupted> {
-    let flags = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
-    let act = || sys::connect(socket.as_fd(), address);
-    if flags.is_ok_and(|f| f.contains(OFlag::O_NONBLOCK)) {
-        return act().map_err(Interrupted::Failed);
-    }
-    turn.may_block(caller, act)
+    turn.on_socket(caller, socket.as_fd(), || sys::connect(socket.as_fd(), address))
 }

@@ -1,10 +1,11 @@
 //! Who answers notifications, so that no blocked call holds up another (requirement U8).
 //!
 //! One thread, the *leader*, receives, acts and answers: with `SYNC_WAKE_UP` that is several times
-//! faster than handing work over. Before an act that may block it starts a timer; if it is not back
-//! within [`PATIENCE`], the main loop puts a stand-in in its place and the old leader ends after
-//! its call. Once calls do block, later ones get a stand-in at once, so that five hundred of them
-//! do not wait for five hundred timers.
+//! faster than handing work over. While it acts a timer runs; if one act outlasts [`PATIENCE`], the
+//! main loop puts a stand-in in its place and the old leader ends after its call. Setting a timer
+//! costs as much as a small call, so one that runs is left alone: the main loop looks when it ends
+//! and sets it again for the rest. Once calls do block, later ones get a stand-in at once, so that
+//! five hundred of them do not wait for five hundred timers.
 
 use super::caller::Caller;
 use super::connect;
@@ -14,12 +15,12 @@ use crate::filter::Mediated;
 use crate::supervisor::observe;
 use crate::sys;
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::time::TimeSpec;
 use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
-use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,24 +51,28 @@ pub(super) struct Leadership {
 struct State {
     /// Number of the thread that leads.
     leader: u64,
-    /// Whether it is in a call that may block.
-    acting: bool,
+    /// Since when it is in a call that may block.
+    acting: Option<Instant>,
+    /// Whether the timer runs.
+    watched: bool,
     /// Calls received and not yet answered and recorded.
     busy: usize,
     /// Former leaders, still in their call.
     former: usize,
     /// Whether somebody waits for `busy` to be none.
     finishing: bool,
-    /// Calls that may be blocking, by notification.
-    calls: HashMap<u64, Arc<BlockingCall>>,
+    /// Calls that may be blocking. Seldom more than one.
+    calls: Vec<BlockingCall>,
 }
 
 /// A call that may be blocking.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct BlockingCall {
+    /// Its notification.
+    id: u64,
     helper: i32,
     since: Instant,
-    interrupted: AtomicBool,
+    interrupted: bool,
     caller_tid: i32,
 }
 
@@ -110,8 +115,8 @@ impl Leadership {
         );
     }
 
-    fn arm(&self) -> Result<(), Errno> {
-        let once = Expiration::OneShot(TimeSpec::from_duration(PATIENCE));
+    fn arm(&self, after: Duration) -> Result<(), Errno> {
+        let once = Expiration::OneShot(TimeSpec::from_duration(after));
         self.timer.set(once, TimerSetTimeFlags::empty())
     }
 }
@@ -192,22 +197,34 @@ impl Turn<'_> {
         }
     }
 
+    /// Performs a call on a socket, which may block unless the socket says otherwise. While nobody
+    /// is blocked it is not even asked: being watched is cheaper.
+    pub(super) fn on_socket<T>(
+        &mut self,
+        caller: &Caller<'_>,
+        socket: BorrowedFd<'_>,
+        act: impl Fn() -> Result<T, Errno>,
+    ) -> Result<T, Interrupted> {
+        let others_blocked = lock(&self.shared.leadership.state).former > 0;
+        if others_blocked {
+            let flags = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
+            if flags.is_ok_and(|f| f.contains(OFlag::O_NONBLOCK)) {
+                return act().map_err(Interrupted::Failed);
+            }
+        }
+        self.may_block(caller, act)
+    }
+
     /// Performs a call that may block, for as long as its caller waits for it.
     pub(super) fn may_block<T>(
         &mut self,
         caller: &Caller<'_>,
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
-        let call = Arc::new(BlockingCall {
-            helper: self.thread,
-            since: Instant::now(),
-            interrupted: AtomicBool::new(false),
-            caller_tid: caller.tid(),
-        });
-        self.enter(caller.id(), &call);
+        self.enter(caller);
         let result = loop {
             match act() {
-                Err(Errno::EINTR) if call.interrupted.load(Ordering::Acquire) => {
+                Err(Errno::EINTR) if self.is_interrupted(caller.id()) => {
                     break Err(self.why_interrupted(caller));
                 }
                 Err(Errno::EINTR) => {}
@@ -218,34 +235,47 @@ impl Turn<'_> {
         result
     }
 
+    fn is_interrupted(&self, id: u64) -> bool {
+        lock(&self.shared.leadership.state).calls.iter().any(|c| c.id == id && c.interrupted)
+    }
+
     fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
         match (caller.still_waits(), caller.status()) {
-            (Ok(()), Ok(status)) if status.is_certain_for(caller.tid()) => Interrupted::Restart,
-            (Ok(()), Ok(_)) => Interrupted::Failed(Errno::EINTR),
+            (Ok(_), Ok(status)) if status.is_certain_for(caller.tid()) => Interrupted::Restart,
+            (Ok(_), Ok(_)) => Interrupted::Failed(Errno::EINTR),
             _ => Interrupted::CallerGone,
         }
     }
 
-    fn enter(&mut self, id: u64, call: &Arc<BlockingCall>) {
-        let blocked = {
-            let mut state = lock(&self.shared.leadership.state);
-            state.calls.insert(id, Arc::clone(call));
-            state.acting = self.leading;
-            state.former > 0
+    fn enter(&mut self, caller: &Caller<'_>) {
+        let since = Instant::now();
+        let call = BlockingCall {
+            id: caller.id(),
+            helper: self.thread,
+            since,
+            interrupted: false,
+            caller_tid: caller.tid(),
         };
-        if !self.leading {
-            return;
-        }
-        if blocked || self.shared.leadership.arm().is_err() {
+        let (blocked, watched) = {
+            let mut state = lock(&self.shared.leadership.state);
+            state.calls.push(call);
+            if !self.leading {
+                return;
+            }
+            state.acting = Some(since);
+            (state.former > 0, std::mem::replace(&mut state.watched, true))
+        };
+        let unwatched = !watched && self.shared.leadership.arm(PATIENCE).is_err();
+        if blocked || unwatched {
             self.step_aside();
         }
     }
 
     fn leave(&mut self, id: u64) {
         let mut state = lock(&self.shared.leadership.state);
-        state.calls.remove(&id);
+        state.calls.retain(|call| call.id != id);
         if self.leading && state.leader == self.number {
-            state.acting = false;
+            state.acting = None;
         } else {
             self.leading = false;
         }
@@ -277,7 +307,8 @@ fn promote(shared: &Arc<Shared>, number: u64) -> bool {
         return false;
     }
     state.leader = number + 1;
-    state.acting = false;
+    state.acting = None;
+    state.watched = false;
     state.former += 1;
     true
 }
@@ -285,31 +316,47 @@ fn promote(shared: &Arc<Shared>, number: u64) -> bool {
 /// The main loop's part: see the module's description.
 pub(super) fn check(shared: &Arc<Shared>, stalled: bool) {
     if stalled {
-        // Re-armed by the next call; reading makes it quiet until then.
+        // Reading makes it quiet until it is set again.
         let mut expirations = [0u8; 8];
         let _quiet = nix::unistd::read(shared.leadership.timer.as_fd(), &mut expirations);
-        let (acting, leader) = {
-            let state = lock(&shared.leadership.state);
-            (state.acting, state.leader)
-        };
-        if acting {
-            promote(shared, leader);
-        }
+        look_after_leader(shared);
     }
-    let calls: Vec<_> =
-        lock(&shared.leadership.state).calls.iter().map(|(id, c)| (*id, Arc::clone(c))).collect();
-    for (id, call) in calls {
-        if call.since.elapsed() >= TICK && must_be_released(shared, id, &call) {
-            call.interrupted.store(true, Ordering::Release);
+    let calls = lock(&shared.leadership.state).calls.clone();
+    for call in calls {
+        if call.since.elapsed() >= TICK && must_be_released(shared, call) {
+            let mut state = lock(&shared.leadership.state);
+            state.calls.iter_mut().filter(|c| c.id == call.id).for_each(|c| c.interrupted = true);
+            drop(state);
             // Repeated at the next tick: the signal may come just before the call blocks.
             let _ended = sys::interrupt_thread(call.helper);
         }
     }
 }
 
+/// The timer ended: the leader is stuck, or in a later call than the one it was set for, or in none.
+fn look_after_leader(shared: &Arc<Shared>) {
+    let leadership = &shared.leadership;
+    let (leader, acting) = {
+        let mut state = lock(&leadership.state);
+        state.watched = state.acting.is_some();
+        (state.leader, state.acting)
+    };
+    let Some(since) = acting else { return };
+    let rest = PATIENCE.saturating_sub(since.elapsed());
+    // Where no stand-in can be had now, there may be one later.
+    let again = match rest {
+        Duration::ZERO if promote(shared, leader) => return,
+        Duration::ZERO => TICK,
+        rest => rest,
+    };
+    if leadership.arm(again).is_err() {
+        lock(&leadership.state).watched = false;
+    }
+}
+
 /// Whether the caller died, or has a signal to handle before its call is done.
-fn must_be_released(shared: &Shared, id: u64, call: &BlockingCall) -> bool {
-    let data = sys::NotificationData { id, tid: call.caller_tid, nr: 0, args: [0; 6] };
+fn must_be_released(shared: &Shared, call: BlockingCall) -> bool {
+    let data = sys::NotificationData { id: call.id, tid: call.caller_tid, nr: 0, args: [0; 6] };
     let Some(caller) = Caller::new(&shared.listener, &data) else { return true };
     if caller.still_waits().is_err() {
         return true;

@@ -11,6 +11,7 @@ mod caller;
 mod connect;
 mod leader;
 mod listener;
+pub(super) mod pinned;
 mod request;
 pub(super) mod resolve;
 mod send;
@@ -60,6 +61,7 @@ impl Mediator {
         scoped: bool,
     ) -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
+        pinned::enter()?;
         let leadership = Leadership::new()?;
         let stalled = leadership.stalled_fd().try_clone_to_owned()?;
         let shared = listener.map(|fd| {

@@ -1,24 +1,26 @@
 //! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
 //! and the judgement of a path.
 
-use super::caller::Caller;
+use super::caller::{Caller, Confirmed};
 use super::leader::{Interrupted, Turn};
 use super::resolve::{Last, resolve};
-use super::{Refusal, Shared};
+use super::{Refusal, Shared, pinned};
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
 use crate::policy::Access;
 use crate::rate::{Charge, MediationMode, charge};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// The largest address the kernel copies (`sizeof(struct sockaddr_storage)`).
 const MAX_ADDRESS: u64 = 128;
 
-/// A socket call whose address was copied and whose socket is held.
+/// A socket call whose address was copied and whose socket is held. Whether both are the caller's
+/// is to be confirmed before anything is done with them.
 #[derive(Debug)]
 pub(super) struct SocketRequest {
     pub(super) socket: OwnedFd,
@@ -44,7 +46,6 @@ impl SocketRequest {
             _ => return Err(Errno::EINVAL),
         };
         let bytes = caller.read(address, length)?;
-        caller.still_waits()?;
         let address = Address::parse(&bytes);
         Ok(Self { socket, domain, bytes, address })
     }
@@ -133,22 +134,22 @@ fn refusal(
     }
 }
 
-/// Resolves and judges a path; the pinned socket if it may be reached.
+/// Resolves and judges a path; the pinned socket if it may be reached, by a caller that still waits.
 pub(super) fn judge(
     shared: &Shared,
     caller: &Caller<'_>,
     path: &[u8],
     operation: Operation,
     syscall: &'static str,
-) -> Result<OwnedFd, Errno> {
+) -> Result<(OwnedFd, Confirmed), Errno> {
     let base = match path.first() {
         Some(b'/') => None,
         _ => Some(caller.folder(libc::AT_FDCWD)?),
     };
     let place = resolve(caller, base.as_ref(), path, Last::Follow)?;
-    caller.still_waits()?;
+    let confirmed = caller.still_waits()?;
     let (reason, rule) = match unix_path(&shared.policy, operation, &place.path) {
-        PathVerdict::Granted(_) => return Ok(place.object),
+        PathVerdict::Granted(_) => return Ok((place.object, confirmed)),
         PathVerdict::Denied(reason, rule) => (reason, rule),
     };
     // Where the kernel would have failed anyway, its error is the answer and nothing was denied.
@@ -156,13 +157,8 @@ pub(super) fn judge(
     if mode & SFlag::S_IFMT != SFlag::S_IFSOCK {
         return Err(Errno::ECONNREFUSED);
     }
-    let by_path = pinned_path(&place.object);
-    faccessat(
-        nix::fcntl::AT_FDCWD,
-        by_path.as_str(),
-        AccessFlags::W_OK,
-        nix::fcntl::AtFlags::empty(),
-    )?;
+    let name = pinned::name(&place.object);
+    faccessat(AT_FDCWD, name.as_str(), AccessFlags::W_OK, AtFlags::empty())?;
     let refusal = Refusal {
         resolved: Some(place.path.as_bytes().to_vec()),
         rule,
@@ -170,15 +166,4 @@ pub(super) fn judge(
     };
     shared.record(caller, refusal);
     Err(Errno::EACCES)
-}
-
-/// A path that leads to a pinned object and to nothing else.
-fn pinned_path(object: &OwnedFd) -> String {
-    format!("/proc/self/fd/{}", object.as_raw_fd())
-}
-
-/// A UNIX address that means a pinned object and nothing else.
-pub(super) fn pinned_address(object: &OwnedFd) -> Vec<u8> {
-    let family = u16::try_from(libc::AF_UNIX).unwrap_or_default().to_ne_bytes();
-    [&family[..], pinned_path(object).as_bytes(), b"\0"].concat()
 }

@@ -1,18 +1,20 @@
 //! From a caller's path to the object it means, pinned by a descriptor.
 //!
 //! The caller's root is ours (the static filter refuses `chroot` and mount calls), its working
-//! directory is not, and neither is `/proc/self`. The fast way is one `openat2`; where a path goes
-//! through a magic link or a `self` of `/proc`, it is walked component by component.
+//! directory is not, and neither is `/proc/self`. The fast way is one `openat2` that follows no
+//! link: what it opens is where the path says. Links cost a second one and the question where it
+//! led; where a path goes through a magic link or a `self` of `/proc`, it is walked component by
+//! component.
 
 use crate::AbsPath;
-use crate::supervisor::mediate::Caller;
+use crate::supervisor::mediate::{Caller, pinned};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// What happens to a symbolic link at the end of the path.
@@ -61,12 +63,26 @@ pub(in crate::supervisor) fn resolve(
         return Err(Errno::ENOENT);
     }
     let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-    let how = OpenHow::new().flags(PIN | follow).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let opened = match base {
-        Some(base) if path.first() != Some(&b'/') => openat2(base, OsStr::from_bytes(path), how),
-        _ => openat2(AT_FDCWD, OsStr::from_bytes(path), how),
+    let open = |resolve| {
+        let how = OpenHow::new().flags(PIN | follow).resolve(resolve);
+        match (path.first(), base) {
+            (Some(b'/'), _) => openat2(AT_FDCWD, OsStr::from_bytes(path), how),
+            (_, Some(base)) => openat2(base, OsStr::from_bytes(path), how),
+            // Our own working directory is nobody's business.
+            (_, None) => Err(Errno::EBADF),
+        }
     };
-    match opened.and_then(place) {
+    // A path without links and without `..` is canonical as it is written.
+    let written = AbsPath::new(OsStr::from_bytes(path)).ok();
+    let direct = written.map(|path| (open(ResolveFlag::RESOLVE_NO_SYMLINKS), path));
+    let found = match direct {
+        Some((Ok(object), path)) => Ok(Place { object, path }),
+        None | Some((Err(Errno::ELOOP), _)) => {
+            open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(place)
+        }
+        Some((Err(errno), _)) => Err(errno),
+    };
+    match found {
         Ok(place) if !in_own_proc(&place.path) => Ok(place),
         Ok(_) | Err(Errno::ELOOP) => walk(caller, base, path, last),
         Err(errno) => Err(errno),
@@ -92,8 +108,7 @@ pub(in crate::supervisor) fn resolve_new(
 
 /// Names a pinned object. An object without a path (unlinked, another mount namespace) is gone.
 fn place(object: OwnedFd) -> Result<Place, Errno> {
-    let link = format!("/proc/self/fd/{}", object.as_raw_fd());
-    let path = readlinkat(AT_FDCWD, link.as_str())?;
+    let path = readlinkat(AT_FDCWD, pinned::name(&object).as_str())?;
     let path = AbsPath::new(path).map_err(|_| Errno::ENOENT)?;
     Ok(Place { object, path })
 }

@@ -1,16 +1,16 @@
 //! Addressed sends, performed on the caller's behalf. Trapped only where the profile allows
 //! datagram sockets; without them no socket could send to a path without connecting first.
 
-use super::caller::Caller;
+use super::caller::{Caller, Confirmed};
 use super::leader::{Interrupted, Turn};
 use super::listener::{ERESTARTSYS, MediatedCall};
-use super::request::{SocketRequest, hold, judge, pinned_address, refuse_abstract, unreadable};
+use super::pinned;
+use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
 use crate::decide::{Address, Control, Header, SocketCall, controls, pieces, socket_call};
 use crate::filter::Mediated;
 use crate::record::Operation;
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{SockType, getsockopt, sockopt};
 use nix::unistd::Pid;
@@ -128,7 +128,6 @@ impl Sender<'_, '_, '_> {
             return SocketRequest::take(self.caller, fd, header.name, header.name_length.into());
         }
         let (socket, domain) = hold(self.caller, fd)?;
-        self.caller.still_waits()?;
         Ok(SocketRequest { socket, domain, bytes: Vec::new(), address: Address::Unspecified })
     }
 
@@ -183,7 +182,6 @@ impl Sender<'_, '_, '_> {
                 _ => {}
             }
         }
-        self.caller.still_waits()?;
         Ok((bytes, held))
     }
 
@@ -207,13 +205,16 @@ impl Sender<'_, '_, '_> {
                 });
             }
             SocketCall::Path(path) => {
-                let pinned = judge(&shared, self.caller, path, Operation::Send, self.syscall)
-                    .map_err(Interrupted::Failed)?;
-                let name = pinned_address(&pinned);
-                return self.transmit(request, &name, data, control, flags);
+                let (pinned, confirmed) =
+                    judge(&shared, self.caller, path, Operation::Send, self.syscall)
+                        .map_err(Interrupted::Failed)?;
+                let name = pinned::address(&pinned);
+                return self.transmit(request, confirmed, &name, data, control, flags);
             }
         };
-        match (self.transmit(request, &name, data, control, flags), &request.address) {
+        let confirmed = self.caller.still_waits().map_err(Interrupted::Failed)?;
+        let result = self.transmit(request, confirmed, &name, data, control, flags);
+        match (result, &request.address) {
             (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name)) => {
                 Err(refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall))
             }
@@ -224,6 +225,7 @@ impl Sender<'_, '_, '_> {
     fn transmit(
         &mut self,
         request: &SocketRequest,
+        _: Confirmed,
         name: &[u8],
         data: &[u8],
         control: &[u8],
@@ -232,12 +234,10 @@ impl Sender<'_, '_, '_> {
         let socket = request.socket.as_fd();
         let quiet = flags | libc::MSG_NOSIGNAL;
         let act = || sys::send_message(socket, name, data, control, quiet);
-        let status = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
-        let nonblocking = status.is_ok_and(|s| s.contains(OFlag::O_NONBLOCK));
-        let result = if nonblocking || flags & libc::MSG_DONTWAIT != 0 {
+        let result = if flags & libc::MSG_DONTWAIT != 0 {
             act().map_err(Interrupted::Failed)
         } else {
-            self.turn.may_block(self.caller, act)
+            self.turn.on_socket(self.caller, socket, act)
         };
         let broken = matches!(result, Err(Interrupted::Failed(Errno::EPIPE)));
         if broken && flags & libc::MSG_NOSIGNAL == 0 {

@@ -14,17 +14,17 @@ mod refused;
 mod signals;
 
 use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
-use super::mediate::{Caller, Refusal, Shared};
+use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
 use crate::policy::{Access, Lookup};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 pub(super) use calls::look;
@@ -206,6 +206,5 @@ fn permitted(object: &OwnedFd, access: Access) -> bool {
             mode |= theirs;
         }
     }
-    let path = format!("/proc/self/fd/{}", object.as_raw_fd());
-    faccessat(nix::fcntl::AT_FDCWD, path.as_str(), mode, AtFlags::empty()).is_ok()
+    faccessat(AT_FDCWD, pinned::name(object).as_str(), mode, AtFlags::empty()).is_ok()
 }
