@@ -59,7 +59,12 @@ impl HttpServer {
         command.stdout(Stdio::null()).stderr(std::fs::File::create(&log).expect("log file"));
         let mut child = command.spawn().expect("start nono-mcp");
         let said = || std::fs::read_to_string(&log).unwrap_or_default();
-        let line = || said().lines().find(|l| l.contains("serving MCP on")).map(str::to_owned);
+        // In full, that is with its end.
+        let line = || {
+            let said = said();
+            let from = said.find("nono-mcp: serving MCP on")?;
+            said.get(from..)?.split_once('\n').map(|(line, _)| line.to_owned())
+        };
         let ended = |child: &mut Child| child.try_wait().expect("wait").is_some();
         let started = wait::until(|| line().is_some() || ended(&mut child));
         let line = line().unwrap_or_else(|| panic!("not serving ({started}):\n{}", said()));
@@ -162,12 +167,22 @@ impl HttpServer {
     /// If the server gives no session.
     #[must_use]
     pub fn session(&self, version: &str) -> Session<'_> {
+        self.session_as(&self.token, version)
+    }
+
+    /// The same with somebody's token.
+    ///
+    /// # Panics
+    /// If the server gives no session.
+    #[must_use]
+    pub fn session_as(&self, token: &str, version: &str) -> Session<'_> {
         let client = json!({"name": "it", "version": "1"});
         let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": client});
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params});
-        let reply = self.send(&Request::json(&hello).bearer(&self.token));
+        let reply = self.send(&Request::json(&hello).bearer(token));
         let id = reply.header("mcp-session-id").unwrap_or_else(|| panic!("{reply:?}")).to_owned();
-        let session = Session { server: self, version: version.to_owned(), id };
+        let session =
+            Session { server: self, token: token.to_owned(), version: version.to_owned(), id };
         let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
         assert_eq!(self.send(&session.request(&initialized)).status, 202);
         session
@@ -179,9 +194,18 @@ impl HttpServer {
     /// If there is no result.
     #[must_use]
     pub fn call(&self, tool: &str, arguments: Value) -> Answer {
+        self.call_as(&self.token, tool, arguments)
+    }
+
+    /// Calls a tool with somebody's token.
+    ///
+    /// # Panics
+    /// If there is no result.
+    #[must_use]
+    pub fn call_as(&self, token: &str, tool: &str, arguments: Value) -> Answer {
         let start = Instant::now();
-        let request = self.modern("tools/call", json!({"name": tool, "arguments": arguments}));
-        self.send(&request).answer(start)
+        let params = json!({"name": tool, "arguments": arguments});
+        self.send(&Request::modern("tools/call", params).bearer(token)).answer(start)
     }
 
     /// `shell` with nothing but a command.
@@ -202,6 +226,7 @@ impl Drop for HttpServer {
 #[derive(Debug)]
 pub struct Session<'s> {
     server: &'s HttpServer,
+    token: String,
     version: String,
     /// Its id.
     pub id: String,
@@ -212,7 +237,7 @@ impl Session<'_> {
     #[must_use]
     pub fn request(&self, message: &Value) -> Request {
         Request::json(message)
-            .bearer(&self.server.token)
+            .bearer(&self.token)
             .header("Mcp-Session-Id", &self.id)
             .header("MCP-Protocol-Version", &self.version)
     }

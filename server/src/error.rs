@@ -41,7 +41,7 @@ pub(crate) enum ServerError {
     },
     /// As many runs are live as the server allows.
     #[error(
-        "{limit} commands are running already, which is this server's limit, and the queue is \
+        "{limit} commands are running already, which is the limit, and the queue is \
          full or did not move; wait for one to end, or end one with run_signal: {runs}"
     )]
     Busy {

@@ -5,7 +5,7 @@ use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
 use crate::report::{Answer, Facts, History, Output, View};
-use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
 use crate::tools::Wanted;
 use crate::transport::TOKEN_VARIABLE;
 use globset::GlobSet;
@@ -118,9 +118,39 @@ impl Ground {
     }
 }
 
-/// A server's state: the ground, and the runs on it.
+/// What the sessions of a server share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// Places for runs.
+    pub(crate) pool: Arc<Pool>,
+    audit: Audit,
+}
+
+impl Common {
+    /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds.
+    ///
+    /// # Errors
+    /// [`ServerError`] if one of them cannot be used.
+    pub(crate) fn open(setup: &Setup, grounds: &[Ground]) -> Result<Self, ServerError> {
+        for missing in grounds.iter().filter_map(|ground| ground.missing.as_ref()) {
+            tracing::warn!("every command will be refused: {missing}");
+        }
+        let cgroups = grounds.first().map(|g| g.host.cgroups.clone()).unwrap_or_default();
+        groups::remove_abandoned(&cgroups);
+        let audit = match (&setup.audit, grounds.first()) {
+            (Some(audit), Some(ground)) => Audit::open(audit, &ground.policy)?,
+            _ => Audit::default(),
+        };
+        let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
+        Ok(Self { pool, audit })
+    }
+}
+
+/// One principal's state: the ground, and the runs on it. Nothing in it is anybody else's.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// Whose it is; `None` where there are no tokens.
+    pub(crate) principal: Option<String>,
     /// What does not change.
     pub(crate) ground: Ground,
     /// What earlier answers said about denials.
@@ -144,24 +174,27 @@ pub(crate) struct Wish {
 }
 
 impl Session {
-    /// Prepares the ground and the runs.
+    /// A session that is alone on its server.
     ///
     /// # Errors
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::prepare(setup)?;
-        if let Some(missing) = &ground.missing {
-            tracing::warn!("every command will be refused: {missing}");
-        }
-        groups::remove_abandoned(&ground.host.cgroups);
-        let cgroups = ground.host.cgroups.clone();
-        let audit = match &setup.audit {
-            Some(audit) => Audit::open(audit, &ground.policy)?,
-            None => Audit::default(),
-        };
-        let runs = Runs::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
+        let common = Common::open(setup, std::slice::from_ref(&ground))?;
+        Ok(Self::open_beside(ground, None, setup.max_runs, &common))
+    }
+
+    /// A session beside others: at most `max_runs` of the places of all.
+    pub(crate) fn open_beside(
+        ground: Ground,
+        principal: Option<String>,
+        max_runs: u32,
+        common: &Common,
+    ) -> Arc<Self> {
+        let runs = Runs::new(Arc::clone(&common.pool), max_runs);
         let (history, started) = (History::default(), Instant::now());
-        Ok(Arc::new(Self { ground, history, runs, audit, started }))
+        let audit = common.audit.clone();
+        Arc::new(Self { principal, ground, history, runs, audit, started })
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -281,6 +314,16 @@ impl Session {
         self.runs.shut_down().await;
         self.audit.close().await;
         self.ground.folder.remove();
+    }
+
+    /// The same for all sessions of a server.
+    pub(crate) async fn close_all(sessions: &[Arc<Self>]) {
+        // The pool and the log are the same for all.
+        if let Some(first) = sessions.first() {
+            first.runs.shut_down().await;
+            first.audit.close().await;
+        }
+        sessions.iter().for_each(|session| session.ground.folder.remove());
     }
 }
 

@@ -3,5 +3,8 @@
 mod access;
 mod bodies;
 mod calls;
+mod crowd;
 mod ends;
 mod inside;
+mod modes;
+mod principals;

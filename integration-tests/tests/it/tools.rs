@@ -83,5 +83,36 @@ fn output_schemas_name_every_field_of_a_result() {
 #[test]
 fn the_list_is_small() {
     let size: usize = listed().iter().map(|t| t.to_string().len()).sum();
-    assert!(size < 24 * 1024, "{size} bytes: every conversation pays for them");
+    assert!(size < 12 * 1024, "{size} bytes: every conversation pays for them");
+}
+
+#[test]
+fn schemas_have_nothing_that_clients_warn_about() {
+    for tool in listed() {
+        for part in ["inputSchema", "outputSchema"] {
+            let schema = tool[part].to_string();
+            for word in ["\"format\"", "\"$schema\"", "\"nullable\""] {
+                assert!(!schema.contains(word), "{word} in {schema}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_tool_has_all_hints_and_is_kept_loaded() {
+    for tool in listed() {
+        for hint in ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] {
+            assert!(tool["annotations"][hint].is_boolean(), "{hint}: {tool}");
+        }
+        assert_eq!(tool["_meta"]["anthropic/alwaysLoad"], true, "{tool}");
+        let most = &tool["_meta"]["anthropic/maxResultSizeChars"];
+        assert!(most.as_u64().is_some_and(|n| n <= 500_000), "{tool}");
+    }
+}
+
+#[test]
+fn instructions_are_short() {
+    let info = Site::new(User::Same).serve().info();
+    let length = info["instructions"].as_str().expect("instructions").len();
+    assert!((1..2048).contains(&length), "{length} bytes: {info}");
 }

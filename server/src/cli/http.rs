@@ -14,8 +14,25 @@ pub(super) struct Http {
     http: Option<SocketAddr>,
     /// File with the token that clients have to show. Without it the token is taken from
     /// NONO_MCP_TOKEN, or made once and kept in a file whose path is printed.
-    #[arg(long, value_name = "FILE", requires = "http")]
+    #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "principals")]
     token_file: Option<PathBuf>,
+    /// Serve several principals, each with a token, workspaces, a profile and limits of its own:
+    /// a JSON file (docs/http.md). Nothing of one is visible to another.
+    #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "workspace")]
+    principals: Option<PathBuf>,
+    /// Keep no sessions, so that any server behind a balancer can answer a request.
+    #[arg(long, requires = "http")]
+    http_stateless: bool,
+    /// Answer with one JSON document instead of an event stream, unless there is progress to tell.
+    #[arg(long, requires = "http")]
+    http_json: bool,
+    /// Connections open at once.
+    #[arg(long, value_name = "N", requires = "http", default_value_t = 512,
+          value_parser = clap::value_parser!(u16).range(8..))]
+    http_connections: u16,
+    /// Serve counters at /metrics on this loopback address, in the format of Prometheus.
+    #[arg(long, value_name = "ADDR", requires = "http", value_parser = address)]
+    metrics: Option<SocketAddr>,
     /// A proxy that speaks TLS with clients is the only one that reaches the address, which then
     /// need not be a loopback one.
     #[arg(long, requires = "http")]
@@ -36,6 +53,11 @@ impl Http {
         Some(Listen {
             address: self.http?,
             token_file: self.token_file,
+            principals: self.principals,
+            stateless: self.http_stateless,
+            json: self.http_json,
+            connections: self.http_connections,
+            metrics: self.metrics,
             behind_proxy: self.behind_proxy,
             hosts: self.http_host,
             origins: self.http_origin,

@@ -19,6 +19,8 @@ pub(crate) enum Turned {
     Broken,
     /// The principal has as many requests open as it may.
     Crowded(usize),
+    /// The principal has asked as often in this second as it may.
+    Often(u32),
 }
 
 impl Turned {
@@ -29,6 +31,7 @@ impl Turned {
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
             Self::Broken => StatusCode::BAD_REQUEST,
             Self::Crowded(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Often(_) => StatusCode::TOO_MANY_REQUESTS,
         }
     }
 
@@ -57,6 +60,10 @@ impl Turned {
                 "too_many_requests_open",
                 format!("{most} requests of this client wait for answers; let one end first"),
             ),
+            Self::Often(most) => (
+                "too_many_requests",
+                format!("this client may ask {most} times in a second; ask again in a second"),
+            ),
         }
     }
 
@@ -73,7 +80,7 @@ impl Turned {
             Self::Large(_) | Self::Slow | Self::Broken => {
                 vec![(CONNECTION, HeaderValue::from_static("close"))]
             }
-            Self::Crowded(_) => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
+            Self::Crowded(_) | Self::Often(_) => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an operator can set.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How the endpoint behaves.
@@ -15,8 +16,25 @@ pub struct Config {
     /// `Origin` values that are served, such as `http://localhost:*`. A request without one is no
     /// page's.
     pub origins: Vec<String>,
-    /// What one client may take of the server.
+    /// What connections may take of the server, whoever's they are.
     pub limits: Limits,
+}
+
+/// What one principal may take of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Requests open at once.
+    pub requests: usize,
+    /// Requests in a second; no limit if left out.
+    pub per_second: Option<NonZeroU32>,
+    /// Sessions, for clients of the protocol's versions that have them.
+    pub sessions: usize,
+}
+
+impl Default for Share {
+    fn default() -> Self {
+        Self { requests: 256, per_second: None, sessions: 256 }
+    }
 }
 
 /// Sessions, for clients of the protocol's versions that have them.
@@ -41,7 +59,7 @@ pub enum Answers {
     Json,
 }
 
-/// What one client may take of the server.
+/// What connections may take of the server, whoever's they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once. One more replaces the one that has been idle for longest.

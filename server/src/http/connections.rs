@@ -1,5 +1,6 @@
 //! The connections that are open: so many and no more, and who has to make room.
 
+use crate::counts::Counts;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,7 @@ pub(crate) struct Connections {
     /// Counts what happens, to tell earlier from later.
     clock: AtomicU64,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
+    counts: Arc<Counts>,
 }
 
 /// One connection.
@@ -28,8 +30,8 @@ pub(crate) struct Connection {
 
 impl Connections {
     /// At most so many.
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, clock: AtomicU64::new(0), open: Mutex::default() })
+    pub(crate) fn new(most: usize, counts: Arc<Counts>) -> Arc<Self> {
+        Arc::new(Self { most, clock: AtomicU64::new(0), open: Mutex::default(), counts })
     }
 
     /// Room for one more. If there is none, the one that has been idle for longest goes; `None` if
@@ -38,11 +40,16 @@ impl Connections {
         let mut open = self.lock();
         if open.len() >= self.most {
             let idle = open.values().filter(|c| c.held.load(Ordering::Acquire) == 0);
-            let oldest = idle.min_by_key(|c| c.seen.load(Ordering::Relaxed))?.id;
-            if let Some(oldest) = open.remove(&oldest) {
-                oldest.leave.cancel();
-            }
+            let Some(oldest) = idle.min_by_key(|c| c.seen.load(Ordering::Relaxed)) else {
+                self.counts.refused();
+                return None;
+            };
+            oldest.leave.cancel();
+            let id = oldest.id;
+            open.remove(&id);
+            self.counts.displaced();
         }
+        self.counts.connected();
         let id = self.tick();
         let connection = Arc::new(Connection {
             id,
@@ -116,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_longest_idle_makes_room_and_one_in_use_does_not() {
-        let all = Connections::new(2);
+        let all = Connections::new(2, Arc::default());
         let (first, second) = (all.admit().unwrap(), all.admit().unwrap());
         let hold = Hold::new(first.connection());
         let third = all.admit().unwrap();
@@ -132,7 +139,7 @@ mod tests {
 
     #[test]
     fn who_asked_last_stays_longest() {
-        let all = Connections::new(2);
+        let all = Connections::new(2, Arc::default());
         let (first, second) = (all.admit().unwrap(), all.admit().unwrap());
         drop(first.connection());
         let _third = all.admit().unwrap();

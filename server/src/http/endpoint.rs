@@ -2,16 +2,19 @@
 
 use crate::access::Access;
 use crate::answer::Turned;
-use crate::config::{Answers, Config, Limits, Sessions};
+use crate::config::{Answers, Config, Limits, Sessions, Share};
 use crate::connections::{Connection, Hold};
+use crate::counts::Counts;
 use crate::held::hold;
+use crate::sessions::BoundedSessions;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::http::Request;
 use axum::response::Response;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rmcp::ServerHandler;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::error::Error;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -21,15 +24,16 @@ use tokio_util::sync::CancellationToken;
 pub struct Principal<H> {
     /// Answers what it asks; shared with nobody else.
     pub handler: H,
-    /// Requests it may have open at once.
-    pub requests: usize,
+    /// What it may take of the server.
+    pub share: Share,
 }
 
 /// One principal's part of the endpoint.
 struct Room<H> {
-    service: StreamableHttpService<H, LocalSessionManager>,
+    service: StreamableHttpService<H, BoundedSessions>,
     requests: Arc<Semaphore>,
-    most: usize,
+    rate: Option<DefaultDirectRateLimiter>,
+    share: Share,
 }
 
 /// All of it.
@@ -37,6 +41,7 @@ pub(crate) struct Endpoint<H> {
     access: Access,
     limits: Limits,
     rooms: Vec<Room<H>>,
+    counts: Arc<Counts>,
 }
 
 impl<H: ServerHandler + Clone> Endpoint<H> {
@@ -45,10 +50,11 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         principals: Vec<Principal<H>>,
         access: Access,
         config: &Config,
+        counts: Arc<Counts>,
         cut: &CancellationToken,
     ) -> Self {
         let rooms = principals.into_iter().map(|p| Room::new(p, config, cut)).collect();
-        Self { access, limits: config.limits, rooms }
+        Self { access, limits: config.limits, rooms, counts }
     }
 
     /// Answers one request.
@@ -57,7 +63,10 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         request: Request<Body>,
         connection: Option<Arc<Connection>>,
     ) -> Response {
-        self.try_answer(request, connection).await.unwrap_or_else(Turned::response)
+        let answered = self.try_answer(request, connection).await;
+        let response = answered.unwrap_or_else(Turned::response);
+        self.counts.answered(response.status().as_u16());
+        response
     }
 
     async fn try_answer(
@@ -93,22 +102,26 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
 
 impl<H: ServerHandler + Clone> Room<H> {
     fn new(principal: Principal<H>, config: &Config, cut: &CancellationToken) -> Self {
-        let Principal { handler, requests } = principal;
-        let mut sessions = LocalSessionManager::default();
-        if let Sessions::Kept { idle } = config.sessions {
-            sessions.session_config.keep_alive = Some(idle);
-        }
+        let Principal { handler, share } = principal;
+        let idle = match config.sessions {
+            Sessions::Kept { idle } => Some(idle),
+            Sessions::None => None,
+        };
         let service = StreamableHttpService::new(
             move || Ok(handler.clone()),
-            Arc::new(sessions),
+            Arc::new(BoundedSessions::new(share.sessions, idle)),
             rmcp_config(config, cut),
         );
-        Self { service, requests: Arc::new(Semaphore::new(requests)), most: requests }
+        let rate = share.per_second.map(|n| RateLimiter::direct(Quota::per_second(n)));
+        Self { service, requests: Arc::new(Semaphore::new(share.requests)), rate, share }
     }
 
     fn enter(&self) -> Result<OwnedSemaphorePermit, Turned> {
+        if self.rate.as_ref().is_some_and(|rate| rate.check().is_err()) {
+            return Err(Turned::Often(self.share.per_second.map_or(0, NonZeroU32::get)));
+        }
         let permit = Arc::clone(&self.requests).try_acquire_owned();
-        permit.map_err(|_| Turned::Crowded(self.most))
+        permit.map_err(|_| Turned::Crowded(self.share.requests))
     }
 }
 

@@ -7,13 +7,16 @@ mod access;
 mod answer;
 mod config;
 mod connections;
+mod counts;
 mod endpoint;
 mod held;
 mod serve;
+mod sessions;
 mod token;
 
 pub use access::Access;
-pub use config::{Answers, Config, Limits, Sessions};
+pub use config::{Answers, Config, Limits, Sessions, Share};
+pub use counts::Counts;
 pub use endpoint::Principal;
-pub use serve::serve;
+pub use serve::{Ends, serve, serve_text};
 pub use token::{BadToken, Token, TokenDigest};

@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::config::{Config, Limits};
 use crate::connections::{Connection, Connections, Open};
+use crate::counts::Counts;
 use crate::endpoint::{Endpoint, Principal};
 use axum::Router;
 use axum::body::Body;
@@ -24,22 +25,56 @@ use tower_service::Service;
 
 /// Bytes of a request's header.
 const HEADER_BYTES: usize = 32 << 10;
+/// Connections to a listener that serves a text.
+const TEXT_CONNECTIONS: usize = 16;
 /// How long to leave the listener alone when the process has no descriptors left.
 const OUT_OF_FILES: Duration = Duration::from_millis(50);
 
-/// Serves `/mcp` and `/healthz` until `stop` is cancelled. From then on nobody new is let in, and
-/// this returns when the last answer has been sent; streams without an end end when `cut` is
-/// cancelled.
+/// How a server is told to end.
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    /// Nobody new is let in.
+    pub stop: CancellationToken,
+    /// Streams that have no end of their own end.
+    pub cut: CancellationToken,
+}
+
+/// Serves `/mcp` and `/healthz` until `ends.stop` is cancelled, and returns when the last answer
+/// has been sent.
 pub async fn serve<H: ServerHandler + Clone>(
     listener: TcpListener,
     principals: Vec<Principal<H>>,
     access: Access,
     config: &Config,
-    stop: CancellationToken,
-    cut: CancellationToken,
+    counts: Arc<Counts>,
+    ends: Ends,
 ) {
-    let router = router(Endpoint::new(principals, access, config, &cut));
-    let connections = Connections::new(config.limits.connections);
+    let endpoint = Endpoint::new(principals, access, config, Arc::clone(&counts), &ends.cut);
+    let connections = Connections::new(config.limits.connections, counts);
+    listen(listener, router(endpoint), connections, config.limits, ends.stop).await;
+}
+
+/// Serves what `text` says at `path`, to everybody who reaches the listener.
+pub async fn serve_text(
+    listener: TcpListener,
+    path: &str,
+    text: impl Fn() -> String + Clone + Send + Sync + 'static,
+    stop: CancellationToken,
+) {
+    let limits = Limits { connections: TEXT_CONNECTIONS, ..Limits::default() };
+    let connections = Connections::new(limits.connections, Arc::default());
+    let router = Router::new().route(path, get(async move || text()));
+    listen(listener, router, connections, limits, stop).await;
+}
+
+/// Lets connections in and sees each through in a task of its own.
+async fn listen(
+    listener: TcpListener,
+    router: Router,
+    connections: Arc<Connections>,
+    limits: Limits,
+    stop: CancellationToken,
+) {
     let tasks = TaskTracker::new();
     loop {
         let stream = tokio::select! {
@@ -55,7 +90,7 @@ pub async fn serve<H: ServerHandler + Clone>(
         };
         // All are in use by somebody who may: the newcomer can try again.
         let Some(open) = connections.admit() else { continue };
-        tasks.spawn(converse(stream, open, router.clone(), config.limits, stop.clone()));
+        tasks.spawn(converse(stream, open, router.clone(), limits, stop.clone()));
     }
     drop(listener);
     tasks.close();

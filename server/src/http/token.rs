@@ -68,6 +68,25 @@ impl TokenDigest {
         Self(Sha256::digest(token).into())
     }
 
+    /// As `sha256sum` prints it; `None` if it is no such digest.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (at, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// Whether both are of the same token, for comparing what is configured.
+    #[must_use]
+    pub fn same(&self, other: &Self) -> bool {
+        self.is(other).into()
+    }
+
     /// Whether both are of the same token; takes as long for every pair.
     pub(crate) fn is(&self, other: &Self) -> Choice {
         self.0.ct_eq(&other.0)
@@ -85,6 +104,16 @@ mod tests {
         assert_eq!(Token::parse(&"x".repeat(5000)), Err(BadToken::Long(5000)));
         for wrong in ["0123456789 abcdef", "0123456789\u{e9}abcdef", "0123456789\0abcdef"] {
             assert_eq!(Token::parse(wrong), Err(BadToken::Character), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_digest_can_be_written_down() {
+        // printf abc | sha256sum
+        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert!(TokenDigest::from_hex(hex).unwrap().same(&TokenDigest::of(b"abc")));
+        for wrong in ["", &hex[1..], &hex.replace('b', "g"), &hex.replace("ba", "+a")] {
+            assert!(TokenDigest::from_hex(wrong).is_none(), "{wrong}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sees one run through, from the hand-over to the end, whether or not anybody waits for it.
 
+use super::admit::Admission;
 use super::pump::Pump;
 use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
@@ -11,7 +12,7 @@ use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a supervisor may be late before it counts as lost.
@@ -40,7 +41,7 @@ pub(super) struct Driver {
     /// Time the supervisor takes to end a run, as its plan says.
     pub(super) ending: Duration,
     /// Given back when everything of the run is gone.
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) permit: Admission,
     /// Where the end is recorded.
     pub(super) trail: Trail,
 }

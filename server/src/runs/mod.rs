@@ -3,6 +3,7 @@
 //! A run belongs to nobody: a task of its own sees it through (`drive`), and calls look at it
 //! through a [`Run`] while it goes on and after it has ended.
 
+mod admit;
 mod arena;
 mod channel;
 mod drive;
@@ -10,6 +11,7 @@ mod input;
 mod lines;
 mod orphans;
 mod output;
+mod pool;
 mod pump;
 mod registry;
 mod run;
@@ -26,6 +28,7 @@ mod view;
 
 pub(crate) use input::{NoInput, Written};
 pub(crate) use lines::{for_each_line, for_each_match};
+pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
 pub(crate) use streams::{Input, Size};
@@ -36,34 +39,22 @@ pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
 use crate::error::ServerError;
+use admit::{Admission, Gate, NoPlace};
 use arena::Arena;
-use drive::{Driver, Halt};
+use drive::Driver;
 use input::Writer;
-use nono_sandbox::plan::{Cgroups, Plan};
+use nono_sandbox::plan::Plan;
 use output::Output;
 use pump::{Pump, Target};
 use registry::{Known, Registry};
-use spare::Spares;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use streams::Streams;
-use supervisor::Supervisors;
-use tokio::process::Child;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-use user_tasks::UserTasks;
 
 /// Commands that may run at once, unless the operator says otherwise.
 pub(crate) const DEFAULT_LIVE: u32 = 64;
-/// Calls that may wait for a place, and for how long.
-const MAX_QUEUED: usize = 64;
-const QUEUE_PATIENCE: Duration = Duration::from_secs(20);
-/// At shutdown: time for runs to end after they were asked to, then after they were cut off.
-const STOP_PATIENCE: Duration = Duration::from_millis(400);
-const CUT_PATIENCE: Duration = Duration::from_millis(300);
-
 /// What to run.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -88,43 +79,21 @@ pub(crate) struct Key {
     pub(crate) request: u64,
 }
 
-/// All runs of this server.
+/// The runs of one principal; a server with one user has no others.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    spares: Spares,
+    pool: Arc<Pool>,
+    gate: Gate,
     arena: Arc<Arena>,
     registry: Mutex<Registry>,
-    live: u32,
-    permits: Arc<Semaphore>,
-    /// Ends once its standard input does, which is when this process has ended.
-    _sweeper: Option<Child>,
-    user_tasks: UserTasks,
-    queued: AtomicUsize,
-    halt: watch::Sender<Halt>,
 }
 
 impl Runs {
-    /// Prepares for at most `live` runs at once, whose output may be spooled to `folder` and which
-    /// may have groups below `cgroups`; starts the first spare supervisor.
-    ///
-    /// # Errors
-    /// [`ServerError::System`] if the running binary cannot be opened.
-    pub(crate) fn new(live: u32, folder: PathBuf, cgroups: Cgroups) -> Result<Self, ServerError> {
-        let supervisors = Supervisors::new()?;
-        let sweeper = supervisors.use_groups(cgroups);
-        let spares = Spares::new(supervisors);
-        spares.refill();
-        Ok(Self {
-            spares,
-            arena: Arena::new(folder),
-            registry: Mutex::default(),
-            live,
-            permits: Arc::new(Semaphore::new(live as usize)),
-            _sweeper: sweeper,
-            user_tasks: UserTasks::new(),
-            queued: AtomicUsize::new(0),
-            halt: watch::Sender::new(Halt::No),
-        })
+    /// At most `live` at once, of the places of `pool`.
+    pub(crate) fn new(pool: Arc<Pool>, live: u32) -> Self {
+        let arena = Arena::new(pool.folder.clone());
+        let gate = Gate::new(Arc::clone(&pool.places), live);
+        Self { pool, gate, arena, registry: Mutex::default() }
     }
 
     /// Starts a run, or says which one a repeated call has started before.
@@ -135,7 +104,7 @@ impl Runs {
         if let Some(run) = started_before(&mut self.lock(), key.as_ref())? {
             return Ok(run);
         }
-        let permit = self.admit().await?;
+        let permit = self.gate.admit().await.map_err(|why| self.no_place(why))?;
         // Held to the end, so that of two calls with the same key one starts a run.
         let mut registry = self.lock();
         if let Some(run) = started_before(&mut registry, key.as_ref())? {
@@ -152,11 +121,11 @@ impl Runs {
     }
 
     /// Hands the job to a supervisor and the supervisor to a driver.
-    fn launch(&self, job: Job, permit: OwnedSemaphorePermit) -> Result<Arc<Run>, ServerError> {
+    fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
         let Job { identity, mut plan, input, echo, trail } = job;
-        plan.limits.user_tasks = plan.limits.tasks.map(|own| self.user_tasks.limit(own));
+        plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
-        let supervisor = self.spares.take()?;
+        let supervisor = self.pool.spares.take()?;
         if let Err(error) = supervisor.start(&plan, theirs) {
             supervisor.retire();
             return Err(error);
@@ -183,8 +152,8 @@ impl Runs {
             pumps,
             asks,
             flood,
-            halt: self.halt.subscribe(),
-            spares: self.spares.clone(),
+            halt: self.pool.places.halt.subscribe(),
+            spares: self.pool.spares.clone(),
             ending: plan.drain + plan.grace,
             permit,
             trail,
@@ -193,24 +162,10 @@ impl Runs {
         Ok(run)
     }
 
-    /// A place among the live runs. Who finds none waits in a queue of limited length.
-    async fn admit(&self) -> Result<OwnedSemaphorePermit, ServerError> {
-        if *self.halt.borrow() != Halt::No {
-            return Err(ServerError::ShuttingDown);
-        }
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(permit);
-        }
-        let busy = || ServerError::Busy { limit: self.live, runs: self.live_list() };
-        let _place = Place::take(&self.queued).ok_or_else(busy)?;
-        let acquire = Arc::clone(&self.permits).acquire_owned();
-        let mut halt = self.halt.subscribe();
-        tokio::select! {
-            permit = tokio::time::timeout(QUEUE_PATIENCE, acquire) => match permit {
-                Ok(Ok(permit)) => Ok(permit),
-                Ok(Err(_)) | Err(_) => Err(busy()),
-            },
-            _ = halt.wait_for(|halt| *halt != Halt::No) => Err(ServerError::ShuttingDown),
+    fn no_place(&self, why: NoPlace) -> ServerError {
+        match why {
+            NoPlace::Busy(limit) => ServerError::Busy { limit, runs: self.live_list() },
+            NoPlace::ShuttingDown => ServerError::ShuttingDown,
         }
     }
 
@@ -242,17 +197,9 @@ impl Runs {
         }
     }
 
-    /// Ends every run: asks first, cuts off what is left. Takes less than a second.
+    /// Ends every run of the pool, whoever started it. Takes less than a second.
     pub(crate) async fn shut_down(&self) {
-        self.spares.close();
-        for (step, patience) in [(Halt::Stop, STOP_PATIENCE), (Halt::Cut, CUT_PATIENCE)] {
-            self.halt.send_replace(step);
-            let all_over = self.permits.acquire_many(self.live);
-            if tokio::time::timeout(patience, all_over).await.is_ok() {
-                return;
-            }
-        }
-        tracing::warn!("some runs were still ending when the server did");
+        self.pool.shut_down().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
@@ -273,22 +220,5 @@ fn started_before(
         Known::No => Ok(None),
         Known::Yes(run) => Ok(Some(run)),
         Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
-    }
-}
-
-/// A place in the queue; given back when dropped.
-struct Place<'q>(&'q AtomicUsize);
-
-impl<'q> Place<'q> {
-    fn take(queued: &'q AtomicUsize) -> Option<Self> {
-        let room = |n: usize| (n < MAX_QUEUED).then_some(n + 1);
-        queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        Some(Self(queued))
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -22,6 +22,8 @@ const PATIENT: [&str; 2] = ["claude-code", "gemini-cli"];
 /// Who calls.
 #[derive(Debug, Default)]
 pub(crate) struct Caller {
+    /// Whose token it has shown.
+    pub(crate) principal: Option<String>,
     /// What the client calls itself.
     pub(crate) client: Option<String>,
     /// Its version, as it says.
@@ -38,7 +40,7 @@ impl Caller {
             let text = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
             clean_name(text.as_bytes())
         });
-        By { who: AuditWho { principal: None, client }, tool }
+        By { who: AuditWho { principal: self.principal.clone(), client }, tool }
     }
 
     /// How long a call may take before it answers with a run that goes on.

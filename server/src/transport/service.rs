@@ -5,9 +5,9 @@ use crate::session::Session;
 use crate::tools::{self, Caller, Progress, Tool};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
-    ListResourceTemplatesResult, ListToolsResult, MetaObject, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities,
-    ServerConfig, Tool as Definition,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, Tool as Definition,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -78,6 +78,21 @@ impl ServerHandler for Service {
         Ok(all)
     }
 
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        // Runs are found by `run_list`, and their addresses made from the template.
+        let none = ListResourcesResult::with_all_items(Vec::new());
+        if !is_modern(&context) {
+            return Ok(none);
+        }
+        let mut none = none.with_ttl_ms(LIST_TTL_MS).with_cache_scope(CacheScope::Public);
+        none.meta = Some(server_meta());
+        Ok(none)
+    }
+
     async fn list_resource_templates(
         &self,
         _request: Option<PaginatedRequestParams>,
@@ -123,6 +138,7 @@ impl ServerHandler for Service {
         let progress = context.meta.get_progress_token();
         let client = context.client_info();
         let caller = Caller {
+            principal: session.principal.clone(),
             client: client.as_ref().map(|client| client.name.clone()),
             version: client.map(|client| client.version),
             progress: progress.map(|token| Progress::new(context.peer.clone(), token)),

@@ -1,14 +1,16 @@
 //! MCP over Streamable HTTP.
 
 mod token;
+mod users;
 
 pub(crate) use token::TOKEN_VARIABLE;
 
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
-use crate::session::{Session, Setup};
-use nono_http::{Access, Answers, BadToken, Config, Principal, Sessions};
+use crate::runs::Pool;
+use crate::session::{Common, Ground, Session, Setup};
+use nono_http::{Access, Answers, BadToken, Config, Counts, Ends, Principal, Sessions};
 use nono_sandbox::path::PathError;
 use nono_schemas::MAX_TIMEOUT_MS;
 use std::io::{self, Write};
@@ -17,12 +19,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use users::{User, Users};
 
 /// A session may be silent for as long as the longest run and this.
 const BEYOND_ANY_RUN: Duration = Duration::from_secs(300);
-/// Requests a client may have open at once: each may wait for a run.
-const REQUESTS: usize = 256;
 /// How long answers may take to be sent once all runs have ended.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
 
@@ -33,6 +33,16 @@ pub(crate) struct Listen {
     pub(crate) address: SocketAddr,
     /// The file with the token.
     pub(crate) token_file: Option<PathBuf>,
+    /// The file with the principals, if there are several.
+    pub(crate) principals: Option<PathBuf>,
+    /// Keep no sessions.
+    pub(crate) stateless: bool,
+    /// Answer with one JSON document where that can be.
+    pub(crate) json: bool,
+    /// Connections open at once.
+    pub(crate) connections: u16,
+    /// Where to serve counters.
+    pub(crate) metrics: Option<SocketAddr>,
     /// A proxy in front takes care of encryption, so the address may be a public one.
     pub(crate) behind_proxy: bool,
     /// More names that clients may call this server by.
@@ -65,6 +75,17 @@ pub(crate) enum HttpError {
          here; give it with --http-host, such as --http-host mcp.example.com"
     )]
     Nameless,
+    /// Counters would be public.
+    #[error("--metrics {0} can be reached from other machines; give a loopback address")]
+    PublicMetrics(SocketAddr),
+    /// The file with the principals cannot be used.
+    #[error("principals file {}: {problem}", .path.display())]
+    Principals {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The token in the environment is none.
     #[error("NONO_MCP_TOKEN: {0}")]
     Variable(BadToken),
@@ -103,46 +124,76 @@ pub(crate) enum HttpError {
 /// Serves until a signal asks for the end; then every run has ended.
 ///
 /// # Errors
-/// [`ServerError`] if the setup cannot be used or the address cannot be had.
+/// [`ServerError`] if the setup cannot be used or an address cannot be had.
 pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), ServerError> {
     let config = config(&listen)?;
-    let found = token::find(listen.token_file.as_deref())?;
-    setup.closed.extend(found.closed.iter().cloned());
+    let Users { all, closed, told } = Users::find(&setup, &listen)?;
+    setup.closed.extend(closed);
     let mut signals = Signals::watch()?;
-    let address = listen.address;
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| HttpError::Listen { address, source })?;
-    let address = listener.local_addr().map_err(ServerError::doing("ask for the address"))?;
-    let session = Session::open(&setup)?;
+    let (listener, address) = bind(listen.address).await?;
+    let metrics = match listen.metrics {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
+    let (sessions, pool) = open(&setup, &all)?;
     let mut access = Access::default();
-    access.add(found.token.digest(), 0);
-    let handler = Service::new(Arc::clone(&session));
-    let principals = vec![Principal { handler, requests: REQUESTS }];
-    announce(address, &found);
-    let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+    let mut principals = Vec::new();
+    for (place, (user, session)) in all.iter().zip(&sessions).enumerate() {
+        access.add(user.token, place);
+        let handler = Service::new(Arc::clone(session));
+        principals.push(Principal { handler, share: user.share });
+    }
+    let (ends, counts) = (Ends::default(), Arc::new(Counts::default()));
+    announce(&format!("serving MCP on http://{address}/mcp; {told}"));
+    if let Some((listener, address)) = metrics {
+        announce(&format!("serving counters on http://{address}/metrics"));
+        let counts = Arc::clone(&counts);
+        let text = move || format!("{}{}", counts.text(), live_runs(&pool));
+        let stop = ends.stop.clone();
+        tokio::spawn(async move { nono_http::serve_text(listener, "/metrics", text, stop).await });
+    }
     let serving = {
-        let (stop, cut) = (stop.clone(), cut.clone());
-        async move { nono_http::serve(listener, principals, access, &config, stop, cut).await }
+        let ends = ends.clone();
+        async move { nono_http::serve(listener, principals, access, &config, counts, ends).await }
     };
     let serving = tokio::spawn(serving);
     signals.came().await;
-    stop.cancel();
-    session.close().await;
+    ends.stop.cancel();
+    Session::close_all(&sessions).await;
     // Runs that were ended have answers, which their clients may still want.
-    cut_after(ANSWER_PATIENCE, serving, &cut).await;
+    if tokio::time::timeout(ANSWER_PATIENCE, serving).await.is_err() {
+        tracing::debug!("some clients were still connected when the server ended");
+    }
+    ends.cut.cancel();
     Ok(())
 }
 
-/// Waits for the last answers, then ends the streams that have no end of their own.
-async fn cut_after(
-    patience: Duration,
-    serving: tokio::task::JoinHandle<()>,
-    cut: &CancellationToken,
-) {
-    if tokio::time::timeout(patience, serving).await.is_err() {
-        tracing::debug!("some clients were still connected when the server ended");
-    }
-    cut.cancel();
+/// A session for each of them, and what all runs share.
+fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), ServerError> {
+    let ground = |user: &User| {
+        let (workspaces, profile) = (user.workspaces.clone(), user.profile.clone());
+        Ground::prepare(&Setup { workspaces, profile, ..setup.clone() })
+    };
+    let grounds = all.iter().map(ground).collect::<Result<Vec<_>, _>>()?;
+    let common = Common::open(setup, &grounds)?;
+    let sessions = all.iter().zip(grounds).map(|(user, ground)| {
+        Session::open_beside(ground, Some(user.name.clone()), user.live_runs, &common)
+    });
+    Ok((sessions.collect(), Arc::clone(&common.pool)))
+}
+
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let listener =
+        TcpListener::bind(address).await.map_err(|source| HttpError::Listen { address, source })?;
+    let address = listener.local_addr().map_err(ServerError::doing("ask for the address"))?;
+    Ok((listener, address))
+}
+
+fn live_runs(pool: &Pool) -> String {
+    let live = pool.live_now();
+    format!(
+        "# HELP nono_runs_live Runs that go on.\n# TYPE nono_runs_live gauge\nnono_runs_live {live}\n"
+    )
 }
 
 fn config(listen: &Listen) -> Result<Config, HttpError> {
@@ -154,20 +205,22 @@ fn config(listen: &Listen) -> Result<Config, HttpError> {
             return Err(HttpError::Nameless);
         }
     }
-    let longest = Duration::from_millis(MAX_TIMEOUT_MS);
-    let mut config = Config::loopback(Sessions::Kept { idle: longest + BEYOND_ANY_RUN });
-    config.answers = Answers::Stream;
+    if let Some(metrics) = listen.metrics.filter(|address| !address.ip().is_loopback()) {
+        return Err(HttpError::PublicMetrics(metrics));
+    }
+    let idle = Duration::from_millis(MAX_TIMEOUT_MS) + BEYOND_ANY_RUN;
+    let mut config = Config::loopback(match listen.stateless {
+        true => Sessions::None,
+        false => Sessions::Kept { idle },
+    });
+    config.answers = if listen.json { Answers::Json } else { Answers::Stream };
+    config.limits.connections = listen.connections.into();
     config.hosts.extend(listen.hosts.iter().cloned());
     config.origins.extend(listen.origins.iter().cloned());
     Ok(config)
 }
 
 /// Tells the operator where the server is and where its token is; never the token.
-fn announce(address: SocketAddr, found: &token::Found) {
-    let token = match &found.file {
-        Some(file) => format!("the token is in {}", file.display()),
-        None => format!("the token is the one in {TOKEN_VARIABLE}"),
-    };
-    let line = format!("nono-mcp: serving MCP on http://{address}/mcp; {token}\n");
-    let _nobody_listens = io::stderr().write_all(line.as_bytes());
+fn announce(line: &str) {
+    let _nobody_listens = io::stderr().write_all(format!("nono-mcp: {line}\n").as_bytes());
 }

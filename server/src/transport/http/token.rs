@@ -72,7 +72,7 @@ fn make(path: &Path) -> io::Result<()> {
     file.persist_noclobber(path).map_err(|error| error.error).map(drop)
 }
 
-fn in_file(path: &Path) -> Result<Found, HttpError> {
+pub(super) fn in_file(path: &Path) -> Result<Found, HttpError> {
     let unreadable = |source| HttpError::TokenFile { path: path.to_path_buf(), source };
     let canonical = path.canonicalize().map_err(unreadable)?;
     // A pipe would block the start.
@@ -92,7 +92,7 @@ fn in_file(path: &Path) -> Result<Found, HttpError> {
 }
 
 /// Where a path lies, without following it if it is a link.
-fn place(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn place(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
