@@ -39,12 +39,12 @@ pub(crate) fn read(session: &Session, uri: &str) -> Result<ReadResourceResult, E
             "`{uri}` is no resource of this server; they look like \
              nono://run/RUN_ID/stdout?offset=0&length=65536"
         );
-        ErrorData::resource_not_found(message, None)
+        not_found(message, uri)
     })?;
     let run = session.runs.get(address.run_id).ok_or_else(|| {
         let live = session.runs.live_list();
         let message = format!("there is no run `{}`; live runs: {live}", address.run_id);
-        ErrorData::resource_not_found(message, None)
+        not_found(message, uri)
     })?;
     // May read megabytes from the spool.
     let bytes = tokio::task::block_in_place(|| {
@@ -63,6 +63,11 @@ pub(crate) fn read(session: &Session, uri: &str) -> Result<ReadResourceResult, E
             .with_mime_type("application/octet-stream"),
     };
     Ok(ReadResourceResult::new(vec![contents]))
+}
+
+/// The address that was asked for stands in the error, as the protocol recommends.
+fn not_found(message: String, uri: &str) -> ErrorData {
+    ErrorData::resource_not_found(message, Some(serde_json::json!({ "uri": uri })))
 }
 
 fn parse(uri: &str) -> Option<Address<'_>> {

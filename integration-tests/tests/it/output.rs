@@ -113,7 +113,8 @@ fn raw_bytes_are_resources_with_ranges() {
             format!("nono://run/{id}/secret"),
             "file:///etc/passwd".into(),
         ] {
-            assert!(server.resource(&wrong).is_err(), "{wrong}");
+            let error = server.resource(&wrong).expect_err("no resource");
+            assert_eq!(error.data, Some(json!({"uri": wrong})), "{error:?}");
         }
     });
 }
