@@ -41,7 +41,7 @@ pub(super) struct Http {
     /// times. The loopback names always work.
     #[arg(long, value_name = "NAME", requires = "http")]
     http_host: Vec<String>,
-    /// Origin whose pages may call this server, such as https://app.example.com; may be given
+    /// Origin whose pages may call this server, such as `https://app.example.com`; may be given
     /// several times.
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     http_origin: Vec<String>,

@@ -74,7 +74,7 @@ impl Users {
     /// [`HttpError`] names the file and what is wrong with it.
     pub(super) fn find(setup: &Setup, listen: &Listen) -> Result<Self, HttpError> {
         match &listen.principals {
-            Some(path) => Self::in_file(path, setup),
+            Some(path) => Self::in_file(path, setup, listen.connections.into()),
             None => Self::alone(setup, listen),
         }
     }
@@ -91,18 +91,24 @@ impl Users {
             workspaces: setup.workspaces.clone(),
             profile: setup.profile.clone(),
             live_runs: setup.max_runs,
-            share: Share::default(),
+            share: Share {
+                requests: open_requests(listen.connections.into(), 1),
+                ..Share::default()
+            },
         };
         Ok(Self { all: vec![user], closed: found.closed, told })
     }
 
-    fn in_file(path: &Path, setup: &Setup) -> Result<Self, HttpError> {
+    fn in_file(path: &Path, setup: &Setup, connections: usize) -> Result<Self, HttpError> {
         let wrong = |problem: String| HttpError::Principals { path: path.to_path_buf(), problem };
         let (folder, mut closed) = own_places(path).map_err(wrong)?;
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let entries = parse(&text).map_err(wrong)?;
         // Who is promised no more than a part of the places never waits for another's runs.
-        let part = u32::try_from(entries.len()).map_or(1, |n| (setup.max_runs / n).max(1));
+        let part = Part {
+            live_runs: u32::try_from(entries.len()).map_or(1, |n| (setup.max_runs / n).max(1)),
+            requests: open_requests(connections, entries.len()),
+        };
         let mut all: Vec<User> = Vec::new();
         for entry in entries {
             let named = |problem: String| wrong(format!("principal `{}` {problem}", entry.name));
@@ -127,22 +133,36 @@ impl Users {
 }
 
 impl Entry {
-    fn user(self, token: TokenDigest, folder: &Path, setup: &Setup, part: u32) -> User {
-        let usual = Share::default();
+    fn user(self, token: TokenDigest, folder: &Path, setup: &Setup, part: Part) -> User {
         let EntryLimits { live_runs, open_requests, requests_per_second } = self.limits;
         User {
             name: self.name,
             token,
             workspaces: self.workspaces.iter().map(|path| folder.join(path)).collect(),
             profile: self.profile.map_or_else(|| setup.profile.clone(), |p| profile(&p, folder)),
-            live_runs: live_runs.map_or(part, NonZeroU32::get),
+            live_runs: live_runs.map_or(part.live_runs, NonZeroU32::get),
             share: Share {
-                requests: open_requests.map_or(usual.requests, |n| n.get().into()),
+                requests: open_requests.map_or(part.requests, |n| n.get().into()),
                 per_second: requests_per_second,
-                ..usual
+                ..Share::default()
             },
         }
     }
+}
+
+/// What a principal may take of the server if its entry does not say.
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    live_runs: u32,
+    requests: usize,
+}
+
+/// A connection with an answer on its way makes room for nobody: so many that all principals
+/// together leave some to those who come.
+fn open_requests(connections: usize, principals: usize) -> usize {
+    /// Fewer would hold up a client with a few calls side by side.
+    const FEWEST: usize = 8;
+    (connections / (principals + 1)).max(FEWEST)
 }
 
 /// A profile by name, or a file beside the principals'.
@@ -194,6 +214,16 @@ fn parse(text: &str) -> Result<Vec<Entry>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_connections_are_left_whoever_asks() {
+        assert_eq!(open_requests(512, 1), 256);
+        assert_eq!(open_requests(512, 3), 128);
+        assert_eq!(open_requests(8, 1), 8);
+        for principals in 1..=60 {
+            assert!(open_requests(512, principals) * principals < 512, "{principals}");
+        }
+    }
 
     #[test]
     fn every_mistake_is_told() {
