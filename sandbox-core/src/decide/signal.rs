@@ -73,7 +73,9 @@ pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
         | Mediated::SendTo
         | Mediated::SendMsg
         | Mediated::SendMmsg
-        | Mediated::Attribute(_) => None,
+        | Mediated::Attribute(_)
+        | Mediated::Watch
+        | Mediated::Lock => None,
     }
 }
 

@@ -34,6 +34,10 @@ pub enum Mediated {
     PidfdSignal,
     /// A change of a mode, an owner, a time or an extended attribute.
     Attribute(AttributeCall),
+    /// `inotify_add_watch(fd, path, mask)`
+    Watch,
+    /// `flock(fd, operation)`, exclusive
+    Lock,
 }
 
 /// Calls that change attributes of files. Landlock has no right for these.
@@ -158,6 +162,12 @@ const MEDIATED_SIGNALS: &[(i64, Mediated, &str)] = &[
     (libc::SYS_pidfd_send_signal, Mediated::PidfdSignal, "pidfd_send_signal"),
 ];
 
+/// Trapped always: files that are noticed and not opened.
+const MEDIATED_NOTICES: &[(i64, Mediated, &str)] = &[
+    (libc::SYS_inotify_add_watch, Mediated::Watch, "inotify_add_watch"),
+    (libc::SYS_flock, Mediated::Lock, "flock"),
+];
+
 const MEDIATED_ATTRIBUTES: &[(i64, AttributeCall, &str)] = &[
     (libc::SYS_fchmod, AttributeCall::FChmod, "fchmod"),
     (libc::SYS_fchmodat, AttributeCall::FChmodAt, "fchmodat"),
@@ -231,8 +241,12 @@ pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
     if scoped && nr == libc::SYS_kill {
         return Some(Trapped::Observed(Observed::Kill, "kill"));
     }
-    let mediated =
-        MEDIATED.iter().chain(MEDIATED_SENDS).chain(MEDIATED_SIGNALS).find(|(n, ..)| *n == nr);
+    let mediated = MEDIATED
+        .iter()
+        .chain(MEDIATED_SENDS)
+        .chain(MEDIATED_SIGNALS)
+        .chain(MEDIATED_NOTICES)
+        .find(|(n, ..)| *n == nr);
     let attribute = || attribute_calls().find(|(n, ..)| *n == nr);
     let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
     mediated
@@ -261,6 +275,11 @@ pub(super) fn rules(
         rules.extend(MEDIATED_SIGNALS.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
     rules.extend(attribute_calls().map(|(nr, ..)| (*nr, Vec::new())));
+    rules.insert(libc::SYS_inotify_add_watch, Vec::new());
+    // Shared locks and unlocking keep nobody waiting who only reads.
+    let exclusive = u64::from(libc::LOCK_EX.unsigned_abs());
+    let exclusive = Condition::new(1, Len::Dword, Op::MaskedEq(exclusive), exclusive)?;
+    rules.insert(libc::SYS_flock, vec![SeccompRule::new(vec![exclusive])?]);
     if policy.observe != Observe::Off {
         rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));
         // Already there where the kernel has no scope for signals.

@@ -93,6 +93,7 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
         .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
         .collect::<Result<_, _>>()?;
     rules.insert(libc::SYS_ioctl, terminal);
+    leases(&mut rules)?;
     if !scoped {
         owners(&mut rules)?;
     }
@@ -140,6 +141,18 @@ fn others(rules: &mut Rules) -> Result<(), FilterError> {
     Ok(())
 }
 
+/// A lease makes whoever opens a file wait for its holder, and takes no more than a file of one's
+/// own that may be read; the older form of inotify is beside it (fcntl(2)).
+fn leases(rules: &mut Rules) -> Result<(), FilterError> {
+    const F_SETLEASE: u64 = 1024;
+    const F_NOTIFY: u64 = 1026;
+    for command in [F_SETLEASE, F_NOTIFY] {
+        let equal = Condition::new(1, Len::Dword, Op::Eq, command)?;
+        rules.entry(libc::SYS_fcntl).or_default().push(rule(vec![equal])?);
+    }
+    Ok(())
+}
+
 /// A descriptor's owner gets a signal of the program's choice from the kernel, whoever it is. Only
 /// where no Landlock scope looks at that.
 fn owners(rules: &mut Rules) -> Result<(), FilterError> {
@@ -150,8 +163,9 @@ fn owners(rules: &mut Rules) -> Result<(), FilterError> {
     const FIOSETOWN: u64 = 0x8901;
     const SIOCSPGRP: u64 = 0x8902;
     let equal = |value: u64| rule(vec![Condition::new(1, Len::Dword, Op::Eq, value)?]);
-    let commands = [F_SETOWN, F_SETSIG, F_SETOWN_EX].map(equal);
-    rules.insert(libc::SYS_fcntl, commands.into_iter().collect::<Result<_, _>>()?);
+    for command in [F_SETOWN, F_SETSIG, F_SETOWN_EX] {
+        rules.entry(libc::SYS_fcntl).or_default().push(equal(command)?);
+    }
     for command in [FIOSETOWN, SIOCSPGRP] {
         rules.entry(libc::SYS_ioctl).or_default().push(equal(command)?);
     }

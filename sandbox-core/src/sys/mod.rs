@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod memory;
+mod notice;
 mod notify;
 mod process;
 mod seccomp;
@@ -13,6 +14,7 @@ mod xattr;
 
 pub use capabilities::{drop_capabilities, has_capabilities};
 pub use memory::{read_memory, write_memory};
+pub use notice::{add_watch, lock_file};
 pub use notify::{
     NotificationData, continue_call, finish_call, id_is_valid, receive, set_sync_wakeup,
 };

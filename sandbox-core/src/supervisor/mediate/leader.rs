@@ -10,7 +10,7 @@
 use super::caller::Caller;
 use super::connect;
 use super::listener::Notification;
-use super::{Shared, attributes, bind, lock, send, signal};
+use super::{Shared, attributes, bind, lock, notice, send, signal};
 use crate::filter::Mediated;
 use crate::supervisor::observe;
 use crate::sys;
@@ -155,6 +155,8 @@ fn lead(shared: &Arc<Shared>, number: u64) {
                 | Mediated::ThreadSigQueue
                 | Mediated::PidfdSignal => signal::perform(&turn, call),
                 Mediated::Attribute(what) => attributes::perform(&mut turn, call, what),
+                Mediated::Watch => notice::watch(&turn, call),
+                Mediated::Lock => notice::lock(&mut turn, call),
             },
             Notification::Observed(call) => observe::look(shared, call),
             Notification::Refused(call) => observe::refuse(shared, call),

@@ -11,6 +11,7 @@ mod caller;
 mod connect;
 mod leader;
 mod listener;
+mod notice;
 pub(super) mod pinned;
 mod request;
 pub(super) mod resolve;

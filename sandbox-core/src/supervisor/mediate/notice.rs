@@ -1,0 +1,136 @@
+//! Watching and locking files, performed on the caller's behalf.
+//!
+//! Neither opens a file to change it, so Landlock has no right for them: inotify takes a path that
+//! the user may read, `flock` any descriptor. Without this a command could learn when files outside
+//! of its grants are used, and make others wait for locks on files it may only read.
+
+use super::caller::Caller;
+use super::leader::{Interrupted, Turn};
+use super::listener::{ERESTARTSYS, MediatedCall};
+use super::resolve::{Last, resolve};
+use super::{Refusal, Shared, pinned};
+use crate::AbsPath;
+use crate::policy::{Access, Lookup};
+use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::sys;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
+use nix::sys::stat::fstat;
+use nix::unistd::{AccessFlags, faccessat};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+/// A file somebody wants to notice, and how the program called it.
+struct Noticed {
+    object: OwnedFd,
+    path: AbsPath,
+    written: Vec<u8>,
+}
+
+/// `inotify_add_watch(fd, path, mask)`: whoever may read an object may watch it.
+pub(super) fn watch(turn: &Turn<'_>, call: MediatedCall<'_>) {
+    let shared = Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let [fd, address, mask, ..] = data.args;
+    let mask = u32::try_from(mask & u64::from(u32::MAX)).unwrap_or(0);
+    let act = || -> Result<i64, Errno> {
+        let inotify = caller.descriptor(fd)?;
+        let written = caller.read_path(address)?;
+        let base = match written.first() {
+            Some(b'/') => None,
+            _ => Some(caller.folder(libc::AT_FDCWD)?),
+        };
+        let last = if mask & libc::IN_DONT_FOLLOW == 0 { Last::Follow } else { Last::NoFollow };
+        let place = resolve(&caller, base.as_ref(), &written, last)?;
+        caller.still_waits()?;
+        let noticed = Noticed { object: place.object, path: place.path, written };
+        judge(&shared, &caller, &noticed, (Access::READ, Operation::Read), call.name)?;
+        // The name leads to the pinned object, a symbolic link included.
+        let name = pinned::name(&noticed.object);
+        sys::add_watch(inotify.as_fd(), &name, mask & !libc::IN_DONT_FOLLOW).map(i64::from)
+    };
+    let result = act();
+    call.answer(result.map_err(|errno| errno as i32));
+}
+
+/// `flock(fd, operation)` for an exclusive lock: whoever may write a file may have others wait.
+pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+    let shared = Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let [fd, operation, ..] = data.args;
+    let operation = i32::try_from(operation & 0xffff).unwrap_or(0);
+    let pinned = || -> Result<OwnedFd, Errno> {
+        let object = caller.descriptor(fd)?;
+        caller.still_waits()?;
+        match named(&object)? {
+            None => Ok(object),
+            Some(path) => {
+                let written = path.as_bytes().to_vec();
+                let noticed = Noticed { object, path, written };
+                judge(&shared, &caller, &noticed, (Access::WRITE, Operation::Write), call.name)?;
+                Ok(noticed.object)
+            }
+        }
+    };
+    // The lock belongs to the open file, which the duplicate shares with the caller's descriptor.
+    let result = match pinned() {
+        Ok(object) => turn.may_block(&caller, || sys::lock_file(object.as_fd(), operation)),
+        Err(errno) => Err(Interrupted::Failed(errno)),
+    };
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
+        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
+        Err(Interrupted::CallerGone) => drop(call),
+    }
+}
+
+/// Where an object is, if it is anywhere.
+fn named(object: &OwnedFd) -> Result<Option<AbsPath>, Errno> {
+    if fstat(object)?.st_nlink == 0 {
+        return Ok(None);
+    }
+    let path = readlinkat(AT_FDCWD, pinned::name(object).as_str())?;
+    if path.as_bytes().first() != Some(&b'/') {
+        return Ok(None);
+    }
+    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
+}
+
+/// Refuses what the policy does not allow; records it where ordinary permissions would have.
+fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    noticed: &Noticed,
+    (access, operation): (Access, Operation),
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    let (reason, rule) = match shared.policy.fs.lookup(&noticed.path, access) {
+        Lookup::Allowed => return Ok(()),
+        Lookup::NoGrant => (Reason::NoGrant, None),
+        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
+        Lookup::Protected => (Reason::Protected, None),
+    };
+    let name = pinned::name(&noticed.object);
+    if faccessat(AT_FDCWD, name.as_str(), AccessFlags::R_OK, AtFlags::empty()).is_err() {
+        return Err(Errno::EACCES);
+    }
+    let refusal = Refusal {
+        kind: Kind::Fs,
+        operation,
+        access,
+        target: noticed.written.clone(),
+        resolved: Some(noticed.path.as_bytes().to_vec()),
+        syscall,
+        errno: Errno::EACCES,
+        layer: Layer::Mediation,
+        reason,
+        rule,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+    Err(Errno::EACCES)
+}
