@@ -138,11 +138,14 @@ impl Site {
     }
 
     /// Starts a server that takes the way of a kernel with this Landlock ABI, with the default
-    /// profile.
+    /// profile but without namespaces, which would keep inside what such a kernel does not.
     #[must_use]
     pub fn serve_pretending(&self, abi: u32) -> Server {
         let (abi, workspace) = (abi.to_string(), self.text("ws"));
-        let args = ["--stdio", "--workspace", &workspace, "--pretend-landlock-abi", &abi];
+        let profile = self.profile(&serde_json::json!({"isolation": "off"}));
+        let profile = profile.to_string_lossy();
+        let place = ["--stdio", "--workspace", &workspace, "--profile", &profile];
+        let args = [&place[..], &["--pretend-landlock-abi", &abi]].concat();
         Server::start_command(self, self.nono_mcp(&args))
     }
 

@@ -10,8 +10,8 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, Limits, Lookup, Mediation, Network, Observe, Policy, Reach, Scope, Source,
-    UnixGrant,
+    Access, FsRule, Isolation, Limits, Lookup, Mediation, Network, Observe, Policy, Reach, Scope,
+    Source, UnixGrant,
 };
 use std::path::PathBuf;
 
@@ -146,10 +146,16 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         Observe::Writes => "writes",
         Observe::Off => "off",
     };
+    let isolation = match policy.isolation {
+        Isolation::Off => "off",
+        Isolation::Auto => "auto",
+        Isolation::Required => "required",
+    };
     let mut facts = vec![
         plain("network", network.to_owned()),
         plain("unix sockets", mediation.to_owned()),
         plain("unix datagrams", datagrams.to_owned()),
+        plain("isolation", isolation.to_owned()),
         plain("file diagnostics", watched.to_owned()),
         plain(
             "rate",

@@ -11,7 +11,7 @@ use crate::layer::{Layer, Listed, Removal, Single, Sourced};
 use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
 use crate::reference::ProfileRef;
-use nono_sandbox::policy::{Access, Mediation, Network, Source};
+use nono_sandbox::policy::{Access, Isolation, Mediation, Network, Source};
 use std::io;
 use std::path::Path;
 
@@ -199,6 +199,14 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         Some(wanted) if !wanted.value => narrowed.datagrams = Some(wanted.clone()),
         Some(wanted) if !operator.datagrams.as_ref().is_some_and(|on| on.value) => {
             ignore(&wanted.source, "the operator's profile has no datagram sockets");
+        }
+        _ => {}
+    }
+    let isolation = operator.isolation.as_ref().map_or(Isolation::Auto, |i| i.value);
+    match &own.isolation {
+        Some(wanted) if wanted.value > isolation => narrowed.isolation = Some(wanted.clone()),
+        Some(wanted) if wanted.value < isolation => {
+            ignore(&wanted.source, "the operator's profile isolates runs further");
         }
         _ => {}
     }

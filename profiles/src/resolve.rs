@@ -11,7 +11,7 @@ use crate::{environment, grants, limits, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, Lookup, Mediation, Network, Observe, Policy, UnixGrant, UnixPolicy,
+    Access, FsPolicy, Isolation, Lookup, Mediation, Network, Observe, Policy, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -117,6 +117,7 @@ fn compile(
         },
         observe: single.observe.map_or(Observe::All, |o| o.value),
         limits: single.limits,
+        isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
     };
     Ok(Resolved { policy, suppress_unix_sockets, notes })
 }

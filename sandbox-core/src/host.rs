@@ -1,7 +1,8 @@
 //! What this kernel offers, found out by asking it once.
 
+use crate::namespaces::Namespaces;
 use crate::plan::Cgroups;
-use crate::policy::{Mediation, Observe, Policy};
+use crate::policy::{Isolation, Mediation, Observe, Policy};
 use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use crate::sys;
 use std::fs;
@@ -26,6 +27,9 @@ pub struct Host {
     pub audit: bool,
     /// Effective user id.
     pub uid: u32,
+    /// The namespaces a run can have, or why it can have none. Found by a trial that only a process
+    /// of its own can make ([`Host::with_namespaces`]); until then there are none.
+    pub namespaces: Result<Namespaces, String>,
 }
 
 /// One layer of protection, as results and `doctor` show it.
@@ -54,6 +58,22 @@ impl Host {
             memory_bytes: memory(&read(Path::new("/proc/meminfo"))),
             audit: effective_capability(CAP_AUDIT_READ),
             uid: nix::unistd::geteuid().as_raw(),
+            namespaces: Err("not tried".to_owned()),
+        }
+    }
+
+    /// With the result of a trial.
+    #[must_use]
+    pub fn with_namespaces(self, namespaces: Result<Namespaces, String>) -> Host {
+        Host { namespaces, ..self }
+    }
+
+    /// The namespaces that runs of a policy are in.
+    #[must_use]
+    pub fn namespaces_for(&self, policy: &Policy) -> Option<Namespaces> {
+        match policy.isolation {
+            Isolation::Off => None,
+            Isolation::Auto | Isolation::Required => self.namespaces.as_ref().ok().copied(),
         }
     }
 
@@ -85,6 +105,7 @@ impl Host {
                 },
             },
             self.mediation(mediated, listener),
+            self.isolation(policy),
             LayerState {
                 name: "denial_reports",
                 active: listener && policy.observe != Observe::Off,
@@ -100,6 +121,9 @@ impl Host {
                 active: true,
                 required: true,
                 detail: match self.landlock_abi {
+                    _ if self.namespaces_for(policy).is_some() => {
+                        "process namespace, which ends with its supervisor".into()
+                    }
                     SCOPES_ABI.. => "Landlock domain, signalled as one".into(),
                     _ => "subreaper and repeated sweep".into(),
                 },
@@ -146,6 +170,27 @@ impl Host {
         LayerState { name: "landlock_scopes", active, required: false, detail }
     }
 
+    fn isolation(&self, policy: &Policy) -> LayerState {
+        let detail = match (policy.isolation, &self.namespaces) {
+            (Isolation::Off, _) => "switched off by the profile (isolation)".into(),
+            (_, Ok(Namespaces::Privileged)) => {
+                "processes, /proc, /dev/shm and System V objects of its own".into()
+            }
+            (_, Ok(Namespaces::ByUser)) => {
+                "processes, /proc, /dev/shm and System V objects of its own, by a user namespace: \
+                 files of other users are shown as owned by nobody"
+                    .into()
+            }
+            (_, Err(why)) => format!(
+                "namespaces cannot be had here: {why}; start the server with CAP_SYS_ADMIN, or \
+                 allow user namespaces (kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
+            ),
+        };
+        let active = self.namespaces_for(policy).is_some();
+        let required = policy.isolation == Isolation::Required;
+        LayerState { name: "isolation", active, required, detail }
+    }
+
     fn mediation(&self, mediated: bool, listener: bool) -> LayerState {
         // The supervisor reads the memory of its descendants, which Yama allows up to scope 1.
         let readable = self.yama_scope.is_none_or(|scope| scope <= 1);
@@ -162,7 +207,13 @@ impl Host {
 }
 
 /// linux/capability.h
+const CAP_SYS_ADMIN: u32 = 21;
 const CAP_AUDIT_READ: u32 = 37;
+
+/// Whether this process holds `CAP_SYS_ADMIN`.
+pub(crate) fn may_administer() -> bool {
+    effective_capability(CAP_SYS_ADMIN)
+}
 
 fn read(path: &Path) -> String {
     fs::read_to_string(path).map(|s| s.trim().to_owned()).unwrap_or_default()

@@ -23,6 +23,7 @@ pub mod decide;
 pub mod filter;
 pub mod groups;
 pub mod host;
+pub mod namespaces;
 pub mod path;
 pub mod plan;
 pub mod policy;

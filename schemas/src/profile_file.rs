@@ -41,6 +41,11 @@ pub struct ProfileFile {
     pub network: Network,
     /// Switches that exist on Linux only.
     pub linux: Linux,
+    /// Whether runs have processes, `/proc`, `/dev/shm` and System V objects of their own; `auto`
+    /// if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Isolation")]
+    pub isolation: Option<Isolation>,
     /// Which environment variables commands see.
     pub environment: Environment,
     /// What is watched and what is reported.
@@ -387,6 +392,19 @@ pub enum NetworkMode {
     None,
     /// TCP and UDP to any address.
     Open,
+}
+
+/// Whether runs are in namespaces of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// Where the system allows it: for a server with `CAP_SYS_ADMIN`, else by a user namespace.
+    /// Results and `nono-mcp doctor` say whether it does.
+    Auto,
+    /// Always; nothing runs where the system does not allow it.
+    Required,
+    /// Never.
+    Off,
 }
 
 /// Switches that exist on Linux only.

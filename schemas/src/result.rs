@@ -226,6 +226,8 @@ pub struct Processes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TreeTier {
+    /// The run's process namespace, which ends with its supervisor.
+    Namespace,
     /// The run's Landlock domain, signalled as one.
     Domain,
     /// The supervisor's repeated sweep.

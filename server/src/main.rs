@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     match arguments.next() {
         // A supervisor forks, so it must be dispatched while this process has one thread.
         Some(first) if first == runs::SUPERVISE => nono_sandbox::supervisor::main(),
+        Some(first) if first == runs::NAMESPACES => nono_sandbox::supervisor::attempt(),
         Some(first) if first == runs::SWEEP => {
             let at = nono_sandbox::groups::GroupsAt::from_arguments(arguments);
             at.map_or(ExitCode::from(64), |at| runs::sweep(&at))

@@ -13,6 +13,7 @@ use nono_profiles::{Context, Machine, MissingFolders, ProfileRef, Resolved};
 use nono_sandbox::AbsPath;
 use nono_sandbox::groups;
 use nono_sandbox::host::{Host, LayerState};
+use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::plan;
 use nono_sandbox::policy::Policy;
 use nono_schemas::NotStarted;
@@ -75,7 +76,9 @@ impl Ground {
         environment.remove(OsStr::new(TOKEN_VARIABLE));
         let mut context = Context::new(workspaces, folder.path().clone(), environment, uid);
         context.missing_folders = setup.missing_folders;
-        let host = Host::probe().limited(setup.landlock_abi_limit);
+        let host = Host::probe()
+            .limited(setup.landlock_abi_limit)
+            .with_namespaces(crate::runs::namespaces());
         context.machine = Machine::probe(host.landlock_abi);
         context.own.program = own_program();
         if let Some(audit) = &setup.audit {
@@ -112,6 +115,11 @@ impl Ground {
         }
     }
 
+    /// The namespaces of runs.
+    fn namespaces(&self) -> Option<Namespaces> {
+        self.host.namespaces_for(&self.policy)
+    }
+
     /// The first workspace folder.
     pub(crate) fn workspace(&self) -> &AbsPath {
         self.policy.fs.workspaces.first().unwrap_or(&self.policy.fs.tmpdir)
@@ -124,6 +132,12 @@ pub(crate) struct Common {
     /// Places for runs.
     pub(crate) pool: Arc<Pool>,
     audit: Audit,
+}
+
+/// What all of them say, if they say the same.
+fn agreed(mut all: impl Iterator<Item = Option<Namespaces>>) -> Option<Namespaces> {
+    let first = all.next().flatten()?;
+    all.all(|other| other == Some(first)).then_some(first)
 }
 
 impl Common {
@@ -141,7 +155,8 @@ impl Common {
             (Some(audit), Some(ground)) => Audit::open(audit, &ground.policy)?,
             _ => Audit::default(),
         };
-        let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups)?;
+        let namespaces = agreed(grounds.iter().map(Ground::namespaces));
+        let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups, namespaces)?;
         Ok(Self { pool, audit })
     }
 }
@@ -244,6 +259,7 @@ impl Session {
         }
         let mut plan = plan(&self.ground.policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
+        plan.namespaces = self.ground.namespaces();
         plan.landlock_abi_limit = self.ground.landlock_abi_limit;
         let job = Job { identity, plan, input, echo, trail };
         let why = |error: &ServerError| match error {

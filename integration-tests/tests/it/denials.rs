@@ -232,7 +232,7 @@ fn refused_calls_are_named_with_what_the_program_saw() {
 fn a_signal_to_a_process_outside_is_told() {
     as_each_user(|site| {
         let mut victim = site.command("/bin/sleep".as_ref()).arg("60").spawn().expect("sleep");
-        let server = site.serve();
+        let server = site.serve_with(&json!({"isolation": "off"}));
         let pid = victim.id().to_string();
         assert_eq!(site.outside(&["kill", &pid, "0"]), "ok", "control");
         let answer = server.run("probe", &["kill", &pid, "15"]);

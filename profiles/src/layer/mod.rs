@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::note::{Note, NoteKind};
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach, Source};
+use nono_sandbox::policy::{Access, Isolation, Limits, Mediation, Network, Observe, Reach, Source};
 use std::num::NonZeroU32;
 
 /// A value and the line it comes from.
@@ -169,6 +169,7 @@ pub(crate) struct Single {
     pub(crate) network: Option<Sourced<Network>>,
     pub(crate) mediation: Option<Sourced<Mediation>>,
     pub(crate) datagrams: Option<Sourced<bool>>,
+    pub(crate) isolation: Option<Sourced<Isolation>>,
     pub(crate) observe: Option<Sourced<Observe>>,
     pub(crate) per_second: Option<Sourced<NonZeroU32>>,
     pub(crate) burst: Option<Sourced<NonZeroU32>>,
@@ -183,6 +184,7 @@ impl Single {
             network: self.network.or(base.network),
             mediation: self.mediation.or(base.mediation),
             datagrams: self.datagrams.or(base.datagrams),
+            isolation: self.isolation.or(base.isolation),
             observe: self.observe.or(base.observe),
             per_second: self.per_second.or(base.per_second),
             burst: self.burst.or(base.burst),

@@ -8,7 +8,7 @@ use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Limits, Mediation, Network, Observe, Reach};
+use nono_sandbox::policy::{Access, Isolation, Limits, Mediation, Network, Observe, Reach};
 use nono_schemas::profile_file as wire;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -99,6 +99,14 @@ fn single(document: &Document) -> Single {
             .linux
             .af_unix_datagram
             .map(|on| value(document, "linux.af_unix_datagram", &on.to_string(), on)),
+        isolation: file.isolation.map(|mode| {
+            let (name, isolation) = match mode {
+                wire::Isolation::Auto => ("auto", Isolation::Auto),
+                wire::Isolation::Required => ("required", Isolation::Required),
+                wire::Isolation::Off => ("off", Isolation::Off),
+            };
+            value(document, "isolation", name, isolation)
+        }),
         observe: file.diagnostics.filesystem.map(|mode| {
             let (name, observe) = match mode {
                 wire::FilesystemDiagnostics::Observe => ("observe", Observe::All),

@@ -135,6 +135,7 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
         },
         observe: a.observe,
         limits: a.limits.lowered_by(&b.limits),
+        isolation: a.isolation.max(b.isolation),
     }
 }
 

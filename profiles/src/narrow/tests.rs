@@ -3,8 +3,8 @@
 use super::*;
 use globset::GlobSet;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Limits, Lookup, Mediation, Observe, Reach, Scope, Source, UnixGrant,
-    UnixPolicy,
+    Access, FsPolicy, FsRule, Isolation, Limits, Lookup, Mediation, Observe, Reach, Scope, Source,
+    UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -75,6 +75,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
         limits: Limits::default(),
+        isolation: Isolation::Auto,
     })
 }
 
@@ -211,6 +212,7 @@ fn simple(rules: &[(&str, Access)], network: Network) -> Resolved {
         rate: Quota { per_second: one, burst: one },
         observe: Observe::All,
         limits: Limits::default(),
+        isolation: Isolation::Auto,
     })
 }
 

@@ -99,6 +99,8 @@ pub struct Outcome {
 /// How the processes of a run were held together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TreeTier {
+    /// The run's process namespace: it ends with its first process, the supervisor.
+    Namespace,
     /// The run's Landlock domain: a signal to everybody reaches it alone (ABI 6).
     Domain,
     /// The subreaper's repeated sweep.

@@ -1,6 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Limits, Mediation, Network, Observe, Reach, UnixGrant, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Reach, UnixGrant,
+    UnixPolicy,
 };
 use crate::rate::Quota;
 use nix::errno::Errno;
@@ -37,6 +38,7 @@ fn policy() -> Policy {
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
         limits: Limits::default(),
+        isolation: Isolation::Auto,
     }
 }
 

@@ -4,7 +4,7 @@ use super::interpret::{Call, run};
 use super::*;
 use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Limits, Mediation, Network, Observe, Policy, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Policy, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -29,6 +29,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
         rate: Quota { per_second: one, burst: one },
         observe,
         limits: Limits::default(),
+        isolation: Isolation::Auto,
     }
 }
 
@@ -230,6 +231,10 @@ fn refusals() {
         (libc::SYS_ioctl, &[0, libc::TIOCSTI], errno(libc::EPERM)),
         (libc::SYS_ioctl, &[0, libc::TIOCSTI | 1 << 32], errno(libc::EPERM)),
         (libc::SYS_ioctl, &[0, libc::TIOCGWINSZ], ALLOW),
+        (libc::SYS_fcntl, &[3, 1024, 0], errno(libc::EPERM)),
+        (libc::SYS_fcntl, &[3, 1024 | 7 << 32, 0], errno(libc::EPERM)),
+        (libc::SYS_fcntl, &[3, 1026, 1], errno(libc::EPERM)),
+        (libc::SYS_fcntl, &[3, 1025, 0], ALLOW),
         (libc::SYS_ioctl, &[3, 0x4008_6602, 1], errno(libc::EOPNOTSUPP)),
         (libc::SYS_ioctl, &[3, 0x8008_6601, 1], ALLOW),
         (463, &[], errno(libc::ENOSYS)),
@@ -278,6 +283,12 @@ fn what_is_trapped_in_each_mode() {
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_CREAT)));
     let all = policy(Mediation::Pathname, false, Observe::All);
     assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
+    // Exclusive locks and watches as well.
+    assert!(notified(&off, libc::SYS_flock, &[3, 2]));
+    assert!(notified(&off, libc::SYS_flock, &[3, 2 | 4 | 7 << 32]));
+    assert!(!notified(&off, libc::SYS_flock, &[3, 1]));
+    assert!(!notified(&off, libc::SYS_flock, &[3, 8]));
+    assert!(notified(&off, libc::SYS_inotify_add_watch, &[3, 1, 2]));
     // Attributes are, whatever else is switched off.
     for nr in [libc::SYS_fchmod, libc::SYS_fchownat, libc::SYS_utimensat, libc::SYS_fsetxattr] {
         assert!(notified(&off, nr, &[3, 1, 2, 0]));

@@ -92,7 +92,8 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Limits, Network, Observe, Source, UnixGrant, UnixPolicy,
+        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Source, UnixGrant,
+        UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;
@@ -131,6 +132,7 @@ mod tests {
             rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
             observe: Observe::Off,
             limits: Limits::default(),
+            isolation: Isolation::Auto,
         }
     }
 

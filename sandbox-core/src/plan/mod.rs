@@ -3,6 +3,7 @@
 pub mod landlock;
 
 use crate::AbsPath;
+use crate::namespaces::Namespaces;
 use crate::policy::{Limits, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -65,6 +66,9 @@ pub struct Plan {
     pub terminal: bool,
     /// How much of the machine the run may use.
     pub limits: Limits,
+    /// Namespaces the run has. Decided when the server starts; a run that cannot have them is
+    /// refused.
+    pub namespaces: Option<Namespaces>,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
@@ -129,6 +133,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
+        namespaces: None,
         landlock_abi_limit: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),

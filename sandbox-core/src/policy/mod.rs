@@ -36,6 +36,20 @@ pub struct Policy {
     pub observe: Observe,
     /// How much of the machine a run may use.
     pub limits: Limits,
+    /// Whether runs are in namespaces of their own.
+    pub isolation: Isolation,
+}
+
+/// Whether a run is in namespaces of its own, the least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Isolation {
+    /// It is not.
+    Off,
+    /// It is where the system allows that.
+    #[default]
+    Auto,
+    /// It is, and nothing runs where the system does not allow that.
+    Required,
 }
 
 /// What a command may reach over IP, the narrowest first.

@@ -1,7 +1,9 @@
 //! Rights given up, by the supervisor for itself and by the child for the command.
 
+use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
+use crate::control::TreeTier;
 use crate::plan::landlock::{LandlockRule, rules};
 use crate::policy::Policy;
 use crate::sys;
@@ -143,6 +145,7 @@ pub(super) fn enforce(ruleset: RulesetCreated) -> Result<(), SetupFailed> {
 pub(super) fn supervisor(
     rulesets: Rulesets,
     kernel: Kernel,
+    first: Option<FirstProcess>,
 ) -> Result<(RulesetCreated, Option<SignalScope>), SetupFailed> {
     let failed = |what: &'static str| {
         move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno as i32, what)
@@ -151,20 +154,36 @@ pub(super) fn supervisor(
     nix::sys::prctl::set_no_new_privs().map_err(failed("no_new_privs"))?;
     nix::sys::prctl::set_dumpable(false).map_err(failed("not dumpable"))?;
     enforce(rulesets.supervisor)?;
-    Ok((rulesets.command, SignalScope::of_this_process(kernel)))
+    let scope = match first {
+        Some(first) => Some(SignalScope::of_namespace(first)),
+        None => SignalScope::of_this_process(kernel),
+    };
+    Ok((rulesets.command, scope))
 }
 
-/// Proof that the kernel keeps this process's signals inside its domain (Landlock ABI 6), so that a
-/// signal to everybody reaches the run and nobody else.
+/// Proof that the kernel keeps this process's signals inside the run, so that a signal to everybody
+/// reaches the run and nobody else.
 #[derive(Debug)]
-pub(super) struct SignalScope(());
+pub(super) struct SignalScope(TreeTier);
 
 impl SignalScope {
+    /// From the first process of a process namespace nobody outside of it can be named.
+    fn of_namespace(_first: FirstProcess) -> Self {
+        Self(TreeTier::Namespace)
+    }
+
+    /// What keeps them inside.
+    pub(super) fn tier(&self) -> TreeTier {
+        self.0
+    }
+
+    /// By this process's Landlock domain (ABI 6).
+    ///
     /// Only for a process that has just been confined. The server, of the same user and outside,
     /// must be out of reach, or there is no proof.
     fn of_this_process(kernel: Kernel) -> Option<Self> {
         let server = nix::sys::signal::kill(nix::unistd::getppid(), None);
-        (kernel.scoped && server == Err(Errno::EPERM)).then_some(Self(()))
+        (kernel.scoped && server == Err(Errno::EPERM)).then_some(Self(TreeTier::Domain))
     }
 
     /// Sends a signal to every process of the run at once: the kernel goes through all processes

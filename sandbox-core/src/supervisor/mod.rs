@@ -9,6 +9,7 @@
 mod bootstrap;
 mod cgroup;
 mod confine;
+mod isolate;
 mod look;
 mod mediate;
 mod observe;
@@ -19,5 +20,6 @@ mod usage;
 mod watch;
 
 pub(crate) use confine::{MINIMUM_ABI, SCOPES_ABI};
+pub use isolate::{attempt, read_attempt};
 pub use run::main;
 pub use stage::{SetupFailed, Stage};

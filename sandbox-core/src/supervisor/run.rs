@@ -3,6 +3,7 @@
 use super::bootstrap::Prepared;
 use super::cgroup::Groups;
 use super::confine::{self, Kernel, Rulesets};
+use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
 use super::mediate::Mediator;
 use super::usage::LimitWatch;
@@ -10,6 +11,7 @@ use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, receive_start, send_event};
 use crate::groups::GroupsAt;
+use crate::namespaces::{self, Namespaces};
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::File;
@@ -29,10 +31,46 @@ pub fn main() -> ExitCode {
     }));
     let Ok(control) = take_control_socket() else { return ExitCode::from(64) };
     // While there is time: nobody waits for this process yet, if it is a spare one.
-    let groups = GroupsAt::from_arguments(std::env::args_os().skip(2))
+    let mut arguments = std::env::args_os().skip(2);
+    let wanted = arguments.next().and_then(|argument| namespaces::from_argument(&argument));
+    let Some(wanted) = wanted else { return ExitCode::from(64) };
+    let groups = GroupsAt::from_arguments(arguments)
         .filter(|at| at.server == std::os::unix::process::parent_id())
         .map(|at| Groups::enter(&at))
         .unwrap_or_default();
+    let first = match go_inside(wanted) {
+        Going::Inside(first) => first,
+        Going::Outside(guard) => {
+            drop((control, groups));
+            return guard.wait();
+        }
+    };
+    serve(control, groups, first)
+}
+
+/// Who this process is from now on.
+enum Going {
+    /// The supervisor, in these namespaces or in none.
+    Inside(Result<Option<FirstProcess>, SetupFailed>),
+    /// The guard of the process that is.
+    Outside(Guard),
+}
+
+fn go_inside(wanted: Option<Namespaces>) -> Going {
+    match wanted.map(isolate::enter).transpose() {
+        Ok(Some(Entered::Guard(guard))) => Going::Outside(guard),
+        Ok(Some(Entered::Supervisor(first))) => Going::Inside(Ok(Some(first))),
+        Ok(None) => Going::Inside(Ok(None)),
+        Err(failed) => Going::Inside(Err(failed)),
+    }
+}
+
+/// Waits for the plan and sees its run through. `first`: the namespaces this process is in.
+fn serve(
+    control: OwnedFd,
+    groups: Groups,
+    first: Result<Option<FirstProcess>, SetupFailed>,
+) -> ExitCode {
     let received = match receive_start(control.as_fd()) {
         Ok(received) => received,
         Err(ControlError::Closed) => return ExitCode::SUCCESS,
@@ -41,8 +79,19 @@ pub fn main() -> ExitCode {
             return report(control, &Event::Refused(failed));
         }
     };
+    // Where not all runs of a server are in the same namespaces, the plan is the first to say.
+    let first = match first {
+        Ok(None) => match go_inside(received.plan.namespaces) {
+            Going::Inside(first) => first,
+            Going::Outside(guard) => {
+                drop((control, groups, received));
+                return guard.wait();
+            }
+        },
+        known => known,
+    };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    match start(ours, received, groups) {
+    match first.and_then(|first| start(ours, received, groups, first)) {
         Ok(watch) => {
             drop(control);
             watch.until_end()
@@ -71,8 +120,17 @@ fn take_control_socket() -> io::Result<OwnedFd> {
 }
 
 /// Builds the sandbox and lets the command go.
-fn start(control: OwnedFd, received: Received, mut groups: Groups) -> Result<Watch, SetupFailed> {
+fn start(
+    control: OwnedFd,
+    received: Received,
+    mut groups: Groups,
+    first: Option<FirstProcess>,
+) -> Result<Watch, SetupFailed> {
     let Received { plan, stdio } = received;
+    if plan.namespaces != first.map(|first| first.namespaces) {
+        let odd = "the plan asks for other namespaces than this supervisor was started with";
+        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+    }
     let setup = |what: &'static str| {
         move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
     };
@@ -81,7 +139,8 @@ fn start(control: OwnedFd, received: Received, mut groups: Groups) -> Result<Wat
     let kernel = Kernel::probe(plan.landlock_abi_limit)?;
     groups.set(&plan.limits);
     let input = InputObject::of(&stdio.stdin, plan.terminal);
-    let (ruleset, scope) = confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel)?;
+    let (ruleset, scope) =
+        confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel, first)?;
     let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan.policy, listener, kernel.scoped)

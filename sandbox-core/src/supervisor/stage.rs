@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Stage {
     /// Reading the plan and its descriptors.
     ReadPlan = 1,
+    /// Namespaces of the run's own.
+    Namespaces,
     /// The supervisor confining itself.
     ConfineSupervisor,
     /// Starting the child process.
@@ -43,8 +45,9 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 16] = [
+    pub const ALL: [Stage; 17] = [
         Stage::ReadPlan,
+        Stage::Namespaces,
         Stage::ConfineSupervisor,
         Stage::Fork,
         Stage::Session,
@@ -73,6 +76,7 @@ impl Stage {
     pub fn name(self) -> &'static str {
         match self {
             Stage::ReadPlan => "read_plan",
+            Stage::Namespaces => "namespaces",
             Stage::ConfineSupervisor => "confine_supervisor",
             Stage::Fork => "fork",
             Stage::Session => "session",

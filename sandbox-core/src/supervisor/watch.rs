@@ -254,7 +254,7 @@ impl Watch {
             End::Signaled(signal) => groups.exceeded().or(self.limits.behind(signal)),
             _ => groups.exceeded(),
         };
-        let tree = if self.scope.is_some() { TreeTier::Domain } else { TreeTier::Sweep };
+        let tree = self.scope.as_ref().map_or(TreeTier::Sweep, SignalScope::tier);
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,

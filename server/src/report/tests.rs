@@ -3,8 +3,8 @@ use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
 use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Limits, Mediation, Observe, Resource, Scope,
-    Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe,
+    Resource, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -44,6 +44,7 @@ fn policy() -> Policy {
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
         limits: Limits::default(),
+        isolation: Isolation::Auto,
     }
 }
 

@@ -12,6 +12,7 @@ const MAX_LISTENING: usize = 20;
 /// Of a run that is over.
 pub(super) fn ended(outcome: &Outcome) -> Processes {
     let tree = match outcome.tree {
+        control::TreeTier::Namespace => TreeTier::Namespace,
         control::TreeTier::Domain => TreeTier::Domain,
         control::TreeTier::Sweep => TreeTier::Sweep,
     };

@@ -9,6 +9,7 @@ mod channel;
 mod drive;
 mod input;
 mod lines;
+mod namespaces;
 mod orphans;
 mod output;
 mod pool;
@@ -28,6 +29,7 @@ mod view;
 
 pub(crate) use input::{NoInput, Written};
 pub(crate) use lines::{for_each_line, for_each_match};
+pub(crate) use namespaces::{NAMESPACES, namespaces};
 pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};

@@ -6,6 +6,7 @@ use super::spare::Spares;
 use super::supervisor::Supervisors;
 use super::user_tasks::UserTasks;
 use crate::error::ServerError;
+use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::Cgroups;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,7 +31,8 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Prepares for at most `live` runs at once, whose output may be spooled to `folder` and which
-    /// may have groups below `cgroups`; starts the first spare supervisor.
+    /// may have groups below `cgroups`; starts the first spare supervisor, in the namespaces that all
+    /// runs are in. Where they differ, each supervisor makes its own once it has its plan.
     ///
     /// # Errors
     /// [`ServerError::System`] if the running binary cannot be opened.
@@ -38,8 +40,9 @@ impl Pool {
         live: u32,
         folder: PathBuf,
         cgroups: Cgroups,
+        namespaces: Option<Namespaces>,
     ) -> Result<Arc<Self>, ServerError> {
-        let supervisors = Supervisors::new()?;
+        let supervisors = Supervisors::new(namespaces)?;
         let sweeper = supervisors.use_groups(cgroups);
         let spares = Spares::new(supervisors);
         spares.refill();

@@ -5,7 +5,9 @@ use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nono_sandbox::control::{self, ControlError, Decoder, Event, Order, send_order, send_start};
 use nono_sandbox::groups::{self, GroupsAt};
+use nono_sandbox::namespaces::{self, Namespaces};
 use nono_sandbox::plan::{Cgroups, Plan};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -30,6 +32,8 @@ pub(super) struct Supervisors {
     family: Arc<Family>,
     /// Where each supervisor makes groups for its run.
     groups: Arc<OnceLock<GroupsAt>>,
+    /// What each supervisor makes before it waits for work.
+    namespaces: Option<Namespaces>,
 }
 
 impl Supervisors {
@@ -38,12 +42,12 @@ impl Supervisors {
     ///
     /// # Errors
     /// [`ServerError::System`] if `/proc` is missing.
-    pub(super) fn new() -> Result<Self, ServerError> {
+    pub(super) fn new(namespaces: Option<Namespaces>) -> Result<Self, ServerError> {
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
         let binary = File::open("/proc/self/exe")
             .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
-        Ok(Self { binary, family: Arc::default(), groups: Arc::default() })
+        Ok(Self { binary, family: Arc::default(), groups: Arc::default(), namespaces })
     }
 
     /// Starts one; it waits for its plan.
@@ -56,7 +60,7 @@ impl Supervisors {
         ours.set_nonblocking(true).map_err(ServerError::doing("make a socket pair"))?;
         let child = self
             .start_self(
-                SUPERVISE,
+                &[SUPERVISE.into(), namespaces::to_argument(self.namespaces)],
                 self.groups.get(),
                 OwnedFd::from(theirs).into(),
                 Stdio::inherit(),
@@ -79,7 +83,7 @@ impl Supervisors {
         cgroups.all().next()?;
         let groups = GroupsAt { server: std::process::id(), parents: cgroups };
         // It outlives this process for a moment, so it holds nothing that somebody waits to see closed.
-        match self.start_self(SWEEP, Some(&groups), Stdio::piped(), Stdio::null()) {
+        match self.start_self(&[SWEEP.into()], Some(&groups), Stdio::piped(), Stdio::null()) {
             Ok(sweeper) => {
                 // Set once, before the first supervisor is started.
                 let _set_before = self.groups.set(groups);
@@ -95,7 +99,7 @@ impl Supervisors {
     /// Starts our own binary again.
     fn start_self(
         &self,
-        mode: &str,
+        mode: &[OsString],
         groups: Option<&GroupsAt>,
         stdin: Stdio,
         stderr: Stdio,
@@ -103,7 +107,7 @@ impl Supervisors {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
         command
             .arg0("nono-mcp")
-            .arg(mode)
+            .args(mode)
             .args(groups.map(GroupsAt::to_arguments).into_iter().flatten())
             .env_clear()
             .current_dir("/")

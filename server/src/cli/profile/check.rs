@@ -33,7 +33,7 @@ pub(super) fn validate(
             entry.rule
         ));
     }
-    let host = Host::probe();
+    let host = Host::probe().with_namespaces(crate::runs::namespaces());
     let missing = host.layers(&resolved.policy).into_iter().filter(|l| l.required && !l.active);
     warnings.extend(
         missing.map(|layer| {
