@@ -31,6 +31,16 @@ pub(crate) enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The user of `--run-as` cannot be had.
+    #[error(
+        "cannot run as {user}: {source}; --run-as takes a user's name and a server started by root"
+    )]
+    RunAs {
+        /// Its name.
+        user: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A system call failed.
     #[error("{what}: {source}")]
     System {

@@ -1,6 +1,7 @@
 //! The real `nono-mcp`, from outside: one module for each promise.
 #![allow(clippy::expect_used, reason = "the helpers of tests are tests")]
 
+mod attack;
 mod attributes;
 mod audit;
 mod bad_input;
@@ -18,6 +19,7 @@ mod fallback;
 mod filesystem;
 mod flood;
 mod http;
+mod isolation;
 mod lifetime;
 mod limits;
 mod lives;

@@ -2,7 +2,7 @@
 
 use crate::error::ServerError;
 use serde_json::{Value, json};
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -26,19 +26,18 @@ pub(super) struct ToolAnswer {
 }
 
 impl Client {
-    /// Starts `nono-mcp --stdio` on `workspace`, with `home` as the user's home, and shakes hands.
+    /// Starts a server with these arguments and variables of its own, and shakes hands.
     ///
     /// # Errors
     /// [`ServerError`] if the server cannot be started or does not speak MCP.
     pub(super) fn start(
         binary: &Path,
-        workspace: &Path,
-        home: &OsStr,
+        arguments: &[OsString],
+        environment: &[(OsString, OsString)],
     ) -> Result<Self, ServerError> {
         let mut server = Command::new(binary)
-            .args(["--stdio", "--workspace"])
-            .arg(workspace)
-            .env("HOME", home)
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -14,7 +14,11 @@ use std::process::ExitCode;
 pub(super) fn demo() -> Result<ExitCode, ServerError> {
     let scene = Scene::set()?;
     say("nono-mcp demo: an MCP server in a fresh workspace, and three calls to it\n");
-    let mut client = Client::start(&scene.binary, &scene.workspace, scene.home.as_os_str())?;
+    let mut client = Client::start(
+        &scene.binary,
+        &["--stdio".into(), "--workspace".into(), scene.workspace.clone().into()],
+        &[("HOME".into(), scene.home.clone().into())],
+    )?;
     allowed(&mut client)?;
     credential(&mut client, &scene)?;
     socket(&mut client, &scene)?;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod attack;
 mod audit;
 mod client;
 mod demo;
@@ -9,6 +10,7 @@ mod http;
 mod learn;
 mod profile;
 mod run;
+mod run_as;
 mod scenes;
 
 use crate::audit::AuditSetup;
@@ -76,10 +78,25 @@ struct Place {
     /// ending in .json).
     #[arg(long, value_name = "NAME|FILE", default_value = "coding")]
     profile: String,
+    /// The user everything runs as, the server included; for a server that root starts.
+    #[arg(long, value_name = "USER")]
+    run_as: Option<String>,
     /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
     /// take. Only ever narrower than what the kernel offers.
     #[arg(long, value_name = "ABI", hide = true)]
     pretend_landlock_abi: Option<u32>,
+}
+
+impl Cli {
+    /// Where the mode that was named works.
+    fn place_of_mode(&self) -> &Place {
+        match &self.mode {
+            Some(
+                Mode::Run { place, .. } | Mode::Doctor { place, .. } | Mode::Explain { place, .. },
+            ) => place,
+            _ => &self.place,
+        }
+    }
 }
 
 impl Place {
@@ -119,6 +136,10 @@ enum Mode {
     Doctor {
         #[command(flatten)]
         place: Place,
+        /// Try every known way out of the sandbox, in a workspace made for it, and say which are
+        /// closed. Takes a few seconds and changes nothing.
+        #[arg(long)]
+        attack: bool,
     },
     /// Say whether the sandbox would allow something, by which rule, and what to do if not.
     Explain {
@@ -147,6 +168,14 @@ enum Mode {
     },
     /// Show an allowed command and two denied ones, through the MCP server itself.
     Demo,
+    /// Try one way out; a step of `doctor --attack`.
+    #[command(name = "__probe", hide = true)]
+    Probe {
+        /// Its name.
+        name: String,
+        /// More for the process that is attacked.
+        more: Option<String>,
+    },
     /// Connect to a UNIX socket and say what happened; a step of `demo`.
     #[command(name = "__connect", hide = true)]
     Connect {
@@ -161,6 +190,10 @@ const UNUSABLE: u8 = 2;
 /// The whole program, except for supervisors.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(Err(error)) = cli.place_of_mode().run_as.as_deref().map(run_as::run_as) {
+        complain(&error);
+        return ExitCode::from(UNUSABLE);
+    }
     crate::telemetry::install();
     let done = match cli.mode {
         None => {
@@ -180,13 +213,17 @@ pub(crate) fn main() -> ExitCode {
             let learn = learn.then_some(profile);
             block_on(run::run(setup, timeout, command, learn))
         }
-        Some(Mode::Doctor { place }) => doctor::doctor(&place.setup(MissingFolders::Leave)),
+        Some(Mode::Doctor { place, attack: true }) => attack::attack(&place.profile),
+        Some(Mode::Doctor { place, attack: false }) => {
+            doctor::doctor(&place.setup(MissingFolders::Leave))
+        }
         Some(Mode::Explain { place, asked }) => {
             explain::explain(&place.setup(MissingFolders::Leave), asked)
         }
         Some(Mode::Profile { command }) => profile::run(command),
         Some(Mode::Audit { command }) => audit::run(command),
         Some(Mode::ImportNono { file, json }) => profile::import_nono(&file, json),
+        Some(Mode::Probe { name, more: _ }) => Ok(attack::probe(&name)),
         Some(Mode::Demo) => demo::demo(),
         Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),
     };
