@@ -4,7 +4,7 @@
 //!
 //! The token comes from `NONO_MCP_TOKEN`; the address is printed on standard error.
 
-use nono_http::{Access, Config, Principal, Sessions, Token, serve};
+use nono_http::{Access, Config, Counts, Ends, Principal, Sessions, Share, Token, serve};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode,
     JsonObject, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
@@ -17,9 +17,9 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use std::error::Error;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 /// One red pixel.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
@@ -185,14 +185,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     writeln!(std::io::stderr(), "http://{}/mcp", listener.local_addr()?)?;
     let mut access = Access::default();
     access.add(token.digest(), 0);
-    let principals = vec![Principal { handler: Fixture, requests: 64 }];
+    let principals = vec![Principal { handler: Fixture, share: Share::default() }];
     let config = Config::loopback(Sessions::Kept { idle: Duration::from_secs(60) });
-    let stop = CancellationToken::new();
-    let (stopping, cut) = (stop.clone(), stop.clone());
+    let ends = Ends::default();
+    let ending = ends.clone();
     tokio::spawn(async move {
         let _no_signals = tokio::signal::ctrl_c().await;
-        stopping.cancel();
+        ending.stop.cancel();
+        ending.cut.cancel();
     });
-    serve(listener, principals, access, &config, stop, cut).await;
+    serve(listener, principals, access, &config, Arc::<Counts>::default(), ends).await;
     Ok(())
 }
