@@ -30,6 +30,9 @@ fn build() -> PathBuf {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--workspace", "--bin", "nono-mcp"]);
     // `test` is what `cargo test` builds dependencies with; using it shares all of them.
+    if cfg!(feature = "otlp") {
+        command.args(["--features", "nono-mcp/otlp"]);
+    }
     command.args(["--profile", if profile == "debug" { "test" } else { profile }]);
     if let Some(triple) = above.file_name().and_then(|n| n.to_str())
         && triple.split('-').count() >= 3

@@ -78,6 +78,9 @@ pub(crate) enum ServerError {
     /// The audit log cannot be used.
     #[error("{0}")]
     Audit(#[from] AuditError),
+    /// Spans cannot be exported.
+    #[error("{0}")]
+    Telemetry(String),
     /// The MCP session could not be set up.
     #[error("cannot serve MCP on standard input and output: {0}")]
     Serve(String),

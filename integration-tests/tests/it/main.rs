@@ -32,6 +32,7 @@ mod protocol;
 mod races;
 mod results;
 mod runs;
+mod telemetry;
 mod terminal;
 mod tools;
 mod unix_names;

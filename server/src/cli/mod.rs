@@ -42,6 +42,10 @@ struct Cli {
     place: Place,
     #[command(flatten)]
     audit: Recorded,
+    /// Send a span for each call to the collector at this address, such as http://127.0.0.1:4318.
+    /// Needs a build with the feature `otlp`.
+    #[arg(long, value_name = "URL")]
+    otlp: Option<String>,
     #[command(subcommand)]
     mode: Option<Mode>,
 }
@@ -194,8 +198,26 @@ pub(crate) fn main() -> ExitCode {
         complain(&error);
         return ExitCode::from(UNUSABLE);
     }
-    crate::telemetry::install();
-    let done = match cli.mode {
+    let done = match crate::telemetry::install(cli.otlp.as_deref()) {
+        Ok(telemetry) => {
+            let done = dispatch(cli);
+            telemetry.flush();
+            done
+        }
+        Err(error) => Err(error),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(match error {
+            ServerError::Demo(_) | ServerError::System { .. } | ServerError::Serve(_) => 1,
+            _ => UNUSABLE,
+        })
+    })
+}
+
+/// Does what the command line says.
+fn dispatch(cli: Cli) -> Result<ExitCode, ServerError> {
+    match cli.mode {
         None => {
             let setup = cli.place.setup(MissingFolders::Create);
             let (max_runs, audit) = (cli.max_runs, cli.audit.setup());
@@ -203,7 +225,7 @@ pub(crate) fn main() -> ExitCode {
             match (cli.http.listen(), cli.stdio) {
                 (Some(listen), _) => serve_http(setup, listen),
                 (None, true) => serve_stdio(&setup),
-                (None, false) => return usage(),
+                (None, false) => Ok(usage()),
             }
         }
         Some(Mode::Run { place, audit, learn, timeout, command }) => {
@@ -226,14 +248,7 @@ pub(crate) fn main() -> ExitCode {
         Some(Mode::Probe { name, more: _ }) => Ok(attack::probe(&name)),
         Some(Mode::Demo) => demo::demo(),
         Some(Mode::Connect { socket }) => Ok(scenes::connect(&socket)),
-    };
-    done.unwrap_or_else(|error| {
-        complain(&error);
-        ExitCode::from(match error {
-            ServerError::Demo(_) | ServerError::System { .. } | ServerError::Serve(_) => 1,
-            _ => UNUSABLE,
-        })
-    })
+    }
 }
 
 fn serve_stdio(setup: &Setup) -> Result<ExitCode, ServerError> {

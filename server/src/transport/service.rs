@@ -2,6 +2,7 @@
 
 use crate::resources;
 use crate::session::Session;
+use crate::telemetry::{self, TraceContext};
 use crate::tools::{self, Caller, Progress, Tool};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
@@ -12,6 +13,7 @@ use rmcp::model::{
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// How long clients may keep the list of tools: it does not change while a server lives.
 const LIST_TTL_MS: u64 = 300_000;
@@ -39,6 +41,15 @@ fn implementation() -> Implementation {
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     let first = ProtocolVersion::V_2026_07_28;
     context.protocol_version().is_some_and(|v| v.as_str() >= first.as_str())
+}
+
+/// The client's trace, if the request is part of one.
+fn trace_context(context: &RequestContext<RoleServer>) -> TraceContext {
+    let parts = context.extensions.get::<axum::http::request::Parts>();
+    TraceContext::of(
+        |key| context.meta.0.get(key)?.as_str(),
+        |key| parts?.headers.get(key)?.to_str().ok(),
+    )
 }
 
 /// What results of the stateless protocol carry: without a handshake, each result says who sent it.
@@ -143,15 +154,19 @@ impl ServerHandler for Service {
             version: client.map(|client| client.version),
             progress: progress.map(|token| Progress::new(context.peer.clone(), token)),
         };
+        let span = telemetry::call_span(
+            tool.name(),
+            &session.ground.policy.name,
+            &trace_context(&context),
+        );
         let cancelled = context.ct.cancelled_owned();
         // In a task of its own, so that a defect in it becomes an answer: rmcp forgets handlers
         // that panic, and their callers would wait forever.
-        let task =
-            tokio::spawn(
-                async move { tools::call(&session, tool, arguments, caller, cancelled).await },
-            );
+        let call = async move { tools::call(&session, tool, arguments, caller, cancelled).await };
+        let task = tokio::spawn(call.instrument(span.clone()));
         match task.await {
             Ok(mut result) => {
+                telemetry::ended(&span, &result);
                 result.meta = meta;
                 Ok(result.into())
             }
