@@ -28,9 +28,14 @@ impl Call {
 
 /// What the program answers: a `SECCOMP_RET_*` value with its data.
 pub(super) fn run(program: &[sock_filter], call: Call) -> u32 {
+    walk(program, call).0
+}
+
+/// The same, and how many instructions that took.
+pub(super) fn walk(program: &[sock_filter], call: Call) -> (u32, usize) {
     let mut accumulator = 0u32;
     let mut at = 0usize;
-    for _ in 0..=program.len() {
+    for step in 1..=program.len() {
         let instruction = &program[at];
         let jump = |taken: bool| usize::from(if taken { instruction.jt } else { instruction.jf });
         let k = instruction.k;
@@ -42,7 +47,7 @@ pub(super) fn run(program: &[sock_filter], call: Call) -> u32 {
             0x15 => at += jump(accumulator == k),
             0x25 => at += jump(accumulator > k),
             0x35 => at += jump(accumulator >= k),
-            0x06 => return k,
+            0x06 => return (k, step),
             code => panic!("instruction {code:#x}"),
         }
     }
