@@ -72,6 +72,51 @@ fn a_pager_and_its_keys() {
 }
 
 #[test]
+fn a_full_screen_editor_writes_a_file() {
+    as_each_user(|site| {
+        require::program("vim");
+        let server = site.serve();
+        let (id, first) = open(&server, &["vim", "-u", "NONE", "-i", "NONE", "new.txt"]);
+        waits(&first);
+        assert!(first.stdout().contains("new.txt"), "{}", first.text);
+        waits(&write(&server, &id, json!({"text": "ione\rtwo", "keys": ["esc"]})));
+        let over = write(&server, &id, json!({"text": ":wq", "keys": ["enter"]}));
+        assert_eq!((over.status(), over.exit_code()), ("exited", Some(0)), "{}", over.text);
+        assert_eq!(std::fs::read_to_string(site.path("ws/new.txt")).unwrap(), "one\ntwo\n");
+        assert_eq!(over.denials_total(), 0, "{}", over.text);
+    });
+}
+
+#[test]
+fn a_database_prompt_is_answered() {
+    as_each_user(|site| {
+        if site.user().is_root() {
+            return eprintln!("NOT TESTED as root: PostgreSQL refuses to run as root");
+        }
+        let server = site.serve();
+        let made = server.shell("command -v postgres && initdb -D db -U me -A trust --no-sync");
+        if made.exit_code() != Some(0) {
+            return eprintln!("NOT TESTED: no PostgreSQL on the path: {}", made.text);
+        }
+        let serve = "exec postgres -D db -k $PWD -c listen_addresses= -F 2>&1";
+        let call = json!({"command": serve, "background": true, "yield_ms": 0});
+        let database = server.ask("shell", call).str("run_id").to_owned();
+        let socket = site.path("ws/.s.PGSQL.5432");
+        assert!(wait::until(|| std::os::unix::net::UnixStream::connect(&socket).is_ok()));
+        let folder = site.text("ws");
+        let (id, first) = open(&server, &["psql", "-X", "-h", &folder, "-U", "me", "postgres"]);
+        waits(&first);
+        assert!(first.stdout().ends_with("postgres=# "), "{}", first.text);
+        let sum = write(&server, &id, json!({"text": "select 6 * 7 as answer;\r"}));
+        waits(&sum);
+        assert!(sum.stdout().contains("answer") && sum.stdout().contains(" 42"), "{}", sum.text);
+        let over = write(&server, &id, json!({"text": "\\q\r"}));
+        assert_eq!((over.status(), over.exit_code()), ("exited", Some(0)), "{}", over.text);
+        server.ask("run_signal", json!({"run_id": database, "signal": "INT", "scope": "leader"}));
+    });
+}
+
+#[test]
 fn control_c_interrupts_and_the_size_can_change() {
     as_each_user(|site| {
         let server = site.serve();
