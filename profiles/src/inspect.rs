@@ -10,7 +10,7 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, Isolation, Limits, Lookup, Mediation, Network, Observe, Policy, Reach, Scope,
+    Access, FsRule, Isolation, Limit, Lookup, Mediation, Network, Observe, Origin, Policy, Reach, Scope,
     Source, UnixGrant,
 };
 use std::path::PathBuf;
@@ -114,24 +114,18 @@ pub struct Fact {
     pub source: Option<Source>,
 }
 
-/// The limits that are set, by the names they have in a profile.
-fn limits(limits: &Limits) -> impl Iterator<Item = String> {
-    let named = [
-        ("cpu_ms", limits.cpu.map(|cpu| cpu.as_millis())),
-        ("memory_bytes", limits.memory_bytes.map(u128::from)),
-        ("processes", limits.tasks.map(u128::from)),
-        ("open_files", limits.open_files.map(u128::from)),
-        ("file_size_bytes", limits.file_size_bytes.map(u128::from)),
-        ("output_bytes", limits.output_bytes.map(u128::from)),
-    ];
-    named.into_iter().filter_map(|(name, limit)| limit.map(|limit| format!("{name} {limit}")))
-}
-
 /// Everything a policy says. Names of variables are there; values are not, because some are
 /// secrets.
 #[must_use]
 pub fn facts(policy: &Policy) -> Vec<Fact> {
     let plain = |about, text: String| Fact { about, text, source: None };
+    let single = |about, text: String, field: &str| {
+        let source = match policy.origins.of(field) {
+            Origin::Written(source) => Some(source.clone()),
+            Origin::Call | Origin::Default => None,
+        };
+        Fact { about, text, source }
+    };
     let network = match policy.network {
         Network::None => "none",
         Network::Open => "open",
@@ -152,17 +146,19 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         Isolation::Required => "required",
     };
     let mut facts = vec![
-        plain("network", network.to_owned()),
-        plain("unix sockets", mediation.to_owned()),
-        plain("unix datagrams", datagrams.to_owned()),
-        plain("isolation", isolation.to_owned()),
-        plain("file diagnostics", watched.to_owned()),
-        plain(
-            "rate",
-            format!("{} a second, {} at once", policy.rate.per_second, policy.rate.burst),
-        ),
+        single("network", network.to_owned(), "network.mode"),
+        single("unix sockets", mediation.to_owned(), "linux.af_unix_mediation"),
+        single("unix datagrams", datagrams.to_owned(), "linux.af_unix_datagram"),
+        single("isolation", isolation.to_owned(), "isolation"),
+        single("file diagnostics", watched.to_owned(), "diagnostics.filesystem"),
+        single("rate", format!("{} a second", policy.rate.per_second), "rate.per_second"),
+        single("rate", format!("{} at once", policy.rate.burst), "rate.burst"),
     ];
-    facts.extend(limits(&policy.limits).map(|text| plain("limit", text)));
+    facts.extend(Limit::ALL.into_iter().filter_map(|limit| {
+        let most = policy.limits.get(limit)?;
+        let name = limit.field().trim_start_matches("limits.");
+        Some(single("limit", format!("{name} {most}"), limit.field()))
+    }));
     facts.extend(policy.fs.rules.iter().map(file_fact));
     facts.extend(policy.unix.grants.iter().map(socket_fact));
     let mut closed: Vec<String> = policy.fs.protected.iter().map(ToString::to_string).collect();

@@ -53,7 +53,7 @@ pub use inspect::{
     variable_names,
 };
 pub use machine::Machine;
-pub use narrow::{NarrowError, Narrowing, Writable, narrow};
+pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};
 pub use reference::ProfileRef;
 pub use resolve::{Resolved, resolve};

@@ -11,7 +11,7 @@ use crate::layer::{Layer, Listed, Removal, Single, Sourced};
 use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
 use crate::reference::ProfileRef;
-use nono_sandbox::policy::{Access, Isolation, Mediation, Network, Source};
+use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Network, Source};
 use std::io;
 use std::path::Path;
 
@@ -211,7 +211,11 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         _ => {}
     }
     // The lower of both counts, so there is nothing to widen.
-    narrowed.limits = own.limits.lowered_by(&operator.limits);
+    let lower = |(limit, most): &(&Limit, &Sourced<u64>)| {
+        operator.limits.get(*limit).is_none_or(|known| most.value < known.value)
+    };
+    let lowered = own.limits.iter().filter(lower);
+    narrowed.limits = lowered.map(|(limit, most)| (*limit, most.clone())).collect();
     let reports =
         "only the operator's profile decides what is reported and how fast calls may come";
     let per_second = own.per_second.iter().chain(&own.burst).map(|rate| &rate.source);

@@ -96,6 +96,7 @@ fn compile(
     let environment = environment::resolve(&layer, context, &mut notes)?;
     let suppress_unix_sockets = suppressed(&layer, &mut notes);
     let single = layer.single;
+    let (limits, origins) = (single.limits(), single.origins());
     let policy = Policy {
         name,
         fs: FsPolicy {
@@ -116,8 +117,9 @@ fn compile(
             burst: single.burst.map_or(BURST, |n| n.value),
         },
         observe: single.observe.map_or(Observe::All, |o| o.value),
-        limits: single.limits,
+        limits,
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
+        origins,
     };
     Ok(Resolved { policy, suppress_unix_sockets, notes })
 }

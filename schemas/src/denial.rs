@@ -250,6 +250,8 @@ pub enum Grantable {
     Never,
     /// Nobody: no kind of grant covers this.
     NotByGrant,
+    /// The caller: the profile allows it, and this call asked to do without.
+    ByCall,
 }
 
 /// A piece of a profile that would allow what was refused, tried on the rules in use. For the

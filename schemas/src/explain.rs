@@ -1,5 +1,6 @@
 //! Arguments of `sandbox_explain`.
 
+use crate::input::RunNetwork;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,18 @@ pub struct ExplainParams {
     /// Command whose program would be started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
+    /// As in `shell`.
+    #[schemars(description = "")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// As in `shell`.
+    #[schemars(description = "")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network: Option<RunNetwork>,
+    /// As in `shell`.
+    #[schemars(description = "")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writable: Option<Vec<String>>,
     /// `d1` of the latest answer that had one, or RUN_ID:d1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub denial_id: Option<String>,

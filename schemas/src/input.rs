@@ -41,7 +41,7 @@ pub struct ShellParams {
     /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<bool>,
-    /// Wall-clock limit in milliseconds; then the process tree is killed, the output is kept.
+    /// Wall-clock limit; then the process tree is killed, the output is kept.
     /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
@@ -58,6 +58,15 @@ pub struct ShellParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
+    /// Also stay within this profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// At most this network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<RunNetwork>,
+    /// Write only here and to $TMPDIR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable: Option<Vec<String>>,
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
@@ -90,7 +99,7 @@ pub struct ExecParams {
     /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<bool>,
-    /// Wall-clock limit in milliseconds; then the process tree is killed, the output is kept.
+    /// Wall-clock limit; then the process tree is killed, the output is kept.
     /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
@@ -107,6 +116,15 @@ pub struct ExecParams {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
+    /// Also stay within this profile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+    /// At most this network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<RunNetwork>,
+    /// Write only here and to $TMPDIR.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable: Option<Vec<String>>,
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
@@ -116,7 +134,17 @@ pub struct ExecParams {
     pub request_key: Option<String>,
 }
 
-/// Limits a call can lower; a number above the profile's has no effect.
+/// How much network a call wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunNetwork {
+    /// Nothing: sockets for IP cannot be made.
+    None,
+    /// Any address.
+    Open,
+}
+
+/// Limits a call can lower; a number above the profile's is refused.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LimitParams {

@@ -24,7 +24,8 @@ pub use denial::{
 pub use explain::{Aim, ExplainParams};
 pub use input::{
     DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams,
-    LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, ShellParams,
+    LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
+    ShellParams,
 };
 pub use result::{
     Enforced, LayerItem, ListeningItem, Network, ProcessItem, Processes, RunItem, RunList,
@@ -38,5 +39,5 @@ pub use run_input::{
 pub use schema::{
     Outline, Schema, audit_schema, exec_schema, explain_schema, outline, result_schema,
     run_list_schema, run_listed_schema, run_read_schema, run_signal_schema, run_write_schema,
-    shell_schema, terse,
+    shallow, shell_schema, terse,
 };

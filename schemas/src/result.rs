@@ -86,6 +86,9 @@ pub enum RunStatus {
 pub struct SandboxItem {
     /// The profile's name.
     pub profile: String,
+    /// What the call asked to do without; absent if nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub narrowed: Vec<String>,
     /// Whether everything the profile asks for is enforced.
     pub enforced: Enforced,
     /// What enforces it.

@@ -123,21 +123,35 @@ pub fn outline(schema: &Schema, outline: Outline) -> Schema {
     ])
 }
 
-/// A schema whose fields say nothing but their names and types, except for those named.
+/// A schema whose fields say nothing but their names and types, except for those named. Fields of
+/// fields are left out.
 #[must_use]
 pub fn terse(schema: &Schema, except: &[&str]) -> Schema {
-    fn strip(value: &mut Value) {
-        if let Value::Object(object) = value {
-            if object.get("description").is_some_and(Value::is_string) {
-                object.remove("description");
+    let mut schema = schema.clone();
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, field) in fields.into_iter().flatten() {
+        if let Value::Object(field) = field
+            && !except.contains(&name.as_str())
+        {
+            field.remove("description");
+            if field.remove("properties").is_some() {
+                field.remove("additionalProperties");
             }
-            object.values_mut().for_each(strip);
         }
     }
+    schema
+}
+
+/// A schema in which fields of fields say nothing but their names and types.
+#[must_use]
+pub fn shallow(schema: &Schema) -> Schema {
     let mut schema = schema.clone();
-    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
-        let fields = properties.iter_mut().filter(|(name, _)| !except.contains(&name.as_str()));
-        fields.for_each(|(_, field)| strip(field));
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for field in fields.into_iter().flatten().map(|(_, field)| field) {
+        let inner = field.get_mut("properties").and_then(Value::as_object_mut);
+        for inner in inner.into_iter().flatten().filter_map(|(_, inner)| inner.as_object_mut()) {
+            inner.remove("description");
+        }
     }
     schema
 }

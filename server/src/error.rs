@@ -23,6 +23,11 @@ pub(crate) enum ServerError {
     /// The profile cannot be used.
     #[error("{0}")]
     Profile(Box<nono_profiles::ProfileError>),
+    /// Calls could not tell two profiles apart.
+    #[error(
+        "two of the profiles named by --allow-profile are called `{0}`; give one of them another name"
+    )]
+    ProfileTwice(String),
     /// The private temporary folder cannot be made.
     #[error("cannot make a private folder in {}: {source}; set TMPDIR to a writable folder", .path.display())]
     TemporaryFolder {

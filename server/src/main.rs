@@ -9,6 +9,7 @@ mod random;
 mod report;
 mod resources;
 mod runs;
+mod sandbox;
 mod session;
 mod telemetry;
 mod tools;

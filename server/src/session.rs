@@ -4,15 +4,15 @@ use crate::audit::{Act, Audit, AuditError, AuditSetup, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
-use crate::report::{Answer, Facts, History, Output, View};
+use crate::report::{Answer, Facts, History, Output};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
+use crate::sandbox::Sandbox;
 use crate::tools::Wanted;
 use crate::transport::TOKEN_VARIABLE;
-use globset::GlobSet;
-use nono_profiles::{Context, Machine, MissingFolders, ProfileRef, Resolved};
+use nono_profiles::{Context, Machine, MissingFolders, Offer, ProfileRef, ProjectFile, Resolved};
 use nono_sandbox::AbsPath;
 use nono_sandbox::groups;
-use nono_sandbox::host::{Host, LayerState};
+use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::plan;
 use nono_sandbox::policy::Policy;
@@ -31,6 +31,8 @@ pub(crate) struct Setup {
     pub(crate) workspaces: Vec<PathBuf>,
     /// The profile.
     pub(crate) profile: ProfileRef,
+    /// Profiles that calls may choose, to stay within them as well.
+    pub(crate) allowed_profiles: Vec<ProfileRef>,
     /// What to do about folders the profile asks to be made.
     pub(crate) missing_folders: MissingFolders,
     /// Pretend that this is the newest Landlock ABI there is.
@@ -46,14 +48,10 @@ pub(crate) struct Setup {
 /// A setup, resolved against this machine.
 #[derive(Debug)]
 pub(crate) struct Ground {
-    /// What commands may do.
-    pub(crate) policy: Policy,
-    /// Which denials stay out of reports.
-    pub(crate) suppress: GlobSet,
-    /// What this kernel enforces.
-    pub(crate) layers: Vec<LayerState>,
-    /// Why nothing can run here, if that is so.
-    pub(crate) missing: Option<String>,
+    /// The sandbox of calls that do not ask for less.
+    pub(crate) sandbox: Arc<Sandbox>,
+    /// What calls may ask for instead.
+    pub(crate) offer: Offer,
     /// The kernel.
     pub(crate) host: Host,
     /// As in [`Setup`].
@@ -94,35 +92,24 @@ impl Ground {
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
+        let offer = offer(policy.clone(), &setup.allowed_profiles, &context)?;
         Ok(Self {
-            layers: host.layers(&policy),
-            missing: host.missing(&policy),
-            suppress: suppress_unix_sockets,
-            policy,
+            sandbox: Arc::new(Sandbox::new(policy, &host, suppress_unix_sockets)),
+            offer,
             host,
             landlock_abi_limit: setup.landlock_abi_limit,
             folder,
         })
     }
 
-    /// What reports need of it.
-    pub(crate) fn view(&self) -> View<'_> {
-        View {
-            policy: &self.policy,
-            suppress: &self.suppress,
-            layers: &self.layers,
-            is_folder: &|path| path.as_path().is_dir(),
-        }
-    }
-
-    /// The namespaces of runs.
+    /// The namespaces of runs that do not ask for less.
     fn namespaces(&self) -> Option<Namespaces> {
-        self.host.namespaces_for(&self.policy)
+        self.host.namespaces_for(&self.sandbox.policy)
     }
 
     /// The first workspace folder.
     pub(crate) fn workspace(&self) -> &AbsPath {
-        self.policy.fs.workspaces.first().unwrap_or(&self.policy.fs.tmpdir)
+        self.sandbox.workspace()
     }
 }
 
@@ -146,19 +133,43 @@ impl Common {
     /// # Errors
     /// [`ServerError`] if one of them cannot be used.
     pub(crate) fn open(setup: &Setup, grounds: &[Ground]) -> Result<Self, ServerError> {
-        for missing in grounds.iter().filter_map(|ground| ground.missing.as_ref()) {
+        for missing in grounds.iter().filter_map(|ground| ground.sandbox.missing.as_ref()) {
             tracing::warn!("every command will be refused: {missing}");
         }
         let cgroups = grounds.first().map(|g| g.host.cgroups.clone()).unwrap_or_default();
         groups::remove_abandoned(&cgroups);
         let audit = match (&setup.audit, grounds.first()) {
-            (Some(audit), Some(ground)) => Audit::open(audit, &ground.policy)?,
+            (Some(audit), Some(ground)) => Audit::open(audit, &ground.sandbox.policy)?,
             _ => Audit::default(),
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
         let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups, namespaces)?;
         Ok(Self { pool, audit })
     }
+}
+
+/// The operator's policy and the profiles that calls may choose. Whatever those ask for, a call
+/// stays within `own`, so nothing is made for them and the project file has its say there.
+fn offer(own: Policy, allowed: &[ProfileRef], context: &Context) -> Result<Offer, ServerError> {
+    let looking = Context {
+        missing_folders: MissingFolders::Leave,
+        project_file: ProjectFile::Ignore,
+        ..context.clone()
+    };
+    let mut offer = Offer::new(own);
+    for profile in allowed {
+        let resolved = nono_profiles::resolve(profile, &looking)
+            .map_err(|e| ServerError::Profile(Box::new(e)))?;
+        let name = match profile {
+            ProfileRef::Name(name) => name.clone(),
+            ProfileRef::File(_) => resolved.policy.name.clone(),
+        };
+        if offer.names().any(|known| known == name) {
+            return Err(ServerError::ProfileTwice(name));
+        }
+        offer.add(&name, &resolved.policy);
+    }
+    Ok(offer)
 }
 
 /// One principal's state: the ground, and the runs on it. Nothing in it is anybody else's.
@@ -231,7 +242,7 @@ impl Session {
             timeout: wanted.request.timeout,
             started: Instant::now(),
         };
-        let (policy, request) = (&self.ground.policy, Some(&wanted.request));
+        let (policy, request) = (&wanted.sandbox.policy, Some(&wanted.request));
         let act = Act { by, run_id: &identity.id, policy, request };
         let trail = self.audit.call(act).await.map_err(unrecorded)?;
         let id = identity.id.clone();
@@ -253,15 +264,16 @@ impl Session {
         input: Input,
         echo: Echo,
     ) -> Result<Arc<Run>, (NotStarted, String)> {
-        if let Some(missing) = &self.ground.missing {
+        let sandbox = Arc::clone(&wanted.sandbox);
+        if let Some(missing) = &sandbox.missing {
             let sentence = format!("the sandbox cannot be built on this machine: {missing}");
             return Err((NotStarted::NoSandbox, sentence));
         }
-        let mut plan = plan(&self.ground.policy, wanted.request)
+        let mut plan = plan(&sandbox.policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
-        plan.namespaces = self.ground.namespaces();
+        plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
         plan.landlock_abi_limit = self.ground.landlock_abi_limit;
-        let job = Job { identity, plan, input, echo, trail };
+        let job = Job { identity, sandbox, plan, input, echo, trail };
         let why = |error: &ServerError| match error {
             ServerError::Busy { .. } => NotStarted::Busy,
             ServerError::KeyInUse { .. } => NotStarted::KeyInUse,
@@ -276,7 +288,7 @@ impl Session {
     /// # Errors
     /// A sentence that says why it must not be done.
     pub(crate) async fn record(&self, by: &By, run: &Run) -> Result<(), String> {
-        let policy = &self.ground.policy;
+        let policy = &run.sandbox.policy;
         let act = Act { by, run_id: &run.identity.id, policy, request: None };
         self.audit.call(act).await.map(drop).map_err(unrecorded)
     }
@@ -311,13 +323,13 @@ impl Session {
         tokio::task::block_in_place(|| {
             let output = choose(&run.view());
             run.show(output.next_seq);
-            Answer::about(self.ground.view(), &facts, &output, &self.history)
+            Answer::about(run.sandbox.view(), &facts, &output, &self.history)
         })
     }
 
     /// An answer that says why nothing was run.
     pub(crate) fn refuse(&self, sentence: &str) -> Answer {
-        Answer::refused(self.ground.view(), sentence)
+        Answer::refused(self.ground.sandbox.view(), sentence)
     }
 
     /// How long ago the server was started.

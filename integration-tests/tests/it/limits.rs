@@ -1,6 +1,6 @@
 //! What a run may use of the machine, and what is said when it uses more.
 
-use nono_integration_tests::{Answer, as_each_user, processes, wait};
+use nono_integration_tests::{Answer, Site, User, as_each_user, processes, wait};
 use serde_json::{Value, json};
 
 /// The limit that the first denial names, and its size.
@@ -97,17 +97,42 @@ fn a_call_lowers_limits_and_never_raises_them() {
             if let Some(wanted) = wanted {
                 call["limits"] = limited("open_files", wanted);
             }
-            server.ask("shell", call).stdout().trim().to_owned()
+            server.ask("shell", call)
         };
+        let said = |wanted| limit(wanted).stdout().trim().to_owned();
         assert_eq!(
-            (limit(None), limit(Some(20)), limit(Some(1000))),
+            (said(None), said(Some(20)), said(Some(50))),
             ("50".into(), "20".into(), "50".into())
         );
+        let wider = limit(Some(1000));
+        assert!(wider.is_error, "{}", wider.text);
+        let reason = "limits.open_files 1000 was asked for, and a run may have 50 (profile";
+        assert!(wider.text.contains(reason), "{}", wider.text);
+        assert!(wider.text.contains("profile.json:1)"), "{}", wider.text);
         let wrong = server.ask("shell", json!({"command": "true", "limits": {"open_files": 0}}));
         assert!(wrong.is_error && wrong.text.contains("at least 1"), "{}", wrong.text);
         let unknown = server.ask("shell", json!({"command": "true", "limits": {"files": 1}}));
         assert!(unknown.is_error && unknown.text.contains("`files`"), "{}", unknown.text);
     });
+}
+
+#[test]
+fn a_limit_that_ran_out_names_its_line() {
+    let site = Site::new(User::Same);
+    let text = "{\n\"extends\": \"coding\",\n\"limits\": {\n  \"output_bytes\": 65536\n}}";
+    let profile = site.file("lines.json", text);
+    let server = nono_integration_tests::Server::start(&site, Some(&profile));
+    let source = |call: Value| {
+        let over = server.ask("shell", call);
+        let item = over.denials().into_iter().find(|d| d["kind"] == "resource_limit");
+        let item = item.unwrap_or_else(|| panic!("{}", over.text));
+        (item["decided_by"]["source"].as_str().unwrap_or("").to_owned(), item["grantable"].clone())
+    };
+    let (file, grantable) = source(json!({"command": "yes"}));
+    assert!(file.ends_with("lines.json:4") && grantable == "operator_only", "{file}");
+    let (call, grantable) =
+        source(json!({"command": "yes", "limits": limited("output_bytes", 4096)}));
+    assert!(call == "the call" && grantable == "by_call", "{call}");
 }
 
 #[test]

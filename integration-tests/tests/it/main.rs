@@ -24,6 +24,7 @@ mod lifetime;
 mod limits;
 mod lives;
 mod load;
+mod narrowing;
 mod network;
 mod output;
 mod profiles;

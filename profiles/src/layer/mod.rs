@@ -12,7 +12,10 @@ use crate::machine::Machine;
 use crate::note::{Note, NoteKind};
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Isolation, Limits, Mediation, Network, Observe, Reach, Source};
+use nono_sandbox::policy::{
+    Access, Isolation, Limit, Limits, Mediation, Network, Observe, Origin, Origins, Reach, Source,
+};
+use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 /// A value and the line it comes from.
@@ -173,7 +176,7 @@ pub(crate) struct Single {
     pub(crate) observe: Option<Sourced<Observe>>,
     pub(crate) per_second: Option<Sourced<NonZeroU32>>,
     pub(crate) burst: Option<Sourced<NonZeroU32>>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: BTreeMap<Limit, Sourced<u64>>,
 }
 
 impl Single {
@@ -188,8 +191,43 @@ impl Single {
             observe: self.observe.or(base.observe),
             per_second: self.per_second.or(base.per_second),
             burst: self.burst.or(base.burst),
-            limits: self.limits.over(&base.limits),
+            limits: {
+                let mut limits = base.limits;
+                limits.extend(self.limits);
+                limits
+            },
         }
+    }
+
+    /// The limits alone.
+    pub(crate) fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        self.limits.iter().for_each(|(limit, most)| limits.set(*limit, most.value));
+        limits
+    }
+
+    /// Where the values are written.
+    pub(crate) fn origins(&self) -> Origins {
+        fn of<T>(value: &Option<Sourced<T>>) -> Option<&Source> {
+            value.as_ref().map(|value| &value.source)
+        }
+        let named = [
+            ("filesystem.read_only", of(&self.read_only)),
+            ("network.mode", of(&self.network)),
+            ("linux.af_unix_mediation", of(&self.mediation)),
+            ("linux.af_unix_datagram", of(&self.datagrams)),
+            ("isolation", of(&self.isolation)),
+            ("diagnostics.filesystem", of(&self.observe)),
+            ("rate.per_second", of(&self.per_second)),
+            ("rate.burst", of(&self.burst)),
+        ];
+        let written = named.into_iter().filter_map(|(field, source)| Some((field, source?)));
+        let limits = self.limits.iter().map(|(limit, most)| (limit.field(), &most.source));
+        let mut origins = Origins::default();
+        for (field, source) in written.chain(limits) {
+            origins.set(field, Origin::Written(source.clone()));
+        }
+        origins
     }
 }
 

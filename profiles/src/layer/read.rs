@@ -8,10 +8,10 @@ use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Isolation, Limits, Mediation, Network, Observe, Reach};
+use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Network, Observe, Reach};
 use nono_schemas::profile_file as wire;
-use std::num::{NonZeroU32, NonZeroU64};
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
 
@@ -120,20 +120,25 @@ fn single(document: &Document) -> Single {
             .per_second
             .map(|n| value(document, "rate.per_second", &n.to_string(), n)),
         burst: file.rate.burst.map(|n| value(document, "rate.burst", &n.to_string(), n)),
-        limits: limits(&file.limits),
+        limits: limits(document),
     }
 }
 
-fn limits(limits: &wire::Limits) -> Limits {
-    Limits {
-        cpu: limits.cpu_ms.map(|ms| Duration::from_millis(ms.get())),
-        memory_bytes: limits.memory_bytes.map(NonZeroU64::get),
-        tasks: limits.processes.map(NonZeroU32::get),
-        open_files: limits.open_files.map(NonZeroU64::get),
-        file_size_bytes: limits.file_size_bytes.map(NonZeroU64::get),
-        output_bytes: limits.output_bytes.map(NonZeroU64::get),
-        user_tasks: None,
-    }
+fn limits(document: &Document) -> BTreeMap<Limit, Sourced<u64>> {
+    let limits = &document.file.limits;
+    let written = [
+        (Limit::Cpu, limits.cpu_ms.map(NonZeroU64::get)),
+        (Limit::Memory, limits.memory_bytes.map(NonZeroU64::get)),
+        (Limit::Tasks, limits.processes.map(|n| u64::from(n.get()))),
+        (Limit::OpenFiles, limits.open_files.map(NonZeroU64::get)),
+        (Limit::FileSize, limits.file_size_bytes.map(NonZeroU64::get)),
+        (Limit::Output, limits.output_bytes.map(NonZeroU64::get)),
+    ];
+    let sourced = |(limit, most): (Limit, Option<u64>)| {
+        let most = most?;
+        Some((limit, value(document, limit.field(), &most.to_string(), most)))
+    };
+    written.into_iter().filter_map(sourced).collect()
 }
 
 fn value<T>(document: &Document, field: &str, text: &str, value: T) -> Sourced<T> {

@@ -22,7 +22,13 @@ fn list() -> impl Strategy<Value = List<String>> {
 
 fn single() -> impl Strategy<Value = Single> {
     let network = prop::option::of(prop_oneof![Just(Network::None), Just(Network::Open)]);
-    (network, prop::option::of(any::<bool>()), any::<u8>()).prop_map(|(network, on, line)| Single {
+    let limits = prop::collection::btree_map(prop::sample::select(&Limit::ALL[..]), 1u64..9, 0..4);
+    let parts = (network, prop::option::of(any::<bool>()), any::<u8>(), limits);
+    parts.prop_map(|(network, on, line, limits)| Single {
+        limits: limits
+            .into_iter()
+            .map(|(limit, most)| (limit, sourced(most, u32::from(line))))
+            .collect(),
         network: network.map(|n| sourced(n, u32::from(line))),
         read_only: on.map(|on| sourced(on, u32::from(line))),
         datagrams: on.map(|on| sourced(!on, u32::from(line))),

@@ -3,18 +3,18 @@
 //! Pure: policies in, policy out. Nothing here adds a right that was not there, which
 //! `narrow/tests.rs` checks over generated policies.
 
+mod error;
 mod fs;
 #[cfg(test)]
 mod tests;
 mod unix;
 
+pub use error::NarrowError;
 pub use fs::Writable;
 pub(crate) use fs::{always_writable, without_repetitions};
 
 use crate::nearest::nearest;
-use crate::resolve::Resolved;
-use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Environment, Network, Policy};
+use nono_sandbox::policy::{Environment, Limit, Limits, Mediation, Network, Origin, Policy};
 use nono_sandbox::rate::Quota;
 use std::collections::BTreeMap;
 
@@ -27,103 +27,107 @@ pub struct Narrowing {
     pub network: Option<Network>,
     /// Write nowhere but here, in the private temporary folder and to devices.
     pub writable: Option<Vec<Writable>>,
+    /// No more of the machine than this.
+    pub limits: Limits,
 }
 
-/// Why a call cannot have what it asks for. Each message says what would be possible.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NarrowError {
-    /// The operator has not listed that profile.
-    #[error("profile `{name}` cannot be chosen; {suggestion}")]
-    UnknownProfile {
-        /// The name.
-        name: String,
-        /// What can be chosen.
-        suggestion: String,
-    },
-    /// More network than the profile has.
-    #[error(
-        "network {} was asked for, and the profile has {}; a call can only have less", name(.asked), name(.has)
-    )]
-    WiderNetwork {
-        /// What was asked for.
-        asked: Network,
-        /// What the profile has.
-        has: Network,
-    },
-    /// A folder that is not writable anyway.
-    #[error(
-        "{path} is not writable by the profile, so a call cannot ask for it; writable: {}", list(.roots)
-    )]
-    NotWritable {
-        /// The folder.
-        path: AbsPath,
-        /// What is.
-        roots: Vec<AbsPath>,
-    },
+/// The operator's profile, and those a call may choose, each within it.
+#[derive(Debug, Clone)]
+pub struct Offer {
+    own: Policy,
+    others: BTreeMap<String, Policy>,
 }
 
-fn name(network: &Network) -> &'static str {
-    match network {
-        Network::None => "none",
-        Network::Open => "open",
+impl Offer {
+    /// Only the operator's profile.
+    #[must_use]
+    pub fn new(own: Policy) -> Self {
+        Self { own, others: BTreeMap::new() }
     }
-}
 
-fn list(paths: &[AbsPath]) -> String {
-    if paths.is_empty() {
-        return "nothing".to_owned();
+    /// Lets calls choose `policy` by `name`; what they get is what both it and the operator's
+    /// profile allow. Resolved in the same context as that.
+    pub fn add(&mut self, name: &str, policy: &Policy) {
+        let within = Policy { name: name.to_owned(), ..intersection(&self.own, policy) };
+        self.others.insert(name.to_owned(), within);
     }
-    paths.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
 
-/// The policy of one call: `base`, and of `listed` the profile it names, without what it wants to
-/// do without. `listed` holds the profiles the operator offers, each resolved in the same context.
-///
-/// The result allows nothing that `base` does not allow.
-///
-/// # Errors
-/// [`NarrowError`] if the call asks for something `base` does not have, so that nobody believes to
-/// have it.
-pub fn narrow(
-    base: &Resolved,
-    listed: &BTreeMap<String, Policy>,
-    wanted: &Narrowing,
-) -> Result<Policy, NarrowError> {
-    let mut policy = match &wanted.profile {
-        None => base.policy.clone(),
-        Some(name) => {
-            let chosen = listed.get(name).ok_or_else(|| unknown(name, listed))?;
-            Policy { name: name.clone(), ..intersection(&base.policy, chosen) }
+    /// The operator's profile.
+    #[must_use]
+    pub fn own(&self) -> &Policy {
+        &self.own
+    }
+
+    /// What a call may choose, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.others.keys().map(String::as_str)
+    }
+
+    /// The policy of one call: of the profile it names, or else the operator's, without what it
+    /// wants to do without. It allows nothing that the operator's profile does not allow.
+    ///
+    /// # Errors
+    /// [`NarrowError`] if the call asks for something that is not there, so that nobody believes to
+    /// have it.
+    pub fn narrow(&self, wanted: &Narrowing) -> Result<Policy, NarrowError> {
+        let chosen = match &wanted.profile {
+            None => &self.own,
+            Some(name) => self.others.get(name).ok_or_else(|| self.unknown(name))?,
+        };
+        let mut policy = chosen.clone();
+        if let Some(asked) = wanted.network {
+            if asked > policy.network {
+                return Err(NarrowError::WiderNetwork { asked, has: policy.network });
+            }
+            if asked < policy.network {
+                policy.network = asked;
+                policy.origins.set("network.mode", Origin::Call);
+            }
         }
-    };
-    if let Some(asked) = wanted.network {
-        if asked > policy.network {
-            return Err(NarrowError::WiderNetwork { asked, has: policy.network });
+        if let Some(writable) = &wanted.writable {
+            fs::write_only(&mut policy, writable)?;
+            unix::bind_only(&mut policy, writable);
         }
-        policy.network = asked;
+        lower(&mut policy, &wanted.limits)?;
+        Ok(policy)
     }
-    if let Some(writable) = &wanted.writable {
-        fs::write_only(&mut policy, writable)?;
-        unix::bind_only(&mut policy, writable);
+
+    fn unknown(&self, name: &str) -> NarrowError {
+        let names: Vec<&str> = self.names().collect();
+        let suggestion = match (nearest(name, names.iter().copied()), names.is_empty()) {
+            (Some(near), _) => format!("did you mean `{near}`?"),
+            (None, true) => {
+                "the operator offers none beside the server's own; leave `profile` out".to_owned()
+            }
+            (None, false) => format!("to choose from: {}", names.join(", ")),
+        };
+        NarrowError::UnknownProfile { name: name.to_owned(), suggestion }
     }
-    Ok(policy)
 }
 
-fn unknown(name: &str, listed: &BTreeMap<String, Policy>) -> NarrowError {
-    let names: Vec<&str> = listed.keys().map(String::as_str).collect();
-    let suggestion = match (nearest(name, names.iter().copied()), names.is_empty()) {
-        (Some(near), _) => format!("did you mean `{near}`?"),
-        (None, true) => "the operator offers none beside the server's own".to_owned(),
-        (None, false) => format!("to choose from: {}", names.join(", ")),
-    };
-    NarrowError::UnknownProfile { name: name.to_owned(), suggestion }
+/// Lowers the limits a call asks to be lower.
+fn lower(policy: &mut Policy, wanted: &Limits) -> Result<(), NarrowError> {
+    for limit in Limit::ALL {
+        let Some(asked) = wanted.get(limit) else { continue };
+        let has = policy.limits.get(limit);
+        if let Some(has) = has.filter(|has| asked > *has) {
+            let origin = policy.origins.of(limit.field()).clone();
+            return Err(NarrowError::WiderLimit { limit, asked, has, origin: Box::new(origin) });
+        }
+        if has != Some(asked) {
+            policy.limits.set(limit, asked);
+            policy.origins.set(limit.field(), Origin::Call);
+        }
+    }
+    Ok(())
 }
 
 /// What both policies allow. Name, workspaces, temporary folder, reports and the values of
-/// variables are those of `a`, and so are the places rules were written at.
+/// variables are those of `a`, and so are the places rules were written at. A single value comes
+/// from wherever it is narrower.
 #[must_use]
 pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
-    Policy {
+    let mut both = Policy {
         name: a.name.clone(),
         fs: fs::intersection(&a.fs, &b.fs),
         unix: unix::intersection(&a.unix, &b.unix),
@@ -134,9 +138,30 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
             burst: a.rate.burst.min(b.rate.burst),
         },
         observe: a.observe,
-        limits: a.limits.lowered_by(&b.limits),
+        limits: a.limits,
         isolation: a.isolation.max(b.isolation),
+        origins: a.origins.clone(),
+    };
+    let off = |policy: &Policy| policy.unix.mediation == Mediation::Off;
+    let narrower = [
+        ("network.mode", b.network < a.network),
+        ("linux.af_unix_mediation", off(a) && !off(b)),
+        ("linux.af_unix_datagram", a.unix.datagrams && !b.unix.datagrams),
+        ("isolation", b.isolation > a.isolation),
+        ("rate.per_second", b.rate.per_second < a.rate.per_second),
+        ("rate.burst", b.rate.burst < a.rate.burst),
+    ];
+    for (field, _) in narrower.into_iter().filter(|(_, narrower)| *narrower) {
+        both.origins.set(field, b.origins.of(field).clone());
     }
+    for limit in Limit::ALL {
+        let Some(most) = b.limits.get(limit) else { continue };
+        if a.limits.get(limit).is_none_or(|own| most < own) {
+            both.limits.set(limit, most);
+            both.origins.set(limit.field(), b.origins.of(limit.field()).clone());
+        }
+    }
+    both
 }
 
 /// Variables both have; what `b` lacks is withheld.

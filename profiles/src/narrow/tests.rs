@@ -1,10 +1,10 @@
 //! Narrowing never widens, over generated policies; and what it is for.
 
 use super::*;
-use globset::GlobSet;
+use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Isolation, Limits, Lookup, Mediation, Observe, Reach, Scope, Source,
-    UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, Observe, Origin, Origins, Reach,
+    Scope, Source, UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -56,8 +56,9 @@ fn policy() -> impl Strategy<Value = Policy> {
         prop::collection::vec(grant(), 0..5),
         any::<[bool; 3]>(),
         prop::collection::btree_map("[A-D]", prop::collection::vec(any::<u8>(), 0..2), 0..4),
+        limits(),
     );
-    parts.prop_map(|(rules, grants, [off, datagrams, open], variables)| Policy {
+    parts.prop_map(|(rules, grants, [off, datagrams, open], variables, limits)| Policy {
         name: "p".into(),
         fs: FsPolicy {
             rules,
@@ -74,8 +75,9 @@ fn policy() -> impl Strategy<Value = Policy> {
         environment: Environment { variables, withheld: vec![] },
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
-        limits: Limits::default(),
+        limits,
         isolation: Isolation::Auto,
+        origins: Origins::default(),
     })
 }
 
@@ -105,6 +107,7 @@ fn assert_within(narrow: &Policy, wide: &Policy) {
         assert!(!binds(narrow, &path) || binds(wide, &path), "bind {path}");
     }
     assert!(narrow.network <= wide.network);
+    assert!(limits_within(&narrow.limits, &wide.limits));
     let wide_datagrams = wide.unix.datagrams || wide.unix.mediation == Mediation::Off;
     assert!(!narrow.unix.datagrams || wide_datagrams);
     assert!(wide.unix.mediation == Mediation::Off || narrow.unix.mediation == Mediation::Pathname);
@@ -113,8 +116,26 @@ fn assert_within(narrow: &Policy, wide: &Policy) {
     }
 }
 
-fn resolved(policy: Policy) -> Resolved {
-    Resolved { policy, suppress_unix_sockets: GlobSet::empty(), notes: vec![] }
+/// An offer of `base`, with `listed` to choose as well.
+fn offer(base: &Policy, listed: &Policy) -> Offer {
+    let mut offer = Offer::new(base.clone());
+    offer.add("listed", listed);
+    offer
+}
+
+/// A limit each time it is there, as tight as any.
+fn limits() -> impl Strategy<Value = Limits> {
+    prop::collection::vec((prop::sample::select(&Limit::ALL[..]), 1u64..5), 0..4).prop_map(|list| {
+        let mut limits = Limits::default();
+        list.into_iter().for_each(|(limit, most)| limits.set(limit, most));
+        limits
+    })
+}
+
+/// Whether `narrow` has no limit above `wide`'s.
+fn limits_within(narrow: &Limits, wide: &Limits) -> bool {
+    let most = |limits: &Limits, limit| limits.get(limit).unwrap_or(u64::MAX);
+    Limit::ALL.into_iter().all(|limit| most(narrow, limit) <= most(wide, limit))
 }
 
 proptest! {
@@ -148,6 +169,7 @@ proptest! {
         choose in any::<bool>(),
         network in prop::option::of(prop_oneof![Just(Network::None), Just(Network::Open)]),
         writable in prop::option::of(prop::collection::vec((path(), any::<bool>()), 0..3)),
+        asked in limits(),
     ) {
         let wanted = Narrowing {
             profile: choose.then(|| "listed".to_owned()),
@@ -155,12 +177,19 @@ proptest! {
             writable: writable.map(|list| {
                 list.into_iter().map(|(path, is_folder)| Writable { path, is_folder }).collect()
             }),
+            limits: asked,
         };
-        let offered = BTreeMap::from([("listed".to_owned(), listed.clone())]);
-        let Ok(narrow) = narrow(&resolved(base.clone()), &offered, &wanted) else {
-            return Ok(());
+        let narrow = match offer(&base, &listed).narrow(&wanted) {
+            Ok(narrow) => narrow,
+            // Refused only for what the call is not given anyway.
+            Err(NarrowError::WiderLimit { .. }) => {
+                prop_assert!(!limits_within(&asked, &base.limits) || choose);
+                return Ok(());
+            }
+            Err(_) => return Ok(()),
         };
         assert_within(&narrow, &base);
+        prop_assert!(limits_within(&narrow.limits, &asked));
         if choose {
             for path in paths() {
                 for access in single_rights() {
@@ -190,7 +219,7 @@ proptest! {
     }
 }
 
-fn simple(rules: &[(&str, Access)], network: Network) -> Resolved {
+fn simple(rules: &[(&str, Access)], network: Network) -> Policy {
     let one = NonZeroU32::MIN;
     let rules = rules.iter().map(|(path, access)| FsRule {
         path: AbsPath::new(*path).unwrap(),
@@ -198,7 +227,7 @@ fn simple(rules: &[(&str, Access)], network: Network) -> Resolved {
         access: *access,
         source: source(),
     });
-    resolved(Policy {
+    Policy {
         name: "base".into(),
         fs: FsPolicy {
             rules: rules.collect(),
@@ -211,32 +240,66 @@ fn simple(rules: &[(&str, Access)], network: Network) -> Resolved {
         environment: Environment::default(),
         rate: Quota { per_second: one, burst: one },
         observe: Observe::All,
-        limits: Limits::default(),
+        limits: Limits { open_files: Some(50), ..Limits::default() },
         isolation: Isolation::Auto,
-    })
+        origins: Origins::default(),
+    }
 }
 
 #[test]
 fn widening_requests_are_refused_with_the_reason() {
     let base = simple(&[("/a", Access::READ | Access::WRITE)], Network::None);
-    let offered = BTreeMap::from([("strict".to_owned(), base.policy.clone())]);
-    let refused = |wanted: Narrowing| narrow(&base, &offered, &wanted).unwrap_err().to_string();
+    let mut offered = Offer::new(base.clone());
+    offered.add("strict", &base);
+    let refused = |wanted: Narrowing| offered.narrow(&wanted).unwrap_err().to_string();
     let message = refused(Narrowing { network: Some(Network::Open), ..Narrowing::default() });
     assert!(message.contains("network open was asked for, and the profile has none"), "{message}");
     let outside = Writable { path: AbsPath::new("/b").unwrap(), is_folder: true };
     let message = refused(Narrowing { writable: Some(vec![outside]), ..Narrowing::default() });
     assert!(message.contains("/b is not writable by the profile"), "{message}");
     assert!(message.ends_with("writable: /a"), "{message}");
+    let limits = Limits { open_files: Some(51), ..Limits::default() };
+    let message = refused(Narrowing { limits, ..Narrowing::default() });
+    assert!(message.starts_with("limits.open_files 51 was asked for, and a run may have 50"));
+    assert!(message.contains("ask for at most 50"), "{message}");
     let unknown = |name: &str| Narrowing { profile: Some(name.into()), ..Narrowing::default() };
     assert!(refused(unknown("strikt")).contains("did you mean `strict`?"));
     assert!(refused(unknown("coding")).contains("to choose from: strict"));
-    let none = narrow(&base, &BTreeMap::new(), &unknown("x")).unwrap_err().to_string();
+    let none = Offer::new(base).narrow(&unknown("x")).unwrap_err().to_string();
     assert!(none.contains("offers none"), "{none}");
+}
+
+#[test]
+fn a_narrower_value_says_where_it_comes_from() {
+    let written = |line| {
+        let source = Source { line: Some(line), ..source() };
+        Origin::Written(source)
+    };
+    let mut base = simple(&[], Network::Open);
+    base.origins.set("network.mode", written(1));
+    base.origins.set("limits.open_files", written(2));
+    let mut listed = simple(&[], Network::None);
+    listed.limits.open_files = Some(99);
+    listed.limits.tasks = Some(7);
+    listed.origins.set("network.mode", written(3));
+    listed.origins.set("limits.open_files", written(4));
+    listed.origins.set("limits.processes", written(5));
+    let limits = Limits { output_bytes: Some(9), tasks: Some(7), ..Limits::default() };
+    let wanted = Narrowing { profile: Some("listed".into()), limits, ..Narrowing::default() };
+    let narrow = offer(&base, &listed).narrow(&wanted).unwrap();
+    assert_eq!(narrow.name, "listed");
+    let of = |field| narrow.origins.of(field).clone();
+    assert_eq!(of("network.mode"), written(3));
+    assert_eq!((narrow.limits.open_files, of("limits.open_files")), (Some(50), written(2)));
+    // Asking for what is there anyway changes nothing.
+    assert_eq!((narrow.limits.tasks, of("limits.processes")), (Some(7), written(5)));
+    assert_eq!((narrow.limits.output_bytes, of("limits.output_bytes")), (Some(9), Origin::Call));
+    assert_eq!(of("rate.burst"), Origin::Default);
 }
 
 #[test]
 fn nothing_asked_nothing_changed() {
     let base = simple(&[("/a", Access::WRITE)], Network::Open);
-    let same = narrow(&base, &BTreeMap::new(), &Narrowing::default()).unwrap();
-    assert_eq!(same, base.policy);
+    let same = Offer::new(base.clone()).narrow(&Narrowing::default()).unwrap();
+    assert_eq!(same, base);
 }

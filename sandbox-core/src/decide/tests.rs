@@ -1,6 +1,6 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Reach, UnixGrant,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Reach, UnixGrant,
     UnixPolicy,
 };
 use crate::rate::Quota;
@@ -39,6 +39,7 @@ fn policy() -> Policy {
         observe: Observe::All,
         limits: Limits::default(),
         isolation: Isolation::Auto,
+        origins: Origins::default(),
     }
 }
 

@@ -4,7 +4,7 @@ use super::interpret::{Call, run, walk};
 use super::*;
 use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Policy, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Policy, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -30,6 +30,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
         observe,
         limits: Limits::default(),
         isolation: Isolation::Auto,
+        origins: Origins::default(),
     }
 }
 

@@ -92,7 +92,7 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Source, UnixGrant,
+        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Origins, Source, UnixGrant,
         UnixPolicy,
     };
     use crate::rate::Quota;
@@ -133,6 +133,7 @@ mod tests {
             observe: Observe::Off,
             limits: Limits::default(),
             isolation: Isolation::Auto,
+            origins: Origins::default(),
         }
     }
 

@@ -24,8 +24,6 @@ pub struct Request {
     pub env: BTreeMap<String, Vec<u8>>,
     /// Wall-clock limit.
     pub timeout: Duration,
-    /// Limits to lower the policy's to.
-    pub limits: Limits,
     /// What becomes of processes that outlive the first one.
     pub leftovers: Leftovers,
     /// Whether the standard streams are a terminal.
@@ -128,7 +126,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         program: request.program,
         argv: request.argv,
         cwd: request.cwd,
-        limits: policy.limits.lowered_by(&request.limits),
+        limits: policy.limits,
         policy: policy.clone(),
         timeout: request.timeout,
         leftovers: request.leftovers,

@@ -27,40 +27,66 @@ pub struct Limits {
     pub user_tasks: Option<u64>,
 }
 
-impl Limits {
-    /// The lower of both, one by one. A request can lower a profile's limits and never raise them.
-    #[must_use]
-    pub fn lowered_by(&self, other: &Limits) -> Limits {
-        Limits {
-            cpu: lower(self.cpu, other.cpu),
-            memory_bytes: lower(self.memory_bytes, other.memory_bytes),
-            tasks: lower(self.tasks, other.tasks),
-            open_files: lower(self.open_files, other.open_files),
-            file_size_bytes: lower(self.file_size_bytes, other.file_size_bytes),
-            output_bytes: lower(self.output_bytes, other.output_bytes),
-            user_tasks: lower(self.user_tasks, other.user_tasks),
-        }
-    }
+/// A limit that a profile or a call can set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Limit {
+    /// Processor time, in milliseconds.
+    Cpu,
+    /// Memory, in bytes.
+    Memory,
+    /// Processes and threads.
+    Tasks,
+    /// Descriptors of one process.
+    OpenFiles,
+    /// Bytes in one file.
+    FileSize,
+    /// Bytes of output.
+    Output,
+}
 
-    /// These, and where there is none, the other's: how a profile file is laid over its bases.
+impl Limit {
+    /// All of them.
+    pub const ALL: [Limit; 6] =
+        [Self::Cpu, Self::Memory, Self::Tasks, Self::OpenFiles, Self::FileSize, Self::Output];
+
+    /// Its field in profiles.
     #[must_use]
-    pub fn over(&self, base: &Limits) -> Limits {
-        Limits {
-            cpu: self.cpu.or(base.cpu),
-            memory_bytes: self.memory_bytes.or(base.memory_bytes),
-            tasks: self.tasks.or(base.tasks),
-            open_files: self.open_files.or(base.open_files),
-            file_size_bytes: self.file_size_bytes.or(base.file_size_bytes),
-            output_bytes: self.output_bytes.or(base.output_bytes),
-            user_tasks: self.user_tasks.or(base.user_tasks),
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Cpu => "limits.cpu_ms",
+            Self::Memory => "limits.memory_bytes",
+            Self::Tasks => "limits.processes",
+            Self::OpenFiles => "limits.open_files",
+            Self::FileSize => "limits.file_size_bytes",
+            Self::Output => "limits.output_bytes",
         }
     }
 }
 
-fn lower<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (one, other) => one.or(other),
+impl Limits {
+    /// A limit in its unit.
+    #[must_use]
+    pub fn get(&self, limit: Limit) -> Option<u64> {
+        match limit {
+            Limit::Cpu => self.cpu.map(|cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
+            Limit::Memory => self.memory_bytes,
+            Limit::Tasks => self.tasks.map(u64::from),
+            Limit::OpenFiles => self.open_files,
+            Limit::FileSize => self.file_size_bytes,
+            Limit::Output => self.output_bytes,
+        }
+    }
+
+    /// Sets a limit, in its unit.
+    pub fn set(&mut self, limit: Limit, most: u64) {
+        match limit {
+            Limit::Cpu => self.cpu = Some(Duration::from_millis(most)),
+            Limit::Memory => self.memory_bytes = Some(most),
+            Limit::Tasks => self.tasks = Some(u32::try_from(most).unwrap_or(u32::MAX)),
+            Limit::OpenFiles => self.open_files = Some(most),
+            Limit::FileSize => self.file_size_bytes = Some(most),
+            Limit::Output => self.output_bytes = Some(most),
+        }
     }
 }
 
@@ -79,6 +105,20 @@ pub enum Resource {
     Output,
 }
 
+impl Resource {
+    /// The limit on it.
+    #[must_use]
+    pub fn limit(self) -> Limit {
+        match self {
+            Self::CpuTime => Limit::Cpu,
+            Self::Memory => Limit::Memory,
+            Self::Tasks => Limit::Tasks,
+            Self::FileSize => Limit::FileSize,
+            Self::Output => Limit::Output,
+        }
+    }
+}
+
 /// A limit that ended a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exceeded {
@@ -93,20 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_lowers_and_never_raises() {
-        let profile = Limits { tasks: Some(10), memory_bytes: Some(5), ..Limits::default() };
-        let request = Limits {
-            tasks: Some(99),
-            memory_bytes: Some(2),
-            cpu: Some(Duration::ZERO),
-            ..Limits::default()
-        };
-        let both = profile.lowered_by(&request);
-        assert_eq!((both.tasks, both.memory_bytes), (Some(10), Some(2)));
-        assert_eq!((both.cpu, both.open_files), (Some(Duration::ZERO), None));
-        assert_eq!(profile.lowered_by(&Limits::default()), profile);
-        let over = request.over(&profile);
-        assert_eq!((over.tasks, over.memory_bytes, over.open_files), (Some(99), Some(2), None));
-        assert_eq!(Limits::default().over(&profile), profile);
+    fn what_is_set_is_there_and_nothing_else() {
+        for limit in Limit::ALL {
+            let mut limits = Limits::default();
+            limits.set(limit, 7);
+            for other in Limit::ALL {
+                assert_eq!(limits.get(other), (other == limit).then_some(7), "{other:?}");
+            }
+        }
     }
 }

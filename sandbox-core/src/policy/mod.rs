@@ -6,11 +6,13 @@
 mod environment;
 mod fs;
 mod limits;
+mod origin;
 mod unix_socket;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
-pub use limits::{Exceeded, Limits, Resource};
+pub use limits::{Exceeded, Limit, Limits, Resource};
+pub use origin::{Origin, Origins};
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 
 use crate::rate::Quota;
@@ -38,6 +40,8 @@ pub struct Policy {
     pub limits: Limits,
     /// Whether runs are in namespaces of their own.
     pub isolation: Isolation,
+    /// Where the single values come from.
+    pub origins: Origins,
 }
 
 /// Whether a run is in namespaces of its own, the least first.

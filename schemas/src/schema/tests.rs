@@ -101,6 +101,7 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
         denials: Denials::default(),
         sandbox: SandboxItem {
             profile: "coding".into(),
+            narrowed: vec![],
             enforced: Enforced::Full,
             layers: vec![LayerItem { name: "landlock".into(), active: true, detail: None }],
             writable_roots: vec!["/w".into()],

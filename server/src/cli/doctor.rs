@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(super) fn doctor(setup: &Setup) -> Result<ExitCode, ServerError> {
     let ground = Ground::prepare(setup)?;
     let _nobody_listens = std::io::stdout().write_all(report(&ground).as_bytes());
-    Ok(if ground.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ground.sandbox.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn report(ground: &Ground) -> String {
@@ -48,8 +48,8 @@ fn report(ground: &Ground) -> String {
         // Writing to a string cannot fail.
         let _infallible = writeln!(text, "  {name:<18} {state}");
     }
-    let _infallible = writeln!(text, "\nenforced for profile {}", ground.policy.name);
-    for layer in &ground.layers {
+    let _infallible = writeln!(text, "\nenforced for profile {}", ground.sandbox.policy.name);
+    for layer in &ground.sandbox.layers {
         let _infallible = writeln!(text, "  {:<18} {}", layer.name, state(layer));
     }
     text.push_str(&verdict(ground));
@@ -70,15 +70,16 @@ fn state(layer: &LayerState) -> String {
 }
 
 fn verdict(ground: &Ground) -> String {
-    match &ground.missing {
+    match &ground.sandbox.missing {
         None => format!(
             "\nall required layers are there; commands may write in {}\n",
             ground
+                .sandbox
                 .policy
                 .fs
                 .writable_roots()
                 .into_iter()
-                .filter(|root| **root != ground.policy.fs.tmpdir)
+                .filter(|root| **root != ground.sandbox.policy.fs.tmpdir)
                 .map(ToString::to_string)
                 .chain(["a private $TMPDIR of each server".to_owned()])
                 .collect::<Vec<_>>()

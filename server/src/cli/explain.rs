@@ -47,7 +47,16 @@ pub(super) fn explain(setup: &Setup, asked: Asked) -> Result<ExitCode, ServerErr
     let ground = Ground::prepare(setup)?;
     let Asked { path, access, socket, bind, host, port, command } = asked;
     let bind = bind.then_some(true);
-    let params = ExplainParams { path, access, socket, bind, host, port, command, denial_id: None };
+    let params = ExplainParams {
+        path,
+        access,
+        socket,
+        bind,
+        host,
+        port,
+        command,
+        ..ExplainParams::default()
+    };
     let (text, code) = match explain_answer(&ground, &params) {
         Ok(answer) => {
             let denied = answer.verdict == Some(crate::report::Verdict::Denied);

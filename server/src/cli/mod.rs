@@ -85,6 +85,10 @@ struct Place {
     /// The user everything runs as, the server included; for a server that root starts.
     #[arg(long, value_name = "USER")]
     run_as: Option<String>,
+    /// Profile that a call may choose by name, to stay within it as well; may be given several
+    /// times.
+    #[arg(long, value_name = "NAME|FILE")]
+    allow_profile: Vec<String>,
     /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
     /// take. Only ever narrower than what the kernel offers.
     #[arg(long, value_name = "ABI", hide = true)]
@@ -109,6 +113,11 @@ impl Place {
         Setup {
             workspaces: self.workspace,
             profile,
+            allowed_profiles: self
+                .allow_profile
+                .iter()
+                .map(|p| ProfileRef::from(p.as_str()))
+                .collect(),
             missing_folders,
             landlock_abi_limit: self.pretend_landlock_abi,
             max_runs: DEFAULT_LIVE,

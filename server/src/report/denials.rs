@@ -83,7 +83,9 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     let members = if folder.is_some() { distinct(group) } else { 1 };
     let target = folder.clone().unwrap_or_else(|| clean::name(&denial.target));
     let resolved = denial.resolved.as_deref().map(clean::name);
-    let (grant, risk, risk_why) = match grant::narrowest(view, group) {
+    let given_up = grant::is_given_up(view, group);
+    let tried = if given_up { None } else { grant::narrowest(view, group) };
+    let (grant, risk, risk_why) = match tried {
         Some(tried) => (Some(tried.grant), Some(tried.risk), Some(tried.risk_why)),
         None => (None, None, None),
     };
@@ -102,7 +104,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         pid: denial.pid,
         exe: (!denial.exe.is_empty()).then(|| clean::name(&denial.exe)),
         count: group.count,
-        decided_by: decided_by(view, denial),
+        decided_by: if given_up { by_call(view, denial) } else { decided_by(view, denial) },
         reason: reason(denial.reason),
         confidence: match denial.confidence {
             record::Confidence::Enforced => Confidence::Enforced,
@@ -111,6 +113,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         relevance: ranked.relevance,
         why: ranked.why.clone(),
         grantable: match denial.reason {
+            _ if given_up => Grantable::ByCall,
             record::Reason::Protected => Grantable::Never,
             record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
             record::Reason::NoGrant | record::Reason::InsufficientAccess => Grantable::OperatorOnly,
@@ -118,7 +121,11 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         grant,
         risk,
         risk_why,
-        alternatives: instead::alternatives(view, group),
+        alternatives: if given_up {
+            vec!["call again without what narrowed this call".to_owned()]
+        } else {
+            instead::alternatives(view, group)
+        },
         retry: Retry::NeverUnchanged,
     }
 }
@@ -204,6 +211,15 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         rule: clean::name(rule.as_bytes()),
         source: nearest
             .map_or_else(|| format!("profile {}", view.policy.name), ToString::to_string),
+    }
+}
+
+/// The rule behind a refusal that only this call asked for.
+fn by_call(view: View<'_>, denial: &Denial) -> DecidedBy {
+    DecidedBy {
+        rule: clean::name(format!("the call asked for {}", view.narrowed.join("; ")).as_bytes()),
+        source: "the call".to_owned(),
+        ..decided_by(view, denial)
     }
 }
 

@@ -4,7 +4,7 @@ use super::rank::Evidence;
 use super::{View, clean, denials};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
-use nono_sandbox::policy::{Access, FsPolicy, Lookup, Mediation, Network, Observe, Source};
+use nono_sandbox::policy::{Access, FsPolicy, Lookup, Mediation, Network, Observe, Origin, Source};
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use nono_schemas::{DecidedBy, DenialItem, Grant, Grantable, Risk};
 use serde::Serialize;
@@ -164,6 +164,9 @@ pub(crate) fn explain(view: View<'_>, question: &Question) -> Explanation {
                     Verdict::Allowed,
                     "the profile leaves TCP and UDP open, so whatever fails there is not the sandbox",
                 ),
+                Network::None if *view.policy.origins.of("network.mode") == Origin::Call => {
+                    (Verdict::Denied, "the call asked for no network, loopback included")
+                }
                 Network::None => (
                     Verdict::Denied,
                     "the profile has no network, loopback included; the operator sets network.mode",
@@ -320,8 +323,10 @@ fn summary(view: View<'_>) -> Vec<String> {
         Observe::Off => "none; file-system denials are not reported",
     };
     let layers = view.layers.iter().filter(|l| l.active).map(|l| l.name.to_owned());
+    let narrowed = list(view.narrowed.iter().map(|words| clean::name(words.as_bytes())).collect());
     vec![
         format!("profile: {}", policy.name),
+        format!("narrowed by the call: {narrowed}"),
         format!("writable: {}", list(policy.fs.writable_roots().into_iter().map(name).collect())),
         format!(
             "readable: {}",

@@ -52,6 +52,11 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     helps.then_some(Tried { grant: Grant { filesystem }, risk, risk_why })
 }
 
+/// Whether the call itself gave up what was denied: the operator's profile allows all of it.
+pub(super) fn is_given_up(view: View<'_>, group: &Group<'_>) -> bool {
+    view.wider.is_some_and(|wider| group.members.iter().all(|denial| allows(wider, denial)))
+}
+
 /// One entry of a grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Wish {

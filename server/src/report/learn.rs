@@ -58,7 +58,7 @@ fn left_out(item: &DenialItem) -> Option<String> {
     match (item.relevance, item.grantable, risky) {
         (Relevance::Benign, ..) => Some(format!("not needed: {}", item.why)),
         (_, Grantable::Never, _) => Some("protected".to_owned()),
-        (_, Grantable::NotByGrant, _) => Some(item.decided_by.rule.clone()),
+        (_, Grantable::NotByGrant | Grantable::ByCall, _) => Some(item.decided_by.rule.clone()),
         (.., Some(why)) => Some(format!("high risk: {why}")),
         (_, Grantable::OperatorOnly, None) if item.grant.is_none() => {
             Some("nothing narrow would allow it".to_owned())

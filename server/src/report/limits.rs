@@ -1,6 +1,6 @@
 //! Limits that ran out, told as denials: which one, how much there was, who can raise it.
 
-use nono_sandbox::policy::{Exceeded, Policy, Resource};
+use nono_sandbox::policy::{Exceeded, Origin, Policy, Resource};
 use nono_schemas::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Grantable,
     Reason, Relevance, Retry,
@@ -18,8 +18,8 @@ pub(super) fn add(denials: &mut Denials, exceeded: Exceeded, policy: &Policy) {
 }
 
 fn item(exceeded: Exceeded, policy: &Policy, number: usize) -> DenialItem {
-    let words = words(exceeded);
-    let from_call = lowered_by_call(exceeded, policy);
+    let (words, limit) = (words(exceeded), exceeded.resource.limit());
+    let origin = policy.origins.of(limit.field());
     DenialItem {
         id: format!("d{number}"),
         kind: DenialKind::ResourceLimit,
@@ -36,14 +36,17 @@ fn item(exceeded: Exceeded, policy: &Policy, number: usize) -> DenialItem {
         count: 1,
         decided_by: DecidedBy {
             layer: "limits".to_owned(),
-            rule: format!("limits.{} is {}", words.field, exceeded.limit),
-            source: if from_call { "the call".into() } else { format!("profile {}", policy.name) },
+            rule: format!("{} is {}", limit.field(), exceeded.limit),
+            source: origin.to_string(),
         },
         reason: Reason::LimitExceeded,
         confidence: Confidence::Enforced,
         relevance: Relevance::LikelyCause,
         why: "a limit ran out".to_owned(),
-        grantable: Grantable::OperatorOnly,
+        grantable: match origin {
+            Origin::Call => Grantable::ByCall,
+            Origin::Written(_) | Origin::Default => Grantable::OperatorOnly,
+        },
         grant: None,
         risk: None,
         risk_why: None,
@@ -79,18 +82,6 @@ pub(super) fn words(exceeded: Exceeded) -> Words {
         Resource::Output => (format!("{} of output", bytes(limit)), "output_bytes", "SIGKILL"),
     };
     Words { what, field, errno }
-}
-
-fn lowered_by_call(exceeded: Exceeded, policy: &Policy) -> bool {
-    let limits = &policy.limits;
-    let own = match exceeded.resource {
-        Resource::CpuTime => limits.cpu.and_then(|cpu| u64::try_from(cpu.as_millis()).ok()),
-        Resource::Memory => limits.memory_bytes,
-        Resource::Tasks => limits.tasks.map(u64::from),
-        Resource::FileSize => limits.file_size_bytes,
-        Resource::Output => limits.output_bytes,
-    };
-    own != Some(exceeded.limit)
 }
 
 /// A size as a person would say it.

@@ -53,6 +53,10 @@ const MAX_ROOTS: usize = 8;
 pub(crate) struct View<'a> {
     /// What commands may do.
     pub(crate) policy: &'a Policy,
+    /// What commands of other calls may do, if this one asked for less.
+    pub(crate) wider: Option<&'a Policy>,
+    /// What it gave up, in words.
+    pub(crate) narrowed: &'a [String],
     /// Socket paths whose denials stay out of reports.
     pub(crate) suppress: &'a GlobSet,
     /// What is enforced.
@@ -186,6 +190,7 @@ fn sandbox(view: View<'_>) -> SandboxItem {
     let complete = view.layers.iter().all(|l| l.active || !l.required);
     SandboxItem {
         profile: view.policy.name.clone(),
+        narrowed: view.narrowed.to_vec(),
         enforced: if complete { Enforced::Full } else { Enforced::Partial },
         layers: view
             .layers

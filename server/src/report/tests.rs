@@ -3,8 +3,8 @@ use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
 use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe,
-    Resource, Scope, Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Resource,
+    Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -45,6 +45,7 @@ fn policy() -> Policy {
         observe: Observe::All,
         limits: Limits::default(),
         isolation: Isolation::Auto,
+        origins: Origins::default(),
     }
 }
 
@@ -135,6 +136,8 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
         [LayerState { name: "landlock", active: true, required: true, detail: "ABI 7".into() }];
     let policy = policy();
     let view = View {
+        wider: None,
+        narrowed: &[],
         policy: &policy,
         suppress: &suppress.build().unwrap(),
         layers: &layers,
@@ -418,7 +421,7 @@ fn a_limit_that_ran_out_is_the_first_denial() {
     assert!(answer.result.summary.contains("more than 2.0 GiB of memory"));
     let first = &answer.result.denials.items[0];
     assert_eq!((first.kind, answer.result.denials.total), (DenialKind::ResourceLimit, 2));
-    assert_eq!(first.decided_by.source, "the call");
+    assert_eq!(first.decided_by.source, "the default, no profile sets it");
     assert!(answer.text.contains("limits.memory_bytes"), "{}", answer.text);
 }
 
@@ -426,6 +429,8 @@ fn a_limit_that_ran_out_is_the_first_denial() {
 fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer {
     let policy = policy();
     let view = View {
+        wider: None,
+        narrowed: &[],
         policy: &policy,
         suppress: &globset::GlobSet::empty(),
         layers: &[],

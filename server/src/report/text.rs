@@ -39,7 +39,11 @@ fn header(result: &RunResult) -> String {
         .duration_ms
         .map(|ms| format!(" · {}", status::duration(Duration::from_millis(ms))))
         .unwrap_or_default();
-    let mut header = format!("[{verdict}{took} · profile {}]", result.sandbox.profile);
+    let less = match result.sandbox.narrowed.as_slice() {
+        [] => String::new(),
+        narrowed => format!(" · narrowed: {}", clean::name(narrowed.join("; ").as_bytes())),
+    };
+    let mut header = format!("[{verdict}{took} · profile {}{less}]", result.sandbox.profile);
     let left = result.processes.as_ref().map_or(0, |p| p.leftover_killed);
     if left > 0 {
         let processes = if left == 1 { "process" } else { "processes" };

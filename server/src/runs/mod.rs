@@ -41,6 +41,7 @@ pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
 use crate::error::ServerError;
+use crate::sandbox::Sandbox;
 use admit::{Admission, Gate, NoPlace};
 use arena::Arena;
 use drive::Driver;
@@ -62,6 +63,8 @@ pub(crate) const DEFAULT_LIVE: u32 = 64;
 pub(crate) struct Job {
     /// What it is called in lists.
     pub(crate) identity: Identity,
+    /// What it may do.
+    pub(crate) sandbox: Arc<Sandbox>,
     /// What the supervisor does.
     pub(crate) plan: Plan,
     /// Standard input.
@@ -124,7 +127,7 @@ impl Runs {
 
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
-        let Job { identity, mut plan, input, echo, trail } = job;
+        let Job { identity, sandbox, mut plan, input, echo, trail } = job;
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.pool.spares.take()?;
@@ -142,6 +145,7 @@ impl Runs {
         pumps.extend(ours.stderr.map(|from| Pump::start(from, Stream::Stderr, target)));
         let run = Arc::new(Run {
             identity,
+            sandbox,
             output,
             writer: Writer::start(ours.input, input),
             state: watch::Sender::new(State::Live),

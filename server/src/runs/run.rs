@@ -4,6 +4,7 @@ use super::input::{NoInput, Writer, Written};
 use super::output::Output;
 use super::streams::Size;
 use super::view::OutputView;
+use crate::sandbox::Sandbox;
 use nono_sandbox::control::{End, Outcome, Scope, Sight};
 use nono_sandbox::record::DenialLog;
 use nono_sandbox::supervisor::SetupFailed;
@@ -126,6 +127,8 @@ pub(super) enum Ask {
 pub(crate) struct Run {
     /// What it is.
     pub(crate) identity: Identity,
+    /// What it may do.
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(super) output: Arc<Output>,
     pub(super) writer: Writer,
     pub(super) state: watch::Sender<State>,

@@ -1,5 +1,6 @@
 //! What can be wrong with a call. Every message says what to do instead.
 
+use nono_profiles::NarrowError;
 use nono_schemas::{MAX_TIMEOUT_MS, MAX_WRITE_BYTES};
 use std::time::Duration;
 
@@ -111,6 +112,17 @@ pub(crate) enum BadInput {
         profile: String,
         /// Where one can work.
         workspace: String,
+    },
+    /// The call asks for more than it can have.
+    #[error(transparent)]
+    Narrow(#[from] NarrowError),
+    /// A place to write to is missing.
+    #[error("`writable` {path} does not exist; make it first, or name {nearest}")]
+    NoSuchWritable {
+        /// As given.
+        path: String,
+        /// The nearest existing folder above it.
+        nearest: String,
     },
     /// The wall-clock limit is not a limit.
     #[error("`timeout_ms` must be between 1 and {MAX_TIMEOUT_MS}, not {0}")]

@@ -2,18 +2,21 @@
 
 use super::BadInput;
 use super::bad_input::{MAX_KEY, MAX_STDIN};
+use super::narrow::{self, Less};
 use super::place::working_directory;
 use crate::runs::{Input, Key, Size};
+use crate::sandbox::Sandbox;
 use crate::session::Ground;
 use nono_sandbox::AbsPath;
 use nono_sandbox::plan::{Leftovers, Request};
 use nono_sandbox::policy::Limits;
 use nono_schemas::{
     DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, LimitParams,
-    MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS,
+    MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
 };
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest command in a list of runs, in characters.
@@ -24,6 +27,8 @@ const TERMINAL: &str = "xterm-256color";
 /// A call that can be run.
 #[derive(Debug)]
 pub(crate) struct Wanted {
+    /// What it may do.
+    pub(crate) sandbox: Arc<Sandbox>,
     /// For the core.
     pub(crate) request: Request,
     /// What the command reads.
@@ -62,6 +67,9 @@ pub(crate) struct Shared {
     pub(crate) yield_ms: Option<u64>,
     pub(crate) background: Option<bool>,
     pub(crate) max_output_bytes: Option<u64>,
+    pub(crate) profile: Option<String>,
+    pub(crate) network: Option<RunNetwork>,
+    pub(crate) writable: Option<Vec<String>>,
     pub(crate) limits: Option<LimitParams>,
     pub(crate) request_key: Option<String>,
 }
@@ -79,6 +87,9 @@ macro_rules! shared {
             yield_ms: $params.yield_ms,
             background: $params.background,
             max_output_bytes: $params.max_output_bytes,
+            profile: $params.profile,
+            network: $params.network,
+            writable: $params.writable,
             limits: $params.limits,
             request_key: $params.request_key,
         }
@@ -89,14 +100,15 @@ pub(super) use shared;
 /// The shared arguments, checked.
 #[derive(Debug)]
 pub(crate) struct Checked {
+    pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) cwd: AbsPath,
+    less: Less,
     env: BTreeMap<String, Vec<u8>>,
     input: Input,
     timeout: Duration,
     yield_after: Option<Duration>,
     background: bool,
     max_output: usize,
-    limits: Limits,
     key: Option<String>,
 }
 
@@ -127,15 +139,18 @@ impl Shared {
             env.entry("TERM".to_owned()).or_insert_with(|| TERMINAL.into());
         }
         let stdin = self.stdin.map(String::into_bytes);
+        let less = Less { profile: self.profile, network: self.network, writable: self.writable };
+        let sandbox = narrow::sandbox(ground, &less, limits(self.limits.unwrap_or_default()))?;
         Ok(Checked {
-            cwd: working_directory(ground, self.cwd.as_deref())?,
+            cwd: working_directory(&sandbox, self.cwd.as_deref())?,
+            sandbox,
+            less,
             env,
             input: input(tty, self.keep_stdin.unwrap_or(false), stdin),
             timeout: Duration::from_millis(timeout_ms),
             yield_after: self.yield_ms.map(Duration::from_millis),
             background,
             max_output,
-            limits: limits(self.limits.unwrap_or_default()),
             key: self.request_key,
         })
     }
@@ -170,8 +185,8 @@ pub(super) fn output_bytes(wanted: Option<u64>) -> usize {
 
 impl Checked {
     /// The folders programs are looked up in: the call's PATH, or else the profile's.
-    pub(crate) fn search_path(&self, ground: &Ground) -> Vec<u8> {
-        let profile = &ground.policy.environment.variables;
+    pub(crate) fn search_path(&self) -> Vec<u8> {
+        let profile = &self.sandbox.policy.environment.variables;
         self.env.get("PATH").or_else(|| profile.get("PATH")).cloned().unwrap_or_default()
     }
 
@@ -187,16 +202,17 @@ impl Checked {
         let mut digest = DefaultHasher::new();
         (&program, &argv, &self.cwd, &self.env, self.timeout, self.background, terminal)
             .hash(&mut digest);
+        self.less.hash(&mut digest);
         let request = digest.finish();
         Wanted {
             key: self.key.map(|name| Key { name, request }),
+            sandbox: self.sandbox,
             request: Request {
                 program,
                 argv: argv.into_iter().map(String::into_bytes).collect(),
                 cwd: self.cwd,
                 env: self.env,
                 timeout: self.timeout,
-                limits: self.limits,
                 leftovers,
                 terminal,
             },

@@ -7,9 +7,11 @@ use crate::session::Ground;
 use nono_sandbox::policy::Network;
 use nono_schemas::{
     Outline, exec_schema, explain_schema, outline, result_schema, run_list_schema,
-    run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shell_schema, terse,
+    run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shallow, shell_schema,
+    terse,
 };
 use rmcp::model::{JsonObject, MetaObject, Tool as Definition, ToolAnnotations};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// All tools, in a fixed order.
@@ -19,11 +21,11 @@ pub(crate) fn definitions(ground: &Ground) -> Vec<Definition> {
 
 /// One tool.
 pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
-    let open_world = ground.policy.network == Network::Open;
+    let open_world = ground.sandbox.policy.network == Network::Open;
     let (title, lead, input) = words(tool);
     let runs_something = matches!(tool, Tool::Shell | Tool::Exec);
     let description = match tool {
-        Tool::Shell => format!("{lead} {}", policy_text(&ground.policy)),
+        Tool::Shell => format!("{lead} {}", policy_text(&ground.sandbox.policy)),
         _ => lead.to_owned(),
     };
     let output = match tool {
@@ -35,8 +37,9 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
     let input = match tool {
         // The rest means what it means in `shell`, as the description says.
         Tool::Exec => terse(input, &["argv"]),
-        _ => input.clone(),
+        _ => shallow(input),
     };
+    let input = with_profiles(input, ground);
     let reads_only = matches!(tool, Tool::RunRead | Tool::RunList | Tool::Explain);
     let definition = Definition::new(tool.name(), description, input);
     let definition = match output {
@@ -55,6 +58,19 @@ pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
         .with_meta(client_hints())
 }
 
+/// An input whose `profile` lists what the operator allows to be chosen; without it if that is
+/// nothing.
+fn with_profiles(mut input: JsonObject, ground: &Ground) -> JsonObject {
+    let Some(Value::Object(properties)) = input.get_mut("properties") else { return input };
+    let names: Vec<Value> = ground.offer.names().map(Value::from).collect();
+    if names.is_empty() {
+        properties.shift_remove("profile");
+    } else if let Some(Value::Object(profile)) = properties.get_mut("profile") {
+        profile.insert("enum".to_owned(), names.into());
+    }
+    input
+}
+
 /// Title, description and input of a tool.
 fn words(tool: Tool) -> (&'static str, &'static str, &'static JsonObject) {
     match tool {
@@ -68,7 +84,8 @@ fn words(tool: Tool) -> (&'static str, &'static str, &'static JsonObject) {
         Tool::Explain => (
             "Ask what the sandbox allows",
             "Whether the sandbox would allow something, by which rule, and what to do if not. Give \
-             one of path, socket, host, command or denial_id; nothing for the profile in short.",
+             one of path, socket, host, command or denial_id; nothing for the profile in short. \
+             profile, network and writable as in `shell`.",
             explain_schema(),
         ),
         Tool::Exec => (
@@ -117,7 +134,7 @@ pub(crate) fn instructions(ground: &Ground) -> String {
          run_read waits for more of it, run_write answers its prompts, run_signal ends it. What a \
          command leaves in the background ends with it unless `background` is set. Paths are \
          relative to {}.",
-        policy_text(&ground.policy),
+        policy_text(&ground.sandbox.policy),
         ground.workspace(),
     );
     cut(text)

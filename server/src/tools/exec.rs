@@ -35,7 +35,7 @@ pub(crate) fn prepare(ground: &Ground, params: ExecParams) -> Result<Wanted, Bad
         without_nul(|| format!("argv[{at}]"), argument)?;
     }
     let checked = shared!(params).check(ground)?;
-    let found = find(ground, &program, &checked.search_path(ground), &checked.cwd)?;
+    let found = find(&checked.sandbox, &program, &checked.search_path(), &checked.cwd)?;
     let command = params.argv.join(" ");
     Ok(checked.with_program(found, params.argv, command))
 }

@@ -1,16 +1,18 @@
 //! `sandbox_explain`: what the sandbox would say, before anybody tries.
 
+use super::narrow::{self, Less};
+use super::place::absolute;
 use super::validate::arguments_as;
 use super::{BadInput, program};
 use crate::report::{Explanation, Question, explain as verdict};
+use crate::sandbox::Sandbox;
 use crate::session::{Ground, Session};
 use nono_sandbox::AbsPath;
+use nono_sandbox::policy::Limits;
 use nono_sandbox::record::Operation;
 use nono_schemas::{Aim, ExplainParams, explain_schema};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Answers one call.
 pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
@@ -40,15 +42,21 @@ pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
 /// # Errors
 /// What is wrong with the question.
 pub(crate) fn answer(ground: &Ground, params: &ExplainParams) -> Result<Explanation, String> {
-    let view = ground.view();
+    let less = Less {
+        profile: params.profile.clone(),
+        network: params.network,
+        writable: params.writable.clone(),
+    };
+    let sandbox = narrow::sandbox(ground, &less, Limits::default()).map_err(|e| e.to_string())?;
+    let (view, sandbox) = (sandbox.view(), &*sandbox);
     if let Some(path) = &params.path {
-        let operation = operation(ground, path, params.access.unwrap_or(Aim::Read));
-        let path = place(ground, path, by_name(operation))?;
+        let operation = operation(sandbox, path, params.access.unwrap_or(Aim::Read));
+        let path = place(sandbox, path, by_name(operation))?;
         return Ok(verdict(view, &Question::Path { path, operation }));
     }
     if let Some(socket) = &params.socket {
         let bind = params.bind.unwrap_or(false);
-        let path = place(ground, socket, bind)?;
+        let path = place(sandbox, socket, bind)?;
         return Ok(verdict(view, &Question::Socket { path, bind }));
     }
     if let Some(host) = &params.host {
@@ -56,17 +64,17 @@ pub(crate) fn answer(ground: &Ground, params: &ExplainParams) -> Result<Explanat
         return Ok(verdict(view, &question));
     }
     match &params.command {
-        Some(command) => Ok(on_command(ground, command)),
+        Some(command) => Ok(on_command(sandbox, command)),
         None => Ok(verdict(view, &Question::Summary)),
     }
 }
 
 /// What an access means for a path: writing a file that is not there makes it.
-fn operation(ground: &Ground, path: &str, access: Aim) -> Operation {
+fn operation(sandbox: &Sandbox, path: &str, access: Aim) -> Operation {
     match access {
         Aim::Read => Operation::Read,
         Aim::Execute => Operation::Execute,
-        Aim::Write if absolute(ground, path).exists() => Operation::Write,
+        Aim::Write if absolute(&sandbox.policy, path).exists() => Operation::Write,
         Aim::Write | Aim::Create => Operation::Create,
         Aim::Delete => Operation::Delete,
     }
@@ -76,22 +84,13 @@ fn by_name(operation: Operation) -> bool {
     matches!(operation, Operation::Create | Operation::Delete)
 }
 
-/// Relative to the first workspace folder, `~` as the command's home.
-fn absolute(ground: &Ground, path: &str) -> PathBuf {
-    let home = ground.policy.environment.variables.get("HOME");
-    match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => Path::new(OsStr::from_bytes(home)).join(rest),
-        _ => ground.workspace().as_path().join(path),
-    }
-}
-
 /// The path after symbolic links, as far as it exists. A name that is made or removed is not
 /// followed itself.
-fn place(ground: &Ground, path: &str, keep_name: bool) -> Result<AbsPath, String> {
+fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, String> {
     if path.contains('\0') {
         return Err("the path contains a NUL byte, which no program can use".to_owned());
     }
-    let wanted = absolute(ground, path);
+    let wanted = absolute(&sandbox.policy, path);
     let named = wanted.file_name().filter(|_| keep_name);
     let start = match named {
         Some(_) => wanted.parent().unwrap_or(&wanted),
@@ -115,18 +114,18 @@ fn place(ground: &Ground, path: &str, keep_name: bool) -> Result<AbsPath, String
 }
 
 /// Whether a command line's program could be started.
-fn on_command(ground: &Ground, command: &str) -> Explanation {
+fn on_command(sandbox: &Sandbox, command: &str) -> Explanation {
     let word = command.split_whitespace().next().unwrap_or_default();
-    let path = ground.policy.environment.variables.get("PATH").cloned().unwrap_or_default();
-    match program::find(ground, word, &path, ground.workspace()) {
+    let path = sandbox.policy.environment.variables.get("PATH").cloned().unwrap_or_default();
+    match program::find(sandbox, word, &path, sandbox.workspace()) {
         Ok(found) => {
             let real = found.as_path().canonicalize().ok().and_then(|p| AbsPath::new(p).ok());
             let path = real.unwrap_or(found);
-            verdict(ground.view(), &Question::Path { path, operation: Operation::Execute })
+            verdict(sandbox.view(), &Question::Path { path, operation: Operation::Execute })
         }
         Err(BadInput::ProgramNotGranted { program, .. }) => match AbsPath::new(&program) {
             Ok(path) => {
-                verdict(ground.view(), &Question::Path { path, operation: Operation::Execute })
+                verdict(sandbox.view(), &Question::Path { path, operation: Operation::Execute })
             }
             Err(error) => Explanation::notes(vec![error.to_string()]),
         },

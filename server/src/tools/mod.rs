@@ -7,6 +7,7 @@ mod define;
 mod exec;
 mod explain;
 mod keys;
+mod narrow;
 mod place;
 mod policy_text;
 mod present;

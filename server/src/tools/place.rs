@@ -2,10 +2,12 @@
 
 use super::BadInput;
 use super::common::without_nul;
-use crate::session::Ground;
+use crate::sandbox::Sandbox;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, Lookup};
+use nono_sandbox::policy::{Access, Lookup, Policy};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// Finds the folder and makes sure commands may be in it. Says nothing about folders that the
@@ -13,19 +15,19 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// [`BadInput`] names the folder and one to use instead.
-pub(super) fn working_directory(ground: &Ground, cwd: Option<&str>) -> Result<AbsPath, BadInput> {
-    let workspace = ground.workspace();
+pub(super) fn working_directory(sandbox: &Sandbox, cwd: Option<&str>) -> Result<AbsPath, BadInput> {
+    let workspace = sandbox.workspace();
     let Some(given) = cwd.filter(|c| !c.is_empty()) else { return Ok(workspace.clone()) };
     without_nul(|| "`cwd`".to_owned(), given)?;
     let wanted = workspace.as_path().join(given);
     let not_granted = || BadInput::FolderNotGranted {
         cwd: given.to_owned(),
-        profile: ground.policy.name.clone(),
+        profile: sandbox.policy.name.clone(),
         workspace: workspace.to_string(),
     };
     let (nearest, error) = nearest_existing(&wanted);
     let nearest = AbsPath::new(nearest).map_err(|_| not_granted())?;
-    if ground.policy.fs.lookup(&nearest, Access::READ) != Lookup::Allowed {
+    if sandbox.policy.fs.lookup(&nearest, Access::READ) != Lookup::Allowed {
         return Err(not_granted());
     }
     let is_folder = nearest.as_path().is_dir();
@@ -50,9 +52,20 @@ pub(super) fn working_directory(ground: &Ground, cwd: Option<&str>) -> Result<Ab
     }
 }
 
+/// Where a path a call names lies: relative to the first workspace folder, `~` is the command's
+/// home.
+pub(super) fn absolute(policy: &Policy, path: &str) -> PathBuf {
+    let home = policy.environment.variables.get("HOME");
+    let workspace = policy.fs.workspaces.first().unwrap_or(&policy.fs.tmpdir);
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => Path::new(OsStr::from_bytes(home)).join(rest),
+        _ => workspace.as_path().join(path),
+    }
+}
+
 /// The canonical form of `path`, or of the nearest thing above it that exists, with the error that
 /// `path` itself gave.
-fn nearest_existing(path: &Path) -> (PathBuf, Option<ErrorKind>) {
+pub(super) fn nearest_existing(path: &Path) -> (PathBuf, Option<ErrorKind>) {
     let mut error = None;
     for candidate in path.ancestors() {
         match candidate.canonicalize() {

@@ -1,7 +1,7 @@
 //! Finding the program of a call.
 
 use super::BadInput;
-use crate::session::Ground;
+use crate::sandbox::Sandbox;
 use nix::unistd::{AccessFlags, access};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, Lookup};
@@ -24,7 +24,7 @@ enum Fitness {
 /// # Errors
 /// [`BadInput`] says where was looked.
 pub(super) fn find(
-    ground: &Ground,
+    sandbox: &Sandbox,
     program: &str,
     path: &[u8],
     cwd: &AbsPath,
@@ -38,7 +38,7 @@ pub(super) fn find(
     };
     let mut best = (Fitness::Missing, None);
     for candidate in &candidates {
-        match fitness(ground, candidate) {
+        match fitness(sandbox, candidate) {
             (Fitness::Fit, Some(found)) => return Ok(found),
             (Fitness::Missing, _) => {}
             other if best.0 == Fitness::Missing => best = other,
@@ -49,7 +49,7 @@ pub(super) fn find(
     Err(match best.0 {
         Fitness::NotExecutable => BadInput::NotExecutable(shown),
         Fitness::NotGranted | Fitness::Fit => {
-            BadInput::ProgramNotGranted { profile: ground.policy.name.clone(), program: shown }
+            BadInput::ProgramNotGranted { profile: sandbox.policy.name.clone(), program: shown }
         }
         Fitness::Missing if program.contains('/') => BadInput::NoSuchProgram(shown),
         Fitness::Missing => {
@@ -60,9 +60,9 @@ pub(super) fn find(
 
 /// Judges a file. The path that comes back keeps its last component: many programs look at the
 /// name they were started by.
-fn fitness(ground: &Ground, candidate: &Path) -> (Fitness, Option<AbsPath>) {
+fn fitness(sandbox: &Sandbox, candidate: &Path) -> (Fitness, Option<AbsPath>) {
     let Some((named, real)) = resolve(candidate) else { return (Fitness::Missing, None) };
-    if ground.policy.fs.lookup(&real, Access::EXECUTE) != Lookup::Allowed {
+    if sandbox.policy.fs.lookup(&real, Access::EXECUTE) != Lookup::Allowed {
         return (Fitness::NotGranted, Some(named));
     }
     let executable = real.as_path().is_file() && access(real.as_path(), AccessFlags::X_OK).is_ok();

@@ -22,10 +22,10 @@ pub(super) fn parse(ground: &Ground, arguments: JsonObject) -> Result<Wanted, Ba
     }
     without_nul(|| "`command`".to_owned(), &params.command)?;
     let checked = shared!(params).check(ground)?;
-    let path = checked.search_path(ground);
+    let path = checked.search_path();
     let (name, program) = SHELLS
         .into_iter()
-        .find_map(|name| Some((name, find(ground, name, &path, &checked.cwd).ok()?)))
+        .find_map(|name| Some((name, find(&checked.sandbox, name, &path, &checked.cwd).ok()?)))
         .ok_or_else(|| BadInput::NoShell(String::from_utf8_lossy(&path).into_owned()))?;
     let argv = vec![name.to_owned(), "-c".to_owned(), params.command.clone()];
     Ok(checked.with_program(program, argv, params.command))

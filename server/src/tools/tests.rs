@@ -13,6 +13,7 @@ fn ground() -> (tempfile::TempDir, Ground) {
         audit: None,
         workspaces: vec![workspace.path().to_path_buf()],
         profile: ProfileRef::default(),
+        allowed_profiles: Vec::new(),
         missing_folders: MissingFolders::Leave,
         landlock_abi_limit: None,
         max_runs: 1,

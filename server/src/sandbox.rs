@@ -1,0 +1,61 @@
+//! The sandbox of a run: what it may do, and what of that this kernel enforces.
+
+use crate::report::View;
+use globset::GlobSet;
+use nono_sandbox::AbsPath;
+use nono_sandbox::host::{Host, LayerState};
+use nono_sandbox::policy::Policy;
+use std::sync::Arc;
+
+/// What one run may do. Most runs share the operator's; a call that asks for less has its own.
+#[derive(Debug)]
+pub(crate) struct Sandbox {
+    /// What the command may do.
+    pub(crate) policy: Policy,
+    /// What this kernel enforces of it.
+    pub(crate) layers: Vec<LayerState>,
+    /// Why nothing can run in it, if that is so.
+    pub(crate) missing: Option<String>,
+    /// What the call gave up, in the words it used.
+    pub(crate) narrowed: Vec<String>,
+    /// The operator's policy, if this is a narrower one.
+    wider: Option<Arc<Sandbox>>,
+    /// Which denials stay out of reports.
+    suppress: GlobSet,
+}
+
+impl Sandbox {
+    /// The operator's.
+    pub(crate) fn new(policy: Policy, host: &Host, suppress: GlobSet) -> Self {
+        let (layers, missing) = (host.layers(&policy), host.missing(&policy));
+        Self { policy, layers, missing, narrowed: Vec::new(), wider: None, suppress }
+    }
+
+    /// One for a call that asked for less of `wider`.
+    pub(crate) fn narrower(
+        wider: &Arc<Self>,
+        policy: Policy,
+        host: &Host,
+        narrowed: Vec<String>,
+    ) -> Self {
+        let own = Self::new(policy, host, wider.suppress.clone());
+        Self { narrowed, wider: Some(Arc::clone(wider)), ..own }
+    }
+
+    /// What reports need of it.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            policy: &self.policy,
+            wider: self.wider.as_ref().map(|wider| &wider.policy),
+            narrowed: &self.narrowed,
+            suppress: &self.suppress,
+            layers: &self.layers,
+            is_folder: &|path| path.as_path().is_dir(),
+        }
+    }
+
+    /// The first workspace folder.
+    pub(crate) fn workspace(&self) -> &AbsPath {
+        self.policy.fs.workspaces.first().unwrap_or(&self.policy.fs.tmpdir)
+    }
+}

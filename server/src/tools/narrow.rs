@@ -1,0 +1,106 @@
+//! The sandbox of one call: the operator's, or what the call leaves of it.
+
+use super::BadInput;
+use super::common::without_nul;
+use super::place::nearest_existing;
+use crate::sandbox::Sandbox;
+use crate::session::Ground;
+use nono_profiles::{NarrowError, Narrowing, Writable};
+use nono_sandbox::AbsPath;
+use nono_sandbox::policy::{Access, Limits, Lookup, Network, Policy};
+use nono_schemas::RunNetwork;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// What a call asks to do without, as it came.
+#[derive(Debug, Clone, Default, Hash)]
+pub(crate) struct Less {
+    /// A profile to stay within as well.
+    pub(crate) profile: Option<String>,
+    /// The most network it wants.
+    pub(crate) network: Option<RunNetwork>,
+    /// The only places it wants to write to.
+    pub(crate) writable: Option<Vec<String>>,
+}
+
+/// The sandbox for a call that asks for `less` and for `limits`.
+///
+/// # Errors
+/// [`BadInput`] if that would be more than the operator's.
+pub(super) fn sandbox(
+    ground: &Ground,
+    less: &Less,
+    limits: Limits,
+) -> Result<Arc<Sandbox>, BadInput> {
+    let narrowed = words(less, &limits);
+    if narrowed.is_empty() {
+        return Ok(Arc::clone(&ground.sandbox));
+    }
+    let wanted = Narrowing {
+        profile: less.profile.clone(),
+        network: less.network.map(network),
+        writable: writable(ground, less.writable.as_deref())?,
+        limits,
+    };
+    let policy = ground.offer.narrow(&wanted)?;
+    let sandbox = Sandbox::narrower(&ground.sandbox, policy, &ground.host, narrowed);
+    Ok(Arc::new(sandbox))
+}
+
+fn network(asked: RunNetwork) -> Network {
+    match asked {
+        RunNetwork::None => Network::None,
+        RunNetwork::Open => Network::Open,
+    }
+}
+
+/// What was asked, for answers to say that it was given.
+fn words(less: &Less, limits: &Limits) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(profile) = &less.profile {
+        words.push(format!("profile {profile}"));
+    }
+    match less.network {
+        Some(RunNetwork::None) => words.push("network none".to_owned()),
+        Some(RunNetwork::Open) => words.push("network open".to_owned()),
+        None => {}
+    }
+    if let Some(writable) = &less.writable {
+        let places = if writable.is_empty() { "nothing".to_owned() } else { writable.join(", ") };
+        words.push(format!("writable {places}"));
+    }
+    let asked = nono_sandbox::policy::Limit::ALL
+        .into_iter()
+        .filter_map(|limit| Some(format!("{} {}", limit.field(), limits.get(limit)?)));
+    words.extend(asked);
+    words
+}
+
+fn writable(ground: &Ground, named: Option<&[String]>) -> Result<Option<Vec<Writable>>, BadInput> {
+    let Some(named) = named else { return Ok(None) };
+    named.iter().map(|path| place(ground, path)).collect::<Result<_, _>>().map(Some)
+}
+
+/// An existing place, after symbolic links. Says nothing about what is where commands do not write.
+fn place(ground: &Ground, given: &str) -> Result<Writable, BadInput> {
+    without_nul(|| "`writable`".to_owned(), given)?;
+    let policy = &ground.sandbox.policy;
+    let (nearest, error) = nearest_existing(&super::place::absolute(policy, given));
+    let path = AbsPath::new(nearest).unwrap_or_else(|_| AbsPath::root());
+    if policy.fs.lookup(&path, Access::WRITE) != Lookup::Allowed {
+        let path = AbsPath::new(super::place::absolute(policy, given)).unwrap_or(path);
+        return Err(not_writable(policy, path));
+    }
+    match error {
+        None => Ok(Writable { is_folder: path.as_path().is_dir(), path }),
+        Some(ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Err(BadInput::NoSuchWritable { path: given.to_owned(), nearest: path.to_string() })
+        }
+        Some(_) => Err(not_writable(policy, path)),
+    }
+}
+
+fn not_writable(policy: &Policy, path: AbsPath) -> BadInput {
+    let roots = policy.fs.writable_roots().into_iter().cloned().collect();
+    BadInput::Narrow(NarrowError::NotWritable { path, roots })
+}
