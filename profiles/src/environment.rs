@@ -48,7 +48,7 @@ pub(crate) fn resolve(
         }
     }
     withheld.retain(|name| !variables.contains_key(name));
-    Ok(Environment { variables, withheld })
+    Ok(Environment { variables, withheld, credentials: BTreeMap::new() })
 }
 
 /// Where a variable is set more than once, the last profile decides.
@@ -89,7 +89,7 @@ const LOADERS: &[&str] = &[
 ];
 
 /// Whether a variable is one of those; the dynamic loader's and the C library's by their prefixes.
-fn loads_code(name: &str) -> bool {
+pub(crate) fn loads_code(name: &str) -> bool {
     LOADERS.contains(&name)
         || ["LD_", "BASH_FUNC_", "LUA_INIT_", "CORECLR_"].iter().any(|p| name.starts_with(p))
 }

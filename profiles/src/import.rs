@@ -121,6 +121,7 @@ impl Import {
                 ),
             }),
             "environment" => self.object(name, value, Self::environment),
+            "env_credentials" => self.credentials(value),
             "workdir" => self.object(name, value, |import, key, value| match key {
                 "access" => Some(value.clone()),
                 _ => import.leave(&format!("workdir.{key}"), "there is no such field here"),
@@ -294,6 +295,33 @@ impl Import {
             }
             ("case_insensitive_vars", Value::Bool(false)) => None,
             _ => self.leave(&format!("environment.{key}"), "nothing here corresponds to it"),
+        }
+    }
+
+    /// Secrets: theirs are named by where they are, ours by their variable.
+    fn credentials(&mut self, value: &Value) {
+        let mut kept = Map::new();
+        for (place, variable) in value.as_object().into_iter().flatten() {
+            let field = format!("env_credentials: {place}");
+            let Some(variable) = variable.as_str() else {
+                self.leave::<()>(&field, "not the name of a variable");
+                continue;
+            };
+            match place.strip_prefix("file://").map(path) {
+                Some(Ok(file)) => {
+                    kept.insert(variable.to_owned(), json!({"file": file}));
+                }
+                Some(Err(why)) => {
+                    self.leave::<()>(&field, &why);
+                }
+                None => {
+                    let why = "name a command that prints it, in environment.credentials";
+                    self.leave::<()>(&field, why);
+                }
+            }
+        }
+        if !kept.is_empty() {
+            self.keep("environment", "credentials", Value::Object(kept));
         }
     }
 

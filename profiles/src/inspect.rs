@@ -10,8 +10,8 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, Isolation, Limit, Lookup, Mediation, Network, Observe, Origin, Policy, Reach, Scope,
-    Source, UnixGrant,
+    Access, FsRule, Isolation, Limit, Lookup, Mediation, Network, Observe, Origin, Policy, Reach,
+    Scope, Source, UnixGrant,
 };
 use std::path::PathBuf;
 
@@ -167,6 +167,11 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
     facts.extend(closed.into_iter().map(|path| plain("closed", path)));
     let names = policy.environment.variables.keys();
     facts.extend(names.map(|name| plain("environment", name.clone())));
+    facts.extend(policy.environment.credentials.iter().map(|(name, source)| Fact {
+        about: "credentials",
+        text: name.clone(),
+        source: Some(source.clone()),
+    }));
     facts
 }
 

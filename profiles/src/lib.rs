@@ -21,6 +21,7 @@
 mod builtin;
 mod condition;
 mod context;
+mod credentials;
 mod environment;
 mod error;
 mod extends;
@@ -46,6 +47,7 @@ mod variables;
 
 pub use builtin::{builtin_names, group_names};
 pub use context::{Context, MissingFolders, OwnFiles, ProjectFile};
+pub use credentials::{Credential, CredentialFrom};
 pub use error::{Opening, Place, ProfileError, Relation};
 pub use import::{Imported, import_nono};
 pub use inspect::{

@@ -74,6 +74,12 @@ impl Project {
         }
     }
 
+    /// Secrets that commands are to do without. Their files stay closed all the same, so these are
+    /// not taken out of the layer.
+    pub(crate) fn credentials_left_out(&self) -> impl Iterator<Item = &str> {
+        self.own.credentials.removed.iter().map(|removal| removal.name.as_str())
+    }
+
     /// The most it wants to do in the workspace.
     pub(crate) fn workspace_limit(&self) -> Option<Access> {
         self.own.single.workdir.as_ref().map(|workdir| workdir.value)
@@ -105,6 +111,9 @@ impl Project {
         }
         for entry in unless_there(&own.set_vars.added, &operator.set_vars.added) {
             ignore(&entry.source, "only the operator's profile can set a variable");
+        }
+        for entry in &own.credentials.added {
+            ignore(&entry.source, "only the operator's profile can name a secret");
         }
         let hidden = &operator.suppress_unix_sockets.added;
         for entry in unless_there(&own.suppress_unix_sockets.added, hidden) {

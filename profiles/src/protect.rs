@@ -8,6 +8,7 @@
 mod tests;
 
 use crate::context::Context;
+use crate::credentials::{Credential, CredentialFrom};
 use crate::error::{Opening, ProfileError, Relation};
 use crate::grants::Candidate;
 use crate::layer::{Deny, Layer, Sourced};
@@ -71,6 +72,28 @@ fn own_files(context: &Context, places: &mut Places) -> Result<Vec<Protected>, P
         let ends = places
             .both_ends(&path)
             .map_err(|e| ProfileError::entry(&source, format!("{}: {e}", path.display())))?;
+        all.extend(ends.into_iter().map(|path| Protected {
+            path,
+            source: source.clone(),
+            origin: Origin::Written,
+        }));
+    }
+    Ok(all)
+}
+
+/// Files that hold secrets. Commands get the secret and never the file: in it, a secret could be
+/// changed, and where it lies says more than its name.
+pub(crate) fn credential_files(
+    credentials: &[Credential],
+    places: &mut Places,
+) -> Result<Vec<Protected>, ProfileError> {
+    let mut all = Vec::new();
+    for credential in credentials {
+        let CredentialFrom::File(file) = &credential.from else { continue };
+        let source = credential.source.clone();
+        let ends = places
+            .both_ends(file)
+            .map_err(|e| ProfileError::entry(&source, format!("{}: {e}", file.display())))?;
         all.extend(ends.into_iter().map(|path| Protected {
             path,
             source: source.clone(),

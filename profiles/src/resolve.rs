@@ -1,13 +1,14 @@
 //! A profile and a context, worked out to a policy.
 
 use crate::context::{Context, MissingFolders};
+use crate::credentials::Credential;
 use crate::error::ProfileError;
 use crate::extends::{Library, Loaded};
 use crate::layer::Layer;
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
-use crate::{environment, grants, limits, narrow, project, protect};
+use crate::{credentials, environment, grants, limits, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
@@ -31,6 +32,9 @@ pub struct Resolved {
     /// Socket paths whose denials are left out of reports, to be matched against the path as the
     /// program gave it. Invalid globs are not in it; they are among the notes.
     pub suppress_unix_sockets: GlobSet,
+    /// Secrets of the operator, by the variables that commands see them in; those of
+    /// `policy.environment.credentials`.
+    pub credentials: Vec<Credential>,
     /// What was left out, narrowed or made.
     pub notes: Vec<Note>,
 }
@@ -61,11 +65,16 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
     // Nothing is made because of a project file.
     let looking = Context { missing_folders: MissingFolders::Leave, ..context };
     let requests = project.requests();
+    for name in project.credentials_left_out() {
+        resolved.policy.environment.credentials.remove(name);
+    }
     for Loaded { name, layer, notes } in project.within {
         let places = Places::default();
         let other = compile(name, layer, &looking, places, Limits::default(), notes)?;
         resolved.policy = narrow::intersection(&resolved.policy, &other.policy);
     }
+    let named = &resolved.policy.environment.credentials;
+    resolved.credentials.retain(|credential| named.contains_key(&credential.name));
     note_what_is_not_there(&requests, &looking, &mut resolved)?;
     Ok(resolved)
 }
@@ -89,11 +98,18 @@ fn compile(
     let layer = layer.on(&context.machine, &mut notes);
     let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
     limits::apply(&mut grants, &layer, limits, context, &mut notes);
-    let protected = protect::protected(&layer, context, &mut places, &mut notes)?;
+    let credentials = credentials::resolve(&layer, context, &mut notes)?;
+    let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
+    protected.extend(protect::credential_files(&credentials, &mut places)?);
     protect::own_program(&grants.files, context, &mut notes)?;
     let rules = protect::files(grants.files, &protected, &mut notes)?;
     let sockets = protect::sockets(grants.sockets, &protected, &mut notes)?;
-    let environment = environment::resolve(&layer, context, &mut notes)?;
+    let mut environment = environment::resolve(&layer, context, &mut notes)?;
+    for credential in &credentials {
+        // The server adds the value.
+        environment.variables.remove(&credential.name);
+        environment.credentials.insert(credential.name.clone(), credential.source.clone());
+    }
     let suppress_unix_sockets = suppressed(&layer, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
@@ -121,7 +137,8 @@ fn compile(
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
         origins,
     };
-    Ok(Resolved { policy, suppress_unix_sockets, notes })
+    credentials::check(&credentials, &policy.fs, &mut places)?;
+    Ok(Resolved { policy, suppress_unix_sockets, credentials, notes })
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -153,6 +153,15 @@ impl PathTemplate {
         Ok(())
     }
 
+    /// Whether it may stand for several names of a folder.
+    pub(crate) fn has_globs(&self) -> bool {
+        let text = |segment: &Segment| match segment {
+            Segment::Text(text) => place::is_glob(text),
+            Segment::Variable(_) => false,
+        };
+        self.tail.iter().any(text)
+    }
+
     /// What the template stands for; the error is a sentence saying which value is missing.
     pub(crate) fn expand(&self, context: &Context) -> Result<Vec<Expanded>, String> {
         let tail = self.tail_with(|variable| {

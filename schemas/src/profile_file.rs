@@ -229,6 +229,9 @@ pub struct RemoveEnvironment {
     /// From `environment.set_vars`, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub set_vars: Vec<String>,
+    /// From `environment.credentials`, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
 }
 
 /// Globs to take out of the lists of `diagnostics`.
@@ -444,6 +447,33 @@ pub struct Environment {
     /// Variables set by the profile; variables such as `$TMPDIR` in their values are replaced.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set_vars: BTreeMap<String, SetVar>,
+    /// Variables that hold secrets, read once when the server starts. They come after all others,
+    /// and wherever a secret appears in output it is replaced by the variable's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<String, Credential>,
+}
+
+/// Where a secret is: either `file` or `command`. A line end behind it is left out.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Credential {
+    /// The file that holds it. Commands can neither read nor write it, whatever else is granted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub file: Option<String>,
+    /// A program, by its absolute path, and its arguments. It runs as the server does, *outside*
+    /// of the sandbox, and prints the secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<String>")]
+    pub command: Option<Vec<String>>,
+    /// When it counts; always if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "When")]
+    pub when: Option<When>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub why: Option<String>,
 }
 
 /// A value, plain or with a condition.

@@ -179,6 +179,10 @@ pub struct TextFlags {
     /// Sequences that are no UTF-8 and were replaced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub invalid_utf8: u64,
+    /// Secrets of the operator that were taken out of the run's output so far; `[redacted NAME]`
+    /// stands in their place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub redactions: u64,
     /// The output is no text and was left out; it can be read as a resource.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub binary: bool,

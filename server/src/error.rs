@@ -23,6 +23,19 @@ pub(crate) enum ServerError {
     /// The profile cannot be used.
     #[error("{0}")]
     Profile(Box<nono_profiles::ProfileError>),
+    /// A secret of the operator cannot be had.
+    #[error("credential {name} ({at}): {problem}")]
+    Credential {
+        /// The variable.
+        name: String,
+        /// Where it is written.
+        at: String,
+        /// What is wrong; nothing of the secret.
+        problem: String,
+    },
+    /// Secrets could not be kept out of output.
+    #[error("cannot look for secrets in output: {0}; use fewer or shorter ones")]
+    Redaction(String),
     /// Calls could not tell two profiles apart.
     #[error(
         "two of the profiles named by --allow-profile are called `{0}`; give one of them another name"

@@ -18,7 +18,12 @@ pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
         let wanted = wish.stream.is_none_or(|only| only == stream);
         if wanted { excerpt(view, stream, wish) } else { Excerpt::default() }
     };
-    Output { stdout: of(Stream::Stdout), stderr: of(Stream::Stderr), next_seq: view.total() }
+    Output {
+        stdout: of(Stream::Stdout),
+        stderr: of(Stream::Stderr),
+        next_seq: view.total(),
+        redactions: view.redactions(),
+    }
 }
 
 fn excerpt(view: &OutputView, stream: Stream, wish: &Wish) -> Excerpt {

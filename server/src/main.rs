@@ -10,6 +10,7 @@ mod report;
 mod resources;
 mod runs;
 mod sandbox;
+mod secrets;
 mod session;
 mod telemetry;
 mod tools;

@@ -7,9 +7,12 @@ use crate::folder::PrivateFolder;
 use crate::report::{Answer, Facts, History, Output};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
 use crate::sandbox::Sandbox;
+use crate::secrets::Secrets;
 use crate::tools::Wanted;
 use crate::transport::TOKEN_VARIABLE;
-use nono_profiles::{Context, Machine, MissingFolders, Offer, ProfileRef, ProjectFile, Resolved};
+use nono_profiles::{
+    Context, Credential, Machine, MissingFolders, Offer, ProfileRef, ProjectFile, Resolved,
+};
 use nono_sandbox::AbsPath;
 use nono_sandbox::groups;
 use nono_sandbox::host::Host;
@@ -50,6 +53,10 @@ pub(crate) struct Setup {
 pub(crate) struct Ground {
     /// The sandbox of calls that do not ask for less.
     pub(crate) sandbox: Arc<Sandbox>,
+    /// Where the secrets are that commands get.
+    credentials: Vec<Credential>,
+    /// The secrets, where commands are run.
+    pub(crate) secrets: Secrets,
     /// What calls may ask for instead.
     pub(crate) offer: Offer,
     /// The kernel.
@@ -88,13 +95,15 @@ impl Ground {
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
             tracing::warn!("{note}");
         }
-        let Resolved { mut policy, suppress_unix_sockets, .. } = resolved;
+        let Resolved { mut policy, suppress_unix_sockets, credentials, .. } = resolved;
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
         let offer = offer(policy.clone(), &setup.allowed_profiles, &context)?;
         Ok(Self {
             sandbox: Arc::new(Sandbox::new(policy, &host, suppress_unix_sockets)),
+            credentials,
+            secrets: Secrets::default(),
             offer,
             host,
             landlock_abi_limit: setup.landlock_abi_limit,
@@ -105,6 +114,17 @@ impl Ground {
     /// The namespaces of runs that do not ask for less.
     fn namespaces(&self) -> Option<Namespaces> {
         self.host.namespaces_for(&self.sandbox.policy)
+    }
+
+    /// As [`Ground::prepare`], for running commands: with the operator's secrets. To be called
+    /// before this process becomes the parent of other processes' children.
+    ///
+    /// # Errors
+    /// [`ServerError`] if the setup cannot be used or a secret cannot be had.
+    pub(crate) fn open(setup: &Setup) -> Result<Self, ServerError> {
+        let ground = Self::prepare(setup)?;
+        let secrets = Secrets::fetch(&ground.credentials)?;
+        Ok(Self { secrets, ..ground })
     }
 
     /// The first workspace folder.
@@ -205,7 +225,7 @@ impl Session {
     /// # Errors
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
-        let ground = Ground::prepare(setup)?;
+        let ground = Ground::open(setup)?;
         let common = Common::open(setup, std::slice::from_ref(&ground))?;
         Ok(Self::open_beside(ground, None, setup.max_runs, &common))
     }
@@ -217,7 +237,8 @@ impl Session {
         max_runs: u32,
         common: &Common,
     ) -> Arc<Self> {
-        let runs = Runs::new(Arc::clone(&common.pool), max_runs);
+        let secrets = ground.secrets.patterns().cloned();
+        let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
         Arc::new(Self { principal, ground, history, runs, audit, started })
@@ -260,7 +281,7 @@ impl Session {
         &self,
         identity: Identity,
         trail: Trail,
-        wanted: Wanted,
+        mut wanted: Wanted,
         input: Input,
         echo: Echo,
     ) -> Result<Arc<Run>, (NotStarted, String)> {
@@ -269,6 +290,7 @@ impl Session {
             let sentence = format!("the sandbox cannot be built on this machine: {missing}");
             return Err((NotStarted::NoSandbox, sentence));
         }
+        self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
         let mut plan = plan(&sandbox.policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);

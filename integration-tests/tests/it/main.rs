@@ -8,6 +8,7 @@ mod bad_input;
 mod blocking;
 mod cli;
 mod clients;
+mod credentials;
 mod datagrams;
 mod denials;
 mod denials_exact;

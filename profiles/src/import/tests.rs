@@ -17,6 +17,7 @@ const THEIRS: &str = r#"{
   "network": { "block": false, "allow_domain": ["example.com"] },
   "linux": { "af_unix_mediation": "pathname", "sandbox_policy": "auto" },
   "environment": { "allow_vars": ["PATH", "AWS_*"], "set_vars": { "OUT": "$WORKDIR/out", "X": "$TMPDIR/x" } },
+  "env_credentials": { "file://~/.config/token": "TOKEN", "op://vault/key": "KEY" },
   "diagnostics": { "network_denial_audit": { "burst": 1 } },
   "workdir": { "access": "readwrite" },
   "rollback": {}
@@ -39,6 +40,7 @@ fn what_means_the_same_is_carried_over_and_the_rest_is_said() {
             "network.allow_domain",
             "linux.sandbox_policy",
             "environment.set_vars.OUT",
+            "env_credentials: op://vault/key",
             "diagnostics.network_denial_audit",
             "rollback",
         ]

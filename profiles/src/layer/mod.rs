@@ -149,6 +149,29 @@ impl Listed for SetVar {
     }
 }
 
+/// A variable that holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CredentialEntry {
+    pub(crate) name: String,
+    pub(crate) from: From,
+    pub(crate) when: Vec<Condition>,
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum From {
+    File(PathTemplate),
+    Command(Vec<ValueTemplate>),
+}
+
+impl Listed for CredentialEntry {
+    type Name = String;
+
+    fn is_called(&self, name: &String) -> bool {
+        self.name == *name
+    }
+}
+
 /// One profile file, or several laid over each other.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Layer {
@@ -160,6 +183,8 @@ pub(crate) struct Layer {
     pub(crate) deny_vars: List<Glob>,
     /// The last that counts decides.
     pub(crate) set_vars: List<SetVar>,
+    /// The last that counts decides.
+    pub(crate) credentials: List<CredentialEntry>,
     pub(crate) suppress_unix_sockets: List<String>,
     pub(crate) single: Single,
 }
@@ -243,6 +268,7 @@ impl Layer {
             allow_vars: self.allow_vars.over(base.allow_vars),
             deny_vars: self.deny_vars.over(base.deny_vars),
             set_vars: self.set_vars.over(base.set_vars),
+            credentials: self.credentials.over(base.credentials),
             suppress_unix_sockets: self.suppress_unix_sockets.over(base.suppress_unix_sockets),
             single: self.single.over(base.single),
         }
@@ -259,6 +285,7 @@ impl Layer {
             .chain(self.allow_vars.unused())
             .chain(self.deny_vars.unused())
             .chain(self.set_vars.unused())
+            .chain(self.credentials.unused())
             .chain(self.suppress_unix_sockets.unused());
         let message = "there is no such entry to take out; write it as the profile that has it \
                        does (`nono-mcp profile show`)";
@@ -278,6 +305,7 @@ impl Layer {
         self.denies.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.sockets.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.set_vars.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.credentials.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self
     }
 }

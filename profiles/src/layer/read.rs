@@ -1,9 +1,11 @@
 //! From a checked file to a layer: texts become templates, globs and conditions.
 
 use super::{
-    Deny, FileList, Grant, Layer, List, Listed, Removal, SetVar, Single, SocketGrant, Sourced,
+    CredentialEntry, Deny, FileList, From, Grant, Layer, List, Listed, Removal, SetVar, Single,
+    SocketGrant, Sourced,
 };
 use crate::condition::Condition;
+use crate::environment::loads_code;
 use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
@@ -54,6 +56,14 @@ impl Layer {
                     document,
                     "remove.environment.set_vars",
                     &remove.environment.set_vars,
+                ),
+            },
+            credentials: List {
+                added: credentials(document)?,
+                removed: named(
+                    document,
+                    "remove.environment.credentials",
+                    &remove.environment.credentials,
                 ),
             },
             suppress_unix_sockets: List {
@@ -327,7 +337,7 @@ fn named(document: &Document, field: &str, list: &[String]) -> Vec<Removal<Strin
 
 fn texts<T>(document: &Document, field: &str, list: &[String]) -> Vec<Sourced<T>>
 where
-    T: Listed + From<String>,
+    T: Listed + std::convert::From<String>,
 {
     let read = |(index, text): (usize, &String)| Sourced {
         value: T::from(text.clone()),
@@ -360,14 +370,7 @@ fn set_vars(document: &Document) -> Entries<SetVar> {
         };
         let field = format!("environment.set_vars.{name}");
         let refuse = |message: String| document.refuse_field(&field, text, message);
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(refuse(
-                "a variable's name cannot be empty or contain `=` or a NUL byte".into(),
-            ));
-        }
-        if name.starts_with("NONO_") && !document.is_built_in() {
-            return Err(refuse("names that start with `NONO_` belong to the sandbox".into()));
-        }
+        check_name(name, document).map_err(refuse)?;
         let value = SetVar {
             name: name.clone(),
             value: ValueTemplate::parse(text).map_err(refuse)?,
@@ -378,4 +381,59 @@ fn set_vars(document: &Document) -> Entries<SetVar> {
         set_vars.push(Sourced { value, source, built_in: document.is_built_in() });
     }
     Ok(set_vars)
+}
+
+/// Whether a profile may set a variable of that name; the error is a sentence.
+fn check_name(name: &str, document: &Document) -> Result<(), String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err("a variable's name cannot be empty or contain `=` or a NUL byte".into());
+    }
+    if name.starts_with("NONO_") && !document.is_built_in() {
+        return Err("names that start with `NONO_` belong to the sandbox".into());
+    }
+    Ok(())
+}
+
+fn credentials(document: &Document) -> Entries<CredentialEntry> {
+    let mut credentials = Vec::new();
+    for (name, credential) in &document.file.environment.credentials {
+        let field = format!("environment.credentials.{name}");
+        let (text, from) = from(credential);
+        let refuse = |message: String| document.refuse_field(&field, &text, message);
+        check_name(name, document).map_err(refuse)?;
+        if loads_code(name) {
+            return Err(refuse("this variable makes programs load code; it is no secret".into()));
+        }
+        let value = CredentialEntry {
+            name: name.clone(),
+            from: from.map_err(refuse)?,
+            when: conditions(credential.when.as_ref()).map_err(refuse)?,
+        };
+        let source = document.field(&field, &text);
+        credentials.push(Sourced { value, source, built_in: document.is_built_in() });
+    }
+    Ok(credentials)
+}
+
+/// Where a secret is, in a few words and read; the error is a sentence.
+fn from(credential: &wire::Credential) -> (String, Result<From, String>) {
+    match (&credential.file, &credential.command) {
+        (Some(file), None) => (format!("file {file}"), file_of(file)),
+        (None, Some(words)) => (format!("command {}", words.join(" ")), command_of(words)),
+        _ => ("?".to_owned(), Err("give either `file` or `command`".to_owned())),
+    }
+}
+
+fn file_of(text: &str) -> Result<From, String> {
+    match <[PathTemplate; 1]>::try_from(PathTemplate::parse(text)?) {
+        Ok([only]) if !only.has_globs() => Ok(From::File(only)),
+        _ => Err("a credential's file is one file; write its path".to_owned()),
+    }
+}
+
+fn command_of(words: &[String]) -> Result<From, String> {
+    if words.is_empty() {
+        return Err("the command is empty; give a program and its arguments".to_owned());
+    }
+    words.iter().map(|word| ValueTemplate::parse(word)).collect::<Result<_, _>>().map(From::Command)
 }

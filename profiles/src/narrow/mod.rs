@@ -168,6 +168,7 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
 fn environment(a: &Environment, b: &Environment) -> Environment {
     let mut both = a.clone();
     both.variables.retain(|name, _| b.variables.contains_key(name));
+    both.credentials.retain(|name, _| b.credentials.contains_key(name));
     both.withheld
         .extend(a.variables.keys().filter(|name| !both.variables.contains_key(*name)).cloned());
     both.withheld.sort_unstable();

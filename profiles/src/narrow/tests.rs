@@ -3,8 +3,8 @@
 use super::*;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, Observe, Origin, Origins, Reach,
-    Scope, Source, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, Observe, Origin,
+    Origins, Reach, Scope, Source, UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -72,7 +72,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             datagrams,
         },
         network: if open { Network::Open } else { Network::None },
-        environment: Environment { variables, withheld: vec![] },
+        environment: Environment { variables, ..Environment::default() },
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
         limits,

@@ -17,6 +17,7 @@ const GOOD: &[&str] = &[
     r#"{"remove": {"filesystem": {"read": ["/opt"]}, "environment": {"set_vars": ["A"]}, "diagnostics": {"suppress_unix_sockets": ["/x"]}}}"#,
     r#"{"network": {"mode": "none"}, "linux": {"af_unix_mediation": "off", "af_unix_datagram": true}}"#,
     r#"{"environment": {"allow_vars": ["A*"], "deny_vars": ["B"], "set_vars": {"A": "1", "B": {"value": "2", "when_unset": true, "when": ["linux"], "why": "w"}}}}"#,
+    r#"{"environment": {"credentials": {"A": {"file": "~/a", "why": "w", "when": "linux"}, "B": {"command": ["/bin/echo", "$HOME"]}}}, "remove": {"environment": {"credentials": ["A"]}}}"#,
     r#"{"diagnostics": {"filesystem": "writes", "suppress_unix_sockets": ["/a/*"]}}"#,
     r#"{"rate": {"per_second": 1, "burst": 4294967295}, "workdir": {"access": "readwrite", "why": "w"}}"#,
 ];
@@ -102,6 +103,18 @@ const BAD_SHAPE: &[(&str, &str)] = &[
         "environment.set_vars.A: expected a string or an object",
     ),
     (r#"{"environment": {"set_vars": {"A": {}}}}"#, "field `value` is missing"),
+    (
+        r#"{"environment": {"credentials": {"A": "~/token"}}}"#,
+        "environment.credentials.A: expected an object, found a string",
+    ),
+    (
+        r#"{"environment": {"credentials": {"A": {"fil": "~/token"}}}}"#,
+        "environment.credentials.A.fil: unknown field; did you mean `file`?",
+    ),
+    (
+        r#"{"environment": {"credentials": {"A": {"command": "pass"}}}}"#,
+        "command: expected a list, found a string",
+    ),
     (r#"{"diagnostics": {"filesystem": "all"}}"#, "unknown value `all`"),
     (
         r#"{"rate": {"burst": 0}}"#,
@@ -173,6 +186,20 @@ const BAD_TEXT: &[(&str, &str)] = &[
         "remove.filesystem.read: opt: a path starts",
     ),
     (r#"{"environment": {"allow_vars": ["[A"]}}"#, "environment.allow_vars: [A: not a glob"),
+    (r#"{"environment": {"credentials": {"A": {}}}}"#, "give either `file` or `command`"),
+    (
+        r#"{"environment": {"credentials": {"A": {"file": "/a", "command": ["/b"]}}}}"#,
+        "environment.credentials.A: ?: give either `file` or `command`",
+    ),
+    (r#"{"environment": {"credentials": {"A": {"command": []}}}}"#, "the command is empty"),
+    (r#"{"environment": {"credentials": {"A": {"command": ["pass"]}}}}"#, "its absolute path"),
+    (r#"{"environment": {"credentials": {"A": {"file": "/a/*"}}}}"#, "is one file"),
+    (r#"{"environment": {"credentials": {"A": {"file": "token"}}}}"#, "a path starts with"),
+    (
+        r#"{"environment": {"credentials": {"LD_PRELOAD": {"file": "/a"}}}}"#,
+        "makes programs load code",
+    ),
+    (r#"{"environment": {"credentials": {"NONO_X": {"file": "/a"}}}}"#, "belong to the sandbox"),
     (r#"{"environment": {"set_vars": {"": "1"}}}"#, "cannot be empty"),
     (r#"{"environment": {"set_vars": {"NONO_X": "1"}}}"#, "belong to the sandbox"),
     (r#"{"environment": {"set_vars": {"A": "$WORKSPACE"}}}"#, "may be several folders"),

@@ -2,6 +2,7 @@
 
 mod builtin;
 mod coding;
+mod credentials;
 mod docs;
 mod examples;
 mod files;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Reach, UnixGrant,
-    UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Reach,
+    UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use nix::errno::Errno;

@@ -4,7 +4,8 @@ use super::interpret::{Call, run, walk};
 use super::*;
 use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Policy, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Policy,
+    UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;

@@ -92,8 +92,8 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Origins, Source, UnixGrant,
-        UnixPolicy,
+        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Origins, Source,
+        UnixGrant, UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;

@@ -1,5 +1,6 @@
 //! Which environment variables a command sees.
 
+use super::Source;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -11,4 +12,7 @@ pub struct Environment {
     pub variables: BTreeMap<String, Vec<u8>>,
     /// Names of variables that existed and were withheld, for the explain tool. Names only.
     pub withheld: Vec<String>,
+    /// Variables that hold secrets of the operator, with the line that says so. Whoever makes a
+    /// request adds the values; a policy has none, so that it can be shown.
+    pub credentials: BTreeMap<String, Source>,
 }

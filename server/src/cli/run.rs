@@ -74,6 +74,7 @@ pub(super) async fn run(
     if answer.result.status != RunStatus::Exited {
         report.insert_str(0, &format!("nono-mcp: {}\n", answer.result.summary));
     }
+    let report = session.ground.secrets.without(&report).unwrap_or(report);
     let _nobody_listens = std::io::stderr().write_all(report.as_bytes());
     if let Some(profile) = learn {
         super::learn::draft(&profile, &answer.result);

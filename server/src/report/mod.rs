@@ -31,7 +31,9 @@ use globset::GlobSet;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::LayerState;
 use nono_sandbox::policy::{self, Policy};
-use nono_schemas::{Denials, Enforced, LayerItem, Network, RunResult, RunStatus, SandboxItem};
+use nono_schemas::{
+    Denials, Enforced, LayerItem, Network, RunResult, RunStatus, SandboxItem, TextFlags,
+};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -91,6 +93,8 @@ pub(crate) struct Output {
     pub(crate) stderr: Excerpt,
     /// The position behind it.
     pub(crate) next_seq: u64,
+    /// Secrets that were taken out of the run's output so far.
+    pub(crate) redactions: u64,
 }
 
 /// An answer, complete in both forms.
@@ -136,7 +140,7 @@ impl Answer {
             stderr: shown.stderr,
             truncation: shown.truncation,
             next_seq: Some(output.next_seq),
-            text_flags: shown.flags,
+            text_flags: flags(shown.flags, output.redactions),
             waiting: snapshot.and_then(|s| tree::waiting(&s.sight)),
             time_left_ms: over.is_none().then(|| milliseconds(run.time_left(facts.now))),
             rate_limited: (slowed > 0).then_some(slowed),
@@ -179,6 +183,12 @@ impl Answer {
         let text = text::render(&result, "");
         Self { result, text, is_error: true, nonce: String::new() }
     }
+}
+
+/// What was done to output, as it is shown and before.
+fn flags(shown: Option<TextFlags>, redactions: u64) -> Option<TextFlags> {
+    let flags = TextFlags { redactions, ..shown.unwrap_or_default() };
+    (flags != TextFlags::default()).then_some(flags)
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -3,8 +3,8 @@ use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
 use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Resource,
-    Scope, Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe,
+    Origins, Resource, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -152,7 +152,12 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
         max_output: 16_384,
         now: identity.started + Duration::from_secs(60),
     };
-    let output = Output { stdout: ran.stdout.clone(), stderr: ran.stderr.clone(), next_seq: 7 };
+    let output = Output {
+        stdout: ran.stdout.clone(),
+        stderr: ran.stderr.clone(),
+        next_seq: 7,
+        redactions: 0,
+    };
     Answer::about(view, &facts, &output, &History::default())
 }
 
@@ -447,7 +452,12 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
         max_output: 16_384,
         now: identity.started,
     };
-    let output = Output { stdout: ran.stdout.clone(), stderr: ran.stderr.clone(), next_seq: 7 };
+    let output = Output {
+        stdout: ran.stdout.clone(),
+        stderr: ran.stderr.clone(),
+        next_seq: 7,
+        redactions: 0,
+    };
     Answer::about(view, &facts, &output, history)
 }
 

@@ -6,8 +6,10 @@ use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
 use super::supervisor::Supervisor;
 use crate::audit::{self, Hash, Trail};
+use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
+use nono_sandbox::record::DenialLog;
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub(super) struct Driver {
     pub(super) flood: mpsc::Receiver<Exceeded>,
     pub(super) halt: watch::Receiver<Halt>,
     pub(super) spares: Spares,
+    /// What is taken out of names.
+    pub(super) secrets: Option<Arc<Patterns>>,
     /// Time the supervisor takes to end a run, as its plan says.
     pub(super) ending: Duration,
     /// Given back when everything of the run is gone.
@@ -150,15 +154,35 @@ impl Driver {
             Event::LeaderEnded(end) => {
                 self.run.state.send_replace(State::LeaderEnded(end));
             }
-            Event::Sight { sight, denials, slowed } => {
+            Event::Sight { sight, mut denials, slowed } => {
+                self.take_secrets_out_of(&mut denials);
                 // Answers come in the order of the questions. Who asked may have left.
                 if let Some(tell) = looks.pop_front() {
                     drop(tell.send(Snapshot { sight, denials, slowed }));
                 }
             }
             Event::Refused(failed) => return Some(Ended::Refused(failed)),
-            Event::Ended(outcome) => return Some(Ended::Outcome(outcome)),
+            Event::Ended(mut outcome) => {
+                self.take_secrets_out_of(&mut outcome.denials);
+                return Some(Ended::Outcome(outcome));
+            }
         }
         None
+    }
+
+    /// Names of files are the command's choice, so a secret may be in them. Out here, before
+    /// anything is told or recorded.
+    fn take_secrets_out_of(&self, denials: &mut DenialLog) {
+        let Some(patterns) = &self.secrets else { return };
+        for denial in &mut denials.items {
+            let names =
+                [&mut denial.target, &mut denial.exe].into_iter().chain(&mut denial.resolved);
+            for name in names {
+                let (clean, count) = patterns.replace(name);
+                if count > 0 {
+                    *name = clean;
+                }
+            }
+        }
     }
 }

@@ -42,6 +42,7 @@ pub(crate) use view::{Captured, OutputView};
 use crate::audit::Trail;
 use crate::error::ServerError;
 use crate::sandbox::Sandbox;
+use crate::secrets::Patterns;
 use admit::{Admission, Gate, NoPlace};
 use arena::Arena;
 use drive::Driver;
@@ -91,14 +92,16 @@ pub(crate) struct Runs {
     gate: Gate,
     arena: Arc<Arena>,
     registry: Mutex<Registry>,
+    /// What is taken out of output and names.
+    secrets: Option<Arc<Patterns>>,
 }
 
 impl Runs {
-    /// At most `live` at once, of the places of `pool`.
-    pub(crate) fn new(pool: Arc<Pool>, live: u32) -> Self {
+    /// At most `live` at once, of the places of `pool`, without `secrets` in what is kept.
+    pub(crate) fn new(pool: Arc<Pool>, live: u32, secrets: Option<Arc<Patterns>>) -> Self {
         let arena = Arena::new(pool.folder.clone());
         let gate = Gate::new(Arc::clone(&pool.places), live);
-        Self { pool, gate, arena, registry: Mutex::default() }
+        Self { pool, gate, arena, registry: Mutex::default(), secrets }
     }
 
     /// Starts a run, or says which one a repeated call has started before.
@@ -140,7 +143,14 @@ impl Runs {
         let (asks_tell, asks) = mpsc::unbounded_channel();
         let most = plan.limits.output_bytes;
         let hashed = trail.is_kept();
-        let target = Target { output: Arc::clone(&output), echo, most, hashed, flood: flood_tell };
+        let target = Target {
+            output: Arc::clone(&output),
+            secrets: self.secrets.clone(),
+            echo,
+            most,
+            hashed,
+            flood: flood_tell,
+        };
         let mut pumps = vec![Pump::start(ours.stdout, Stream::Stdout, target.clone())];
         pumps.extend(ours.stderr.map(|from| Pump::start(from, Stream::Stderr, target)));
         let run = Arc::new(Run {
@@ -160,6 +170,7 @@ impl Runs {
             flood,
             halt: self.pool.places.halt.subscribe(),
             spares: self.pool.spares.clone(),
+            secrets: self.secrets.clone(),
             ending: plan.drain + plan.grace,
             permit,
             trail,

@@ -23,11 +23,12 @@ impl Output {
         Arc::new(Self { spool: Mutex::new(Spool::new(arena)), total: watch::Sender::new(0) })
     }
 
-    /// Adds what was read; how much there is now.
-    pub(super) fn push(&self, stream: Stream, bytes: &[u8]) -> u64 {
+    /// Adds what was read, with so many secrets taken out of it; how much there is now.
+    pub(super) fn push(&self, stream: Stream, bytes: &[u8], redactions: u64) -> u64 {
         let push = || {
             let mut spool = self.lock();
             spool.push(stream, bytes);
+            spool.redacted(redactions);
             spool.total()
         };
         let total = if bytes.len() >= LARGE { tokio::task::block_in_place(push) } else { push() };

@@ -4,6 +4,7 @@ use super::channel::Source;
 use super::output::Output;
 use super::switches::Stream;
 use crate::audit::{self, Hash};
+use crate::secrets::{Patterns, Redactor};
 use nono_sandbox::policy::{Exceeded, Resource};
 use nono_schemas::AuditStream;
 use sha2::{Digest, Sha256};
@@ -45,6 +46,8 @@ impl Echo {
 #[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) output: Arc<Output>,
+    /// What is taken out of it.
+    pub(super) secrets: Option<Arc<Patterns>>,
     pub(super) echo: Echo,
     /// Bytes of both streams together.
     pub(super) most: Option<u64>,
@@ -90,9 +93,14 @@ async fn pump(
     target: Target,
     mut enough: oneshot::Receiver<()>,
 ) -> AuditStream {
-    let mut sink = target.echo.sink(stream);
-    let mut hasher = target.hashed.then(Sha256::new);
-    let mut came = 0;
+    let mut redactor = target.secrets.clone().map(Redactor::new);
+    let mut keeper = Keeper {
+        sink: target.echo.sink(stream),
+        hasher: target.hashed.then(Sha256::new),
+        kept: 0,
+        stream,
+        target,
+    };
     let mut chunk = vec![0; CHUNK];
     let mut full = 0;
     loop {
@@ -105,24 +113,52 @@ async fn pump(
             _ = &mut enough => break,
         };
         let bytes = chunk.get(..length).unwrap_or_default();
-        came += length as u64;
-        if let Some(hasher) = &mut hasher {
-            hasher.update(bytes);
+        match &mut redactor {
+            None => keeper.keep(bytes, 0).await,
+            Some(redactor) => {
+                let (clean, count) = redactor.push(bytes);
+                keeper.keep(&clean, count).await;
+            }
         }
-        let total = target.output.push(stream, bytes);
-        if let Some(limit) = target.most.filter(|most| total > *most) {
-            // Both streams may say so; once is enough.
-            let _said_before =
-                target.flood.try_send(Exceeded { resource: Resource::Output, limit });
-        }
-        pass_on(&mut sink, bytes).await;
         full = if length == chunk.len() { full + 1 } else { 0 };
         if full == FLOOD && chunk.len() == CHUNK {
             from.enlarge();
             chunk = vec![0; LARGE_CHUNK];
         }
     }
-    hasher.map_or_else(AuditStream::default, |hasher| audit::stream(came, Hash::from(hasher)))
+    if let Some(mut redactor) = redactor {
+        let (rest, count) = redactor.finish();
+        keeper.keep(&rest, count).await;
+    }
+    let Keeper { hasher, kept, .. } = keeper;
+    hasher.map_or_else(AuditStream::default, |hasher| audit::stream(kept, Hash::from(hasher)))
+}
+
+/// Does everything with a stream that is done once secrets are out of it: a hash of them would be
+/// enough to try guesses on.
+struct Keeper {
+    target: Target,
+    stream: Stream,
+    sink: Sink,
+    hasher: Option<Sha256>,
+    kept: u64,
+}
+
+impl Keeper {
+    /// Keeps what was read, with so many secrets taken out of it, and passes it on.
+    async fn keep(&mut self, bytes: &[u8], redactions: u64) {
+        self.kept += bytes.len() as u64;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        let total = self.target.output.push(self.stream, bytes, redactions);
+        if let Some(limit) = self.target.most.filter(|most| total > *most) {
+            // Both streams may say so; once is enough.
+            let _said_before =
+                self.target.flood.try_send(Exceeded { resource: Resource::Output, limit });
+        }
+        pass_on(&mut self.sink, bytes).await;
+    }
 }
 
 /// Writes to the sink; one that fails is not tried again.

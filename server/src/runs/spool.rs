@@ -44,6 +44,7 @@ pub(super) struct Spool {
     tail_start: u64,
     switches: Switches,
     counts: [Count; 2],
+    redactions: u64,
     total: u64,
 }
 
@@ -59,6 +60,7 @@ impl Spool {
             tail_start: 0,
             switches: Switches::default(),
             counts: [Count::default(); 2],
+            redactions: 0,
             total: 0,
         }
     }
@@ -92,6 +94,11 @@ impl Spool {
         }
     }
 
+    /// Counts secrets that were taken out of what was added.
+    pub(super) fn redacted(&mut self, redactions: u64) {
+        self.redactions += redactions;
+    }
+
     /// Whether it takes room in the arena.
     pub(super) fn has_blocks(&self) -> bool {
         !(self.head.is_empty() && self.tail.is_empty())
@@ -118,6 +125,7 @@ impl Spool {
             total: self.total,
             switches: self.switches.all(),
             counts: self.counts,
+            redactions: self.redactions,
             in_memory,
         }
     }

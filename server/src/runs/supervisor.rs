@@ -24,7 +24,7 @@ pub(crate) const SUPERVISE: &str = "__supervise";
 /// How long a supervisor may take to exit once its socket is closed.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Starts supervisors. The only place that starts a process.
+/// Starts supervisors. The only place that starts a process once the server serves.
 #[derive(Debug)]
 pub(super) struct Supervisors {
     /// The running binary, so that an upgrade on disk cannot mix versions.

@@ -19,6 +19,7 @@ pub(crate) struct OutputView {
     pub(super) total: u64,
     pub(super) switches: Vec<Switch>,
     pub(super) counts: [Count; 2],
+    pub(super) redactions: u64,
     pub(super) in_memory: bool,
 }
 
@@ -61,6 +62,11 @@ impl OutputView {
     /// The position behind the last byte.
     pub(crate) fn total(&self) -> u64 {
         self.total
+    }
+
+    /// Secrets that were taken out.
+    pub(crate) fn redactions(&self) -> u64 {
+        self.redactions
     }
 
     /// Whether bytes of the stream after `from` were not kept.

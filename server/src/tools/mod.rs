@@ -112,10 +112,10 @@ pub(crate) async fn call(
         Tool::RunWrite => run_write::call(session, &by, arguments, cancelled).await,
         Tool::RunSignal => run_signal::call(session, &by, arguments, cancelled).await,
         Tool::RunList => run_list::call(session, arguments).await,
-        Tool::Explain => return explain::call(session, arguments),
+        Tool::Explain => return session.ground.secrets.out_of(explain::call(session, arguments)),
     };
     let reply = reply.unwrap_or_else(|bad| Reply::run(session.refuse(&bad.to_string())));
-    present::present(reply)
+    session.ground.secrets.out_of(present::present(reply))
 }
 
 /// Starts a run and answers when it is over, or when its time to answer has come.

@@ -70,7 +70,12 @@ impl Selection {
             let wanted = wish.stream.is_none_or(|only| only == stream);
             if wanted { self.of_stream(view, stream, wish) } else { Excerpt::default() }
         };
-        Output { stdout: of(Stream::Stdout), stderr: of(Stream::Stderr), next_seq: view.total() }
+        Output {
+            stdout: of(Stream::Stdout),
+            stderr: of(Stream::Stderr),
+            next_seq: view.total(),
+            redactions: view.redactions(),
+        }
     }
 
     fn of_stream(&self, view: &OutputView, stream: Stream, wish: &Wish) -> Excerpt {

@@ -2,9 +2,10 @@
 
 use super::{context, print, print_json, reference, unusable};
 use crate::error::ServerError;
-use nono_profiles::{ProjectFile, opened_credentials, resolve};
+use nono_profiles::{Credential, CredentialFrom, ProjectFile, opened_credentials, resolve};
 use nono_sandbox::host::Host;
 use serde_json::json;
+use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 
 /// Checks a profile. Mistakes are errors and end here; what will not do what it says is printed.
@@ -33,6 +34,7 @@ pub(super) fn validate(
             entry.rule
         ));
     }
+    warnings.extend(resolved.credentials.iter().filter_map(unusable_credential));
     let host = Host::probe().with_namespaces(crate::runs::namespaces());
     let missing = host.layers(&resolved.policy).into_iter().filter(|l| l.required && !l.active);
     warnings.extend(
@@ -48,4 +50,22 @@ pub(super) fn validate(
     }
     let failed = strict && !warnings.is_empty();
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Why a secret could not be had, as far as that can be known without reading it.
+fn unusable_credential(credential: &Credential) -> Option<String> {
+    let (path, what) = match &credential.from {
+        CredentialFrom::File(path) => (path, "file"),
+        CredentialFrom::Command(path, _) => (path, "program"),
+    };
+    let Credential { name, source, .. } = credential;
+    let problem = match std::fs::metadata(path) {
+        Err(error) => format!("its {what} {}: {error}", path.display()),
+        Ok(found) if !found.is_file() => format!("its {what} {} is no file", path.display()),
+        Ok(found) if what == "file" && found.mode() & 0o077 != 0 => {
+            format!("others may read {}; chmod 600", path.display())
+        }
+        Ok(_) => return None,
+    };
+    Some(format!("{source}: credential {name}: {problem}"))
 }

@@ -172,7 +172,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
 fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), ServerError> {
     let ground = |user: &User| {
         let (workspaces, profile) = (user.workspaces.clone(), user.profile.clone());
-        Ground::prepare(&Setup { workspaces, profile, ..setup.clone() })
+        Ground::open(&Setup { workspaces, profile, ..setup.clone() })
     };
     let grounds = all.iter().map(ground).collect::<Result<Vec<_>, _>>()?;
     let common = Common::open(setup, &grounds)?;
