@@ -3,6 +3,7 @@
 //!
 //! A program that this machine or this user does not have is said on stderr; the rest is tested.
 
+mod built_in;
 mod languages;
 mod services;
 
