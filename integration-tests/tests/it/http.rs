@@ -8,3 +8,4 @@ mod ends;
 mod inside;
 mod modes;
 mod principals;
+mod tls;

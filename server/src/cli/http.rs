@@ -33,6 +33,15 @@ pub(super) struct Http {
     /// Serve counters at /metrics on this loopback address, in the format of Prometheus.
     #[arg(long, value_name = "ADDR", requires = "http", value_parser = address)]
     metrics: Option<SocketAddr>,
+    /// File with the certificate (PEM, with those between it and the authority) to speak TLS with.
+    #[arg(long, value_name = "FILE", requires_all = ["http", "tls_key"])]
+    tls_cert: Option<PathBuf>,
+    /// File with the certificate's key (PEM).
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The address may be one that other machines reach: with TLS and a name (--http-host).
+    #[arg(long, requires_all = ["http", "tls_cert"])]
+    public: bool,
     /// A proxy that speaks TLS with clients is the only one that reaches the address, which then
     /// need not be a loopback one.
     #[arg(long, requires = "http")]
@@ -58,6 +67,8 @@ impl Http {
             json: self.http_json,
             connections: self.http_connections,
             metrics: self.metrics,
+            tls: self.tls_cert.zip(self.tls_key),
+            public: self.public,
             behind_proxy: self.behind_proxy,
             hosts: self.http_host,
             origins: self.http_origin,

@@ -1,11 +1,14 @@
 //! What an operator can set.
 
+use crate::tls::Tls;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How the endpoint behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
+    /// What to listen with, if not in the clear.
+    pub tls: Option<Tls>,
     /// What clients with a handshake (2025-11-25 and before) get.
     pub sessions: Sessions,
     /// How answers come.
@@ -90,6 +93,7 @@ impl Config {
         let names = ["localhost", "127.0.0.1", "::1"];
         let origins = ["http://localhost:*", "http://127.0.0.1:*", "http://[::1]:*"];
         Self {
+            tls: None,
             sessions,
             answers: Answers::Stream,
             hosts: names.map(str::to_owned).into(),

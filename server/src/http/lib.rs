@@ -12,6 +12,7 @@ mod endpoint;
 mod held;
 mod serve;
 mod sessions;
+mod tls;
 mod token;
 
 pub use access::Access;
@@ -19,4 +20,5 @@ pub use config::{Answers, Config, Limits, Sessions, Share};
 pub use counts::Counts;
 pub use endpoint::Principal;
 pub use serve::{Ends, serve, serve_text};
+pub use tls::{BadTls, Tls};
 pub use token::{BadToken, Token, TokenDigest};

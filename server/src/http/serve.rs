@@ -5,6 +5,7 @@ use crate::config::{Config, Limits};
 use crate::connections::{Connection, Connections, Open};
 use crate::counts::Counts;
 use crate::endpoint::{Endpoint, Principal};
+use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
@@ -18,6 +19,7 @@ use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -51,7 +53,9 @@ pub async fn serve<H: ServerHandler + Clone>(
 ) {
     let endpoint = Endpoint::new(principals, access, config, Arc::clone(&counts), &ends.cut);
     let connections = Connections::new(config.limits.connections, counts);
-    listen(listener, router(endpoint), connections, config.limits, ends.stop).await;
+    let limits = config.limits;
+    let talk = Talk { router: router(endpoint), limits, tls: config.tls.clone(), stop: ends.stop };
+    listen(listener, connections, talk).await;
 }
 
 /// Serves what `text` says at `path`, to everybody who reaches the listener.
@@ -64,22 +68,25 @@ pub async fn serve_text(
     let limits = Limits { connections: TEXT_CONNECTIONS, ..Limits::default() };
     let connections = Connections::new(limits.connections, Arc::default());
     let router = Router::new().route(path, get(async move || text()));
-    listen(listener, router, connections, limits, stop).await;
+    listen(listener, connections, Talk { router, limits, tls: None, stop }).await;
+}
+
+/// How to talk with whoever connects.
+#[derive(Clone)]
+struct Talk {
+    router: Router,
+    limits: Limits,
+    tls: Option<Tls>,
+    stop: CancellationToken,
 }
 
 /// Lets connections in and sees each through in a task of its own.
-async fn listen(
-    listener: TcpListener,
-    router: Router,
-    connections: Arc<Connections>,
-    limits: Limits,
-    stop: CancellationToken,
-) {
+async fn listen(listener: TcpListener, connections: Arc<Connections>, talk: Talk) {
     let tasks = TaskTracker::new();
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted.map(|(stream, _)| stream),
-            () = stop.cancelled() => break,
+            () = talk.stop.cancelled() => break,
         };
         let stream = match stream {
             Ok(stream) => stream,
@@ -90,7 +97,7 @@ async fn listen(
         };
         // All are in use by somebody who may: the newcomer can try again.
         let Some(open) = connections.admit() else { continue };
-        tasks.spawn(converse(stream, open, router.clone(), limits, stop.clone()));
+        tasks.spawn(talk.clone().begin(stream, open));
     }
     drop(listener);
     tasks.close();
@@ -107,40 +114,51 @@ fn router<H: ServerHandler + Clone>(endpoint: Endpoint<H>) -> Router {
     Router::new().route("/mcp", any(answer)).route("/healthz", get(async || "ok\n"))
 }
 
-/// Sees one connection through.
-async fn converse(
-    stream: TcpStream,
-    open: Open,
-    router: Router,
-    limits: Limits,
-    stop: CancellationToken,
-) {
-    // Answers are many small writes; with Nagle's algorithm each waits 40 ms for the one before.
-    let _slower_then = stream.set_nodelay(true);
-    let service = service_fn(|mut request: Request<Incoming>| {
-        request.extensions_mut().insert(open.connection());
-        router.clone().call(request)
-    });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
-        .max_header_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut serving = pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => Some(ended),
-        () = open.has_to_leave() => return,
-        () = stop.cancelled() => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
+impl Talk {
+    /// Sees one connection through.
+    async fn begin(self, stream: TcpStream, open: Open) {
+        // Answers are many small writes; with Nagle's algorithm each waits 40 ms for the one before.
+        let _slower_then = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return self.converse(stream, open).await };
+        let shake = tokio::time::timeout(self.limits.header_time, tls.0.accept(stream));
+        let shaken = tokio::select! {
+            shaken = shake => shaken,
+            () = open.has_to_leave() => return,
+            () = self.stop.cancelled() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.converse(stream, open).await,
+            Ok(Err(error)) => tracing::debug!(%error, "a client does not speak TLS with us"),
+            Err(_) => tracing::debug!("a client took too long to speak TLS"),
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
+    }
+
+    async fn converse(&self, stream: impl AsyncRead + AsyncWrite + Unpin, open: Open) {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(open.connection());
+            self.router.clone().call(request)
+        });
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_time)
+            .max_header_size(HEADER_BYTES)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut serving = pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => Some(ended),
+            () = open.has_to_leave() => return,
+            () = self.stop.cancelled() => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
 }
 

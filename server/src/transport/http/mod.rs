@@ -1,5 +1,6 @@
 //! MCP over Streamable HTTP.
 
+mod tls;
 mod token;
 mod users;
 
@@ -10,7 +11,7 @@ use super::signals::Signals;
 use crate::error::ServerError;
 use crate::runs::Pool;
 use crate::session::{Common, Ground, Session, Setup};
-use nono_http::{Access, Answers, BadToken, Config, Counts, Ends, Principal, Sessions};
+use nono_http::{Access, Answers, BadTls, BadToken, Config, Counts, Ends, Principal, Sessions};
 use nono_sandbox::path::PathError;
 use nono_schemas::MAX_TIMEOUT_MS;
 use std::io::{self, Write};
@@ -43,6 +44,10 @@ pub(crate) struct Listen {
     pub(crate) connections: u16,
     /// Where to serve counters.
     pub(crate) metrics: Option<SocketAddr>,
+    /// The files with the certificate and its key.
+    pub(crate) tls: Option<(PathBuf, PathBuf)>,
+    /// The address may be a public one.
+    pub(crate) public: bool,
     /// A proxy in front takes care of encryption, so the address may be a public one.
     pub(crate) behind_proxy: bool,
     /// More names that clients may call this server by.
@@ -65,8 +70,8 @@ pub(crate) enum HttpError {
     /// The address is not a loopback one.
     #[error(
         "{0} can be reached from other machines, where the token would travel in the clear; listen \
-         on 127.0.0.1, or say --behind-proxy if a proxy that speaks TLS is the only one that \
-         reaches it"
+         on 127.0.0.1, say --public with --tls-cert and --tls-key, or --behind-proxy if a proxy \
+         that speaks TLS is the only one that reaches it"
     )]
     Public(SocketAddr),
     /// A public server without a name.
@@ -85,6 +90,32 @@ pub(crate) enum HttpError {
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
+    },
+    /// TLS cannot be spoken with these files.
+    #[error("{} and {}: {problem}", .certificate.display(), .key.display())]
+    Tls {
+        /// The certificate's.
+        certificate: PathBuf,
+        /// The key's.
+        key: PathBuf,
+        /// What is wrong with them.
+        problem: BadTls,
+    },
+    /// The key's file keeps no secret.
+    #[error("key file {} {problem}", .path.display())]
+    OpenKey {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A file for TLS cannot be read.
+    #[error("{}: {source}; name another file with --tls-cert or --tls-key", .path.display())]
+    TlsFile {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// The token in the environment is none.
     #[error("NONO_MCP_TOKEN: {0}")]
@@ -126,7 +157,11 @@ pub(crate) enum HttpError {
 /// # Errors
 /// [`ServerError`] if the setup cannot be used or an address cannot be had.
 pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), ServerError> {
-    let config = config(&listen)?;
+    let mut config = config(&listen)?;
+    if let Some((certificate, key)) = &listen.tls {
+        config.tls = Some(tls::read(certificate, key)?);
+        setup.closed.extend(token::both_ends(key)?);
+    }
     let Users { all, closed, told } = Users::find(&setup, &listen)?;
     setup.closed.extend(closed);
     let mut signals = Signals::watch()?;
@@ -144,7 +179,8 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         principals.push(Principal { handler, share: user.share });
     }
     let (ends, counts) = (Ends::default(), Arc::new(Counts::default()));
-    announce(&format!("serving MCP on http://{address}/mcp; {told}"));
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    announce(&format!("serving MCP on {scheme}://{address}/mcp; {told}"));
     if let Some((listener, address)) = metrics {
         announce(&format!("serving counters on http://{address}/metrics"));
         let counts = Arc::clone(&counts);
@@ -198,7 +234,7 @@ fn live_runs(pool: &Pool) -> String {
 
 fn config(listen: &Listen) -> Result<Config, HttpError> {
     if !listen.address.ip().is_loopback() {
-        if !listen.behind_proxy {
+        if !listen.behind_proxy && !(listen.public && listen.tls.is_some()) {
             return Err(HttpError::Public(listen.address));
         }
         if listen.hosts.is_empty() {

@@ -86,9 +86,16 @@ pub(super) fn in_file(path: &Path) -> Result<Found, HttpError> {
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
     let token = Token::parse(&text)
         .map_err(|problem| HttpError::BadToken { path: canonical.clone(), problem })?;
-    let closed = vec![place(path).map_err(unreadable)?, canonical.clone()];
-    let closed = closed.into_iter().map(AbsPath::new).collect::<Result<_, _>>()?;
+    let closed = both_ends(path)?;
     Ok(Found { token, file: Some(canonical), closed })
+}
+
+/// A file, and the link that was named in its place: what no command may touch.
+pub(super) fn both_ends(path: &Path) -> Result<Vec<AbsPath>, HttpError> {
+    let unreadable = |source| HttpError::TokenFile { path: path.to_path_buf(), source };
+    let canonical = path.canonicalize().map_err(unreadable)?;
+    let ends = [place(path).map_err(unreadable)?, canonical];
+    Ok(ends.into_iter().map(AbsPath::new).collect::<Result<_, _>>()?)
 }
 
 /// Where a path lies, without following it if it is a link.
@@ -99,7 +106,7 @@ pub(super) fn place(path: &Path) -> io::Result<PathBuf> {
 }
 
 /// Whether a file keeps a secret.
-fn check(file: &File) -> Result<(), String> {
+pub(super) fn check(file: &File) -> Result<(), String> {
     let about = file.metadata().map_err(|error| error.to_string())?;
     if !about.is_file() {
         return Err("is not a file".to_owned());
