@@ -156,7 +156,7 @@ impl ServerHandler for Service {
         };
         let span = telemetry::call_span(
             tool.name(),
-            &session.ground.policy.name,
+            &session.ground.sandbox.policy.name,
             &trace_context(&context),
         );
         let cancelled = context.ct.cancelled_owned();

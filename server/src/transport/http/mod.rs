@@ -234,7 +234,8 @@ fn live_runs(pool: &Pool) -> String {
 
 fn config(listen: &Listen) -> Result<Config, HttpError> {
     if !listen.address.ip().is_loopback() {
-        if !listen.behind_proxy && !(listen.public && listen.tls.is_some()) {
+        let covered = listen.behind_proxy || (listen.public && listen.tls.is_some());
+        if !covered {
             return Err(HttpError::Public(listen.address));
         }
         if listen.hosts.is_empty() {
