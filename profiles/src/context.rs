@@ -2,6 +2,7 @@
 
 use crate::machine::Machine;
 use nono_sandbox::AbsPath;
+use nono_sandbox::policy::NetworkMode;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -28,6 +29,8 @@ pub struct Context {
     pub machine: Machine,
     /// What the server itself depends on.
     pub own: OwnFiles,
+    /// The network mode the operator asks for, in place of the profile's.
+    pub network: Option<NetworkMode>,
     /// Whether the first workspace may narrow the profile by a file of its own.
     pub project_file: ProjectFile,
 }
@@ -83,6 +86,7 @@ impl Context {
             missing_folders: MissingFolders::Create,
             machine: Machine::default(),
             own: OwnFiles::default(),
+            network: None,
             project_file: ProjectFile::Apply,
         }
     }

@@ -5,6 +5,7 @@ use crate::condition::Condition;
 use crate::error::{Place, ProfileError};
 use crate::load;
 use crate::template::{PathTemplate, ValueTemplate};
+use nono_sandbox::policy::HostRule;
 use serde_json::{Map, Value, json};
 
 /// A profile made from one of nono.
@@ -229,25 +230,38 @@ impl Import {
             self.leave::<()>("network", "not an object");
             return;
         };
-        for (key, value) in fields {
-            match (key.as_str(), value) {
-                ("block", Value::Bool(true)) => self.keep("network", "mode", json!("none")),
-                ("block", Value::Bool(false)) => {
-                    if !fields.keys().any(|key| key != "block") {
-                        self.keep("network", "mode", json!("open"));
-                    }
-                }
-                _ => {
-                    // Leaving a restriction out would widen; so nothing is left open.
-                    self.leave::<()>(
-                        &format!("network.{key}"),
-                        "rules for hosts and ports do not exist here; the network is switched off \
-                         instead, set network.mode to \"open\" if all of it may be used",
-                    );
-                    self.profile.insert("network".to_owned(), json!({"mode": "none"}));
+        let block = fields.get("block") == Some(&Value::Bool(true));
+        let domains = fields.get("allow_domain").and_then(Value::as_array).filter(|_| !block);
+        let others: Vec<_> =
+            fields.keys().filter(|key| *key != "block" && *key != "allow_domain").collect();
+        for key in &others {
+            let why = "there is no such rule here; see network.mode, allow, deny, listen, expose";
+            self.leave::<()>(&format!("network.{key}"), why);
+        }
+        if let Some(domains) = domains {
+            self.domains(domains);
+        } else if !block && others.is_empty() && fields.contains_key("block") {
+            self.keep("network", "mode", json!("open"));
+        } else if block || !others.is_empty() {
+            // Leaving a restriction out would widen; so nothing is left open.
+            self.keep("network", "mode", json!("none"));
+        }
+    }
+
+    /// Names that their proxy lets through, and so does ours.
+    fn domains(&mut self, domains: &[Value]) {
+        let mut allow = Vec::new();
+        for domain in domains {
+            let text = domain.as_str().or_else(|| domain["domain"].as_str()).unwrap_or_default();
+            match text.parse::<HostRule>() {
+                Ok(_) => allow.push(text),
+                Err(error) => {
+                    self.leave::<()>(&format!("network.allow_domain: {text}"), &error.to_string());
                 }
             }
         }
+        self.keep("network", "mode", json!("proxy"));
+        self.keep("network", "allow", json!(allow));
     }
 
     fn filesystem(&mut self, key: &str, value: &Value) -> Option<Value> {

@@ -10,8 +10,8 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, Isolation, Limit, Lookup, Mediation, Network, Observe, Origin, Policy, Reach,
-    Scope, Source, UnixGrant,
+    Access, FsRule, HostGrant, Isolation, Limit, Lookup, Mediation, Observe, Origin, Policy,
+    PortRange, Reach, Scope, Source, UnixGrant,
 };
 use std::path::PathBuf;
 
@@ -126,10 +126,6 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         };
         Fact { about, text, source }
     };
-    let network = match policy.network {
-        Network::None => "none",
-        Network::Open => "open",
-    };
     let mediation = match policy.unix.mediation {
         Mediation::Pathname => "sockets by path need a grant",
         Mediation::Off => "sockets are not mediated",
@@ -146,7 +142,7 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         Isolation::Required => "required",
     };
     let mut facts = vec![
-        single("network", network.to_owned(), "network.mode"),
+        single("network", policy.network.mode.name().to_owned(), "network.mode"),
         single("unix sockets", mediation.to_owned(), "linux.af_unix_mediation"),
         single("unix datagrams", datagrams.to_owned(), "linux.af_unix_datagram"),
         single("isolation", isolation.to_owned(), "isolation"),
@@ -159,6 +155,10 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         let name = limit.field().trim_start_matches("limits.");
         Some(single("limit", format!("{name} {most}"), limit.field()))
     }));
+    facts.extend(ports("listen", policy.network.listen.as_deref().unwrap_or_default()));
+    facts.extend(ports("expose", &policy.network.expose));
+    facts.extend(policy.network.allow.iter().map(|entry| host_fact("allow", entry)));
+    facts.extend(policy.network.deny.iter().map(|entry| host_fact("deny", entry)));
     facts.extend(policy.fs.rules.iter().map(file_fact));
     facts.extend(policy.unix.grants.iter().map(socket_fact));
     let mut closed: Vec<String> = policy.fs.protected.iter().map(ToString::to_string).collect();
@@ -173,6 +173,19 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         source: Some(source.clone()),
     }));
     facts
+}
+
+fn host_fact(list: &str, entry: &HostGrant) -> Fact {
+    let text = format!("{list} {}", entry.rule);
+    Fact { about: "hosts", text, source: Some(entry.source.clone()) }
+}
+
+fn ports(list: &'static str, ports: &[PortRange]) -> impl Iterator<Item = Fact> {
+    ports.iter().map(move |port| Fact {
+        about: "ports",
+        text: format!("{list} {port}"),
+        source: None,
+    })
 }
 
 fn file_fact(rule: &FsRule) -> Fact {

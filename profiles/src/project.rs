@@ -11,7 +11,8 @@ use crate::layer::{Layer, Listed, Removal, Single, Sourced};
 use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
 use crate::reference::ProfileRef;
-use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Network, Source};
+use crate::resolve::DEFAULT_MODE;
+use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Source};
 use std::io;
 use std::path::Path;
 
@@ -95,6 +96,8 @@ impl Project {
         let mut narrowing =
             Layer { single: single(&own.single, &operator.single, notes), ..Layer::default() };
         narrowing.denies.added = own.denies.added;
+        narrowing.denied_hosts.added = own.denied_hosts.added;
+        narrowing.hosts.removed = own.hosts.removed;
         narrowing.deny_vars.added = own.deny_vars.added;
         narrowing.grants.removed = own.grants.removed;
         narrowing.sockets.removed = own.sockets.removed;
@@ -115,11 +118,15 @@ impl Project {
         for entry in &own.credentials.added {
             ignore(&entry.source, "only the operator's profile can name a secret");
         }
+        for entry in unless_there(&own.hosts.added, &operator.hosts.added) {
+            ignore(&entry.source, "only the operator's profile can allow a host");
+        }
         let hidden = &operator.suppress_unix_sockets.added;
         for entry in unless_there(&own.suppress_unix_sockets.added, hidden) {
             ignore(&entry.source, "only the operator's profile can leave denials out of reports");
         }
         let closing = sources(&own.denies.removed)
+            .chain(sources(&own.denied_hosts.removed))
             .chain(sources(&own.deny_vars.removed))
             .chain(sources(&own.set_vars.removed))
             .chain(sources(&own.suppress_unix_sockets.removed));
@@ -160,6 +167,11 @@ fn without_group(removal: &Removal<String>, narrowing: &mut Layer) -> Result<(),
         source: source(),
         used: true,
     }));
+    narrowing.hosts.removed.extend(layer.hosts.added.iter().map(|entry| Removal {
+        name: entry.value.rule.clone(),
+        source: source(),
+        used: true,
+    }));
     narrowing.allow_vars.removed.extend(layer.allow_vars.added.iter().map(|entry| Removal {
         name: entry.value.glob().to_owned(),
         source: source(),
@@ -188,11 +200,16 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         }
     }
     if let Some(network) = &own.network {
-        if network.value < operator.network.as_ref().map_or(Network::Open, |n| n.value) {
+        let has = operator.network.as_ref().map_or(DEFAULT_MODE, |n| n.value);
+        if network.value < has {
             narrowed.network = Some(network.clone());
-        } else if network.value > operator.network.as_ref().map_or(Network::Open, |n| n.value) {
+        } else if network.value > has {
             ignore(&network.source, "the operator's profile has less network");
         }
+    }
+    let ports = own.listen.iter().chain(&own.expose);
+    for source in ports.map(|ports| &ports.source) {
+        ignore(source, "only the operator's profile lists ports");
     }
     let mediation = operator.mediation.as_ref().map_or(Mediation::Pathname, |m| m.value);
     match &own.mediation {

@@ -4,7 +4,7 @@ use crate::context::{Context, MissingFolders};
 use crate::credentials::Credential;
 use crate::error::ProfileError;
 use crate::extends::{Library, Loaded};
-use crate::layer::Layer;
+use crate::layer::{HostEntry, Layer, List, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
@@ -12,7 +12,8 @@ use crate::{credentials, environment, grants, limits, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, Isolation, Lookup, Mediation, Network, Observe, Policy, UnixGrant, UnixPolicy,
+    Access, FsPolicy, HostGrant, Isolation, Lookup, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Policy, Source, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -23,6 +24,9 @@ use std::num::NonZeroU32;
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(20_000).unwrap();
 /// Burst of a profile that names none.
 const BURST: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
+
+/// Network of a profile that says nothing about it: what it lists, and loopback.
+pub(crate) const DEFAULT_MODE: NetworkMode = NetworkMode::Proxy;
 
 /// A profile, resolved.
 #[derive(Debug, Clone)]
@@ -52,7 +56,10 @@ pub struct Resolved {
 /// are no error.
 pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, ProfileError> {
     let library = Library::of(context);
-    let Loaded { name, layer, mut notes } = library.load(profile)?;
+    let Loaded { name, mut layer, mut notes } = library.load(profile)?;
+    if let Some(mode) = context.network {
+        layer.single.network = Some(chosen(mode));
+    }
     let mut places = Places::default();
     let context = canonical(context, &mut places)?;
     let Some(project) = project::load(&library, &context)? else {
@@ -77,6 +84,19 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
     resolved.credentials.retain(|credential| named.contains_key(&credential.name));
     note_what_is_not_there(&requests, &looking, &mut resolved)?;
     Ok(resolved)
+}
+
+/// A mode the operator asked for beside the profile.
+fn chosen(mode: NetworkMode) -> Sourced<NetworkMode> {
+    let rule = format!("--network {mode}");
+    let source = Source { profile: "command line".to_owned(), rule, line: None };
+    Sourced { value: mode, source, built_in: false }
+}
+
+fn hosts(list: List<HostEntry>) -> Vec<HostGrant> {
+    let grant =
+        |entry: Sourced<HostEntry>| HostGrant { rule: entry.value.rule, source: entry.source };
+    list.added.into_iter().map(grant).collect()
 }
 
 /// Limits on what a layer's grants may give.
@@ -126,7 +146,15 @@ fn compile(
             grants: sockets,
             datagrams: single.datagrams.is_some_and(|on| on.value),
         },
-        network: single.network.map_or(Network::Open, |n| n.value),
+        network: NetworkPolicy {
+            mode: single.network.map_or(DEFAULT_MODE, |n| n.value),
+            allow: hosts(layer.hosts),
+            deny: hosts(layer.denied_hosts),
+            listen: single.listen.map(|ports| ports.value),
+            expose: single.expose.map(|ports| ports.value).unwrap_or_default(),
+            own: Vec::new(),
+            proxy: None,
+        },
         environment,
         rate: Quota {
             per_second: single.per_second.map_or(PER_SECOND, |n| n.value),

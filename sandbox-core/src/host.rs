@@ -2,7 +2,7 @@
 
 use crate::namespaces::Namespaces;
 use crate::plan::Cgroups;
-use crate::policy::{Isolation, Mediation, Observe, Policy};
+use crate::policy::{Isolation, Mediation, NetworkMode, Observe, Policy};
 use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use crate::sys;
 use std::fs;
@@ -106,6 +106,7 @@ impl Host {
             },
             self.mediation(mediated, listener),
             self.isolation(policy),
+            self.network(policy.network.mode),
             LayerState {
                 name: "denial_reports",
                 active: listener && policy.observe != Observe::Off,
@@ -191,9 +192,29 @@ impl Host {
         LayerState { name: "isolation", active, required, detail }
     }
 
+    fn network(&self, mode: NetworkMode) -> LayerState {
+        // Without a network there are no sockets, and no addresses to read.
+        let judged = mode != NetworkMode::None;
+        let active = self.seccomp_notify && (!judged || self.can_read_callers());
+        let detail = match (active, mode) {
+            (false, _) => "addresses cannot be read; see af_unix_mediation and seccomp".into(),
+            (true, NetworkMode::None) => "sockets for IP cannot be made".into(),
+            (true, NetworkMode::Open) => "open, but for metadata services and this server".into(),
+            (true, mode) => format!(
+                "{mode}: each address is judged by the supervisor; there is no network namespace \
+                 as a second layer"
+            ),
+        };
+        LayerState { name: "network", active, required: true, detail }
+    }
+
+    /// The supervisor reads the memory of its descendants, which Yama allows up to scope 1.
+    fn can_read_callers(&self) -> bool {
+        self.yama_scope.is_none_or(|scope| scope <= 1)
+    }
+
     fn mediation(&self, mediated: bool, listener: bool) -> LayerState {
-        // The supervisor reads the memory of its descendants, which Yama allows up to scope 1.
-        let readable = self.yama_scope.is_none_or(|scope| scope <= 1);
+        let readable = self.can_read_callers();
         let detail = match (mediated, readable) {
             (false, _) => "switched off by the profile (linux.af_unix_mediation)".into(),
             (true, true) => "connect and bind of AF_UNIX sockets by path".into(),

@@ -3,6 +3,7 @@
 //! An empty bucket never changes a verdict (requirement R2). It makes the caller wait, and only
 //! the caller: see `supervisor::mediate`.
 
+use crate::policy::NetworkMode;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,14 @@ pub enum MediationMode {
     AfUnixOnly,
     /// Every network call is judged.
     Proxy,
+}
+
+impl MediationMode {
+    /// Of a policy's network: where there is a proxy, every call about an address is its business.
+    #[must_use]
+    pub fn of(network: NetworkMode) -> Self {
+        if network.has_proxy() { Self::Proxy } else { Self::AfUnixOnly }
+    }
 }
 
 /// What a notification turned out to be about, once its address was read.
@@ -120,6 +129,18 @@ mod tests {
         ];
         for (mode, family, expected) in table {
             assert_eq!(charge(mode, family), expected, "{mode:?} {family:?}");
+        }
+    }
+
+    #[test]
+    fn the_table_over_the_modes_of_a_network() {
+        for mode in NetworkMode::ALL {
+            let proxy = matches!(mode, NetworkMode::Proxy | NetworkMode::Hosts);
+            for family in [Family::Unix, Family::Inet, Family::Other, Family::Unreadable] {
+                let one = proxy || matches!(family, Family::Unix | Family::Unreadable);
+                let expected = if one { Charge::One } else { Charge::Free };
+                assert_eq!(charge(MediationMode::of(mode), family), expected, "{mode} {family:?}");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the sandbox refused, as results show it.
 
+use crate::result::Network;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,6 +126,14 @@ pub enum DenialKind {
     Signal,
     /// A limit on what one run may use.
     ResourceLimit,
+    /// Connecting or sending to an address.
+    NetConnect,
+    /// Binding an address, or listening at one.
+    NetBind,
+    /// Asking a name server.
+    Dns,
+    /// A host that the run's proxy was asked for.
+    NetProxy,
     /// A socket of a family, type or protocol that may not exist here.
     Socket,
     /// A system call that is refused to everything in a run.
@@ -155,6 +164,8 @@ pub enum DeniedOperation {
     Connect,
     /// Bind a socket.
     Bind,
+    /// Accept connections.
+    Listen,
     /// Send to an address.
     Send,
     /// Send a signal.
@@ -192,7 +203,7 @@ pub enum Access {
 /// What refused something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DecidedBy {
-    /// `mediation`, `landlock`, `seccomp` or `limits`.
+    /// `mediation`, `landlock`, `seccomp`, `proxy` or `limits`.
     pub layer: String,
     /// The nearest rule, or that there is none.
     pub rule: String,
@@ -256,10 +267,35 @@ pub enum Grantable {
 
 /// A piece of a profile that would allow what was refused, tried on the rules in use. For the
 /// operator: nothing a caller can send changes the profile.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Grant {
     /// Entries for the profile's `filesystem` object.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub filesystem: FilesystemGrant,
+    /// Entries for the profile's `network` object.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub network: NetworkGrant,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Entries for a profile's `network` object; see the profile's schema for their meaning.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NetworkGrant {
+    /// The mode the entries need, where the profile has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Network>,
+    /// Hosts to reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// Ports to bind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listen: Vec<String>,
+    /// Ports that other machines may reach.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<String>,
 }
 
 /// What a grant puts at stake.

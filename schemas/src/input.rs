@@ -140,6 +140,10 @@ pub struct ExecParams {
 pub enum RunNetwork {
     /// Nothing: sockets for IP cannot be made.
     None,
+    /// This machine's loopback addresses.
+    Loopback,
+    /// Loopback, and listed hosts through the proxy.
+    Proxy,
     /// Any address.
     Open,
 }

@@ -159,6 +159,8 @@ impl Groups {
 pub struct Remove {
     /// Entries of `filesystem`.
     pub filesystem: RemoveFilesystem,
+    /// Entries of `network`.
+    pub network: RemoveNetwork,
     /// Entries of `environment`.
     pub environment: RemoveEnvironment,
     /// Entries of `diagnostics`.
@@ -214,6 +216,18 @@ pub struct RemoveFilesystem {
     /// From `filesystem.unix_socket_subtree_bind`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unix_socket_subtree_bind: Vec<String>,
+}
+
+/// Hosts to take out of the lists of `network`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RemoveNetwork {
+    /// From `network.allow`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<String>,
+    /// From `network.deny`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<String>,
 }
 
 /// Names to take out of the lists of `environment`.
@@ -381,10 +395,84 @@ pub struct DetailedEntry {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Network {
-    /// How much of the network is there; `open` if left out.
+    /// How much of the network is there; `proxy` if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "NetworkMode")]
     pub mode: Option<NetworkMode>,
+    /// Hosts that may be reached: `example.com` (ports 80 and 443), `example.com:22`,
+    /// `*.example.com` (every name below), `*`; addresses such as `10.0.0.5:5432`, `10.0.0.0/8`,
+    /// `[2001:db8::1]:443`. `proxy` reaches all of them through the run's proxy, `hosts` the
+    /// addresses directly as well. Metadata services, link-local addresses and the server's own
+    /// endpoints have to be spelled out in every mode.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<HostEntry>,
+    /// Hosts that are refused whatever `allow` says, written the same way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub deny: Vec<HostEntry>,
+    /// Ports that may be bound, such as `3000` or `"8000-8999"`; any if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<PortEntry>")]
+    pub listen: Option<Vec<PortEntry>>,
+    /// Ports on which other machines may reach what commands listen on. What listens on all
+    /// addresses is reached from this machine alone otherwise, unless the mode is `open`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<PortEntry>,
+}
+
+/// A host, or a host and more about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum HostEntry {
+    /// The host.
+    Host(String),
+    /// The host and more.
+    Detailed(DetailedHostEntry),
+}
+
+impl HostEntry {
+    /// The host.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self {
+            Self::Host(host) => host,
+            Self::Detailed(entry) => &entry.host,
+        }
+    }
+
+    /// When the entry counts.
+    #[must_use]
+    pub fn when(&self) -> Option<&When> {
+        match self {
+            Self::Host(_) => None,
+            Self::Detailed(entry) => entry.when.as_ref(),
+        }
+    }
+}
+
+/// A host and more about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DetailedHostEntry {
+    /// The host.
+    pub host: String,
+    /// What it is needed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub why: Option<String>,
+    /// When the entry counts; always if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "When")]
+    pub when: Option<When>,
+}
+
+/// A port, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum PortEntry {
+    /// One port.
+    One(u16),
+    /// `FROM-TO`, both included, or one port as text.
+    Range(String),
 }
 
 /// How much of the network a command has.
@@ -393,6 +481,12 @@ pub struct Network {
 pub enum NetworkMode {
     /// Nothing, not even this machine: sockets for IP cannot be made.
     None,
+    /// This machine's loopback addresses.
+    Loopback,
+    /// Loopback, and the hosts in `allow` through the run's proxy.
+    Proxy,
+    /// The same, and the addresses in `allow` directly.
+    Hosts,
     /// TCP and UDP to any address.
     Open,
 }

@@ -5,6 +5,7 @@ mod cli;
 mod error;
 mod excerpt;
 mod folder;
+mod proxy;
 mod random;
 mod report;
 mod resources;

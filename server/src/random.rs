@@ -8,9 +8,17 @@ use std::io::{self, Read};
 /// # Errors
 /// If `/dev/urandom` cannot be read.
 pub(crate) fn hex<const N: usize>() -> io::Result<String> {
+    Ok(self::bytes::<N>()?.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// `N` random bytes from the kernel.
+///
+/// # Errors
+/// If `/dev/urandom` cannot be read.
+pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0u8; N];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(bytes)
 }
 
 #[cfg(test)]

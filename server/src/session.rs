@@ -4,6 +4,7 @@ use crate::audit::{Act, Audit, AuditError, AuditSetup, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
+use crate::proxy::{Proxy, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
 use crate::sandbox::Sandbox;
@@ -18,10 +19,11 @@ use nono_sandbox::groups;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::plan;
-use nono_sandbox::policy::Policy;
+use nono_sandbox::policy::{NetworkMode, Policy};
 use nono_schemas::NotStarted;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +40,10 @@ pub(crate) struct Setup {
     pub(crate) allowed_profiles: Vec<ProfileRef>,
     /// What to do about folders the profile asks to be made.
     pub(crate) missing_folders: MissingFolders,
+    /// The network mode the operator asks for, in place of the profile's.
+    pub(crate) network: Option<NetworkMode>,
+    /// Where this server listens. No command reaches it, in any mode, unless the profile names it.
+    pub(crate) own_endpoints: Vec<SocketAddr>,
     /// Pretend that this is the newest Landlock ABI there is.
     pub(crate) landlock_abi_limit: Option<u32>,
     /// Commands that may run at once.
@@ -81,6 +87,7 @@ impl Ground {
         environment.remove(OsStr::new(TOKEN_VARIABLE));
         let mut context = Context::new(workspaces, folder.path().clone(), environment, uid);
         context.missing_folders = setup.missing_folders;
+        context.network = setup.network;
         let host = Host::probe()
             .limited(setup.landlock_abi_limit)
             .with_namespaces(crate::runs::namespaces());
@@ -96,6 +103,7 @@ impl Ground {
             tracing::warn!("{note}");
         }
         let Resolved { mut policy, suppress_unix_sockets, credentials, .. } = resolved;
+        policy.network.own = setup.own_endpoints.clone();
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
@@ -127,6 +135,10 @@ impl Ground {
         Ok(Self { secrets, ..ground })
     }
 
+    fn is_open(&self) -> bool {
+        self.sandbox.policy.network.mode == NetworkMode::Open
+    }
+
     /// The first workspace folder.
     pub(crate) fn workspace(&self) -> &AbsPath {
         self.sandbox.workspace()
@@ -139,6 +151,7 @@ pub(crate) struct Common {
     /// Places for runs.
     pub(crate) pool: Arc<Pool>,
     audit: Audit,
+    proxy: Option<Arc<Proxy>>,
 }
 
 /// What all of them say, if they say the same.
@@ -164,7 +177,21 @@ impl Common {
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
         let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups, namespaces)?;
-        Ok(Self { pool, audit })
+        let proxy = proxy_for(grounds)?.map(Arc::new);
+        Ok(Self { pool, audit, proxy })
+    }
+}
+
+/// The proxy of runs on these grounds. A call can narrow an open network to one that has a proxy.
+fn proxy_for(grounds: &[Ground]) -> Result<Option<Proxy>, ServerError> {
+    match grounds.iter().map(|ground| ground.sandbox.policy.network.mode).max() {
+        None | Some(NetworkMode::None | NetworkMode::Loopback) => Ok(None),
+        Some(NetworkMode::Open) if grounds.iter().all(Ground::is_open) => Ok(Proxy::start()
+            .inspect_err(|error| tracing::warn!(%error, "runs cannot be given a proxy"))
+            .ok()),
+        Some(NetworkMode::Proxy | NetworkMode::Hosts | NetworkMode::Open) => {
+            Proxy::start().map(Some)
+        }
     }
 }
 
@@ -205,6 +232,8 @@ pub(crate) struct Session {
     pub(crate) runs: Runs,
     /// Where it is written down what commands are run.
     pub(crate) audit: Audit,
+    /// What runs reach listed hosts by; `None` if none of them can have a network.
+    proxy: Option<Arc<Proxy>>,
     started: Instant,
 }
 
@@ -239,9 +268,10 @@ impl Session {
     ) -> Arc<Self> {
         let secrets = ground.secrets.patterns().cloned();
         let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
+        let proxy = common.proxy.clone();
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
-        Arc::new(Self { principal, ground, history, runs, audit, started })
+        Arc::new(Self { principal, ground, history, runs, audit, proxy, started })
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -291,11 +321,21 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let mut plan = plan(&sandbox.policy, wanted.request)
+        let mut policy = sandbox.policy.clone();
+        policy.network.proxy = self.proxy.as_ref().map(|proxy| proxy.address());
+        let mut plan = plan(&policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
         plan.landlock_abi_limit = self.ground.landlock_abi_limit;
-        let job = Job { identity, sandbox, plan, input, echo, trail };
+        let network = &plan.policy.network;
+        let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {
+            Some(proxy) => Some(proxy.admit(network).map_err(|error| {
+                (NotStarted::Failed, format!("the run gets no place at its proxy: {error}"))
+            })?),
+            None => None,
+        };
+        plan.proxy = tenancy.as_ref().map(Tenancy::secret);
+        let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
         let why = |error: &ServerError| match error {
             ServerError::Busy { .. } => NotStarted::Busy,
             ServerError::KeyInUse { .. } => NotStarted::KeyInUse,

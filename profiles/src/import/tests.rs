@@ -37,7 +37,6 @@ fn what_means_the_same_is_carried_over_and_the_rest_is_said() {
             "groups.exclude: deny_shell_configs",
             "filesystem.read: /a/**/b",
             "filesystem.bypass_protection",
-            "network.allow_domain",
             "linux.sandbox_policy",
             "environment.set_vars.OUT",
             "env_credentials: op://vault/key",
@@ -61,10 +60,19 @@ fn what_comes_out_is_a_profile() {
 
 #[test]
 fn a_restriction_that_cannot_be_kept_closes() {
-    for network in [r#"{"allow_domain": ["a"]}"#, r#"{"block": true}"#, r#"{"open_port": [1]}"#] {
+    for (network, mode) in [
+        (r#"{"block": true}"#, "none"),
+        (r#"{"block": true, "allow_domain": ["a.test"]}"#, "none"),
+        (r#"{"open_port": [1]}"#, "none"),
+        (r#"{"open_port": [1], "block": false}"#, "none"),
+        (r#"{"allow_domain": ["a.test", "a..b"]}"#, "proxy"),
+    ] {
         let imported = import_nono(&format!(r#"{{"network": {network}}}"#), "x").unwrap();
-        assert_eq!(imported.profile["network"]["mode"], "none", "{network}");
+        assert_eq!(imported.profile["network"]["mode"], mode, "{network}");
     }
+    let proxy = import_nono(r#"{"network": {"allow_domain": ["a.test", "a..b"]}}"#, "x").unwrap();
+    assert_eq!(proxy.profile["network"]["allow"], json!(["a.test"]));
+    assert_eq!(proxy.left[0].0, "network.allow_domain: a..b");
     let open = import_nono(r#"{"network": {"block": false}}"#, "x").unwrap();
     assert_eq!(open.profile["network"]["mode"], "open");
     assert_eq!(open.profile["extends"], json!(["coding"]));

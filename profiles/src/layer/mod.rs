@@ -1,6 +1,7 @@
 //! One profile file with its texts read, and how files are laid over each other.
 
 mod list;
+mod network;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ use crate::note::{Note, NoteKind};
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
 use nono_sandbox::policy::{
-    Access, Isolation, Limit, Limits, Mediation, Network, Observe, Origin, Origins, Reach, Source,
+    Access, HostRule, Isolation, Limit, Limits, Mediation, NetworkMode, Observe, Origin, Origins,
+    PortRange, Reach, Source,
 };
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -114,6 +116,21 @@ impl Listed for SocketGrant {
     }
 }
 
+/// An entry of `network.allow` or `network.deny`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostEntry {
+    pub(crate) rule: HostRule,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Listed for HostEntry {
+    type Name = HostRule;
+
+    fn is_called(&self, name: &HostRule) -> bool {
+        self.rule == *name
+    }
+}
+
 /// A glob over names of variables.
 impl Listed for Glob {
     type Name = String;
@@ -179,6 +196,8 @@ pub(crate) struct Layer {
     pub(crate) grants: List<Grant>,
     pub(crate) denies: List<Deny>,
     pub(crate) sockets: List<SocketGrant>,
+    pub(crate) hosts: List<HostEntry>,
+    pub(crate) denied_hosts: List<HostEntry>,
     pub(crate) allow_vars: List<Glob>,
     pub(crate) deny_vars: List<Glob>,
     /// The last that counts decides.
@@ -194,7 +213,9 @@ pub(crate) struct Layer {
 pub(crate) struct Single {
     pub(crate) workdir: Option<Sourced<Access>>,
     pub(crate) read_only: Option<Sourced<bool>>,
-    pub(crate) network: Option<Sourced<Network>>,
+    pub(crate) network: Option<Sourced<NetworkMode>>,
+    pub(crate) listen: Option<Sourced<Vec<PortRange>>>,
+    pub(crate) expose: Option<Sourced<Vec<PortRange>>>,
     pub(crate) mediation: Option<Sourced<Mediation>>,
     pub(crate) datagrams: Option<Sourced<bool>>,
     pub(crate) isolation: Option<Sourced<Isolation>>,
@@ -210,6 +231,8 @@ impl Single {
             workdir: self.workdir.or(base.workdir),
             read_only: self.read_only.or(base.read_only),
             network: self.network.or(base.network),
+            listen: self.listen.or(base.listen),
+            expose: self.expose.or(base.expose),
             mediation: self.mediation.or(base.mediation),
             datagrams: self.datagrams.or(base.datagrams),
             isolation: self.isolation.or(base.isolation),
@@ -265,6 +288,8 @@ impl Layer {
             grants: self.grants.over(base.grants),
             denies: self.denies.over(base.denies),
             sockets: self.sockets.over(base.sockets),
+            hosts: self.hosts.over(base.hosts),
+            denied_hosts: self.denied_hosts.over(base.denied_hosts),
             allow_vars: self.allow_vars.over(base.allow_vars),
             deny_vars: self.deny_vars.over(base.deny_vars),
             set_vars: self.set_vars.over(base.set_vars),
@@ -282,6 +307,8 @@ impl Layer {
             .chain(self.grants.unused())
             .chain(self.denies.unused())
             .chain(self.sockets.unused())
+            .chain(self.hosts.unused())
+            .chain(self.denied_hosts.unused())
             .chain(self.allow_vars.unused())
             .chain(self.deny_vars.unused())
             .chain(self.set_vars.unused())
@@ -304,6 +331,8 @@ impl Layer {
         self.grants.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.denies.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.sockets.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.hosts.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.denied_hosts.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.set_vars.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.credentials.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self

@@ -2,7 +2,7 @@
 
 use super::{
     CredentialEntry, Deny, FileList, From, Grant, Layer, List, Listed, Removal, SetVar, Single,
-    SocketGrant, Sourced,
+    SocketGrant, Sourced, network,
 };
 use crate::condition::Condition;
 use crate::environment::loads_code;
@@ -10,12 +10,12 @@ use crate::error::ProfileError;
 use crate::load::Document;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
-use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Network, Observe, Reach};
+use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Observe, Reach};
 use nono_schemas::profile_file as wire;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 
-type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
+pub(super) type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
 
 impl Layer {
     /// Reads the texts of a file.
@@ -34,6 +34,12 @@ impl Layer {
                 removed: paths(document, "remove.filesystem.deny", &remove.filesystem.deny, |t| t)?,
             },
             sockets: sockets(document)?,
+            hosts: network::hosts(document, "allow", (&file.network.allow, &remove.network.allow))?,
+            denied_hosts: network::hosts(
+                document,
+                "deny",
+                (&file.network.deny, &remove.network.deny),
+            )?,
             allow_vars: List {
                 added: globs(document, "environment.allow_vars", &environment.allow_vars)?,
                 removed: named(
@@ -78,26 +84,28 @@ impl Layer {
                     &remove.diagnostics.suppress_unix_sockets,
                 ),
             },
-            single: single(document),
+            single: single(document)?,
         })
     }
 }
 
-fn single(document: &Document) -> Single {
+fn single(document: &Document) -> Result<Single, ProfileError> {
     let file = &document.file;
-    Single {
+    Ok(Single {
         workdir: file.workdir.as_ref().map(|workdir| workspace_access(document, workdir)),
         read_only: file
             .filesystem
             .read_only
             .map(|on| value(document, "filesystem.read_only", &on.to_string(), on)),
-        network: file.network.mode.map(|mode| {
-            let (name, network) = match mode {
-                wire::NetworkMode::None => ("none", Network::None),
-                wire::NetworkMode::Open => ("open", Network::Open),
-            };
-            value(document, "network.mode", name, network)
-        }),
+        network: file.network.mode.map(|mode| network::mode(document, mode)),
+        listen: match &file.network.listen {
+            Some(list) => Some(network::ports(document, "listen", list)?),
+            None => None,
+        },
+        expose: match file.network.expose.as_slice() {
+            [] => None,
+            list => Some(network::ports(document, "expose", list)?),
+        },
         mediation: file.linux.af_unix_mediation.map(|mode| {
             let (name, mediation) = match mode {
                 wire::AfUnixMediation::Pathname => ("pathname", Mediation::Pathname),
@@ -131,7 +139,7 @@ fn single(document: &Document) -> Single {
             .map(|n| value(document, "rate.per_second", &n.to_string(), n)),
         burst: file.rate.burst.map(|n| value(document, "rate.burst", &n.to_string(), n)),
         limits: limits(document),
-    }
+    })
 }
 
 fn limits(document: &Document) -> BTreeMap<Limit, Sourced<u64>> {
@@ -151,7 +159,7 @@ fn limits(document: &Document) -> BTreeMap<Limit, Sourced<u64>> {
     written.into_iter().filter_map(sourced).collect()
 }
 
-fn value<T>(document: &Document, field: &str, text: &str, value: T) -> Sourced<T> {
+pub(super) fn value<T>(document: &Document, field: &str, text: &str, value: T) -> Sourced<T> {
     Sourced { value, source: document.field(field, text), built_in: document.is_built_in() }
 }
 
@@ -220,7 +228,7 @@ fn remarks(entry: &wire::Entry, takes: Takes) -> Result<Remarks, String> {
     Ok(Remarks { create: entry.create, execute: entry.execute.unwrap_or(true), when })
 }
 
-fn conditions(when: Option<&wire::When>) -> Result<Vec<Condition>, String> {
+pub(super) fn conditions(when: Option<&wire::When>) -> Result<Vec<Condition>, String> {
     let texts = when.map_or(&[][..], wire::When::conditions);
     texts.iter().map(|text| Condition::parse(text)).collect()
 }

@@ -21,7 +21,7 @@ fn list() -> impl Strategy<Value = List<String>> {
 }
 
 fn single() -> impl Strategy<Value = Single> {
-    let network = prop::option::of(prop_oneof![Just(Network::None), Just(Network::Open)]);
+    let network = prop::option::of(prop::sample::select(NetworkMode::ALL.to_vec()));
     let limits = prop::collection::btree_map(prop::sample::select(&Limit::ALL[..]), 1u64..9, 0..4);
     let parts = (network, prop::option::of(any::<bool>()), any::<u8>(), limits);
     parts.prop_map(|(network, on, line, limits)| Single {

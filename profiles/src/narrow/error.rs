@@ -1,7 +1,7 @@
 //! Why a call cannot have what it asks for.
 
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Limit, Network, Origin};
+use nono_sandbox::policy::{Limit, NetworkMode, Origin};
 
 /// Why a call cannot have what it asks for. Each message says what would be possible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -16,13 +16,13 @@ pub enum NarrowError {
     },
     /// More network than the profile has.
     #[error(
-        "network {} was asked for, and the profile has {}; a call can only have less: leave `network` out", name(.asked), name(.has)
+        "network {asked} was asked for, and the profile has {has}; a call can only have less: leave `network` out"
     )]
     WiderNetwork {
         /// What was asked for.
-        asked: Network,
+        asked: NetworkMode,
         /// What the profile has.
-        has: Network,
+        has: NetworkMode,
     },
     /// A folder that is not writable anyway.
     #[error(
@@ -48,13 +48,6 @@ pub enum NarrowError {
         /// Who says so.
         origin: Box<Origin>,
     },
-}
-
-fn name(network: &Network) -> &'static str {
-    match network {
-        Network::None => "none",
-        Network::Open => "open",
-    }
 }
 
 fn list(paths: &[AbsPath]) -> String {

@@ -14,7 +14,7 @@ pub use fs::Writable;
 pub(crate) use fs::{always_writable, without_repetitions};
 
 use crate::nearest::nearest;
-use nono_sandbox::policy::{Environment, Limit, Limits, Mediation, Network, Origin, Policy};
+use nono_sandbox::policy::{Environment, Limit, Limits, Mediation, NetworkMode, Origin, Policy};
 use nono_sandbox::rate::Quota;
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub struct Narrowing {
     /// Also stay within this profile, one of those the operator listed.
     pub profile: Option<String>,
     /// No more network than this.
-    pub network: Option<Network>,
+    pub network: Option<NetworkMode>,
     /// Write nowhere but here, in the private temporary folder and to devices.
     pub writable: Option<Vec<Writable>>,
     /// No more of the machine than this.
@@ -76,11 +76,12 @@ impl Offer {
         };
         let mut policy = chosen.clone();
         if let Some(asked) = wanted.network {
-            if asked > policy.network {
-                return Err(NarrowError::WiderNetwork { asked, has: policy.network });
+            let has = policy.network.mode;
+            if asked > has {
+                return Err(NarrowError::WiderNetwork { asked, has });
             }
-            if asked < policy.network {
-                policy.network = asked;
+            if asked < has {
+                policy.network.mode = asked;
                 policy.origins.set("network.mode", Origin::Call);
             }
         }
@@ -131,7 +132,7 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
         name: a.name.clone(),
         fs: fs::intersection(&a.fs, &b.fs),
         unix: unix::intersection(&a.unix, &b.unix),
-        network: a.network.min(b.network),
+        network: a.network.intersection(&b.network),
         environment: environment(&a.environment, &b.environment),
         rate: Quota {
             per_second: a.rate.per_second.min(b.rate.per_second),
@@ -144,7 +145,7 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
     };
     let off = |policy: &Policy| policy.unix.mediation == Mediation::Off;
     let narrower = [
-        ("network.mode", b.network < a.network),
+        ("network.mode", b.network.mode < a.network.mode),
         ("linux.af_unix_mediation", off(a) && !off(b)),
         ("linux.af_unix_datagram", a.unix.datagrams && !b.unix.datagrams),
         ("isolation", b.isolation > a.isolation),

@@ -3,8 +3,8 @@
 use super::*;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, Observe, Origin,
-    Origins, Reach, Scope, Source, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, NetworkMode,
+    NetworkPolicy, Observe, Origin, Origins, Reach, Scope, Source, UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -71,7 +71,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             grants,
             datagrams,
         },
-        network: if open { Network::Open } else { Network::None },
+        network: NetworkPolicy::of_mode(if open { NetworkMode::Open } else { NetworkMode::None }),
         environment: Environment { variables, ..Environment::default() },
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
@@ -106,7 +106,7 @@ fn assert_within(narrow: &Policy, wide: &Policy) {
         assert!(!connects(narrow, &path) || connects(wide, &path), "connect {path}");
         assert!(!binds(narrow, &path) || binds(wide, &path), "bind {path}");
     }
-    assert!(narrow.network <= wide.network);
+    assert!(narrow.network.mode <= wide.network.mode);
     assert!(limits_within(&narrow.limits, &wide.limits));
     let wide_datagrams = wide.unix.datagrams || wide.unix.mediation == Mediation::Off;
     assert!(!narrow.unix.datagrams || wide_datagrams);
@@ -167,7 +167,7 @@ proptest! {
         base in policy(),
         listed in policy(),
         choose in any::<bool>(),
-        network in prop::option::of(prop_oneof![Just(Network::None), Just(Network::Open)]),
+        network in prop::option::of(prop::sample::select(NetworkMode::ALL.to_vec())),
         writable in prop::option::of(prop::collection::vec((path(), any::<bool>()), 0..3)),
         asked in limits(),
     ) {
@@ -196,10 +196,10 @@ proptest! {
                     prop_assert!(!may(&narrow, &path, access) || may(&listed, &path, access));
                 }
             }
-            prop_assert!(narrow.network <= listed.network);
+            prop_assert!(narrow.network.mode <= listed.network.mode);
         }
         if let Some(network) = network {
-            prop_assert_eq!(narrow.network, network);
+            prop_assert_eq!(narrow.network.mode, network);
         }
         if let Some(writable) = &wanted.writable {
             for path in paths().iter().filter(|path| !path.is_within(&base.fs.tmpdir)) {
@@ -219,7 +219,7 @@ proptest! {
     }
 }
 
-fn simple(rules: &[(&str, Access)], network: Network) -> Policy {
+fn simple(rules: &[(&str, Access)], network: NetworkMode) -> Policy {
     let one = NonZeroU32::MIN;
     let rules = rules.iter().map(|(path, access)| FsRule {
         path: AbsPath::new(*path).unwrap(),
@@ -236,7 +236,7 @@ fn simple(rules: &[(&str, Access)], network: Network) -> Policy {
             tmpdir: AbsPath::new("/t").unwrap(),
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
-        network,
+        network: NetworkPolicy::of_mode(network),
         environment: Environment::default(),
         rate: Quota { per_second: one, burst: one },
         observe: Observe::All,
@@ -248,11 +248,11 @@ fn simple(rules: &[(&str, Access)], network: Network) -> Policy {
 
 #[test]
 fn widening_requests_are_refused_with_the_reason() {
-    let base = simple(&[("/a", Access::READ | Access::WRITE)], Network::None);
+    let base = simple(&[("/a", Access::READ | Access::WRITE)], NetworkMode::None);
     let mut offered = Offer::new(base.clone());
     offered.add("strict", &base);
     let refused = |wanted: Narrowing| offered.narrow(&wanted).unwrap_err().to_string();
-    let message = refused(Narrowing { network: Some(Network::Open), ..Narrowing::default() });
+    let message = refused(Narrowing { network: Some(NetworkMode::Open), ..Narrowing::default() });
     assert!(message.contains("network open was asked for, and the profile has none"), "{message}");
     let outside = Writable { path: AbsPath::new("/b").unwrap(), is_folder: true };
     let message = refused(Narrowing { writable: Some(vec![outside]), ..Narrowing::default() });
@@ -275,10 +275,10 @@ fn a_narrower_value_says_where_it_comes_from() {
         let source = Source { line: Some(line), ..source() };
         Origin::Written(source)
     };
-    let mut base = simple(&[], Network::Open);
+    let mut base = simple(&[], NetworkMode::Open);
     base.origins.set("network.mode", written(1));
     base.origins.set("limits.open_files", written(2));
-    let mut listed = simple(&[], Network::None);
+    let mut listed = simple(&[], NetworkMode::None);
     listed.limits.open_files = Some(99);
     listed.limits.tasks = Some(7);
     listed.origins.set("network.mode", written(3));
@@ -299,7 +299,7 @@ fn a_narrower_value_says_where_it_comes_from() {
 
 #[test]
 fn nothing_asked_nothing_changed() {
-    let base = simple(&[("/a", Access::WRITE)], Network::Open);
+    let base = simple(&[("/a", Access::WRITE)], NetworkMode::Open);
     let same = Offer::new(base.clone()).narrow(&Narrowing::default()).unwrap();
     assert_eq!(same, base);
 }

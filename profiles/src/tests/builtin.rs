@@ -4,7 +4,7 @@ use super::World;
 use crate::layer::Layer;
 use crate::load::Document;
 use crate::{ProfileRef, builtin, builtin_names, group_names};
-use nono_sandbox::policy::{Access, Lookup, Network, Scope};
+use nono_sandbox::policy::{Access, Lookup, NetworkMode, Scope};
 use nono_schemas::profile_file::{Entry, SetVar};
 
 const READ: Access = Access::READ.union(Access::EXECUTE);
@@ -75,8 +75,8 @@ fn offline_is_coding_without_a_network() {
     let world = World::new();
     let coding = world.resolve(&ProfileRef::default()).unwrap().policy;
     let offline = world.resolve(&ProfileRef::from("offline")).unwrap().policy;
-    assert_eq!(coding.network, Network::Open);
-    assert_eq!(offline.network, Network::None);
+    assert_eq!(coding.network.mode, NetworkMode::Proxy);
+    assert_eq!(offline.network.mode, NetworkMode::Loopback);
     assert_eq!(offline.name, "offline");
     assert_eq!(offline.fs, coding.fs);
     assert_eq!(offline.environment, coding.environment);
@@ -117,7 +117,7 @@ fn strict_has_the_workspace_the_system_and_nothing_else() {
     for path in ["home/.cargo/bin/cargo", "home/.local/bin/x", "home/.gitconfig", "home/x"] {
         assert_ne!(lookup(path), Lookup::Allowed, "{path}");
     }
-    assert_eq!(policy.network, Network::None);
+    assert_eq!(policy.network.mode, NetworkMode::None);
     assert!(policy.unix.grants.is_empty() && !policy.unix.datagrams);
     assert!(policy.fs.rules.iter().all(|r| !r.access.contains(Access::MAKE_SOCKET)));
     assert_eq!(policy.fs.writable_roots(), [&world.path("work"), &world.path("tmp")]);

@@ -3,7 +3,7 @@
 
 use super::World;
 use crate::{ProfileRef, builtin_names, group_names, variable_names};
-use nono_sandbox::policy::{Access, Lookup, Network};
+use nono_sandbox::policy::{Access, Lookup, NetworkMode};
 use nono_schemas::profile_file::profile_schema;
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ fn data_science() {
     assert_ne!(lookup("home/datasets/public/x.csv", Access::WRITE), Lookup::Allowed);
     assert_eq!(lookup("home/datasets/personal/x.csv", Access::READ), Lookup::Protected);
     assert_eq!(lookup("work/x", Access::WRITE), Lookup::Allowed);
-    assert_eq!(policy.network, Network::None);
+    assert_eq!(policy.network.mode, NetworkMode::Loopback);
 }
 
 #[test]
@@ -88,5 +88,5 @@ fn review() {
     assert_ne!(lookup("work/src/x", Access::WRITE), Lookup::Allowed);
     assert_eq!(lookup("work/secrets/key", Access::READ), Lookup::Protected);
     assert_eq!(lookup("tmp/x", Access::WRITE), Lookup::Allowed);
-    assert_eq!(policy.network, Network::None);
+    assert_eq!(policy.network.mode, NetworkMode::None);
 }

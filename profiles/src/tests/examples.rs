@@ -51,7 +51,7 @@ const BAD_SHAPE: &[(&str, &str)] = &[
         r#"{"remove": {"filesystem": {"read": [{"path": "/a"}]}}}"#,
         "remove.filesystem.read[0]: expected a string",
     ),
-    (r#"{"remove": {"network": {}}}"#, "remove.network: unknown field; known here: filesystem"),
+    (r#"{"remove": {"linux": {}}}"#, "remove.linux: unknown field; known here: filesystem"),
     (r#"{"filesystem": []}"#, "filesystem: expected an object, found a list"),
     (r#"{"filesystem": {"reads": []}}"#, "filesystem.reads: unknown field; did you mean `read`?"),
     (
@@ -84,7 +84,7 @@ const BAD_SHAPE: &[(&str, &str)] = &[
     (r#"{"network": "open"}"#, "network: expected an object, found a string"),
     (
         r#"{"network": {"mode": "closed"}}"#,
-        "network.mode: unknown value `closed`; known here: none, open",
+        "network.mode: unknown value `closed`; known here: none, loopback, proxy, hosts, open",
     ),
     (r#"{"network": {"mode": "opn"}}"#, "network.mode: unknown value `opn`; did you mean `open`?"),
     (r#"{"network": {"block": true}}"#, "network.block: unknown field; known here: mode"),

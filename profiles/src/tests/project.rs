@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::{Context, NoteKind, ProfileRef, ProjectFile, Resolved, resolve};
-use nono_sandbox::policy::{Access, Lookup, Mediation, Network};
+use nono_sandbox::policy::{Access, Lookup, Mediation, NetworkMode};
 use std::fs;
 use std::os::unix::fs::symlink;
 
@@ -44,7 +44,7 @@ fn what_narrows_counts() {
     assert!(may(&after, "work/x", READ) && !may(&after, "work/x", Access::WRITE));
     assert!(!may(&after, "home/.npm/x", Access::READ));
     assert!(!may(&after, "home/.m2/repository/x", Access::READ));
-    assert_eq!(after.policy.network, Network::None);
+    assert_eq!(after.policy.network.mode, NetworkMode::None);
     assert!(after.policy.unix.bind_grant(&world.path("work/s")).is_none());
     // What a left-out group closes stays closed.
     for closed in &before.policy.fs.protected {
@@ -113,11 +113,11 @@ fn a_wider_profile_changes_nothing_and_a_narrower_one_counts_whole() {
     for rule in &after.fs.rules {
         assert_eq!(before.fs.lookup(&rule.path, rule.access), Lookup::Allowed, "{rule:?}");
     }
-    assert_eq!(after.network, Network::None);
+    assert_eq!(after.network.mode, NetworkMode::None);
     world.project(r#"{"extends": "strict"}"#);
     let coding = world.coding().policy;
     assert_eq!(coding.fs.lookup(&world.path("home/.npm/x"), Access::READ), Lookup::NoGrant);
-    assert_eq!(coding.network, Network::None);
+    assert_eq!(coding.network.mode, NetworkMode::None);
     assert_eq!(coding.fs.lookup(&world.path("work/x"), Access::WRITE), Lookup::Allowed);
 }
 

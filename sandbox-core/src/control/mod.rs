@@ -5,9 +5,11 @@
 //! of the command), after that length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 
+mod introduction;
 mod sight;
 mod transport;
 
+pub use introduction::{Introduction, RunSecret};
 pub use sight::{Listening, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
     ControlError, Decoder, Received, Stdio, receive_start, send_event, send_order, send_start,

@@ -1,6 +1,7 @@
 //! Socket addresses, parsed once from bytes that were copied once.
 
 use crate::rate::Family;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// `sizeof(sa_family_t)`.
 const FAMILY_SIZE: usize = 2;
@@ -16,13 +17,14 @@ pub enum Address {
     UnixAbstract(Vec<u8>),
     /// The AF_UNIX family alone: `bind` picks an abstract name.
     UnixUnnamed,
-    /// AF_INET or AF_INET6.
-    Inet,
+    /// AF_INET or AF_INET6, in full length.
+    Inet(SocketAddr),
     /// AF_UNSPEC: dissolve the association.
     Unspecified,
     /// Another family.
     Other(u16),
-    /// Too short to have a family, or a UNIX address longer than one can be. The kernel's error.
+    /// Too short for its family or to have one, or a UNIX address longer than one can be. The
+    /// kernel's error.
     Malformed,
 }
 
@@ -35,7 +37,8 @@ impl Address {
         };
         match i32::from(u16::from_ne_bytes(*family)) {
             libc::AF_UNIX => Self::parse_unix(rest),
-            libc::AF_INET | libc::AF_INET6 => Address::Inet,
+            libc::AF_INET => parse_v4(rest).map_or(Address::Malformed, Address::Inet),
+            libc::AF_INET6 => parse_v6(rest).map_or(Address::Malformed, Address::Inet),
             libc::AF_UNSPEC => Address::Unspecified,
             _ => Address::Other(u16::from_ne_bytes(*family)),
         }
@@ -58,10 +61,29 @@ impl Address {
     pub fn family(&self) -> Family {
         match self {
             Address::UnixPath(_) | Address::UnixAbstract(_) | Address::UnixUnnamed => Family::Unix,
-            Address::Inet => Family::Inet,
+            Address::Inet(_) => Family::Inet,
             Address::Unspecified | Address::Other(_) | Address::Malformed => Family::Other,
         }
     }
+}
+
+/// `struct sockaddr_in` behind its family: port, address, padding up to 16 bytes in all.
+fn parse_v4(rest: &[u8]) -> Option<SocketAddr> {
+    const PADDED: usize = 14;
+    let rest = rest.first_chunk::<PADDED>()?;
+    let [p1, p0, a, b, c, d, ..] = *rest;
+    Some(SocketAddr::new(IpAddr::from([a, b, c, d]), u16::from_be_bytes([p1, p0])))
+}
+
+/// `struct sockaddr_in6` behind its family: port, flow, address, and a scope that may be left out
+/// (`SIN6_LEN_RFC2133` in the kernel).
+fn parse_v6(rest: &[u8]) -> Option<SocketAddr> {
+    let (port, rest) = rest.split_first_chunk::<2>()?;
+    let (_flow, rest) = rest.split_first_chunk::<4>()?;
+    let (ip, rest) = rest.split_first_chunk::<16>()?;
+    let scope = rest.first_chunk::<4>().map_or(0, |scope| u32::from_ne_bytes(*scope));
+    let address = SocketAddrV6::new(Ipv6Addr::from(*ip), u16::from_be_bytes(*port), 0, scope);
+    Some(SocketAddr::V6(address))
 }
 
 #[cfg(test)]
@@ -89,8 +111,23 @@ mod tests {
         assert_eq!(Address::parse(&[]), Address::Malformed);
         assert_eq!(Address::parse(&[1]), Address::Malformed);
         assert_eq!(Address::parse(&[0, 0]), Address::Unspecified);
-        assert_eq!(Address::parse(&2u16.to_ne_bytes()), Address::Inet);
-        assert_eq!(Address::parse(&10u16.to_ne_bytes()), Address::Inet);
         assert_eq!(Address::parse(&16u16.to_ne_bytes()), Address::Other(16));
+    }
+
+    #[test]
+    fn addresses_of_the_internet() {
+        let address =
+            |family: u16, rest: &[u8]| Address::parse(&[&family.to_ne_bytes()[..], rest].concat());
+        let v4 = [0x1f, 0x90, 10, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
+        assert_eq!(address(2, &v4), Address::Inet("10.0.0.1:8080".parse().unwrap()));
+        assert_eq!(address(2, &[&v4[..], b"more"].concat()), address(2, &v4));
+        assert_eq!(address(2, &v4[..13]), Address::Malformed);
+        let mut v6 = vec![0x1f, 0x90, 1, 2, 3, 4];
+        v6.extend([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(address(10, &v6), Address::Inet("[fe80::1]:8080".parse().unwrap()));
+        let scoped = [&v6[..], &3u32.to_ne_bytes()].concat();
+        assert_eq!(address(10, &scoped), Address::Inet("[fe80::1%3]:8080".parse().unwrap()));
+        assert_eq!(address(10, &v6[..21]), Address::Malformed);
+        assert_eq!(address(10, &[]), Address::Malformed);
     }
 }

@@ -1,12 +1,14 @@
 //! Verdicts: call and policy in, verdict out. Pure.
 //!
 //! The line that decides a `connect` is in [`unix_path`]; [`socket_call`] says which calls get
-//! there. `supervisor::mediate` does what the verdict says.
+//! there. Addresses of IP sockets are decided in `network`, by the policy's own answers.
+//! `supervisor::mediate` does what the verdict says.
 
 mod address;
 mod attempt;
 mod attribute;
 mod message;
+mod network;
 mod relocate;
 mod signal;
 
@@ -14,11 +16,12 @@ pub use address::Address;
 pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
 pub use message::{Control, Header, controls, pieces};
+pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
 pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};
 
 use crate::AbsPath;
-use crate::policy::{Policy, Source, UnixGrant, UnixPolicy};
+use crate::policy::{Mediation, Policy, Source, UnixGrant, UnixPolicy};
 use crate::rate::Family;
 use crate::record::{Operation, Reason};
 
@@ -64,6 +67,8 @@ pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> So
 /// What a judged UNIX path may be used for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathVerdict<'p> {
+    /// Paths are not judged (`linux.af_unix_mediation` is off).
+    NotMediated,
     /// This grant covers it.
     Granted(&'p UnixGrant),
     /// No grant covers it. `Some`: a grant covers it, without the right to bind.
@@ -79,6 +84,9 @@ pub fn unix_path<'p>(
     resolved: &AbsPath,
 ) -> PathVerdict<'p> {
     let unix: &UnixPolicy = &policy.unix;
+    if unix.mediation == Mediation::Off {
+        return PathVerdict::NotMediated;
+    }
     let grant = match operation {
         Operation::Bind => unix.bind_grant(resolved),
         _ => unix.connect_grant(resolved),

@@ -70,6 +70,7 @@ pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
         Mediated::PidfdSignal => Some(with(Receivers::Pidfd(a), b, c)),
         Mediated::Connect
         | Mediated::Bind
+        | Mediated::Listen
         | Mediated::SendTo
         | Mediated::SendMsg
         | Mediated::SendMmsg

@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Reach,
-    UnixGrant, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Reach, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use nix::errno::Errno;
@@ -33,7 +33,7 @@ fn policy() -> Policy {
             ],
             datagrams: false,
         },
-        network: Network::Open,
+        network: NetworkPolicy::of_mode(NetworkMode::Open),
         environment: Environment::default(),
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
@@ -46,12 +46,13 @@ fn policy() -> Policy {
 #[test]
 fn the_socket_decides_not_the_address() {
     let unix = Address::UnixPath(b"/run/x".to_vec());
+    let inet = Address::Inet("127.0.0.1:80".parse().unwrap());
     // The claimed family of an address never moves a UNIX socket out of mediation, nor a TCP
     // socket into it.
     assert_eq!(socket_call(Domain::Unix, &unix, true), SocketCall::Path(b"/run/x"));
     assert_eq!(socket_call(Domain::Inet, &unix, true), SocketCall::AsCopied);
-    assert_eq!(socket_call(Domain::Unix, &Address::Inet, true), SocketCall::AsCopied);
-    assert_eq!(socket_call(Domain::Inet, &Address::Inet, true), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Unix, &inet, true), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Inet, &inet, true), SocketCall::AsCopied);
 }
 
 #[test]
@@ -89,8 +90,9 @@ fn paths_against_grants() {
 #[test]
 fn charging_follows_the_socket() {
     let unix = Address::UnixPath(b"/x".to_vec());
+    let inet = Address::Inet("127.0.0.1:80".parse().unwrap());
     assert_eq!(charged_family(Some(Domain::Inet), Some(&unix)), Family::Inet);
-    assert_eq!(charged_family(Some(Domain::Unix), Some(&Address::Inet)), Family::Unix);
-    assert_eq!(charged_family(None, Some(&Address::Inet)), Family::Inet);
+    assert_eq!(charged_family(Some(Domain::Unix), Some(&inet)), Family::Unix);
+    assert_eq!(charged_family(None, Some(&inet)), Family::Inet);
     assert_eq!(charged_family(Some(Domain::Inet), None), Family::Unreadable);
 }

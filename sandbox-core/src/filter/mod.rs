@@ -26,6 +26,7 @@ mod tests;
 
 pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
 pub use refused::{Needs, Refused, describe, refusal_errno};
+pub use socket::is_internet;
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;
@@ -75,6 +76,7 @@ pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Prog
     let mut notified = notify::rules(policy, handover, scoped)?;
     let told = refuse::told(scoped)?.into_iter().chain(socket::programs(policy)?);
     let mut fixed = refuse::silent()?;
+    fixed.extend(socket::silent(policy)?);
     if notified.is_empty() {
         fixed.extend(told);
     } else {

@@ -2,7 +2,7 @@
 
 use super::refused::{Refused, refused};
 use super::{FilterError, Handover, Rules};
-use crate::policy::{Mediation, Observe, Policy};
+use crate::policy::{Mediation, NetworkMode, Observe, Policy};
 use seccompiler::{
     SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
 };
@@ -14,6 +14,8 @@ pub enum Mediated {
     Connect,
     /// `bind(fd, address, length)`
     Bind,
+    /// `listen(fd, backlog)`
+    Listen,
     /// `sendto(fd, buffer, length, flags, address, length)`
     SendTo,
     /// `sendmsg(fd, message, flags)`
@@ -145,7 +147,10 @@ pub enum Trapped {
 const MEDIATED: &[(i64, Mediated, &str)] =
     &[(libc::SYS_connect, Mediated::Connect, "connect"), (libc::SYS_bind, Mediated::Bind, "bind")];
 
-/// Trapped only where datagram sockets may exist.
+/// Trapped only where it matters who could connect.
+const MEDIATED_LISTEN: &[(i64, Mediated, &str)] = &[(libc::SYS_listen, Mediated::Listen, "listen")];
+
+/// Trapped only where UNIX datagram sockets may exist, or addresses of UDP are judged.
 const MEDIATED_SENDS: &[(i64, Mediated, &str)] = &[
     (libc::SYS_sendto, Mediated::SendTo, "sendto"),
     (libc::SYS_sendmsg, Mediated::SendMsg, "sendmsg"),
@@ -243,6 +248,7 @@ pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
     }
     let mediated = MEDIATED
         .iter()
+        .chain(MEDIATED_LISTEN)
         .chain(MEDIATED_SENDS)
         .chain(MEDIATED_SIGNALS)
         .chain(MEDIATED_NOTICES)
@@ -265,11 +271,16 @@ pub(super) fn rules(
     scoped: bool,
 ) -> Result<Rules, FilterError> {
     let mut rules = Rules::new();
-    if policy.unix.mediation == Mediation::Pathname {
+    let paths = policy.unix.mediation == Mediation::Pathname;
+    let network = &policy.network;
+    if paths || network.mode != NetworkMode::None {
         rules.extend(MEDIATED.iter().map(|(nr, ..)| (*nr, Vec::new())));
-        if policy.unix.datagrams {
-            rules.extend(addressed_sends(handover)?);
-        }
+    }
+    if paths && policy.unix.datagrams || network.mode.is_closed() {
+        rules.extend(addressed_sends(handover)?);
+    }
+    if network.mode.is_closed() || network.listen.is_some() {
+        rules.extend(MEDIATED_LISTEN.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
     if !scoped {
         rules.extend(MEDIATED_SIGNALS.iter().map(|(nr, ..)| (*nr, Vec::new())));

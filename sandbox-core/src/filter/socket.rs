@@ -1,7 +1,7 @@
 //! Which sockets may exist. Family, type and protocol are registers here: no race.
 
 use super::{FilterError, Rules};
-use crate::policy::{Mediation, Network, Policy};
+use crate::policy::{Mediation, NetworkMode, Policy};
 use seccompiler::{
     SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
     SeccompRule,
@@ -12,6 +12,7 @@ const INET: u64 = libc::AF_INET as u64;
 const INET6: u64 = libc::AF_INET6 as u64;
 const NETLINK: u64 = libc::AF_NETLINK as u64;
 const STREAM: u64 = libc::SOCK_STREAM as u64;
+const DATAGRAM: u64 = libc::SOCK_DGRAM as u64;
 const SEQPACKET: u64 = libc::SOCK_SEQPACKET as u64;
 /// The type without `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
 const TYPE_MASK: u64 = 0xf;
@@ -43,11 +44,92 @@ pub(super) fn programs(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, F
     if unix.mediation == Mediation::Pathname && !unix.datagrams {
         programs.push((both(unix_datagrams()?), errno(libc::EACCES)));
     }
-    match policy.network {
-        Network::None => programs.push((both(internet()?), errno(libc::EACCES))),
-        Network::Open => {}
+    match policy.network.mode {
+        NetworkMode::None => programs.push((both(internet()?), errno(libc::EACCES))),
+        NetworkMode::Loopback | NetworkMode::Proxy | NetworkMode::Hosts => {
+            programs.push((both(other_datagrams()?), errno(libc::EPROTONOSUPPORT)));
+        }
+        NetworkMode::Open => {}
     }
     Ok(programs)
+}
+
+/// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
+/// measuring tools asks for it.
+pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+    let devices = if policy.network.mode.is_closed() { DEVICES } else { &[] };
+    let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
+        let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
+        Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
+    };
+    let options = ROUTES.iter().chain(devices).map(rule).collect::<Result<_, _>>()?;
+    let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
+    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
+    Ok(vec![(options, errno(libc::EPERM)), (fast_open()?, errno(libc::EOPNOTSUPP))])
+}
+
+/// Ways of one's own: with a source route the first stop is not the address that is judged
+/// (linux/in.h `IP_OPTIONS`; linux/in6.h `IPV6_RTHDR`, `IPV6_2292RTHDR`, `IPV6_2292PKTOPTIONS`).
+const ROUTES: &[(libc::c_int, u64)] = &[
+    (libc::IPPROTO_IP, 4),
+    (libc::IPPROTO_IPV6, 57),
+    (libc::IPPROTO_IPV6, 5),
+    (libc::IPPROTO_IPV6, 6),
+];
+
+/// Devices of one's own choice, on which even a loopback address leaves the machine, and
+/// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,
+/// `SO_BINDTOIFINDEX`; linux/in.h `IP_UNICAST_IF`, `IP_MULTICAST_IF`, the memberships;
+/// linux/in6.h the same).
+const DEVICES: &[(libc::c_int, u64)] = &[
+    (libc::SOL_SOCKET, 25),
+    (libc::SOL_SOCKET, 62),
+    (libc::IPPROTO_IP, 50),
+    (libc::IPPROTO_IP, 32),
+    (libc::IPPROTO_IP, 35),
+    (libc::IPPROTO_IP, 39),
+    (libc::IPPROTO_IP, 42),
+    (libc::IPPROTO_IP, 46),
+    (libc::IPPROTO_IPV6, 76),
+    (libc::IPPROTO_IPV6, 17),
+    (libc::IPPROTO_IPV6, 20),
+    (libc::IPPROTO_IPV6, 27),
+    (libc::IPPROTO_IPV6, 42),
+    (libc::IPPROTO_IPV6, 46),
+];
+
+/// `MSG_FASTOPEN` makes a send connect. The errno is that of a kernel that has it switched off.
+fn fast_open() -> Result<Rules, FilterError> {
+    let flag = u64::from(libc::MSG_FASTOPEN.unsigned_abs());
+    let rule = |argument| -> Result<Vec<SeccompRule>, FilterError> {
+        let set = Condition::new(argument, Len::Dword, Op::MaskedEq(flag), flag)?;
+        Ok(vec![SeccompRule::new(vec![set])?])
+    };
+    Ok([
+        (libc::SYS_sendto, rule(3)?),
+        (libc::SYS_sendmsg, rule(2)?),
+        (libc::SYS_sendmmsg, rule(3)?),
+    ]
+    .into_iter()
+    .collect())
+}
+
+/// IP sockets that are neither TCP nor UDP: raw ones, pings, UDP-Lite.
+fn other_datagrams() -> Result<Vec<SeccompRule>, FilterError> {
+    let udp = u64::from(libc::IPPROTO_UDP.unsigned_abs());
+    let mut rules = Vec::new();
+    for family in [INET, INET6] {
+        rules.push(SeccompRule::new(vec![
+            domain(Op::Eq, family)?,
+            kind(DATAGRAM)?,
+            protocol(Op::Ne, 0)?,
+            protocol(Op::Ne, udp)?,
+        ])?);
+        for other in (0..=TYPE_MASK).filter(|t| ![STREAM, DATAGRAM, SEQPACKET].contains(t)) {
+            rules.push(SeccompRule::new(vec![domain(Op::Eq, family)?, kind(other)?])?);
+        }
+    }
+    Ok(rules)
 }
 
 /// Everything but UNIX (1), INET (2), INET6 (10) and NETLINK (16).
@@ -106,7 +188,7 @@ pub(super) fn refusal_errno(args: &[u64; 6]) -> i32 {
     match family(args) {
         UNIX => libc::EACCES,
         NETLINK => libc::EPROTONOSUPPORT,
-        INET | INET6 if is_other_protocol(args) => libc::EPROTONOSUPPORT,
+        INET | INET6 if is_other_protocol(args) || is_other_datagram(args) => libc::EPROTONOSUPPORT,
         // Refused for what they are: the policy has no network.
         INET | INET6 => libc::EACCES,
         _ => libc::EAFNOSUPPORT,
@@ -118,6 +200,23 @@ fn is_other_protocol(args: &[u64; 6]) -> bool {
     let (kind, protocol) = (args[1] & TYPE_MASK, args[2] & 0xffff_ffff);
     let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
     kind == SEQPACKET || (kind == STREAM && protocol != 0 && protocol != tcp)
+}
+
+/// Whether `other_datagrams` refuses this IP socket.
+fn is_other_datagram(args: &[u64; 6]) -> bool {
+    let (kind, protocol) = (args[1] & TYPE_MASK, args[2] & 0xffff_ffff);
+    let udp = u64::from(libc::IPPROTO_UDP.unsigned_abs());
+    match kind {
+        STREAM => false,
+        DATAGRAM => protocol != 0 && protocol != udp,
+        _ => true,
+    }
+}
+
+/// Whether this is a TCP or UDP socket, which only a policy without a network refuses.
+#[must_use]
+pub fn is_internet(args: &[u64; 6]) -> bool {
+    [INET, INET6].contains(&family(args)) && !is_other_protocol(args) && !is_other_datagram(args)
 }
 
 /// The family register, as the `int` the kernel takes it for.

@@ -4,8 +4,8 @@ use super::interpret::{Call, run, walk};
 use super::*;
 use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, Network, Observe, Origins, Policy,
-    UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Policy, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -25,7 +25,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
             tmpdir: AbsPath::root(),
         },
         unix: UnixPolicy { mediation, grants: vec![], datagrams },
-        network: Network::Open,
+        network: NetworkPolicy::of_mode(NetworkMode::Open),
         environment: Environment::default(),
         rate: Quota { per_second: one, burst: one },
         observe,
@@ -180,8 +180,10 @@ fn without_a_network_no_ip_socket_can_be_made() {
     for (mediation, datagrams) in
         [(Mediation::Pathname, false), (Mediation::Pathname, true), (Mediation::Off, false)]
     {
-        let policy =
-            Policy { network: Network::None, ..policy(mediation, datagrams, Observe::Off) };
+        let policy = Policy {
+            network: NetworkPolicy::of_mode(NetworkMode::None),
+            ..policy(mediation, datagrams, Observe::Off)
+        };
         let programs = compile(&policy, HANDOVER, true).unwrap();
         for nr in [SYS_socket, SYS_socketpair] {
             let answer = |domain: i32, kind: u64, protocol: u64| {
@@ -207,6 +209,63 @@ fn without_a_network_no_ip_socket_can_be_made() {
             assert_eq!(answer(AF_UNIX, 1, 0), ALLOW);
             assert_eq!(answer(AF_NETLINK, 3, 0), ALLOW);
             assert_eq!(answer(AF_PACKET, 3, 0), errno(EAFNOSUPPORT));
+        }
+    }
+}
+
+#[test]
+fn what_leads_a_judged_call_elsewhere_is_refused() {
+    let refused = |mode, nr: i64, args: &[u64]| {
+        let network = NetworkPolicy::of_mode(mode);
+        let policy = Policy { network, ..policy(Mediation::Pathname, false, Observe::Off) };
+        verdict(&compile(&policy, HANDOVER, true).unwrap(), call(nr, args))
+    };
+    let upper = 0xdead_beef_0000_0000;
+    for mode in NetworkMode::ALL {
+        let fast_open = u64::from(libc::MSG_FASTOPEN.unsigned_abs());
+        let absent = errno(libc::EOPNOTSUPP);
+        for flags in [fast_open, fast_open | 0x4000, fast_open | upper] {
+            assert_eq!(refused(mode, libc::SYS_sendto, &[3, 1, 4, flags, 1, 16]), absent);
+            assert_eq!(refused(mode, libc::SYS_sendmsg, &[3, 1, flags]), absent);
+            assert_eq!(refused(mode, libc::SYS_sendmmsg, &[3, 1, 1, flags]), absent);
+        }
+        let option = |level: u64, name: u64| {
+            let plain = refused(mode, libc::SYS_setsockopt, &[3, level, name, 1, 4]);
+            let other = [3 | upper, level | upper, name | upper, 1, 4];
+            assert_eq!(refused(mode, libc::SYS_setsockopt, &other), plain, "{level} {name}");
+            plain
+        };
+        assert_eq!(option(0, 4), errno(libc::EPERM), "IP_OPTIONS");
+        assert_eq!(option(41, 57), errno(libc::EPERM), "IPV6_RTHDR");
+        for (level, name) in [(1, 25), (1, 62), (0, 50), (0, 35), (41, 76), (41, 20)] {
+            let expected = if mode.is_closed() { errno(libc::EPERM) } else { ALLOW };
+            assert_eq!(option(level, name), expected, "{mode} {level} {name}");
+        }
+        for (level, name) in [(1, 2), (1, 9), (6, 1), (0, 1), (41, 26), (41, 67)] {
+            assert_eq!(option(level, name), ALLOW, "{mode} {level} {name}");
+        }
+    }
+}
+
+#[test]
+fn only_tcp_and_udp_where_addresses_are_judged() {
+    for mode in NetworkMode::ALL {
+        let network = NetworkPolicy::of_mode(mode);
+        let policy = Policy { network, ..policy(Mediation::Pathname, false, Observe::Off) };
+        let programs = compile(&policy, HANDOVER, true).unwrap();
+        for family in [2, 10] {
+            let answer = |kind, protocol| {
+                verdict(&programs, call(libc::SYS_socket, &[family, kind, protocol]))
+            };
+            let ordinary = if mode == NetworkMode::None { errno(libc::EACCES) } else { ALLOW };
+            for (kind, protocol) in [(1, 0), (1, 6), (2, 0), (2, 17), (2 | 0o2_004_000, 17)] {
+                assert_eq!(answer(kind, protocol), ordinary, "{mode} {kind} {protocol}");
+            }
+            for (kind, protocol) in [(2, 1), (2, 58), (2, 136), (3, 0), (3, 255), (4, 0), (10, 0)] {
+                let open = mode == NetworkMode::Open;
+                let refused = answer(kind, protocol);
+                assert_eq!(refused == ALLOW, open, "{mode} {kind} {protocol}");
+            }
         }
     }
 }
@@ -268,9 +327,23 @@ fn what_is_trapped_in_each_mode() {
     let datagrams = policy(Mediation::Pathname, true, Observe::Off);
     let off = policy(Mediation::Off, false, Observe::Off);
     let writes = policy(Mediation::Pathname, false, Observe::Writes);
+    let mode = |mode, unix| Policy {
+        network: NetworkPolicy::of_mode(mode),
+        ..policy(unix, false, Observe::Off)
+    };
     for nr in [libc::SYS_connect, libc::SYS_bind] {
         assert!(notified(&plain, nr, &[3, 1, 16]));
-        assert!(!notified(&off, nr, &[3, 1, 16]));
+        assert!(notified(&off, nr, &[3, 1, 16]));
+        assert!(!notified(&mode(NetworkMode::None, Mediation::Off), nr, &[3, 1, 16]));
+    }
+    for network in NetworkMode::ALL {
+        let policy = mode(network, Mediation::Off);
+        let closed = network.is_closed();
+        assert_eq!(notified(&policy, libc::SYS_listen, &[3, 1]), closed, "{network}");
+        assert_eq!(notified(&policy, libc::SYS_sendto, &[3, 1, 4, 0, 1, 16]), closed, "{network}");
+        assert!(!notified(&policy, libc::SYS_sendto, &[3, 1, 4, 0, 0, 0]), "{network}");
+        assert_eq!(notified(&policy, libc::SYS_sendmsg, &[3, 1, 0]), closed, "{network}");
+        assert_eq!(notified(&policy, libc::SYS_sendmmsg, &[3, 1, 1, 0]), closed, "{network}");
     }
     assert!(!notified(&plain, libc::SYS_sendto, &[3, 1, 4, 0, 0x1000, 16]));
     assert!(!notified(&plain, libc::SYS_sendmsg, &[3, 1, 0]));
@@ -331,11 +404,12 @@ fn calls_without_a_rule_pass_in_a_few_steps() {
 #[test]
 fn every_trapped_call_is_known_to_the_dispatcher() {
     for scoped in [false, true] {
-        let policy = policy(Mediation::Pathname, true, Observe::All);
+        let network = NetworkPolicy::of_mode(NetworkMode::Loopback);
+        let policy = Policy { network, ..policy(Mediation::Pathname, true, Observe::All) };
         let programs = compile(&policy, HANDOVER, scoped).unwrap();
         for nr in 0..600i64 {
             let notifies =
-                run(programs.notify.as_ref().unwrap(), call(nr, &[1, 1, 2, 1, 1, 1])) == NOTIFY;
+                run(programs.notify.as_ref().unwrap(), call(nr, &[1, 3, 2, 1, 1, 1])) == NOTIFY;
             // Refusals may depend on arguments; all else that is known is trapped.
             match trapped(nr, scoped) {
                 None => assert!(!notifies, "{nr}"),

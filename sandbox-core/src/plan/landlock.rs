@@ -92,8 +92,8 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Isolation, Limits, Network, Observe, Origins, Source,
-        UnixGrant, UnixPolicy,
+        Environment, FsPolicy, FsRule, Isolation, Limits, NetworkMode, NetworkPolicy, Observe,
+        Origins, Source, UnixGrant, UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;
@@ -127,7 +127,7 @@ mod tests {
                 }],
                 datagrams: false,
             },
-            network: Network::Open,
+            network: NetworkPolicy::of_mode(NetworkMode::Open),
             environment: Environment::default(),
             rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
             observe: Observe::Off,

@@ -1,8 +1,10 @@
 //! Policy and request, worked out to what will be done. Pure.
 
 pub mod landlock;
+mod proxy;
 
 use crate::AbsPath;
+use crate::control::RunSecret;
 use crate::namespaces::Namespaces;
 use crate::policy::{Limits, Policy};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,8 @@ pub struct Plan {
     pub cwd: AbsPath,
     /// What the command may do.
     pub policy: Policy,
+    /// What the runs' proxy knows this run by, if it has one.
+    pub proxy: Option<RunSecret>,
     /// Wall-clock limit for the whole tree.
     pub timeout: Duration,
     /// Time between SIGTERM and SIGKILL when a run is ended from outside.
@@ -128,6 +132,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         cwd: request.cwd,
         limits: policy.limits,
         policy: policy.clone(),
+        proxy: None,
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
@@ -138,7 +143,8 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
     })
 }
 
-/// The command's environment: the policy's variables, then the request's over them.
+/// The command's environment: the policy's variables, over them those of the proxy if there is one,
+/// then the request's.
 fn environ(policy: &Policy, request: &Request) -> Result<Vec<Vec<u8>>, PlanError> {
     for (name, value) in &request.env {
         if name.is_empty() || name.contains(['=', '\0']) {
@@ -152,6 +158,9 @@ fn environ(policy: &Policy, request: &Request) -> Result<Vec<Vec<u8>>, PlanError
         }
     }
     let mut variables = policy.environment.variables.clone();
+    if let Some(at) = policy.network.proxy.filter(|_| policy.network.mode.has_proxy()) {
+        variables.extend(proxy::variables(at, &policy.environment.variables));
+    }
     variables.extend(request.env.iter().map(|(k, v)| (k.clone(), v.clone())));
     Ok(variables.into_iter().map(|(k, v)| [k.as_bytes(), b"=", &v].concat()).collect())
 }

@@ -6,12 +6,18 @@
 mod environment;
 mod fs;
 mod limits;
+mod network;
 mod origin;
 mod unix_socket;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
 pub use limits::{Exceeded, Limit, Limits, Resource};
+pub use network::{
+    BadHost, Binding, Closed, DNS_PORT, DomainName, Host, HostGrant, HostPattern, HostRule,
+    NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, PortRange, Ports, Special, is_global,
+    meant,
+};
 pub use origin::{Origin, Origins};
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 
@@ -29,7 +35,7 @@ pub struct Policy {
     /// AF_UNIX sockets.
     pub unix: UnixPolicy,
     /// Everything that is not AF_UNIX.
-    pub network: Network,
+    pub network: NetworkPolicy,
     /// Which variables the command sees.
     pub environment: Environment,
     /// How fast mediated AF_UNIX calls may come before they are slowed down.
@@ -54,15 +60,6 @@ pub enum Isolation {
     Auto,
     /// It is, and nothing runs where the system does not allow that.
     Required,
-}
-
-/// What a command may reach over IP, the narrowest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum Network {
-    /// Nothing, not even this machine: sockets for IP cannot be made.
-    None,
-    /// TCP and UDP to any address.
-    Open,
 }
 
 /// Which file-system calls are watched for denials. Watching decides nothing: Landlock does.

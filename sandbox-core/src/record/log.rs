@@ -15,6 +15,19 @@ pub struct DenialLog {
     pub items: Vec<Denial>,
 }
 
+impl DenialLog {
+    /// Adds another log of the same run, in order of first occurrence.
+    pub fn absorb(&mut self, other: DenialLog) {
+        self.total += other.total;
+        self.dropped += other.dropped;
+        self.items.extend(other.items);
+        self.items.sort_by_key(|denial| denial.first_ms);
+        for denial in self.items.drain(self.items.len().min(Recorder::CAPACITY)..) {
+            self.dropped += denial.count;
+        }
+    }
+}
+
 /// What makes two refusals the same for the reader.
 type Key = (Kind, Operation, Vec<u8>, i32, Vec<u8>);
 
@@ -99,6 +112,17 @@ mod tests {
         let log = recorder.into_log();
         assert_eq!((log.total, log.dropped, log.items.len()), (6, 0, 2));
         assert_eq!((log.items[0].count, log.items[0].first_ms, log.items[0].last_ms), (5, 0, 4));
+    }
+
+    #[test]
+    fn two_logs_of_a_run_become_one() {
+        let log = |items: Vec<Denial>| DenialLog { total: items.len() as u64, dropped: 0, items };
+        let mut ours = log(vec![denial("/a", 1), denial("/c", 5)]);
+        ours.absorb(log(vec![denial("/b", 3)]));
+        let order: Vec<&[u8]> = ours.items.iter().map(|d| d.target.as_slice()).collect();
+        assert_eq!((ours.total, order), (3, vec![&b"/a"[..], b"/b", b"/c"]));
+        ours.absorb(log((0..Recorder::CAPACITY as u64).map(|n| denial("/x", n)).collect()));
+        assert_eq!((ours.items.len(), ours.dropped), (Recorder::CAPACITY, 3));
     }
 
     #[test]

@@ -18,6 +18,14 @@ pub enum Kind {
     Exec,
     /// A signal to a process outside.
     Signal,
+    /// Connecting or sending to an address.
+    NetConnect,
+    /// Binding an address, or listening at one.
+    NetBind,
+    /// Asking a name server.
+    Dns,
+    /// A host that the run's proxy was asked for.
+    NetProxy,
     /// A socket of a family, type or protocol that may not exist here.
     Socket,
     /// A system call that is refused to everything in a run.
@@ -47,6 +55,8 @@ pub enum Operation {
     Connect,
     /// Bind a socket.
     Bind,
+    /// Accept connections.
+    Listen,
     /// Send to an address.
     Send,
     /// Send a signal.
@@ -66,6 +76,8 @@ pub enum Layer {
     Landlock,
     /// The fixed seccomp rules.
     Seccomp,
+    /// The run's proxy.
+    Proxy,
 }
 
 /// Why it was refused.

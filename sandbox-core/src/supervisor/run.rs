@@ -143,7 +143,7 @@ fn start(
         confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel, first)?;
     let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
-    let mediator = Mediator::start(&plan.policy, listener, kernel.scoped)
+    let mediator = Mediator::start(&plan, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
     let running = armed.release()?;
     let limits = LimitWatch::new(plan.limits, groups, Instant::now());

@@ -20,6 +20,7 @@ use crate::session::{Session, Setup};
 use crate::transport::Listen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use nono_profiles::{MissingFolders, ProfileRef};
+use nono_sandbox::policy::NetworkMode;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -89,10 +90,19 @@ struct Place {
     /// times.
     #[arg(long, value_name = "NAME|FILE")]
     allow_profile: Vec<String>,
+    /// How much of the network commands have, in place of what the profile says: none, loopback,
+    /// proxy, hosts or open.
+    #[arg(long, value_name = "MODE", value_parser = network_mode)]
+    network: Option<NetworkMode>,
     /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
     /// take. Only ever narrower than what the kernel offers.
     #[arg(long, value_name = "ABI", hide = true)]
     pretend_landlock_abi: Option<u32>,
+}
+
+fn network_mode(text: &str) -> Result<NetworkMode, String> {
+    let named = NetworkMode::ALL.into_iter().find(|mode| mode.name() == text);
+    named.ok_or_else(|| "there are none, loopback, proxy, hosts and open".to_owned())
 }
 
 impl Cli {
@@ -119,6 +129,8 @@ impl Place {
                 .map(|p| ProfileRef::from(p.as_str()))
                 .collect(),
             missing_folders,
+            network: self.network,
+            own_endpoints: Vec::new(),
             landlock_abi_limit: self.pretend_landlock_abi,
             max_runs: DEFAULT_LIVE,
             audit: None,

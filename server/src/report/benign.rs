@@ -57,6 +57,10 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         | Kind::UnixSocket
         | Kind::Exec
         | Kind::Signal
+        | Kind::NetConnect
+        | Kind::NetBind
+        | Kind::Dns
+        | Kind::NetProxy
         | Kind::Socket
         | Kind::Syscall
         | Kind::NestedSandbox => None,

@@ -3,7 +3,7 @@
 
 use super::group::{Group, group};
 use super::rank::{Evidence, Ranked, rank};
-use super::{View, clean, grant, instead};
+use super::{View, clean, grant, instead, network};
 use nix::errno::Errno;
 use nono_sandbox::AbsPath;
 use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer, Operation};
@@ -136,6 +136,10 @@ pub(super) fn kind(kind: Kind) -> DenialKind {
         Kind::UnixSocket => DenialKind::UnixSocket,
         Kind::Exec => DenialKind::Exec,
         Kind::Signal => DenialKind::Signal,
+        Kind::NetConnect => DenialKind::NetConnect,
+        Kind::NetBind => DenialKind::NetBind,
+        Kind::Dns => DenialKind::Dns,
+        Kind::NetProxy => DenialKind::NetProxy,
         Kind::Socket => DenialKind::Socket,
         Kind::Syscall => DenialKind::Syscall,
         Kind::NestedSandbox => DenialKind::NestedSandbox,
@@ -163,6 +167,7 @@ pub(super) fn operation(operation: Operation) -> DeniedOperation {
         Operation::Execute => DeniedOperation::Execute,
         Operation::Connect => DeniedOperation::Connect,
         Operation::Bind => DeniedOperation::Bind,
+        Operation::Listen => DeniedOperation::Listen,
         Operation::Send => DeniedOperation::Send,
         Operation::Signal => DeniedOperation::Signal,
         Operation::Socket => DeniedOperation::Socket,
@@ -181,7 +186,7 @@ pub(super) fn access(operation: Operation) -> Access {
         | Operation::Link => Access::Write,
         Operation::Execute => Access::Execute,
         Operation::Connect | Operation::Send => Access::Connect,
-        Operation::Bind => Access::Bind,
+        Operation::Bind | Operation::Listen => Access::Bind,
         Operation::Signal => Access::Signal,
         Operation::Socket | Operation::Call => Access::Call,
     }
@@ -191,6 +196,7 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
     use record::Reason::{InsufficientAccess, MoreRights, NoGrant, NotSupported, Protected};
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
+        _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
         (Protected, _) => "protected: no profile can open this".to_owned(),
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
@@ -206,6 +212,7 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
             Layer::Mediation => "mediation",
             Layer::Landlock => "landlock",
             Layer::Seccomp => "seccomp",
+            Layer::Proxy => "proxy",
         }
         .to_owned(),
         rule: clean::name(rule.as_bytes()),
@@ -236,9 +243,13 @@ fn unsupported(denial: &Denial) -> &'static str {
         _ if denial.target.starts_with(b"@") => {
             "abstract sockets stay inside the run that made them; no profile can change this"
         }
-        Kind::Fs | Kind::UnixSocket | Kind::Exec => {
-            "the sandbox cannot judge this and so refuses it"
-        }
+        Kind::Fs
+        | Kind::UnixSocket
+        | Kind::Exec
+        | Kind::NetConnect
+        | Kind::NetBind
+        | Kind::Dns
+        | Kind::NetProxy => "the sandbox cannot judge this and so refuses it",
     }
 }
 

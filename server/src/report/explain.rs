@@ -1,10 +1,13 @@
 //! What the sandbox would say to something, asked of the rules that are enforced.
 
+use super::network::{HostAnswer, on_host};
 use super::rank::Evidence;
 use super::{View, clean, denials};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
-use nono_sandbox::policy::{Access, FsPolicy, Lookup, Mediation, Network, Observe, Origin, Source};
+use nono_sandbox::policy::{
+    Access, FsPolicy, Host, Lookup, Mediation, NetworkMode, Observe, Source,
+};
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use nono_schemas::{DecidedBy, DenialItem, Grant, Grantable, Risk};
 use serde::Serialize;
@@ -156,24 +159,40 @@ pub(crate) fn explain(view: View<'_>, question: &Question) -> Explanation {
         Question::Summary => Explanation::notes(summary(view)),
         Question::Path { path, operation } => on_path(view, path, *operation),
         Question::Socket { path, bind } => on_socket(view, path, *bind),
-        Question::Host { host, port } => {
-            let port = port.map(|p| format!(" port {p}")).unwrap_or_default();
-            let host = clean::name(host.as_bytes());
-            let (verdict, why) = match view.policy.network {
-                Network::Open => (
-                    Verdict::Allowed,
-                    "the profile leaves TCP and UDP open, so whatever fails there is not the sandbox",
+        Question::Host { host, port } => about_host(view, host, *port),
+    }
+}
+
+/// The port of a question that names none.
+const USUAL_PORT: u16 = 443;
+
+fn about_host(view: View<'_>, text: &str, port: Option<u16>) -> Explanation {
+    let shown = clean::name(text.as_bytes());
+    let host = match Host::parse(text) {
+        Ok(host) => host,
+        Err(error) => return Explanation::notes(vec![format!("{shown}: {error}")]),
+    };
+    let port = port.unwrap_or(USUAL_PORT);
+    let policy = &view.policy.network;
+    match on_host(policy, &host, port) {
+        HostAnswer::Allowed { how, source } => Explanation {
+            verdict: Some(Verdict::Allowed),
+            resolved_target: Some(format!("{host}:{port}")),
+            decided_by: Some(DecidedBy {
+                layer: if source.is_some() { "proxy" } else { "mediation" }.to_owned(),
+                rule: source.map_or_else(
+                    || format!("network.mode is {}", policy.mode),
+                    |s| clean::name(s.rule.as_bytes()),
                 ),
-                Network::None if *view.policy.origins.of("network.mode") == Origin::Call => {
-                    (Verdict::Denied, "the call asked for no network, loopback included")
-                }
-                Network::None => (
-                    Verdict::Denied,
-                    "the profile has no network, loopback included; the operator sets network.mode",
-                ),
-            };
-            let notes = vec![format!("{host}{port}: {why}")];
-            Explanation { verdict: Some(verdict), ..Explanation::notes(notes) }
+                source: source
+                    .map_or_else(|| format!("profile {}", view.policy.name), ToString::to_string),
+            }),
+            ..Explanation::notes(vec![how])
+        },
+        HostAnswer::Refused(kind, target) => {
+            let layer = if kind == Kind::NetProxy { Layer::Proxy } else { Layer::Mediation };
+            let what = (kind, Operation::Connect, layer);
+            refused_target(view, target.into_bytes(), what, Reason::NoGrant, None)
         }
     }
 }
@@ -230,6 +249,7 @@ fn on_socket(view: View<'_>, path: &AbsPath, bind: bool) -> Explanation {
         PathVerdict::Granted(grant) => {
             Explanation::allowed(path, by(view, "mediation", Some(&grant.source)))
         }
+        PathVerdict::NotMediated => Explanation::allowed(path, by(view, "mediation", None)),
         PathVerdict::Denied(reason, rule) => {
             let what = (Kind::UnixSocket, operation, Layer::Mediation);
             let mut answer = refused(view, path, what, reason, rule);
@@ -256,12 +276,22 @@ fn refused(
     reason: Reason,
     rule: Option<&Source>,
 ) -> Explanation {
-    let socket = kind == Kind::UnixSocket;
+    refused_target(view, path.as_bytes().to_vec(), (kind, operation, layer), reason, rule)
+}
+
+fn refused_target(
+    view: View<'_>,
+    target: Vec<u8>,
+    (kind, operation, layer): (Kind, Operation, Layer),
+    reason: Reason,
+    rule: Option<&Source>,
+) -> Explanation {
+    let file = matches!(kind, Kind::Fs | Kind::Exec);
     let denial = Denial {
         kind,
         operation,
-        access: if socket { Access::empty() } else { needed(operation) },
-        target: path.as_bytes().to_vec(),
+        access: if file { needed(operation) } else { Access::empty() },
+        target,
         resolved: None,
         syscall: String::new(),
         errno: nix::errno::Errno::EACCES as i32,
@@ -309,9 +339,13 @@ fn summary(view: View<'_>) -> Vec<String> {
         r.access.contains(Access::READ) && !r.access.contains(Access::WRITE)
     };
     let unix = &policy.unix;
-    let network = match policy.network {
-        Network::Open => "TCP and UDP open",
-        Network::None => "none, loopback included",
+    let hosts = || list(policy.network.allow.iter().map(|a| a.rule.to_string()).collect());
+    let network = match policy.network.mode {
+        NetworkMode::Open => "TCP and UDP open".to_owned(),
+        NetworkMode::Hosts => format!("loopback, and listed hosts: {}", hosts()),
+        NetworkMode::Proxy => format!("loopback, and through a proxy: {}", hosts()),
+        NetworkMode::Loopback => "loopback only".to_owned(),
+        NetworkMode::None => "none, loopback included".to_owned(),
     };
     let sockets = match unix.mediation {
         Mediation::Off => "not restricted".to_owned(),

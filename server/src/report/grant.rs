@@ -3,12 +3,12 @@
 use super::View;
 use super::denials::denial_path;
 use super::group::Group;
-use super::risk;
+use super::{network, risk};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{Access, FsRule, Lookup, Policy, Reach, Scope, Source, UnixGrant};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
-use nono_schemas::{FilesystemGrant, Grant, Risk};
+use nono_schemas::{FilesystemGrant, Grant, NetworkGrant, Risk};
 
 /// Files named one by one in a grant; more become their folder.
 const MAX_FILES: usize = 3;
@@ -23,6 +23,11 @@ pub(super) struct Tried {
 /// The grant, for the operator; `None` where no profile can allow it, where nothing narrow would,
 /// or where a name cannot be written into one.
 pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
+    if group.members.iter().all(|d| network::is_about(d)) {
+        let network::Tried { grant, risk, risk_why } = network::narrowest(view, group)?;
+        let grant = Grant { filesystem: FilesystemGrant::default(), network: grant };
+        return Some(Tried { grant, risk, risk_why });
+    }
     let wanted = |d: &&Denial| {
         matches!(d.reason, Reason::NoGrant | Reason::InsufficientAccess)
             && matches!(d.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket)
@@ -49,7 +54,8 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     let opened = with(view.policy, &wishes);
     let helps = group.members.iter().all(|d| allows(&opened, d));
     let (risk, risk_why) = risk::of(view, &wishes);
-    helps.then_some(Tried { grant: Grant { filesystem }, risk, risk_why })
+    let grant = Grant { filesystem, network: NetworkGrant::default() };
+    helps.then_some(Tried { grant, risk, risk_why })
 }
 
 /// Whether the call itself gave up what was denied: the operator's profile allows all of it.
@@ -192,10 +198,14 @@ fn with(policy: &Policy, wishes: &[Wish]) -> Policy {
 
 /// Whether a policy allows what was denied. The same questions the sandbox asks.
 fn allows(policy: &Policy, denial: &Denial) -> bool {
+    if network::is_about(denial) {
+        return network::allows(&policy.network, denial);
+    }
     let Some(path) = denial_path(denial) else { return false };
     match denial.kind {
         Kind::UnixSocket => {
-            matches!(unix_path(policy, denial.operation, &path), PathVerdict::Granted(_))
+            let verdict = unix_path(policy, denial.operation, &path);
+            matches!(verdict, PathVerdict::Granted(_) | PathVerdict::NotMediated)
         }
         _ if by_name(denial.operation) => {
             policy.fs.lookup_name(&path, denial.access) == Lookup::Allowed

@@ -49,6 +49,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         (Kind::UnixSocket, _) => ways.extend(own_service(first)),
         _ => {}
     }
+    ways.extend(super::network::instead(view, first));
     ways.truncate(MAX);
     ways
 }

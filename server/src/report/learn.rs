@@ -2,20 +2,25 @@
 
 use super::clean;
 use super::text::word;
-use nono_schemas::{DenialItem, Denials, FilesystemGrant, Grantable, Relevance, Risk};
+use nono_schemas::{
+    DenialItem, Denials, FilesystemGrant, Grant, Grantable, NetworkGrant, Relevance, Risk,
+};
+use serde_json::Value;
 use std::fmt::Write;
 
 /// A draft for the operator, with what was left out of it and why. Nothing protected can be in it:
 /// such denials have no grant.
 pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
     let mut text = String::new();
-    let (mut drafted, mut left) = (FilesystemGrant::default(), String::new());
+    let mut drafted = Grant::default();
+    let mut left = String::new();
     let mut granted = 0_u32;
     for item in &denials.items {
         match left_out(item) {
             None => {
                 if let Some(grant) = &item.grant {
-                    merge(&mut drafted, &grant.filesystem);
+                    merge(&mut drafted.filesystem, &grant.filesystem);
+                    merge_network(&mut drafted.network, &grant.network);
                     granted += 1;
                 }
             }
@@ -42,11 +47,12 @@ pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
         text.push_str("# nothing to add\n");
         return text;
     }
-    let draft = serde_json::json!({
-        "meta": {"name": "learned"},
-        "extends": profile,
-        "filesystem": drafted,
-    });
+    let mut draft = serde_json::json!({ "meta": {"name": "learned"}, "extends": profile });
+    if let (Some(all), Ok(Value::Object(parts))) =
+        (draft.as_object_mut(), serde_json::to_value(&drafted))
+    {
+        all.extend(parts);
+    }
     text.push_str(&serde_json::to_string_pretty(&draft).unwrap_or_default());
     text.push('\n');
     text
@@ -79,11 +85,21 @@ fn merge(into: &mut FilesystemGrant, from: &FilesystemGrant) {
         (&mut into.unix_socket, &from.unix_socket),
         (&mut into.unix_socket_bind, &from.unix_socket_bind),
     ];
-    for (list, more) in lists {
-        for entry in more {
-            if !list.contains(entry) {
-                list.push(entry.clone());
-            }
+    lists.into_iter().for_each(|(list, more)| append(list, more));
+}
+
+fn merge_network(into: &mut NetworkGrant, from: &NetworkGrant) {
+    // The wider mode has all that the narrower has.
+    into.mode = into.mode.max(from.mode);
+    append(&mut into.allow, &from.allow);
+    append(&mut into.listen, &from.listen);
+    append(&mut into.expose, &from.expose);
+}
+
+fn append(list: &mut Vec<String>, more: &[String]) {
+    for entry in more {
+        if !list.contains(entry) {
+            list.push(entry.clone());
         }
     }
 }

@@ -16,6 +16,7 @@ mod learn;
 mod limits;
 mod list;
 mod masked;
+mod network;
 mod rank;
 mod risk;
 mod status;
@@ -30,10 +31,8 @@ use crate::runs::{Ended, Finished, Identity, Snapshot, State};
 use globset::GlobSet;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::LayerState;
-use nono_sandbox::policy::{self, Policy};
-use nono_schemas::{
-    Denials, Enforced, LayerItem, Network, RunResult, RunStatus, SandboxItem, TextFlags,
-};
+use nono_sandbox::policy::Policy;
+use nono_schemas::{Denials, Enforced, LayerItem, RunResult, RunStatus, SandboxItem, TextFlags};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -219,9 +218,6 @@ fn sandbox(view: View<'_>) -> SandboxItem {
             .take(MAX_ROOTS)
             .map(AbsPath::to_string)
             .collect(),
-        network: match view.policy.network {
-            policy::Network::None => Network::None,
-            policy::Network::Open => Network::Open,
-        },
+        network: network::wire(view.policy.network.mode),
     }
 }

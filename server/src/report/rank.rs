@@ -109,6 +109,8 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
 fn is_named_by_errno(denial: &Denial) -> bool {
     match denial.kind {
         Kind::Syscall | Kind::NestedSandbox | Kind::Socket | Kind::Signal => true,
+        // Programs name the host, which is not what they connect to.
+        Kind::NetConnect | Kind::NetBind | Kind::Dns | Kind::NetProxy => true,
         Kind::Fs | Kind::UnixSocket | Kind::Exec => false,
     }
 }
@@ -123,6 +125,7 @@ fn weight(operation: Operation) -> u32 {
         | Operation::Link
         | Operation::Connect
         | Operation::Bind
+        | Operation::Listen
         | Operation::Send
         | Operation::Signal
         | Operation::Socket

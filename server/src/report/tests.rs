@@ -39,7 +39,9 @@ fn policy() -> Policy {
             tmpdir: path("/tmp/nono-1"),
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
-        network: policy::Network::Open,
+        network: nono_sandbox::policy::NetworkPolicy::of_mode(
+            nono_sandbox::policy::NetworkMode::Open,
+        ),
         environment: Environment::default(),
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,

@@ -2,7 +2,7 @@
 //! backs it: what a program prints proves nothing.
 
 use nix::errno::Errno;
-use nono_sandbox::policy::{Network, Policy};
+use nono_sandbox::policy::{NetworkMode, Policy};
 use nono_sandbox::record::{Denial, Kind, Operation};
 
 /// What is known for certain.
@@ -45,9 +45,27 @@ const TABLE: &[Entry] = &[
             "Network is unreachable",
             "ENETUNREACH",
         ],
-        |known| known.policy.network == Network::None,
-        "this is no trouble with names or packages: the profile has no network; for work without \
-         one: pip --no-index --find-links, cargo --offline, npm --offline",
+        |known| known.policy.network.mode <= NetworkMode::Loopback,
+        "this is no trouble with names or packages: the profile has no network beyond this \
+         machine; for work without one: pip --no-index --find-links, cargo --offline, npm --offline",
+    ),
+    (
+        &[
+            "Could not resolve host",
+            "EAI_AGAIN",
+            "ENOTFOUND",
+            "Temporary failure in name resolution",
+            "Name or service not known",
+            "UnknownHostException",
+        ],
+        |known| known.denied(|d| d.kind == Kind::Dns),
+        "names are looked up by the run's proxy, not by commands: this program does not use the \
+         proxy that HTTP_PROXY and HTTPS_PROXY name",
+    ),
+    (
+        &["CONNECT tunnel failed", "403", "Tunnel connection failed", "Proxy Error"],
+        |known| known.denied(|d| d.kind == Kind::NetProxy),
+        "the answer 403 came from the run's proxy, not from the host: the profile does not list it",
     ),
     (
         &["Invalid cross-device link", "EXDEV", "cross-device link not permitted"],

@@ -6,6 +6,7 @@ use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
 use super::supervisor::Supervisor;
 use crate::audit::{self, Hash, Trail};
+use crate::proxy::Tenancy;
 use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
@@ -48,6 +49,8 @@ pub(super) struct Driver {
     pub(super) permit: Admission,
     /// Where the end is recorded.
     pub(super) trail: Trail,
+    /// Given back with it; what the proxy refused belongs to the run's denials.
+    pub(super) tenancy: Option<Tenancy>,
 }
 
 /// What the loop waits for.
@@ -83,6 +86,7 @@ impl Driver {
         let finished = Finished { ended, wall };
         // Before the place is given back: a server that shuts down waits for that.
         self.trail.ended(&self.run.identity, &finished, streams).await;
+        drop(self.tenancy);
         drop(self.permit);
         self.run.state.send_replace(State::Over(Arc::new(finished)));
     }
@@ -139,6 +143,13 @@ impl Driver {
         }
     }
 
+    /// Adds what the proxy refused.
+    fn add_refused(&self, denials: &mut DenialLog) {
+        if let Some(tenancy) = &self.tenancy {
+            denials.absorb(tenancy.refused());
+        }
+    }
+
     /// Takes note of an event; `Some` if it is the last one.
     fn take_event(
         &self,
@@ -155,6 +166,7 @@ impl Driver {
                 self.run.state.send_replace(State::LeaderEnded(end));
             }
             Event::Sight { sight, mut denials, slowed } => {
+                self.add_refused(&mut denials);
                 self.take_secrets_out_of(&mut denials);
                 // Answers come in the order of the questions. Who asked may have left.
                 if let Some(tell) = looks.pop_front() {
@@ -163,6 +175,7 @@ impl Driver {
             }
             Event::Refused(failed) => return Some(Ended::Refused(failed)),
             Event::Ended(mut outcome) => {
+                self.add_refused(&mut outcome.denials);
                 self.take_secrets_out_of(&mut outcome.denials);
                 return Some(Ended::Outcome(outcome));
             }

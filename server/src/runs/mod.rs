@@ -41,6 +41,7 @@ pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
 use crate::error::ServerError;
+use crate::proxy::Tenancy;
 use crate::sandbox::Sandbox;
 use crate::secrets::Patterns;
 use admit::{Admission, Gate, NoPlace};
@@ -74,6 +75,8 @@ pub(crate) struct Job {
     pub(crate) echo: Echo,
     /// Where its end is recorded.
     pub(crate) trail: Trail,
+    /// The run's place at the proxy, if it has one.
+    pub(crate) tenancy: Option<Tenancy>,
 }
 
 /// A key under which a client may repeat a call, and what it asked for.
@@ -130,7 +133,7 @@ impl Runs {
 
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
-        let Job { identity, sandbox, mut plan, input, echo, trail } = job;
+        let Job { identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.pool.spares.take()?;
@@ -174,6 +177,7 @@ impl Runs {
             ending: plan.drain + plan.grace,
             permit,
             trail,
+            tenancy,
         };
         tokio::spawn(driver.drive());
         Ok(run)

@@ -4,7 +4,7 @@
 use super::Tool;
 use super::policy_text::policy_text;
 use crate::session::Ground;
-use nono_sandbox::policy::Network;
+use nono_sandbox::policy::NetworkMode;
 use nono_schemas::{
     Outline, exec_schema, explain_schema, outline, result_schema, run_list_schema,
     run_listed_schema, run_read_schema, run_signal_schema, run_write_schema, shallow, shell_schema,
@@ -21,7 +21,7 @@ pub(crate) fn definitions(ground: &Ground) -> Vec<Definition> {
 
 /// One tool.
 pub(crate) fn definition(ground: &Ground, tool: Tool) -> Definition {
-    let open_world = ground.sandbox.policy.network == Network::Open;
+    let open_world = ground.sandbox.policy.network.mode > NetworkMode::Loopback;
     let (title, lead, input) = words(tool);
     let runs_something = matches!(tool, Tool::Shell | Tool::Exec);
     let description = match tool {

@@ -7,7 +7,7 @@ use crate::sandbox::Sandbox;
 use crate::session::Ground;
 use nono_profiles::{NarrowError, Narrowing, Writable};
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, Limits, Lookup, Network, Policy};
+use nono_sandbox::policy::{Access, Limits, Lookup, NetworkMode, Policy};
 use nono_schemas::RunNetwork;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -47,10 +47,12 @@ pub(super) fn sandbox(
     Ok(Arc::new(sandbox))
 }
 
-fn network(asked: RunNetwork) -> Network {
+fn network(asked: RunNetwork) -> NetworkMode {
     match asked {
-        RunNetwork::None => Network::None,
-        RunNetwork::Open => Network::Open,
+        RunNetwork::None => NetworkMode::None,
+        RunNetwork::Loopback => NetworkMode::Loopback,
+        RunNetwork::Proxy => NetworkMode::Proxy,
+        RunNetwork::Open => NetworkMode::Open,
     }
 }
 
@@ -60,11 +62,7 @@ fn words(less: &Less, limits: &Limits) -> Vec<String> {
     if let Some(profile) = &less.profile {
         words.push(format!("profile {profile}"));
     }
-    match less.network {
-        Some(RunNetwork::None) => words.push("network none".to_owned()),
-        Some(RunNetwork::Open) => words.push("network open".to_owned()),
-        None => {}
-    }
+    words.extend(less.network.map(|asked| format!("network {}", network(asked))));
     if let Some(writable) = &less.writable {
         let places = if writable.is_empty() { "nothing".to_owned() } else { writable.join(", ") };
         words.push(format!("writable {places}"));

@@ -1,6 +1,6 @@
 //! The policy in a few sentences, for descriptions of tools.
 
-use nono_sandbox::policy::{Mediation, Network, Policy};
+use nono_sandbox::policy::{Mediation, NetworkMode, Policy};
 
 /// Writable folders named.
 const MAX_ROOTS: usize = 8;
@@ -14,9 +14,12 @@ pub(super) fn policy_text(policy: &Policy) -> String {
         .map(|r| if **r == policy.fs.tmpdir { "$TMPDIR".to_owned() } else { r.to_string() })
         .collect();
     let more = if roots.len() > MAX_ROOTS { " and more" } else { "" };
-    let network = match policy.network {
-        Network::None => "none (sockets for IP cannot be made)",
-        Network::Open => "open",
+    let network = match policy.network.mode {
+        NetworkMode::None => "none (sockets for IP cannot be made)",
+        NetworkMode::Loopback => "loopback only",
+        NetworkMode::Proxy => "loopback, proxied hosts",
+        NetworkMode::Hosts => "loopback, listed addresses, proxied hosts",
+        NetworkMode::Open => "open",
     };
     let sockets = match policy.unix.mediation {
         Mediation::Pathname => "UNIX sockets outside of those need a grant",

@@ -15,6 +15,8 @@ fn ground() -> (tempfile::TempDir, Ground) {
         profile: ProfileRef::default(),
         allowed_profiles: Vec::new(),
         missing_folders: MissingFolders::Leave,
+        network: None,
+        own_endpoints: Vec::new(),
         landlock_abi_limit: None,
         max_runs: 1,
         closed: Vec::new(),

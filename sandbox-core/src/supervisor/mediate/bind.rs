@@ -12,8 +12,8 @@ use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, unreadable};
 use super::resolve::{NewPlace, resolve_new};
-use super::{Refusal, Shared};
-use crate::decide::{PathVerdict, SocketCall, socket_call, unix_path};
+use super::{Refusal, Shared, network};
+use crate::decide::{Domain, PathVerdict, SocketCall, socket_call, unix_path};
 use crate::policy::{Access, Reach};
 use crate::record::{Confidence, Kind, Layer, Operation};
 use crate::sys;
@@ -52,7 +52,10 @@ fn bind(
     request: &SocketRequest,
     syscall: &'static str,
 ) -> Result<(), Errno> {
-    match socket_call(request.domain, &request.address, shared.scoped) {
+    if request.domain == Domain::Inet {
+        return network::bind(shared, caller, request, syscall);
+    }
+    match socket_call(request.domain, &request.address, shared.abstract_as_copied()) {
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
         SocketCall::AsCopied | SocketCall::Refuse(..) => {
@@ -86,6 +89,7 @@ fn judge(
     let resolved = place.path()?;
     let (reason, rule) = match unix_path(&shared.policy, Operation::Bind, &resolved) {
         PathVerdict::Granted(grant) => return Ok(grant.reach),
+        PathVerdict::NotMediated => return Ok(Reach::Subtree),
         PathVerdict::Denied(reason, rule) => (reason, rule),
     };
     let folder = place.folder.object.as_fd();

@@ -3,9 +3,9 @@
 use super::caller::{Caller, Confirmed};
 use super::leader::{Interrupted, Turn};
 use super::listener::{ERESTARTSYS, MediatedCall};
-use super::pinned;
 use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
-use crate::decide::{Address, SocketCall, socket_call};
+use super::{network, pinned};
+use crate::decide::{Address, Domain, SocketCall, socket_call};
 use crate::record::Operation;
 use crate::sys;
 use nix::errno::Errno;
@@ -42,7 +42,11 @@ fn connect(
     request: &SocketRequest,
     syscall: &'static str,
 ) -> Result<(), Interrupted> {
-    match socket_call(request.domain, &request.address, turn.shared.scoped) {
+    if request.domain == Domain::Inet {
+        return network::connect(turn, caller, request, syscall);
+    }
+    let as_copied = turn.shared.abstract_as_copied();
+    match socket_call(request.domain, &request.address, as_copied) {
         SocketCall::AsCopied => {
             let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
             let result = connect_to(turn, caller, confirmed, &request.socket, &request.bytes);
@@ -69,7 +73,7 @@ fn connect(
     }
 }
 
-fn connect_to(
+pub(super) fn connect_to(
     turn: &mut Turn<'_>,
     caller: &Caller<'_>,
     _: Confirmed,

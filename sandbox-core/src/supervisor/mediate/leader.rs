@@ -10,8 +10,9 @@
 use super::caller::Caller;
 use super::connect;
 use super::listener::Notification;
-use super::{Shared, attributes, bind, lock, notice, send, signal};
+use super::{Shared, attributes, bind, lock, network, notice, send, signal};
 use crate::filter::Mediated;
+use crate::rate::{Charge, Family, charge};
 use crate::supervisor::observe;
 use crate::sys;
 use nix::errno::Errno;
@@ -145,6 +146,7 @@ fn lead(shared: &Arc<Shared>, number: u64) {
             Notification::Mediated(call) => match call.call {
                 Mediated::Connect => connect::perform(&mut turn, call),
                 Mediated::Bind => bind::perform(&mut turn, call),
+                Mediated::Listen => network::perform_listen(&mut turn, call),
                 Mediated::SendTo | Mediated::SendMsg | Mediated::SendMmsg => {
                     send::perform(&mut turn, call);
                 }
@@ -185,9 +187,16 @@ pub(super) struct Turn<'s> {
 }
 
 impl Turn<'_> {
+    /// Pays for a call, if calls of its family cost something.
+    pub(super) fn pay_for(&mut self, family: Family) {
+        if charge(self.shared.charged, family) == Charge::One {
+            self.pay();
+        }
+    }
+
     /// Waits for a token if there is none. Only callers whose call is charged wait, each for
     /// itself: a stand-in goes on answering.
-    pub(super) fn pay(&mut self) {
+    fn pay(&mut self) {
         if self.shared.bucket.take().is_none() {
             return;
         }

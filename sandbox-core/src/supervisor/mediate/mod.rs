@@ -11,8 +11,10 @@ mod caller;
 mod connect;
 mod leader;
 mod listener;
+mod network;
 mod notice;
 pub(super) mod pinned;
+mod proxy;
 mod request;
 pub(super) mod resolve;
 mod send;
@@ -22,8 +24,10 @@ pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
-use crate::policy::{Access, Policy, Source};
-use crate::rate::Bucket;
+use crate::control::RunSecret;
+use crate::plan::Plan;
+use crate::policy::{Access, Mediation, Policy, Source};
+use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
 use crate::sys::NotificationData;
 use leader::Leadership;
@@ -40,7 +44,11 @@ pub(in crate::supervisor) struct Shared {
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
+    /// What the run's proxy knows it by.
+    proxy: Option<RunSecret>,
     bucket: Bucket,
+    /// Which calls spend a token.
+    charged: MediationMode,
     recorder: Mutex<Recorder>,
     leadership: Leadership,
     started: Instant,
@@ -57,7 +65,7 @@ pub(super) struct Mediator {
 impl Mediator {
     /// Starts answering. Without a listener there is nothing to answer.
     pub(super) fn start(
-        policy: &Policy,
+        plan: &Plan,
         listener: Option<OwnedFd>,
         scoped: bool,
     ) -> std::io::Result<Self> {
@@ -67,10 +75,12 @@ impl Mediator {
         let stalled = leadership.stalled_fd().try_clone_to_owned()?;
         let shared = listener.map(|fd| {
             Arc::new(Shared {
-                policy: policy.clone(),
+                policy: plan.policy.clone(),
                 listener: Listener::new(fd, scoped),
                 scoped,
-                bucket: Bucket::new(policy.rate),
+                proxy: plan.proxy,
+                bucket: Bucket::new(plan.policy.rate),
+                charged: MediationMode::of(plan.policy.network.mode),
                 recorder: Mutex::default(),
                 leadership,
                 started: Instant::now(),
@@ -139,6 +149,11 @@ pub(in crate::supervisor) struct Refusal<'p> {
 }
 
 impl Shared {
+    /// Whether abstract names are judged by the kernel, or by nobody.
+    fn abstract_as_copied(&self) -> bool {
+        self.scoped || self.policy.unix.mediation == Mediation::Off
+    }
+
     fn listener(&self) -> &Listener {
         &self.listener
     }

@@ -7,7 +7,6 @@ use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
 use crate::policy::Access;
-use crate::rate::{Charge, MediationMode, charge};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
@@ -51,10 +50,7 @@ impl SocketRequest {
     }
 
     pub(super) fn charge(&self, turn: &mut Turn<'_>) {
-        let family = charged_family(Some(self.domain), Some(&self.address));
-        if charge(MediationMode::AfUnixOnly, family) == Charge::One {
-            turn.pay();
-        }
+        turn.pay_for(charged_family(Some(self.domain), Some(&self.address)));
     }
 }
 
@@ -149,7 +145,9 @@ pub(super) fn judge(
     let place = resolve(caller, base.as_ref(), path, Last::Follow)?;
     let confirmed = caller.still_waits()?;
     let (reason, rule) = match unix_path(&shared.policy, operation, &place.path) {
-        PathVerdict::Granted(_) => return Ok((place.object, confirmed)),
+        PathVerdict::Granted(_) | PathVerdict::NotMediated => {
+            return Ok((place.object, confirmed));
+        }
         PathVerdict::Denied(reason, rule) => (reason, rule),
     };
     // Where the kernel would have failed anyway, its error is the answer and nothing was denied.

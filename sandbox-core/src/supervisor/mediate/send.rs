@@ -4,10 +4,11 @@
 use super::caller::{Caller, Confirmed};
 use super::leader::{Interrupted, Turn};
 use super::listener::{ERESTARTSYS, MediatedCall};
-use super::pinned;
 use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
-use crate::decide::{Address, Control, Header, SocketCall, controls, pieces, socket_call};
+use super::{network, pinned};
+use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
 use crate::filter::Mediated;
+use crate::rate::MediationMode;
 use crate::record::Operation;
 use crate::sys;
 use nix::errno::Errno;
@@ -58,6 +59,24 @@ fn flags(register: u64) -> i32 {
     i32::from_ne_bytes([a, b, c, d])
 }
 
+/// Takes out of a control message what would lead a datagram elsewhere than its address says: the
+/// device of `IP_PKTINFO`. Routes and other headers are refused.
+fn keep_on_its_way(level: i32, kind: i32, data: &mut [u8]) -> Result<(), Errno> {
+    /// linux/in.h and linux/in6.h; a device's number is an `int`.
+    const IP_RETOPTS: i32 = 7;
+    const IPV6_HEADERS: [i32; 8] = [54, 55, 57, 59, 2, 3, 4, 5];
+    const DEVICE: usize = 4;
+    let device = match (level, kind) {
+        (libc::IPPROTO_IP, libc::IP_PKTINFO) => data.get_mut(..DEVICE),
+        (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => data.get_mut(16..16 + DEVICE),
+        (libc::IPPROTO_IP, IP_RETOPTS) => return Err(Errno::EPERM),
+        (libc::IPPROTO_IPV6, kind) if IPV6_HEADERS.contains(&kind) => return Err(Errno::EPERM),
+        _ => return Ok(()),
+    };
+    device.ok_or(Errno::EINVAL)?.fill(0);
+    Ok(())
+}
+
 struct Sender<'t, 's, 'c> {
     turn: &'t mut Turn<'s>,
     caller: &'c Caller<'c>,
@@ -91,8 +110,9 @@ impl Sender<'_, '_, '_> {
         let length = usize::try_from(header.piece_count * 16).unwrap_or(0);
         let vector = self.caller.read(header.pieces, length).map_err(failed)?;
         let data = self.gather(&request.socket, &pieces(&vector))?;
-        let (control, _held) = self.control(&header).map_err(failed)?;
-        if !request.bytes.is_empty() {
+        let (control, _held) = self.control(&header, request.domain).map_err(failed)?;
+        // A send without an address is no call about an address; where all are charged, it is.
+        if !request.bytes.is_empty() || self.turn.shared.charged == MediationMode::Proxy {
             request.charge(self.turn);
         }
         self.deliver(&request, &data, &control, flags)
@@ -151,7 +171,7 @@ impl Sender<'_, '_, '_> {
 
     /// The control messages, with the caller's descriptors replaced by copies of ours and its
     /// process id by ours (the kernel lets nobody claim another's). The copies live until sent.
-    fn control(&self, header: &Header) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
+    fn control(&self, header: &Header, domain: Domain) -> Result<(Vec<u8>, Vec<OwnedFd>), Errno> {
         let mut held = Vec::new();
         if header.control == 0 || header.control_length == 0 {
             return Ok((Vec::new(), held));
@@ -163,6 +183,9 @@ impl Sender<'_, '_, '_> {
         let mut bytes = self.caller.read(header.control, length)?;
         for Control { level, kind, data } in controls(&bytes).ok_or(Errno::EINVAL)? {
             let Some(data) = bytes.get_mut(data) else { return Err(Errno::EINVAL) };
+            if domain == Domain::Inet {
+                keep_on_its_way(level, kind, data)?;
+            }
             match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
                     for number in data.chunks_exact_mut(4) {
@@ -194,7 +217,16 @@ impl Sender<'_, '_, '_> {
         flags: i32,
     ) -> Result<usize, Interrupted> {
         let shared = std::sync::Arc::clone(self.turn.shared);
-        let name = match socket_call(request.domain, &request.address, shared.scoped) {
+        if request.domain == Domain::Inet {
+            let confirmed = match request.bytes.as_slice() {
+                [] => self.caller.still_waits(),
+                _ => network::judge_send(&shared, self.caller, request, self.syscall),
+            };
+            let confirmed = confirmed.map_err(Interrupted::Failed)?;
+            return self.transmit(request, confirmed, &request.bytes, data, control, flags);
+        }
+        let as_copied = shared.abstract_as_copied();
+        let name = match socket_call(request.domain, &request.address, as_copied) {
             SocketCall::AsCopied => request.bytes.clone(),
             SocketCall::Refuse(errno, _) => {
                 return Err(match &request.address {

@@ -1,6 +1,6 @@
 //! Calls that are refused to everybody: the same answer as from a fixed filter, and a record.
 
-use crate::filter::{Needs, Refused, describe};
+use crate::filter::{Needs, Refused, describe, is_internet};
 use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::{Refusal, RefusedCall, Shared};
@@ -11,6 +11,9 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
     let (kind, operation, needs) = match what {
         Refused::Call(needs) => (Kind::Syscall, Operation::Call, needs),
         Refused::Nested(needs) => (Kind::NestedSandbox, Operation::Call, needs),
+        Refused::Socket if is_internet(&data.args) => {
+            (Kind::NetConnect, Operation::Socket, Needs::Nothing)
+        }
         Refused::Socket => (Kind::Socket, Operation::Socket, Needs::Nothing),
     };
     let ordinary = needs == Needs::Capability && !nix::unistd::geteuid().is_root();
@@ -24,7 +27,11 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
             syscall: name,
             errno: call.errno(),
             layer: Layer::Seccomp,
-            reason: Reason::NotSupported,
+            reason: match kind {
+                // Another network mode would allow it.
+                Kind::NetConnect => Reason::NoGrant,
+                _ => Reason::NotSupported,
+            },
             rule: None,
             confidence: Confidence::Enforced,
         };

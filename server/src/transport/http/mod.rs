@@ -1,5 +1,6 @@
 //! MCP over Streamable HTTP.
 
+mod endpoint;
 mod tls;
 mod token;
 mod users;
@@ -166,10 +167,14 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     setup.closed.extend(closed);
     let mut signals = Signals::watch()?;
     let (listener, address) = bind(listen.address).await?;
+    setup.own_endpoints.extend(endpoint::addresses(address));
     let metrics = match listen.metrics {
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    if let Some((_, address)) = &metrics {
+        setup.own_endpoints.extend(endpoint::addresses(*address));
+    }
     let (sessions, pool) = open(&setup, &all)?;
     let mut access = Access::default();
     let mut principals = Vec::new();

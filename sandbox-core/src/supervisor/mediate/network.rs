@@ -1,0 +1,179 @@
+//! Calls of IP sockets, performed on the caller's behalf once their addresses are judged.
+
+use super::caller::{Caller, Confirmed};
+use super::connect::connect_to;
+use super::leader::{Interrupted, Turn};
+use super::listener::MediatedCall;
+use super::request::{SocketRequest, hold, unreadable};
+use super::{Refusal, Shared, proxy};
+use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
+use crate::policy::{Access, NetworkMode, meant};
+use crate::rate::Family;
+use crate::record::{Confidence, Layer, Operation};
+use crate::sys;
+use nix::errno::Errno;
+use nix::sys::socket::{Backlog, getsockopt, listen, setsockopt, sockopt};
+use std::ffi::OsStr;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The device no other machine is on.
+const LOOPBACK: &str = "lo";
+
+/// `connect`.
+pub(super) fn connect(
+    turn: &mut Turn<'_>,
+    caller: &Caller<'_>,
+    request: &SocketRequest,
+    syscall: &'static str,
+) -> Result<(), Interrupted> {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
+    match ip_call(&shared.policy.network, &request.address, true) {
+        IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &request.bytes),
+        IpCall::Proxy => proxy::connect(turn, caller, confirmed, request),
+        IpCall::Refuse(refusal) => {
+            Err(Interrupted::Failed(refuse(&shared, caller, refusal, Operation::Connect, syscall)))
+        }
+        IpCall::Fail(errno) => Err(Interrupted::Failed(errno)),
+    }
+}
+
+/// Whether data may be sent to the request's address.
+pub(super) fn judge_send(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: &SocketRequest,
+    syscall: &'static str,
+) -> Result<Confirmed, Errno> {
+    let confirmed = caller.still_waits()?;
+    match ip_call(&shared.policy.network, &request.address, false) {
+        IpCall::AsCopied | IpCall::Proxy => {}
+        IpCall::Refuse(refusal) => {
+            return Err(refuse(shared, caller, refusal, Operation::Send, syscall));
+        }
+        IpCall::Fail(errno) => return Err(errno),
+    }
+    // The kernel gives the socket a port on all addresses with its first send.
+    match shared.policy.network.mode {
+        NetworkMode::Loopback | NetworkMode::Proxy => tie(&request.socket)?,
+        NetworkMode::None | NetworkMode::Hosts | NetworkMode::Open => {}
+    }
+    Ok(confirmed)
+}
+
+/// `bind`.
+pub(super) fn bind(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    request: &SocketRequest,
+    syscall: &'static str,
+) -> Result<(), Errno> {
+    caller.still_waits()?;
+    let verdict = ip_bind(&shared.policy.network, &request.address);
+    prepare(shared, caller, &request.socket, verdict, (Operation::Bind, syscall))?;
+    sys::bind(request.socket.as_fd(), &request.bytes)
+}
+
+/// Performs `listen` and answers it.
+pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+    let shared = std::sync::Arc::clone(turn.shared);
+    let data = call.data();
+    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
+    let [fd, backlog, ..] = data.args;
+    let held = hold(&caller, fd)
+        .and_then(|held| caller.still_waits().map(|_| held))
+        .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Listen, call.name));
+    let result = held.and_then(|(socket, domain)| {
+        let family = match domain {
+            Domain::Unix => Family::Unix,
+            Domain::Inet => Family::Inet,
+            Domain::Other => Family::Other,
+        };
+        turn.pay_for(family);
+        if domain == Domain::Inet {
+            let verdict = ip_listen(&shared.policy.network, bound(&socket)?);
+            prepare(&shared, &caller, &socket, verdict, (Operation::Listen, call.name))?;
+        }
+        listen(&socket, backlog_of(backlog))
+    });
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(Errno::ESRCH) => drop(call),
+        Err(errno) => call.answer(Err(errno as i32)),
+    }
+}
+
+/// The lower half of the register; the kernel takes what is negative or too large for its most.
+fn backlog_of(register: u64) -> Backlog {
+    let low = i32::try_from(register & 0xffff_ffff).unwrap_or(i32::MAX);
+    Backlog::new(low).unwrap_or(Backlog::MAXALLOWABLE)
+}
+
+/// The address a socket has; `None` before it has a port.
+fn bound(socket: &OwnedFd) -> Result<Option<SocketAddr>, Errno> {
+    let copy = socket.try_clone().map_err(|_| Errno::EMFILE)?;
+    let address = TcpListener::from(copy).local_addr().map_err(|_| Errno::EOPNOTSUPP)?;
+    Ok(Some(address).filter(|address| address.port() != 0))
+}
+
+/// Carries out what comes before a `bind` or `listen`.
+fn prepare(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    socket: &OwnedFd,
+    verdict: IpBind<'_>,
+    (operation, syscall): (Operation, &'static str),
+) -> Result<(), Errno> {
+    match verdict {
+        IpBind::AsAsked => Ok(()),
+        IpBind::OnLoopback => tie(socket),
+        IpBind::Refuse(refusal) => Err(refuse(shared, caller, refusal, operation, syscall)),
+        IpBind::Fail(errno) => Err(errno),
+    }
+}
+
+/// Ties a socket to the loopback device. The program cannot untie it: that takes a capability, and
+/// the filter refuses the option.
+fn tie(socket: &OwnedFd) -> Result<(), Errno> {
+    match setsockopt(socket, sockopt::BindToDevice, &LOOPBACK.into()) {
+        Ok(()) => Ok(()),
+        // It has been tied before; to nothing else, as nobody but us can.
+        Err(Errno::EPERM) => {
+            let device = getsockopt(socket, sockopt::BindToDevice)?;
+            if device == OsStr::new(LOOPBACK) { Ok(()) } else { Err(Errno::EACCES) }
+        }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Records a refusal; the errno a program gets.
+fn refuse(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    refusal: IpRefusal<'_>,
+    operation: Operation,
+    syscall: &'static str,
+) -> Errno {
+    let IpRefusal { kind, reason, address, closed } = refusal;
+    let real = meant(address);
+    let rule = match closed {
+        Some(crate::policy::Closed::Denied(source)) => Some(source),
+        _ => None,
+    };
+    let refusal = Refusal {
+        kind,
+        operation,
+        access: Access::empty(),
+        target: address.to_string().into_bytes(),
+        resolved: (real != address).then(|| real.to_string().into_bytes()),
+        syscall,
+        errno: Errno::EACCES,
+        layer: Layer::Mediation,
+        reason,
+        rule,
+        confidence: Confidence::Enforced,
+    };
+    shared.record(caller, refusal);
+    Errno::EACCES
+}

@@ -1,0 +1,184 @@
+//! Denials of addresses, names and ports: the rule behind each, and what would be said to a host.
+
+mod grant;
+
+pub(super) use grant::{Tried, allows, narrowest};
+
+use super::View;
+use nono_sandbox::policy::{
+    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, Source, Special, meant,
+};
+use nono_sandbox::record::{Denial, Kind, Operation};
+use nono_schemas::Network;
+use std::net::{IpAddr, SocketAddr};
+
+/// The mode as results have it.
+pub(super) fn wire(mode: NetworkMode) -> Network {
+    match mode {
+        NetworkMode::None => Network::None,
+        NetworkMode::Loopback => Network::Loopback,
+        NetworkMode::Proxy => Network::Proxy,
+        NetworkMode::Hosts => Network::Hosts,
+        NetworkMode::Open => Network::Open,
+    }
+}
+
+/// Whether a denial is about the network.
+pub(super) fn is_about(denial: &Denial) -> bool {
+    matches!(denial.kind, Kind::NetConnect | Kind::NetBind | Kind::Dns | Kind::NetProxy)
+}
+
+/// The address a denial is about.
+fn address(denial: &Denial) -> Option<SocketAddr> {
+    std::str::from_utf8(&denial.target).ok()?.parse().ok()
+}
+
+/// The host and port a denial of the proxy is about.
+fn host(denial: &Denial) -> Option<(Host, u16)> {
+    let (host, port) = std::str::from_utf8(&denial.target).ok()?.rsplit_once(':')?;
+    Some((Host::parse(host).ok()?, port.parse().ok()?))
+}
+
+/// The rule behind a denial, in words.
+pub(super) fn rule(policy: &NetworkPolicy, denial: &Denial) -> String {
+    let mode = policy.mode;
+    match denial.kind {
+        Kind::NetBind => bind_rule(policy, denial),
+        Kind::NetProxy => proxy_rule(policy, denial),
+        _ if denial.operation == Operation::Socket => {
+            "network.mode is none: sockets for IP cannot be made".to_owned()
+        }
+        _ => match address(denial).map(|at| policy.reach(at)) {
+            Some(NetworkReach::Closed(closed)) => closed_rule(closed, mode),
+            _ => format!("network.mode is {mode}"),
+        },
+    }
+}
+
+/// Why an address is closed, in words.
+pub(super) fn closed_rule(closed: Closed<'_>, mode: NetworkMode) -> String {
+    match closed {
+        Closed::Mode if mode == NetworkMode::Hosts => {
+            "network.mode is hosts, and network.allow does not have this address".to_owned()
+        }
+        Closed::Mode if mode == NetworkMode::Proxy => {
+            "network.mode is proxy: other machines are reached through the run's proxy only"
+                .to_owned()
+        }
+        Closed::Mode => format!("network.mode is {mode}"),
+        Closed::Dns => {
+            "name servers are not asked by commands: the run's proxy looks names up".to_owned()
+        }
+        Closed::Special(Special::LinkLocal) => {
+            "link-local addresses, where clouds keep credentials, are reached only if named"
+                .to_owned()
+        }
+        Closed::Special(Special::Metadata) => {
+            "metadata services, which give out credentials, are reached only if named".to_owned()
+        }
+        Closed::Own => "the server's own endpoint".to_owned(),
+        Closed::Denied(source) => source.rule.clone(),
+    }
+}
+
+fn bind_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
+    let listed = address(denial).is_none_or(|at| {
+        policy.listen.as_ref().is_none_or(|ports| ports.iter().any(|p| p.contains(at.port())))
+    });
+    match listed {
+        true => "other machines could reach it, and network.expose does not have the port",
+        false => "network.listen does not have the port",
+    }
+    .to_owned()
+}
+
+fn proxy_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
+    let resolved = denial.resolved.as_deref().and_then(|r| std::str::from_utf8(r).ok());
+    let verdict = host(denial);
+    match verdict.as_ref().map(|(host, port)| policy.host(host, *port)) {
+        Some(NameVerdict::Denied(entry)) => format!("{}: {}", entry.source.rule, entry.rule),
+        Some(NameVerdict::Allowed(_)) => match resolved.and_then(|r| r.parse().ok()) {
+            Some(at) => match policy.resolved(at) {
+                Err(Closed::Mode) if meant(at).ip().is_loopback() => {
+                    "the name leads to this machine, which is not reached through the proxy".into()
+                }
+                Err(Closed::Mode) => "the name leads to an address that is not public, and \
+                                      network.allow does not have the address"
+                    .to_owned(),
+                Err(closed) => closed_rule(closed, policy.mode),
+                Ok(()) => "refused by the run's proxy".to_owned(),
+            },
+            None => "refused by the run's proxy".to_owned(),
+        },
+        Some(NameVerdict::NotListed) => "network.allow does not have this host and port".to_owned(),
+        None => "not a host and port".to_owned(),
+    }
+}
+
+/// What needs no grant.
+pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
+    let policy = &view.policy.network;
+    let far = |at: SocketAddr| !meant(at).ip().is_loopback();
+    match denial.kind {
+        Kind::NetBind => Some("listen on 127.0.0.1".to_owned()),
+        Kind::NetConnect if policy.mode.has_proxy() && address(denial).is_some_and(far) => {
+            Some("ask for the host by name through the proxy that HTTPS_PROXY names".to_owned())
+        }
+        Kind::Dns if policy.mode.has_proxy() => Some(
+            "leave names to the proxy that HTTP_PROXY and HTTPS_PROXY name (SOCKS: socks5h)"
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// What the sandbox says to a host that somebody asks about.
+pub(super) enum HostAnswer<'p> {
+    /// It is reached.
+    Allowed {
+        /// How, in words.
+        how: String,
+        /// The entry that says so, if one does.
+        source: Option<&'p Source>,
+    },
+    /// It is refused; the denial that would be recorded.
+    Refused(Kind, String),
+}
+
+/// Answers for a name or an address.
+pub(super) fn on_host<'p>(policy: &'p NetworkPolicy, host: &Host, port: u16) -> HostAnswer<'p> {
+    let local = matches!(host, Host::Name(name) if name.as_str() == "localhost");
+    let ip = match host {
+        Host::Address(ip) => Some(*ip),
+        Host::Name(_) if local => Some(IpAddr::from([127, 0, 0, 1])),
+        Host::Name(_) => None,
+    };
+    let reach = ip.map(|ip| policy.reach(SocketAddr::new(ip, port)));
+    if reach == Some(NetworkReach::Direct) || reach == Some(NetworkReach::Proxy) {
+        let how = "directly".to_owned();
+        return HostAnswer::Allowed { how, source: None };
+    }
+    if policy.mode == NetworkMode::Open && ip.is_none() {
+        let how = "the profile leaves TCP and UDP open, but for metadata services, link-local \
+                   addresses and the server's own endpoints"
+            .to_owned();
+        return HostAnswer::Allowed { how, source: None };
+    }
+    if policy.mode.has_proxy() && !local {
+        let target = format!("{host}:{port}");
+        return match policy.host(host, port) {
+            NameVerdict::Allowed(entry)
+                if ip.is_none_or(|ip| policy.resolved(SocketAddr::new(ip, port)).is_ok()) =>
+            {
+                let how = "through the run's proxy, if its addresses are public or listed".into();
+                HostAnswer::Allowed { how, source: Some(&entry.source) }
+            }
+            _ if ip.is_none() => HostAnswer::Refused(Kind::NetProxy, target),
+            _ => HostAnswer::Refused(Kind::NetConnect, target),
+        };
+    }
+    match ip {
+        Some(ip) => HostAnswer::Refused(Kind::NetConnect, SocketAddr::new(ip, port).to_string()),
+        None => HostAnswer::Refused(Kind::NetProxy, format!("{host}:{port}")),
+    }
+}
