@@ -15,6 +15,7 @@ pub mod client;
 pub mod host_net;
 pub mod host_unix;
 pub mod http;
+pub mod internet;
 pub mod processes;
 pub mod raw;
 pub mod require;

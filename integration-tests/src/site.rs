@@ -192,6 +192,15 @@ pub fn open_to_all(folder: &Path) {
         .unwrap_or_else(|e| panic!("open {folder:?}: {e}"));
 }
 
+/// Lets every user read a file.
+///
+/// # Panics
+/// If the mode cannot be changed.
+pub fn readable_by_all(file: &Path) {
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644))
+        .unwrap_or_else(|e| panic!("open {file:?}: {e}"));
+}
+
 /// PATH without what belongs to the home of whoever runs the tests: a site has a home of its own.
 fn search_path() -> OsString {
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into());

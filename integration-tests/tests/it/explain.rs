@@ -95,7 +95,25 @@ fn questions_of_every_kind() {
     let socket = site.text("outside/x.sock");
     let said = ask(&server, json!({"socket": socket}));
     assert_eq!(said["grant"]["filesystem"]["unix_socket"], json!([socket]), "{said}");
-    assert_eq!(ask(&server, json!({"host": "localhost", "port": 80}))["verdict"], "allowed");
+    for (host, port, verdict, grant) in [
+        ("localhost", 80, "allowed", Value::Null),
+        ("127.0.0.1", 8080, "allowed", Value::Null),
+        ("github.com", 443, "allowed", Value::Null),
+        ("127.0.0.53", 53, "denied", json!({"allow": ["127.0.0.53:53"]})),
+        ("example.com", 443, "denied", json!({"allow": ["example.com"]})),
+        ("github.com", 22, "denied", json!({"allow": ["github.com:22"]})),
+        ("10.0.0.5", 5432, "denied", json!({"mode": "hosts", "allow": ["10.0.0.5:5432"]})),
+        (
+            "169.254.169.254",
+            80,
+            "denied",
+            json!({"mode": "hosts", "allow": ["169.254.169.254:80"]}),
+        ),
+    ] {
+        let said = ask(&server, json!({"host": host, "port": port}));
+        assert_eq!(said["verdict"], verdict, "{host}:{port} {said}");
+        assert_eq!(said["grant"]["network"], grant, "{host}:{port} {said}");
+    }
     assert_eq!(ask(&server, json!({"command": "ls -l"}))["verdict"], "allowed");
     let denied = server.shell(&format!("cat {key}"));
     let id = denied.denials()[0]["id"].as_str().expect("an id").to_owned();

@@ -20,6 +20,7 @@ mod fallback;
 mod filesystem;
 mod flood;
 mod http;
+mod internet;
 mod isolation;
 mod lifetime;
 mod limits;

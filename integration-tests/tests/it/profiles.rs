@@ -101,16 +101,19 @@ fn without_a_network_nothing_is_reached() {
             &["udp-connected", &udp],
             &["tcp-serve-self"],
         ];
-        let open = site.serve();
-        for profile in ["offline", "strict"] {
-            let server = serve(&site, profile);
-            for probe in probes {
-                assert!(open.probe(probe).starts_with("ok"), "control {probe:?}");
-                assert_eq!(server.probe(probe), "EACCES", "{profile} {probe:?}");
-            }
+        let (offline, strict) = (serve(&site, "offline"), serve(&site, "strict"));
+        for probe in probes {
+            assert!(offline.probe(probe).starts_with("ok"), "control {probe:?}");
+            let refused = strict.run("probe", probe);
+            assert_eq!(refused.said(), "EACCES", "{probe:?}");
+            let denial = &refused.denials()[0];
+            assert_eq!(denial["kind"], "net_connect", "{denial}");
+            assert_eq!(denial["grant"]["network"], json!({"mode": "loopback"}), "{denial}");
+        }
+        for (server, network) in [(&offline, "loopback"), (&strict, "none")] {
             let answer = server.exec(&["true"]);
             assert_eq!(answer.exit_code(), Some(0), "{}", answer.text);
-            assert_eq!(answer.value["sandbox"]["network"], "none", "{}", answer.text);
+            assert_eq!(answer.value["sandbox"]["network"], network, "{}", answer.text);
         }
     });
 }
@@ -163,7 +166,7 @@ fn people_can_list_show_check_compare_and_start_profiles() {
     assert!(first["line"].as_u64().is_some_and(|line| line > 0), "{first}");
 
     let (out, _, code) = said(&site, &["profile", "diff", "coding", "offline"]);
-    assert_eq!((out.as_str(), code), ("- network: open\n+ network: none\n", Some(1)));
+    assert_eq!((out.as_str(), code), ("- network: proxy\n+ network: loopback\n", Some(1)));
     assert_eq!(said(&site, &["profile", "diff", "strict", "mine"]).2, Some(0));
     let (out, _, _) = said(&site, &["profile", "schema"]);
     let schema: Value = serde_json::from_str(&out).expect("JSON");

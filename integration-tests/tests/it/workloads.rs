@@ -4,7 +4,7 @@
 //! A program that this machine or this user does not have is said on stderr; the rest is tested.
 
 mod built_in;
-mod languages;
+pub(crate) mod languages;
 mod services;
 
 use nono_integration_tests::{Answer, Server, Site, as_each_user};

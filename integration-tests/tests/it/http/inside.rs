@@ -76,3 +76,24 @@ fn the_server_knows_no_command() {
         assert!(["401\n", "000\n"].contains(&inside.stdout()), "{}", inside.text);
     });
 }
+
+#[test]
+fn the_servers_port_is_closed_in_every_mode() {
+    as_each_user(|site| {
+        for mode in ["loopback", "proxy", "hosts", "open"] {
+            let profile = site.profile(&json!({"network": {"mode": mode, "allow": ["127.0.0.1"]}}));
+            let mut command = site.nono_mcp(&["--http", "0", "--profile"]);
+            command.arg(&profile);
+            let server = HttpServer::start_command(&site, command, None);
+            let port = server.address().port().to_string();
+            assert_eq!(site.outside(&["tcp", &port, "1"]), "ok 1", "the control");
+            for probe in [&["tcp", &port, "1"][..], &["tcp-nonblocking", &port], &["tcp-v6", &port]]
+            {
+                let words = format!("./probe {}", probe.join(" "));
+                let answer = server.shell(&words);
+                assert_eq!(answer.stdout().trim(), "EACCES", "{mode} {probe:?}: {}", answer.text);
+                assert!(answer.denials().iter().any(|d| d["kind"] == "net_connect"), "{mode}");
+            }
+        }
+    });
+}

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// A server whose user finds the Rust toolchain that runs these tests, if that user may.
-fn with_rust(site: &Site) -> Option<Server> {
+pub(crate) fn with_rust(site: &Site, profile: &str) -> Option<Server> {
     let cargo = PathBuf::from(std::env::var_os("CARGO").expect("tests are run by cargo"));
     let bin = cargo.parent().expect("folder of cargo");
     if !succeeds_outside(site, &format!("test -x {}/rustc", bin.display())) {
@@ -14,7 +14,9 @@ fn with_rust(site: &Site) -> Option<Server> {
         eprintln!("NOT TESTED as {user:?}: it cannot reach the Rust toolchain in {bin:?}");
         return None;
     }
-    let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
+    let workspace = site.text("ws");
+    let args = ["--stdio", "--workspace", &workspace, "--profile", profile];
+    let mut command = site.nono_mcp(&args);
     let mut path = OsString::from(bin);
     path.push(":/usr/local/bin:/usr/bin:/bin");
     command.env("PATH", path);
@@ -31,7 +33,7 @@ fn with_rust(site: &Site) -> Option<Server> {
 #[test]
 fn cargo_builds_and_tests_offline() {
     as_each_user(|site| {
-        let Some(server) = with_rust(&site) else { return };
+        let Some(server) = with_rust(&site, "coding") else { return };
         // Cargo's lock files are granted where they are; this home has none yet, and cargo does
         // well without.
         let answer = passes(

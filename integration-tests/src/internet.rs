@@ -1,0 +1,244 @@
+//! A network of the test's own: this machine in one namespace, "the internet" in another, a cable
+//! between them, and names for what is there. Takes root.
+//!
+//! ```text
+//! machine: 10.77.0.1, fd77::1          internet: 10.77.0.2, fd77::2, 93.184.216.34, 169.254.169.254
+//!          /etc/hosts of its own
+//! ```
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+/// A private address of the internet side.
+pub const FAR: &str = "10.77.0.2";
+/// The same for IPv6.
+pub const FAR6: &str = "fd77::2";
+/// A public address of the internet side.
+pub const PUBLIC: &str = "93.184.216.34";
+/// Where clouds keep credentials.
+pub const METADATA: &str = "169.254.169.254";
+/// Where everything listens on the internet side, TCP and UDP.
+pub const PORT: u16 = 4477;
+/// Its web server, which answers every request with what was asked of whom.
+pub const WEB: u16 = 80;
+
+/// Names both sides know.
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n93.184.216.34 allowed.test other.test \
+    sub.allowed.test\n10.77.0.2 inner.test\n127.0.0.1 loop.test\n169.254.169.254 meta.test\n";
+
+/// What arrived on the internet side.
+#[derive(Debug, Clone, Default)]
+pub struct Arrived(Arc<Mutex<Vec<String>>>);
+
+impl Arrived {
+    /// Everything so far, in order.
+    ///
+    /// # Panics
+    /// If a server of the internet side broke.
+    #[must_use]
+    pub fn all(&self) -> Vec<String> {
+        self.0.lock().expect("servers do not panic").clone()
+    }
+
+    /// Whether something that starts like this arrived.
+    #[must_use]
+    pub fn has(&self, start: &str) -> bool {
+        self.all().iter().any(|line| line.starts_with(start))
+    }
+
+    /// Forgets everything.
+    ///
+    /// # Panics
+    /// As [`Arrived::all`].
+    pub fn clear(&self) {
+        self.0.lock().expect("servers do not panic").clear();
+    }
+
+    fn add(&self, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes).trim().to_owned();
+        self.0.lock().expect("servers do not panic").push(text);
+    }
+}
+
+/// The internet side, as a test sees it.
+#[derive(Debug)]
+pub struct Internet {
+    /// What arrived there.
+    pub arrived: Arrived,
+    asks: mpsc::Sender<(u16, mpsc::Sender<bool>)>,
+}
+
+impl Internet {
+    /// Whether the internet side reaches a port of the machine.
+    ///
+    /// # Panics
+    /// If the internet side broke.
+    #[must_use]
+    pub fn reaches(&self, port: u16) -> bool {
+        let (tell, told) = mpsc::channel();
+        self.asks.send((port, tell)).expect("the internet side answers");
+        told.recv().expect("the internet side answers")
+    }
+}
+
+/// Runs a test on the machine's side. Sockets and children of the calling closure are there.
+///
+/// # Panics
+/// If the network cannot be made, or the test fails.
+pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
+    crate::require::program("ip");
+    std::thread::scope(|scope| {
+        let (tell, told) = mpsc::channel::<i32>();
+        let (ready_tell, ready) = mpsc::channel::<Arrived>();
+        let (asks, asked) = mpsc::channel::<(u16, mpsc::Sender<bool>)>();
+        let far = scope.spawn(move || {
+            unshare(libc::CLONE_NEWNET);
+            tell.send(thread_id()).expect("the machine waits");
+            let wait = || Path::new("/proc/thread-self/net/dev_snmp6/far").exists();
+            assert!(crate::wait::until(wait), "the cable never came");
+            ip(&["link", "set", "lo", "up"]);
+            ip(&["link", "set", "far", "up"]);
+            for address in ["10.77.0.2/24", "93.184.216.34/32", "169.254.169.254/32"] {
+                ip(&["addr", "add", address, "dev", "far"]);
+            }
+            ip(&["addr", "add", "fd77::2/64", "dev", "far", "nodad"]);
+            let arrived = Arrived::default();
+            serve(&arrived);
+            ready_tell.send(arrived).expect("the machine waits");
+            // Until the test is over.
+            for (port, tell) in asked {
+                let at = SocketAddr::from(([10, 77, 0, 1], port));
+                let reached = TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok();
+                tell.send(reached).expect("somebody asked");
+            }
+        });
+        let near = scope.spawn(move || {
+            unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS);
+            let other = told.recv().expect("the internet says who it is").to_string();
+            ip(&["link", "set", "lo", "up"]);
+            ip(&["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &other]);
+            ip(&["link", "set", "near", "up"]);
+            ip(&["addr", "add", "10.77.0.1/24", "dev", "near"]);
+            ip(&["addr", "add", "fd77::1/64", "dev", "near", "nodad"]);
+            ip(&["route", "add", "default", "via", FAR]);
+            let hosts = tempfile::NamedTempFile::new().expect("temp file");
+            crate::site::readable_by_all(hosts.path());
+            std::fs::write(hosts.path(), HOSTS).expect("write names");
+            mount_private();
+            bind_mount(hosts.path(), "/etc/hosts");
+            let arrived = ready.recv().expect("the internet comes up");
+            test(&Internet { arrived, asks });
+        });
+        let result = near.join();
+        far.join().expect("the internet side");
+        if let Err(panic) = result {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn thread_id() -> i32 {
+    // SAFETY: takes no arguments.
+    unsafe { libc::gettid() }
+}
+
+fn unshare(flags: libc::c_int) {
+    // SAFETY: changes the calling thread alone.
+    let result = unsafe { libc::unshare(flags) };
+    assert_eq!(result, 0, "unshare: {} (this test needs root)", std::io::Error::last_os_error());
+}
+
+fn ip(args: &[&str]) {
+    let output = Command::new("ip").args(args).output().expect("run ip");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "ip {args:?}: {said}");
+}
+
+/// What is mounted from now on is seen by this thread and its children alone.
+fn mount_private() {
+    let flags = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
+        .expect("private mounts");
+}
+
+fn bind_mount(from: &Path, to: &str) {
+    let flags = nix::mount::MsFlags::MS_BIND;
+    nix::mount::mount(Some(from), to, None::<&str>, flags, None::<&str>)
+        .unwrap_or_else(|e| panic!("mount over {to}: {e}"));
+}
+
+/// The servers of the internet side; they end with the test's process.
+fn serve(arrived: &Arrived) {
+    for address in ["0.0.0.0", "[::]"] {
+        let udp = UdpSocket::bind(format!("{address}:{PORT}").parse::<SocketAddr>().expect("one"));
+        // The wildcard of IPv6 takes both where the kernel says so; then the first is enough.
+        if let Ok(udp) = udp {
+            let arrived = arrived.clone();
+            std::thread::spawn(move || {
+                let mut buffer = [0; 2048];
+                while let Ok((length, from)) = udp.recv_from(&mut buffer) {
+                    arrived.add(&buffer[..length]);
+                    let _ = udp.send_to(&buffer[..length], from);
+                }
+            });
+        }
+    }
+    listen(PORT, arrived, |mut visitor, arrived| {
+        let mut buffer = [0; 2048];
+        let _ = visitor.set_read_timeout(Some(Duration::from_secs(20)));
+        while let Ok(length @ 1..) = visitor.read(&mut buffer) {
+            arrived.add(&buffer[..length]);
+            let _ = visitor.write_all(&buffer[..length]);
+        }
+    });
+    listen(WEB, arrived, |visitor, arrived| web(visitor, &arrived));
+    listen(53, arrived, |mut visitor, arrived| {
+        let mut buffer = [0; 2048];
+        if let Ok(length @ 1..) = visitor.read(&mut buffer) {
+            arrived.add(&[b"dns ", &buffer[..length]].concat());
+        }
+    });
+}
+
+fn listen(
+    port: u16,
+    arrived: &Arrived,
+    serve: impl Fn(TcpStream, Arrived) + Send + Copy + 'static,
+) {
+    let listener = TcpListener::bind(("::", port)).expect("a namespace of our own has free ports");
+    let arrived = arrived.clone();
+    std::thread::spawn(move || {
+        for visitor in listener.incoming().flatten() {
+            let arrived = arrived.clone();
+            std::thread::spawn(move || serve(visitor, arrived));
+        }
+    });
+}
+
+/// Answers with the first line and the host it was asked for.
+fn web(mut visitor: TcpStream, arrived: &Arrived) {
+    let mut head = Vec::new();
+    let mut byte = [0; 1];
+    while !head.ends_with(b"\r\n\r\n") && head.len() < 8192 {
+        match visitor.read(&mut byte) {
+            Ok(1) => head.push(byte[0]),
+            _ => break,
+        }
+    }
+    let text = String::from_utf8_lossy(&head).into_owned();
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    let host = text.lines().find_map(|l| l.strip_prefix("Host: ")).unwrap_or_default();
+    let said = format!("{line} for {host}");
+    arrived.add(said.as_bytes());
+    let body =
+        if line.contains("/big") { "x".repeat(1 << 20) } else { format!("web says: {said}\n") };
+    let _ = write!(
+        visitor,
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+}
