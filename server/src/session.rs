@@ -18,7 +18,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::groups;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
-use nono_sandbox::plan::plan;
+use nono_sandbox::plan::{Basis, plan};
 use nono_sandbox::policy::{NetworkMode, Policy};
 use nono_schemas::NotStarted;
 use std::collections::BTreeMap;
@@ -176,7 +176,12 @@ impl Common {
             _ => Audit::default(),
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
-        let pool = Pool::new(setup.max_runs, std::env::temp_dir(), cgroups, namespaces)?;
+        let basis = grounds.first().map(|ground| Basis {
+            policy: ground.sandbox.policy.clone(),
+            landlock_abi_limit: ground.landlock_abi_limit,
+        });
+        let folder = std::env::temp_dir();
+        let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis)?;
         let proxy = proxy_for(grounds)?.map(Arc::new);
         Ok(Self { pool, audit, proxy })
     }
@@ -381,12 +386,16 @@ impl Session {
             max_output: wish.max_output,
             now: Instant::now(),
         };
-        // May read megabytes from the spool.
-        tokio::task::block_in_place(|| {
-            let output = choose(&run.view());
+        let view = run.view();
+        let small = view.in_memory();
+        let answer = || {
+            let output = choose(&view);
             run.show(output.next_seq);
             Answer::about(run.sandbox.view(), &facts, &output, &self.history)
-        })
+        };
+        // Reading megabytes from the spool would hold other calls up; changing threads for a few
+        // lines holds this one up.
+        if small { answer() } else { tokio::task::block_in_place(answer) }
     }
 
     /// An answer that says why nothing was run.

@@ -35,6 +35,7 @@ mod protocol;
 mod races;
 mod results;
 mod runs;
+mod spares;
 mod telemetry;
 mod terminal;
 mod tools;

@@ -1,8 +1,10 @@
 //! What server and supervisor say to each other, and how it travels.
 //!
-//! The supervisor's standard input is one end of a stream socket pair. The server sends one
-//! message with descriptors (a sealed memory file with the [`Plan`](crate::plan::Plan), then stdin, stdout and stderr
-//! of the command), after that length-prefixed [`Order`]s; closing the socket ends the run at once.
+//! The supervisor's standard input is one end of a stream socket pair. A spare one may be told what
+//! it will probably run under (a sealed memory file with the [`Basis`](crate::plan::Basis)). The
+//! server sends one message with descriptors (a sealed memory file with the
+//! [`Plan`](crate::plan::Plan), then stdin, stdout and stderr of the command), after that
+//! length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 
 mod introduction;
@@ -12,7 +14,8 @@ mod transport;
 pub use introduction::{Introduction, RunSecret};
 pub use sight::{Listening, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    ControlError, Decoder, Received, Stdio, receive_start, send_event, send_order, send_start,
+    ControlError, Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order,
+    send_start,
 };
 
 use crate::policy::Exceeded;

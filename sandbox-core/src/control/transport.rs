@@ -1,7 +1,7 @@
 //! Messages over a stream socket, descriptors included.
 
 use super::{Event, Order};
-use crate::plan::Plan;
+use crate::plan::{Basis, Plan};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -15,7 +15,9 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// First byte of the start message.
 const START: u8 = b'N';
-/// Descriptors that travel with the start message: plan, stdin, stdout, stderr.
+/// First byte of a message that says what a start message will probably rest on.
+const BASIS: u8 = b'B';
+/// Descriptors that travel with the start message: plan, stdin, stdout, stderr. Others have fewer.
 const START_FDS: usize = 4;
 /// Messages larger than this come from a broken or hostile peer.
 const MAX_MESSAGE: usize = 8 << 20;
@@ -38,6 +40,15 @@ pub struct Received {
     pub plan: Plan,
     /// The command's streams.
     pub stdio: Stdio,
+}
+
+/// What a supervisor without a run is told.
+#[derive(Debug)]
+pub enum Work {
+    /// To get ready for this.
+    Prepare(Box<Basis>),
+    /// To start a run.
+    Start(Box<Received>),
 }
 
 /// Why a message could not be passed on.
@@ -86,18 +97,44 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
 /// # Errors
 /// [`ControlError`] if the supervisor is gone or memory ran out.
 pub fn send_start(socket: BorrowedFd<'_>, plan: &Plan, stdio: Stdio) -> Result<(), ControlError> {
-    let encoded = postcard::to_stdvec(plan).map_err(ControlError::Codec)?;
+    let memory = seal(plan)?;
+    send_fds(socket, START, &[&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr])
+}
+
+/// Server: says what a start message will probably rest on, so that a spare supervisor can get
+/// ready for it. The start message itself counts, whatever it says.
+///
+/// # Errors
+/// [`ControlError`] if the supervisor is gone or memory ran out.
+pub fn send_basis(socket: BorrowedFd<'_>, basis: &Basis) -> Result<(), ControlError> {
+    send_fds(socket, BASIS, &[&seal(basis)?])
+}
+
+/// A memory file that nobody can change any more.
+fn seal(value: &impl Serialize) -> Result<OwnedFd, ControlError> {
+    let encoded = postcard::to_stdvec(value).map_err(ControlError::Codec)?;
     let memory = memfd_create(c"nono-plan", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
         .map_err(call("memfd_create"))?;
     let mut memory = File::from(memory);
     memory.write_all(&encoded).map_err(io("write the plan"))?;
     let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&memory, FcntlArg::F_ADD_SEALS(seals)).map_err(call("seal the plan"))?;
-    let memory = OwnedFd::from(memory);
-    let fds = [&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr].map(OwnedFd::as_raw_fd);
+    Ok(memory.into())
+}
+
+fn unseal<T: DeserializeOwned>(memory: OwnedFd) -> Result<T, ControlError> {
+    let mut memory = File::from(memory);
+    memory.rewind().map_err(io("rewind the plan"))?;
+    let mut encoded = Vec::new();
+    memory.read_to_end(&mut encoded).map_err(io("read the plan"))?;
+    postcard::from_bytes(&encoded).map_err(ControlError::Codec)
+}
+
+fn send_fds(socket: BorrowedFd<'_>, kind: u8, fds: &[&OwnedFd]) -> Result<(), ControlError> {
+    let fds: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd()).collect();
     sendmsg::<()>(
         socket.as_raw_fd(),
-        &[IoSlice::new(&[START])],
+        &[IoSlice::new(&[kind])],
         &[ControlMessage::ScmRights(&fds)],
         MsgFlags::MSG_NOSIGNAL,
         None,
@@ -106,23 +143,25 @@ pub fn send_start(socket: BorrowedFd<'_>, plan: &Plan, stdio: Stdio) -> Result<(
     .map_err(call("sendmsg"))
 }
 
-/// Supervisor: waits for the start message.
+/// Supervisor: waits for something to do.
 ///
 /// # Errors
-/// [`ControlError::Closed`] if the server went away without one; others if it is malformed.
-pub fn receive_start(socket: BorrowedFd<'_>) -> Result<Received, ControlError> {
-    let (byte, fds) = receive_fds(socket)?;
-    if byte != START {
-        return Err(ControlError::Malformed("not a start message"));
+/// [`ControlError::Closed`] if the server went away without a word; others if the message is
+/// malformed.
+pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
+    let odd = |_| ControlError::Malformed("wrong number of descriptors");
+    match receive_fds(socket)? {
+        (START, fds) => {
+            let [memory, stdin, stdout, stderr]: [_; START_FDS] = fds.try_into().map_err(odd)?;
+            let stdio = Stdio { stdin, stdout, stderr };
+            Ok(Work::Start(Box::new(Received { plan: unseal(memory)?, stdio })))
+        }
+        (BASIS, fds) => {
+            let [memory]: [_; 1] = fds.try_into().map_err(odd)?;
+            Ok(Work::Prepare(Box::new(unseal(memory)?)))
+        }
+        _ => Err(ControlError::Malformed("not a start message")),
     }
-    let [memory, stdin, stdout, stderr]: [OwnedFd; START_FDS] =
-        fds.try_into().map_err(|_| ControlError::Malformed("wrong number of descriptors"))?;
-    let mut memory = File::from(memory);
-    memory.rewind().map_err(io("rewind the plan"))?;
-    let mut encoded = Vec::new();
-    memory.read_to_end(&mut encoded).map_err(io("read the plan"))?;
-    let plan = postcard::from_bytes(&encoded).map_err(ControlError::Codec)?;
-    Ok(Received { plan, stdio: Stdio { stdin, stdout, stderr } })
 }
 
 /// One byte and the descriptors that came with it, all owned and close-on-exec.

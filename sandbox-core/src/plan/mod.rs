@@ -76,6 +76,29 @@ pub struct Plan {
     pub landlock_abi_limit: Option<u32>,
 }
 
+/// What a supervisor needs to know to build a sandbox before there is a request for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// What commands may do.
+    pub policy: Policy,
+    /// As in [`Plan`].
+    pub landlock_abi_limit: Option<u32>,
+}
+
+impl Basis {
+    /// What `plan` rests on.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        Self { policy: plan.policy.clone(), landlock_abi_limit: plan.landlock_abi_limit }
+    }
+
+    /// Whether a sandbox built on this is the one that `plan` asks for.
+    #[must_use]
+    pub fn fits(&self, plan: &Plan) -> bool {
+        self.policy == plan.policy && self.landlock_abi_limit == plan.landlock_abi_limit
+    }
+}
+
 /// Folders of control groups that groups for runs can be made in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cgroups {

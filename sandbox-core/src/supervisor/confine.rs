@@ -13,7 +13,7 @@ use landlock::{
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::{SFlag, fstat, lstat};
 use std::os::fd::OwnedFd;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -59,7 +59,12 @@ pub(super) struct Rulesets {
     /// The command's own. Nested in the supervisor's domain, so the supervisor may read the
     /// command's memory, and not the other way round.
     pub(super) command: RulesetCreated,
+    /// What lay at the paths of the rules.
+    found: Vec<(AbsPath, Option<Identity>)>,
 }
+
+/// Device and inode. The rule sets hold the objects, so none of these is given to another one.
+type Identity = (u64, u64);
 
 impl Rulesets {
     /// Opens what the policy names and makes both.
@@ -67,18 +72,34 @@ impl Rulesets {
         let abi = kernel.abi;
         let (mut supervisor, mut command) =
             (handle_everything(kernel)?, handle_everything(kernel)?);
+        let mut found = Vec::new();
         for rule in rules(policy, abi) {
-            let Some((object, access)) = open_rule(&rule, abi)? else { continue };
+            // Before it is opened: what is put there later is noticed later.
+            let identity = identity(&rule.path);
+            let opened = open_rule(&rule, abi)?;
+            found.push((rule.path, opened.as_ref().map_or(identity, |o| Some(o.identity))));
+            let Some(Opened { object, access, .. }) = opened else { continue };
             supervisor = add(supervisor, &object, access)?;
             command = add(command, &object, access)?;
         }
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
         let proc = LandlockRule { path: AbsPath::root().join("proc").map_err(unusual)?, access };
-        if let Some((object, access)) = open_rule(&proc, abi)? {
+        if let Some(Opened { object, access, .. }) = open_rule(&proc, abi)? {
             supervisor = add(supervisor, &object, access)?;
         }
-        Ok(Self { supervisor, command })
+        Ok(Self { supervisor, command, found })
     }
+
+    /// Whether the paths of the rules still lead to what they led to when this was made, and what
+    /// was missing is missing. Else the rule sets are those of another moment.
+    pub(super) fn are_current(&self) -> bool {
+        self.found.iter().all(|(path, found)| identity(path) == *found)
+    }
+}
+
+/// What lies at a path, if anything does.
+fn identity(path: &AbsPath) -> Option<Identity> {
+    lstat(path.as_path()).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 fn unusual(error: impl std::fmt::Display) -> SetupFailed {
@@ -109,10 +130,7 @@ fn add(
 /// Opens a rule's path without following any link: the path was canonical when the policy was
 /// made, so a link in it now was put there since, perhaps by an earlier run. A rule whose object is
 /// gone grants nothing.
-fn open_rule(
-    rule: &LandlockRule,
-    abi: ABI,
-) -> Result<Option<(OwnedFd, BitFlags<AccessFs>)>, SetupFailed> {
+fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFailed> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
@@ -124,10 +142,18 @@ fn open_rule(
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => return Ok(None),
         Err(errno) => return Err(failed(errno)),
     };
-    let mode = SFlag::from_bits_truncate(fstat(&object).map_err(failed)?.st_mode);
-    let folder = mode & SFlag::S_IFMT == SFlag::S_IFDIR;
+    let stat = fstat(&object).map_err(failed)?;
+    let folder = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
     let access = if folder { rule.access } else { rule.access & AccessFs::from_file(abi) };
-    Ok(if access.is_empty() { None } else { Some((object, access)) })
+    let identity = (stat.st_dev, stat.st_ino);
+    Ok(if access.is_empty() { None } else { Some(Opened { object, access, identity }) })
+}
+
+/// The object of a rule.
+struct Opened {
+    object: OwnedFd,
+    access: BitFlags<AccessFs>,
+    identity: Identity,
 }
 
 /// Enforces a rule set on the calling thread and everything it starts.

@@ -1,15 +1,16 @@
 //! One run, from the start message to the outcome.
 
+use super::ahead::Foundation;
 use super::bootstrap::Prepared;
 use super::cgroup::Groups;
-use super::confine::{self, Kernel, Rulesets};
+use super::confine;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
 use super::mediate::Mediator;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
-use crate::control::{ControlError, Event, Received, receive_start, send_event};
+use crate::control::{ControlError, Event, Received, Work, receive_work, send_event};
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
 use crate::sys;
@@ -71,15 +72,24 @@ fn serve(
     groups: Groups,
     first: Result<Option<FirstProcess>, SetupFailed>,
 ) -> ExitCode {
-    let received = match receive_start(control.as_fd()) {
-        Ok(received) => received,
-        Err(ControlError::Closed) => return ExitCode::SUCCESS,
-        Err(error) => {
-            let failed = SetupFailed::new(Stage::ReadPlan, 0, error.to_string());
-            return report(control, &Event::Refused(failed));
+    let mut ahead = None;
+    let received = loop {
+        match receive_work(control.as_fd()) {
+            // What cannot be built ahead cannot be built later either, and then somebody is told.
+            Ok(Work::Prepare(basis)) => ahead = Foundation::lay(*basis).ok(),
+            Ok(Work::Start(received)) => break *received,
+            Err(ControlError::Closed) => return ExitCode::SUCCESS,
+            Err(error) => {
+                let failed = SetupFailed::new(Stage::ReadPlan, 0, error.to_string());
+                return report(control, &Event::Refused(failed));
+            }
         }
     };
     // Where not all runs of a server are in the same namespaces, the plan is the first to say.
+    // Then nothing was built ahead either: the guard must not hold a copy of its sockets.
+    if received.plan.namespaces.is_some() && matches!(first, Ok(None)) {
+        ahead = None;
+    }
     let first = match first {
         Ok(None) => match go_inside(received.plan.namespaces) {
             Going::Inside(first) => first,
@@ -91,7 +101,7 @@ fn serve(
         known => known,
     };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    match first.and_then(|first| start(ours, received, groups, first)) {
+    match first.and_then(|first| start(ours, received, ahead, groups, first)) {
         Ok(watch) => {
             drop(control);
             watch.until_end()
@@ -123,6 +133,7 @@ fn take_control_socket() -> io::Result<OwnedFd> {
 fn start(
     control: OwnedFd,
     received: Received,
+    ahead: Option<Foundation>,
     mut groups: Groups,
     first: Option<FirstProcess>,
 ) -> Result<Watch, SetupFailed> {
@@ -136,12 +147,11 @@ fn start(
     };
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
-    let kernel = Kernel::probe(plan.landlock_abi_limit)?;
+    let Foundation { kernel, rulesets, gate, .. } = Foundation::of(&plan, ahead)?;
     groups.set(&plan.limits);
     let input = InputObject::of(&stdio.stdin, plan.terminal);
-    let (ruleset, scope) =
-        confine::supervisor(Rulesets::new(&plan.policy, kernel)?, kernel, first)?;
-    let bootstrap = Prepared::new(&plan, stdio, ruleset, kernel.scoped)?.start()?;
+    let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
+    let bootstrap = Prepared::new(&plan, stdio, ruleset, gate)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;

@@ -23,6 +23,12 @@ const SLACK: Duration = Duration::from_secs(5);
 /// How long the pipes may stay open after the last process of the tree is gone.
 const PIPE_PATIENCE: Duration = Duration::from_millis(500);
 
+/// When a new spare supervisor is started in the place of the one a run took: once the answer is
+/// out, or once the command is on its way and does not end at once. Earlier, it would take the
+/// processor from both.
+const AFTER_END: Duration = Duration::from_millis(2);
+const AFTER_START: Duration = Duration::from_millis(20);
+
 /// What runs are asked to do as a whole. Ordered: each step includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Halt {
@@ -66,8 +72,6 @@ impl Driver {
     /// Sees the run through.
     pub(super) async fn drive(mut self) {
         let ended = self.until_end().await;
-        // For runs that ended before their command started; else nothing is missing.
-        self.spares.refill();
         match ended {
             Ended::Outcome(_) | Ended::Refused(_) => self.supervisor.retire(),
             Ended::Cut | Ended::Lost(_) => self.supervisor.bury().await,
@@ -89,6 +93,7 @@ impl Driver {
         drop(self.tenancy);
         drop(self.permit);
         self.run.state.send_replace(State::Over(Arc::new(finished)));
+        self.spares.refill_after(AFTER_END);
     }
 
     async fn until_end(&mut self) -> Ended {
@@ -159,8 +164,7 @@ impl Driver {
         match event {
             Event::Started(pid) => {
                 tracing::debug!(pid, "command started");
-                // Not earlier: it would take the processor from building this sandbox.
-                self.spares.refill();
+                self.spares.refill_after(AFTER_START);
             }
             Event::LeaderEnded(end) => {
                 self.run.state.send_replace(State::LeaderEnded(end));

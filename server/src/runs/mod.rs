@@ -136,7 +136,7 @@ impl Runs {
         let Job { identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
-        let supervisor = self.pool.spares.take()?;
+        let supervisor = self.pool.spares.take(&plan)?;
         if let Err(error) = supervisor.start(&plan, theirs) {
             supervisor.retire();
             return Err(error);

@@ -7,7 +7,7 @@ use super::supervisor::Supervisors;
 use super::user_tasks::UserTasks;
 use crate::error::ServerError;
 use nono_sandbox::namespaces::Namespaces;
-use nono_sandbox::plan::Cgroups;
+use nono_sandbox::plan::{Basis, Cgroups};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,9 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Prepares for at most `live` runs at once, whose output may be spooled to `folder` and which
-    /// may have groups below `cgroups`; starts the first spare supervisor, in the namespaces that all
-    /// runs are in. Where they differ, each supervisor makes its own once it has its plan.
+    /// may have groups below `cgroups`; starts the first spare supervisors, for runs that rest on
+    /// `basis`, in the namespaces that all runs are in. Where they differ, each supervisor makes its
+    /// own once it has its plan.
     ///
     /// # Errors
     /// [`ServerError::System`] if the running binary cannot be opened.
@@ -41,10 +42,11 @@ impl Pool {
         folder: PathBuf,
         cgroups: Cgroups,
         namespaces: Option<Namespaces>,
+        basis: Option<Basis>,
     ) -> Result<Arc<Self>, ServerError> {
         let supervisors = Supervisors::new(namespaces)?;
         let sweeper = supervisors.use_groups(cgroups);
-        let spares = Spares::new(supervisors);
+        let spares = Spares::new(supervisors, basis);
         spares.refill();
         Ok(Arc::new(Self {
             spares,

@@ -3,10 +3,12 @@
 use super::orphans::Family;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
-use nono_sandbox::control::{self, ControlError, Decoder, Event, Order, send_order, send_start};
+use nono_sandbox::control::{
+    self, ControlError, Decoder, Event, Order, send_basis, send_order, send_start,
+};
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::{self, Namespaces};
-use nono_sandbox::plan::{Cgroups, Plan};
+use nono_sandbox::plan::{Basis, Cgroups, Plan};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -132,6 +134,14 @@ impl Supervisor {
     /// Whether it is still there.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Says what its run will probably rest on.
+    ///
+    /// # Errors
+    /// [`ServerError::Handover`] if the supervisor is gone.
+    pub(super) fn prepare(&self, basis: &Basis) -> Result<(), ServerError> {
+        Ok(send_basis(self.control.as_fd(), basis)?)
     }
 
     /// Hands over the plan and the command's streams.

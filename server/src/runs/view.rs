@@ -69,6 +69,11 @@ impl OutputView {
         self.redactions
     }
 
+    /// Whether all of it is here, and no file has to be read.
+    pub(crate) fn in_memory(&self) -> bool {
+        self.in_memory
+    }
+
     /// Whether bytes of the stream after `from` were not kept.
     pub(crate) fn dropped(&self, stream: Stream, from: u64) -> u64 {
         let gap = self.tail_start.saturating_sub(self.head_end.max(from));

@@ -14,7 +14,7 @@ use super::{SetupFailed, Stage};
 use crate::control::Stdio;
 use crate::filter::{Handover, Programs, compile};
 use crate::plan::Plan;
-use crate::policy::Limits;
+use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
 use nix::cmsg_space;
@@ -51,31 +51,47 @@ struct Command {
     limits: Limits,
 }
 
-/// Ready to fork.
+/// The filters of a policy, and the one way past them: the hand-over of the listener.
 #[derive(Debug)]
-pub(super) struct Prepared {
-    command: Command,
+pub(super) struct Gate {
+    programs: Programs,
+    secret: u64,
     /// Our end of the bootstrap socket pair, and the child's.
     sockets: (OwnedFd, OwnedFd),
 }
 
-impl Prepared {
-    /// Opens and compiles what `plan` names. `scoped`: the kernel keeps signals inside, so the
-    /// filter need not.
-    pub(super) fn new(
-        plan: &Plan,
-        stdio: Stdio,
-        ruleset: RulesetCreated,
-        scoped: bool,
-    ) -> Result<Self, SetupFailed> {
+impl Gate {
+    /// Compiles the filters. `scoped`: the kernel keeps signals inside, so they need not.
+    pub(super) fn new(policy: &Policy, scoped: bool) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "bootstrap socket pair"))?;
         let secret = sys::random_u64()
             .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
-        let programs = compile(&plan.policy, handover, scoped)
+        let programs = compile(policy, handover, scoped)
             .map_err(|e| SetupFailed::new(Stage::StaticFilter, 0, e.to_string()))?;
+        Ok(Self { programs, secret, sockets })
+    }
+}
+
+/// Ready to fork.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    command: Command,
+    /// As in [`Gate`].
+    sockets: (OwnedFd, OwnedFd),
+}
+
+impl Prepared {
+    /// Opens what `plan` names.
+    pub(super) fn new(
+        plan: &Plan,
+        stdio: Stdio,
+        ruleset: RulesetCreated,
+        gate: Gate,
+    ) -> Result<Self, SetupFailed> {
+        let Gate { programs, secret, sockets } = gate;
         let strings = |all: &[Vec<u8>]| {
             all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()
         };
