@@ -8,6 +8,8 @@ use nono_integration_tests::host_net::Echo;
 use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::{Server, Site, User};
 use serde_json::json;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -60,42 +62,83 @@ fn head(what: &str) {
 
 fn timed(command: &mut Command) -> Duration {
     let start = Instant::now();
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("start");
+    let status = command.stdout(Stdio::null()).status().expect("start");
     let took = start.elapsed();
     assert!(status.success(), "{command:?} ended with {status}");
     took
 }
 
-fn bwrap() -> Command {
+/// Bubblewrap, as it is commonly used or with the one option it cannot do without.
+fn bwrap(isolated: bool) -> Command {
     let mut command = Command::new("bwrap");
-    command.args(["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--unshare-all"]);
-    command.arg("true");
+    command.args(["--ro-bind", "/", "/"]);
+    if isolated {
+        command.args(["--dev", "/dev", "--proc", "/proc", "--unshare-all"]);
+    }
+    command.arg("true").stdin(Stdio::null());
     command
 }
 
+/// A supervisor that starts and ends without a run: its control socket is closed at once.
+fn supervisor(site: &Site) -> Command {
+    let (near, far) = UnixStream::pair().expect("a socket pair");
+    drop(near);
+    let mut command = site.nono_mcp(&["__supervise", "none"]);
+    command.stdin(OwnedFd::from(far));
+    command
+}
+
+/// How long a call that runs nothing takes.
+fn empty_call(server: &Server) -> Duration {
+    let start = Instant::now();
+    server.ask("run_list", json!({}));
+    start.elapsed()
+}
+
+fn run(server: &Server) -> Duration {
+    let answer = server.exec(&["/bin/true"]);
+    assert_eq!(answer.exit_code(), Some(0), "{}", answer.text);
+    answer.took
+}
+
+/// From a plain spawn to a whole call, rung by rung, and bubblewrap beside it.
 fn spawns(site: &Site, server: &Server) {
-    let has_bwrap = bwrap().stderr(Stdio::null()).status().is_ok_and(|s| s.success());
+    let has_bwrap = bwrap(true).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    // Landlock and the fixed filters, without a listener for anything but attributes.
+    let unwatched = site.serve_with(&json!({
+        "linux": {"af_unix_mediation": "off"}, "diagnostics": {"filesystem": "off"},
+    }));
     let mut plain = Series::new("plain spawn");
+    let mut alone = Series::new("a supervisor without a run");
+    let mut nothing = Series::new("a call that runs nothing");
+    let mut rules = Series::new("exec, nothing watched");
+    let mut ours = Series::new("exec, default profile");
     let mut boxed = Series::new("bwrap --unshare-all");
-    let mut ours = Series::new("exec over stdio");
+    let mut bare = Series::new("bwrap --ro-bind / /");
     for round in 0..SPAWNS + 10 {
-        let spawn = timed(&mut site.command("/bin/true".as_ref()));
-        let wrap = has_bwrap.then(|| timed(&mut bwrap()));
-        let answer = server.exec(&["/bin/true"]);
-        assert_eq!(answer.exit_code(), Some(0), "{}", answer.text);
+        let took = [
+            (&mut plain, Some(timed(&mut site.command("/bin/true".as_ref())))),
+            (&mut alone, Some(timed(&mut supervisor(site)))),
+            (&mut nothing, Some(empty_call(server))),
+            (&mut rules, Some(run(&unwatched))),
+            (&mut ours, Some(run(server))),
+            (&mut boxed, has_bwrap.then(|| timed(&mut bwrap(true)))),
+            (&mut bare, has_bwrap.then(|| timed(&mut bwrap(false)))),
+        ];
         // The first rounds warm caches up.
-        if round >= 10 {
-            plain.add(spawn);
-            ours.add(answer.took);
-            wrap.into_iter().for_each(|took| boxed.add(took));
+        for (series, took) in took.into_iter().filter(|_| round >= 10) {
+            took.into_iter().for_each(|took| series.add(took));
         }
     }
     head("/bin/true");
-    plain.print(&plain);
-    ours.print(&plain);
+    for series in [&plain, &alone, &nothing, &rules, &ours] {
+        series.print(&plain);
+    }
     if has_bwrap {
         boxed.print(&plain);
-        println!("exec over stdio / bwrap: {:.2}", ours.at(0.5) / boxed.at(0.5));
+        bare.print(&plain);
+        println!("exec / bwrap --unshare-all: {:.2}", ours.at(0.5) / boxed.at(0.5));
+        println!("exec / bwrap --ro-bind / /: {:.2}", ours.at(0.5) / bare.at(0.5));
     } else {
         println!("bwrap is not here or cannot run");
     }
