@@ -176,15 +176,22 @@ impl Common {
             _ => Audit::default(),
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
+        let proxy = proxy_for(grounds)?.map(Arc::new);
         let basis = grounds.first().map(|ground| Basis {
-            policy: ground.sandbox.policy.clone(),
+            policy: behind(&ground.sandbox.policy, proxy.as_deref()),
             landlock_abi_limit: ground.landlock_abi_limit,
         });
         let folder = std::env::temp_dir();
         let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis)?;
-        let proxy = proxy_for(grounds)?.map(Arc::new);
         Ok(Self { pool, audit, proxy })
     }
+}
+
+/// The policy that a run is given: with the address of its proxy.
+fn behind(policy: &Policy, proxy: Option<&Proxy>) -> Policy {
+    let mut policy = policy.clone();
+    policy.network.proxy = proxy.map(Proxy::address);
+    policy
 }
 
 /// The proxy of runs on these grounds. A call can narrow an open network to one that has a proxy.
@@ -326,8 +333,7 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let mut policy = sandbox.policy.clone();
-        policy.network.proxy = self.proxy.as_ref().map(|proxy| proxy.address());
+        let policy = behind(&sandbox.policy, self.proxy.as_deref());
         let mut plan = plan(&policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
