@@ -65,7 +65,7 @@ fn strict_works_on_files_with_the_systems_tools() {
         let answer = passes_unrefused(
             &server,
             "sort data | awk '{s += $2; print $1} END {print s}'; sed 's/b/c/' data > new
-             diff data new | wc -l; mkdir -p d; mv new d; tar -cf all.tar d data
+             (diff data new || true) | wc -l; mkdir -p d; mv new d; tar -cf all.tar d data
              mkdir $TMPDIR/x; tar -xf all.tar -C $TMPDIR/x; cmp d/new $TMPDIR/x/d/new; gzip -k data
              gunzip -c data.gz | cmp - data; grep -c . data; find . -name 'n*' | xargs basename -a",
         );
