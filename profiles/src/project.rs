@@ -121,15 +121,23 @@ impl Project {
         for entry in unless_there(&own.hosts.added, &operator.hosts.added) {
             ignore(&entry.source, "only the operator's profile can allow a host");
         }
-        let hidden = &operator.suppress_unix_sockets.added;
-        for entry in unless_there(&own.suppress_unix_sockets.added, hidden) {
-            ignore(&entry.source, "only the operator's profile can leave denials out of reports");
+        for (wanted, hidden) in [
+            (&own.suppress_unix_sockets, &operator.suppress_unix_sockets),
+            (&own.suppress_paths, &operator.suppress_paths),
+        ] {
+            for entry in unless_there(&wanted.added, &hidden.added) {
+                ignore(
+                    &entry.source,
+                    "only the operator's profile can leave denials out of reports",
+                );
+            }
         }
         let closing = sources(&own.denies.removed)
             .chain(sources(&own.denied_hosts.removed))
             .chain(sources(&own.deny_vars.removed))
             .chain(sources(&own.set_vars.removed))
-            .chain(sources(&own.suppress_unix_sockets.removed));
+            .chain(sources(&own.suppress_unix_sockets.removed))
+            .chain(sources(&own.suppress_paths.removed));
         for source in closing {
             ignore(source, "only the operator's profile can take this out");
         }

@@ -36,6 +36,8 @@ pub struct Resolved {
     /// Socket paths whose denials are left out of reports, to be matched against the path as the
     /// program gave it. Invalid globs are not in it; they are among the notes.
     pub suppress_unix_sockets: GlobSet,
+    /// The same for files and folders.
+    pub suppress_paths: GlobSet,
     /// Secrets of the operator, by the variables that commands see them in; those of
     /// `policy.environment.credentials`.
     pub credentials: Vec<Credential>,
@@ -130,7 +132,8 @@ fn compile(
         environment.variables.remove(&credential.name);
         environment.credentials.insert(credential.name.clone(), credential.source.clone());
     }
-    let suppress_unix_sockets = suppressed(&layer, &mut notes);
+    let suppress_unix_sockets = suppressed(&layer.suppress_unix_sockets, &mut notes);
+    let suppress_paths = suppressed(&layer.suppress_paths, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
     let policy = Policy {
@@ -160,13 +163,13 @@ fn compile(
             per_second: single.per_second.map_or(PER_SECOND, |n| n.value),
             burst: single.burst.map_or(BURST, |n| n.value),
         },
-        observe: single.observe.map_or(Observe::All, |o| o.value),
+        observe: single.observe.map_or(Observe::Writes, |o| o.value),
         limits,
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
         origins,
     };
     credentials::check(&credentials, &policy.fs, &mut places)?;
-    Ok(Resolved { policy, suppress_unix_sockets, credentials, notes })
+    Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, notes })
 }
 
 /// Notes the grants a project file asks for and does not get.
@@ -218,11 +221,11 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     Ok(Context { workspaces, tmpdir, ..context.clone() })
 }
 
-/// The valid globs among the suppressed sockets. `*` stays within a name, so a glob hides what it
+/// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides what it
 /// spells out and nothing deeper.
-fn suppressed(layer: &Layer, notes: &mut Vec<Note>) -> GlobSet {
+fn suppressed(globs: &List<String>, notes: &mut Vec<Note>) -> GlobSet {
     let mut builder = GlobSetBuilder::new();
-    for entry in &layer.suppress_unix_sockets.added {
+    for entry in &globs.added {
         match GlobBuilder::new(&entry.value).literal_separator(true).build() {
             Ok(glob) => {
                 builder.add(glob);

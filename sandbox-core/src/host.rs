@@ -113,7 +113,10 @@ impl Host {
                 required: false,
                 detail: match policy.observe {
                     Observe::All => "file-system calls are watched".into(),
-                    Observe::Writes => "file-system calls that change something are watched".into(),
+                    Observe::Writes => {
+                        "file-system calls are watched, most of those that only read excepted"
+                            .into()
+                    }
                     Observe::Off => "switched off by the profile (diagnostics.filesystem)".into(),
                 },
             },

@@ -16,11 +16,16 @@ pub struct Denials {
     /// Refusals of `total` that are in no entry.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
-    /// Refusals the profile keeps out of reports (`diagnostics.suppress_unix_sockets`).
+    /// Refusals the profile keeps out of reports (`diagnostics.suppress_unix_sockets`,
+    /// `diagnostics.suppress_paths`).
     pub suppressed: u64,
     /// Probes that programs make all the time and do well without; not in `total`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub benign: u64,
+    /// Reads nobody saw and much speaks for: the program says that it was refused, and the rules
+    /// do refuse it; not in `total`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inferred: u64,
     /// The item that most likely made the command fail.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub likely_cause: Option<String>,
@@ -237,6 +242,9 @@ pub enum Confidence {
     Enforced,
     /// The call was seen, and the rules the kernel enforces refuse it.
     Observed,
+    /// The call was not seen. The program says that it was refused, and the rules do refuse it; the
+    /// target is there, and ordinary permissions would have allowed it.
+    Inferred,
 }
 
 /// Whether a denial made the command fail.

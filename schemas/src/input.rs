@@ -70,6 +70,9 @@ pub struct ShellParams {
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
+    /// Watch every file call: exact about files that cannot be read, slower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnose: Option<bool>,
     /// A repeated call with the same key gets the same run instead of a second one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
@@ -128,6 +131,9 @@ pub struct ExecParams {
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
+    /// Watch every file call: exact about files that cannot be read, slower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnose: Option<bool>,
     /// A repeated call with the same key gets the same run instead of a second one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]

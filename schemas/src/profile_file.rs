@@ -255,6 +255,9 @@ pub struct RemoveDiagnostics {
     /// From `diagnostics.suppress_unix_sockets`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suppress_unix_sockets: Vec<String>,
+    /// From `diagnostics.suppress_paths`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppress_paths: Vec<String>,
 }
 
 /// When an entry counts: one condition, or several that must all hold.
@@ -603,7 +606,7 @@ pub struct DetailedSetVar {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Diagnostics {
-    /// Which file-system calls are watched for denials; `observe` if left out.
+    /// Which file-system calls are watched for denials; `writes` if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "FilesystemDiagnostics")]
     pub filesystem: Option<FilesystemDiagnostics>,
@@ -611,6 +614,9 @@ pub struct Diagnostics {
     /// the program gave it; `*` stays within a name, `**` crosses folders. The sockets stay denied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suppress_unix_sockets: Vec<String>,
+    /// The same for files and folders.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub suppress_paths: Vec<String>,
 }
 
 /// Which file-system calls are watched for denials.
@@ -619,7 +625,8 @@ pub struct Diagnostics {
 pub enum FilesystemDiagnostics {
     /// Calls that open, create, change or execute.
     Observe,
-    /// The same without opens that only read.
+    /// The same without most opens that only read: of those, folders and what is opened without
+    /// `O_CLOEXEC`, by name.
     Writes,
     /// None.
     Off,

@@ -6,6 +6,7 @@ mod error;
 mod excerpt;
 mod folder;
 mod proxy;
+mod quoted;
 mod random;
 mod report;
 mod resources;

@@ -1,7 +1,6 @@
 //! The sandbox of a run: what it may do, and what of that this kernel enforces.
 
-use crate::report::View;
-use globset::GlobSet;
+use crate::report::{Suppressed, View};
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::policy::Policy;
@@ -21,12 +20,12 @@ pub(crate) struct Sandbox {
     /// The operator's policy, if this is a narrower one.
     wider: Option<Arc<Sandbox>>,
     /// Which denials stay out of reports.
-    suppress: GlobSet,
+    suppress: Suppressed,
 }
 
 impl Sandbox {
     /// The operator's.
-    pub(crate) fn new(policy: Policy, host: &Host, suppress: GlobSet) -> Self {
+    pub(crate) fn new(policy: Policy, host: &Host, suppress: Suppressed) -> Self {
         let (layers, missing) = (host.layers(&policy), host.missing(&policy));
         Self { policy, layers, missing, narrowed: Vec::new(), wider: None, suppress }
     }

@@ -5,7 +5,7 @@ use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
 use crate::proxy::{Proxy, Tenancy};
-use crate::report::{Answer, Facts, History, Output};
+use crate::report::{Answer, Facts, History, Output, Suppressed};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
@@ -102,14 +102,16 @@ impl Ground {
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
             tracing::warn!("{note}");
         }
-        let Resolved { mut policy, suppress_unix_sockets, credentials, .. } = resolved;
+        let Resolved { mut policy, suppress_unix_sockets, suppress_paths, credentials, .. } =
+            resolved;
+        let suppress = Suppressed { sockets: suppress_unix_sockets, paths: suppress_paths };
         policy.network.own = setup.own_endpoints.clone();
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
         let offer = offer(policy.clone(), &setup.allowed_profiles, &context)?;
         Ok(Self {
-            sandbox: Arc::new(Sandbox::new(policy, &host, suppress_unix_sockets)),
+            sandbox: Arc::new(Sandbox::new(policy, &host, suppress)),
             credentials,
             secrets: Secrets::default(),
             offer,

@@ -103,7 +103,7 @@ fn grants(dice: &mut Dice, site: &Site) -> Value {
             _ => lists[field].as_array_mut().expect("a list").push(json!(path)),
         }
     }
-    json!({ "filesystem": lists })
+    json!({ "filesystem": lists, "diagnostics": {"filesystem": "observe"} })
 }
 
 /// Performs operation `n` in both places; what is not as it should be, if anything.

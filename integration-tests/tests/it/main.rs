@@ -12,6 +12,7 @@ mod credentials;
 mod datagrams;
 mod denials;
 mod denials_exact;
+mod denials_reads;
 mod environment;
 mod errno;
 mod escapes;

@@ -205,6 +205,7 @@ pub(crate) struct Layer {
     /// The last that counts decides.
     pub(crate) credentials: List<CredentialEntry>,
     pub(crate) suppress_unix_sockets: List<String>,
+    pub(crate) suppress_paths: List<String>,
     pub(crate) single: Single,
 }
 
@@ -295,6 +296,7 @@ impl Layer {
             set_vars: self.set_vars.over(base.set_vars),
             credentials: self.credentials.over(base.credentials),
             suppress_unix_sockets: self.suppress_unix_sockets.over(base.suppress_unix_sockets),
+            suppress_paths: self.suppress_paths.over(base.suppress_paths),
             single: self.single.over(base.single),
         }
     }
@@ -313,7 +315,8 @@ impl Layer {
             .chain(self.deny_vars.unused())
             .chain(self.set_vars.unused())
             .chain(self.credentials.unused())
-            .chain(self.suppress_unix_sockets.unused());
+            .chain(self.suppress_unix_sockets.unused())
+            .chain(self.suppress_paths.unused());
         let message = "there is no such entry to take out; write it as the profile that has it \
                        does (`nono-mcp profile show`)";
         sources

@@ -84,6 +84,18 @@ impl Layer {
                     &remove.diagnostics.suppress_unix_sockets,
                 ),
             },
+            suppress_paths: List {
+                added: texts(
+                    document,
+                    "diagnostics.suppress_paths",
+                    &file.diagnostics.suppress_paths,
+                ),
+                removed: named(
+                    document,
+                    "remove.diagnostics.suppress_paths",
+                    &remove.diagnostics.suppress_paths,
+                ),
+            },
             single: single(document)?,
         })
     }

@@ -17,7 +17,7 @@ fn an_empty_profile_grants_nothing() {
     assert!(policy.environment.variables.is_empty());
     assert_eq!(policy.name, "p");
     assert_eq!(policy.unix.mediation, Mediation::Pathname);
-    assert_eq!(policy.observe, Observe::All);
+    assert_eq!(policy.observe, Observe::Writes);
     assert_eq!((policy.rate.per_second.get(), policy.rate.burst.get()), (20_000, 5_000));
     assert_eq!(policy.fs.workspaces, [world.path("work")]);
 }

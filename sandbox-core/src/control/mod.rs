@@ -19,13 +19,13 @@ pub use transport::{
 };
 
 use crate::policy::Exceeded;
-use crate::record::DenialLog;
+use crate::record::{Denial, DenialLog};
 use crate::supervisor::SetupFailed;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What the server asks a supervisor to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {
     /// End the run: SIGTERM, then SIGKILL.
     Stop {
@@ -43,6 +43,9 @@ pub enum Order {
     },
     /// Look at the tree and answer with [`Event::Sight`].
     Look,
+    /// After [`Event::Ended`]: look at the paths that the command's last words quote and answer
+    /// with [`Event::Inferred`].
+    Infer(Vec<Vec<u8>>),
 }
 
 /// Which processes of a run a signal is for.
@@ -76,6 +79,8 @@ pub enum Event {
     },
     /// The run is over and nothing of it is left.
     Ended(Outcome),
+    /// Reads among the quoted paths that nobody saw and the sandbox must have refused.
+    Inferred(Vec<Denial>),
 }
 
 /// How a run ended.

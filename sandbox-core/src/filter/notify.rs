@@ -296,10 +296,10 @@ pub(super) fn rules(
         // Already there where the kernel has no scope for signals.
         rules.entry(libc::SYS_kill).or_default();
     }
-    if policy.observe == Observe::Writes {
-        rules.insert(libc::SYS_openat, writing_opens(2)?);
-        #[cfg(target_arch = "x86_64")]
-        rules.insert(libc::SYS_open, writing_opens(1)?);
+    match policy.observe {
+        Observe::All => rules.extend(all_opens()?),
+        Observe::Writes => rules.extend(telling_opens()?),
+        Observe::Off => {}
     }
     Ok(rules)
 }
@@ -321,18 +321,60 @@ fn addressed_sends(handover: Handover) -> Result<Rules, FilterError> {
     .collect())
 }
 
-/// Opens that could change something, by their flags register.
-fn writing_opens(argument: u8) -> Result<Vec<SeccompRule>, FilterError> {
-    let accmode = u64::from(libc::O_ACCMODE.unsigned_abs());
-    let bits = |mask: u64, value: libc::c_int| -> Result<SeccompRule, FilterError> {
-        let value = u64::from(value.unsigned_abs());
-        let op = Op::MaskedEq(if mask == 0 { value } else { mask });
-        Ok(SeccompRule::new(vec![Condition::new(argument, Len::Dword, op, value)?])?)
-    };
-    Ok(vec![
-        bits(accmode, libc::O_WRONLY)?,
-        bits(accmode, libc::O_RDWR)?,
-        bits(0, libc::O_CREAT)?,
-        bits(0, libc::O_TRUNC)?,
-    ])
+/// `openat` and, where there is one, `open`: the arguments that hold the folder and the flags.
+const OPENS: &[(i64, Option<u8>, u8)] = &[
+    (libc::SYS_openat, Some(0), 2),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, None, 1),
+];
+
+/// Every open but those that give no access (`O_PATH`).
+fn all_opens() -> Result<Rules, FilterError> {
+    OPENS
+        .iter()
+        .map(|(nr, _, flags)| {
+            let no_path = flag(*flags, libc::O_PATH, 0)?;
+            Ok((*nr, vec![SeccompRule::new(vec![no_path])?]))
+        })
+        .collect()
+}
+
+/// Opens that could change something, and of those that only read the ones that are few and tell
+/// much: by name, of a folder, or with neither `O_CLOEXEC` nor `O_NOCTTY`, as shells, most tools and
+/// everything that goes through `fopen` open a file. What starts at a folder that was opened
+/// before is a walk through a tree; most language runtimes, loaders and searching programs set
+/// `O_CLOEXEC`, compilers and `grep` `O_NOCTTY`. A notification for each of those is what watching
+/// all reads costs.
+fn telling_opens() -> Result<Rules, FilterError> {
+    let cwd = u64::from(libc::AT_FDCWD.cast_unsigned());
+    OPENS
+        .iter()
+        .map(|(nr, folder, flags)| {
+            let only = |mask, value| Ok(SeccompRule::new(vec![flag(*flags, mask, value)?])?);
+            let named = |mask, value| {
+                let mut conditions = vec![flag(*flags, mask, value)?];
+                if let Some(folder) = folder {
+                    conditions.push(Condition::new(*folder, Len::Dword, Op::Eq, cwd)?);
+                }
+                Ok(SeccompRule::new(conditions)?)
+            };
+            let rules: Result<Vec<SeccompRule>, FilterError> = [
+                only(libc::O_ACCMODE, libc::O_WRONLY),
+                only(libc::O_ACCMODE, libc::O_RDWR),
+                only(libc::O_CREAT, libc::O_CREAT),
+                only(libc::O_TRUNC, libc::O_TRUNC),
+                named(libc::O_CLOEXEC | libc::O_NOCTTY, 0),
+                named(libc::O_DIRECTORY, libc::O_DIRECTORY),
+            ]
+            .into_iter()
+            .collect();
+            Ok((*nr, rules?))
+        })
+        .collect()
+}
+
+/// That the flags under `mask` have this value.
+fn flag(argument: u8, mask: libc::c_int, value: libc::c_int) -> Result<Condition, FilterError> {
+    let op = Op::MaskedEq(u64::from(mask.cast_unsigned()));
+    Ok(Condition::new(argument, Len::Dword, op, u64::from(value.cast_unsigned()))?)
 }

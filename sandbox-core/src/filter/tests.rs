@@ -351,13 +351,22 @@ fn what_is_trapped_in_each_mode() {
     assert!(notified(&datagrams, libc::SYS_sendto, &[3, 1, 4, 0, 0x1000_0000_0000, 16]));
     assert!(!notified(&datagrams, libc::SYS_sendto, &[3, 1, 4, 0, 0, 0]));
     assert!(notified(&datagrams, libc::SYS_sendmmsg, &[3, 1, 1, 0]));
-    let open = |flags: i32| [0, 0x1000, u64::from(flags.unsigned_abs())];
+    let flag = |flags: i32| u64::from(flags.cast_unsigned());
+    let open = |flags: i32| [0, 0x1000, flag(flags)];
     assert!(!notified(&writes, libc::SYS_openat, &open(libc::O_RDONLY | libc::O_CLOEXEC)));
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_WRONLY)));
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_RDWR)));
     assert!(notified(&writes, libc::SYS_openat, &open(libc::O_CREAT)));
+    assert!(notified(&writes, libc::SYS_openat, &open(libc::O_TRUNC | libc::O_CLOEXEC)));
+    let named = |flags: i32| [u64::from(libc::AT_FDCWD.cast_unsigned()), 0x1000, flag(flags)];
+    let listing = libc::O_DIRECTORY | libc::O_CLOEXEC;
+    assert!(notified(&writes, libc::SYS_openat, &named(libc::O_RDONLY)));
+    assert!(notified(&writes, libc::SYS_openat, &named(listing)));
+    assert!(!notified(&writes, libc::SYS_openat, &named(libc::O_CLOEXEC)));
+    assert!(!notified(&writes, libc::SYS_openat, &open(listing)), "a walk through a tree");
     let all = policy(Mediation::Pathname, false, Observe::All);
     assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
+    assert!(!notified(&all, libc::SYS_openat, &open(libc::O_PATH | libc::O_DIRECTORY)));
     // Exclusive locks and watches as well.
     assert!(notified(&off, libc::SYS_flock, &[3, 2]));
     assert!(notified(&off, libc::SYS_flock, &[3, 2 | 4 | 7 << 32]));

@@ -6,7 +6,7 @@ mod proxy;
 use crate::AbsPath;
 use crate::control::RunSecret;
 use crate::namespaces::Namespaces;
-use crate::policy::{Limits, Policy};
+use crate::policy::{Limits, Observe, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub struct Request {
     pub env: BTreeMap<String, Vec<u8>>,
     /// Wall-clock limit.
     pub timeout: Duration,
+    /// Whether every file-system call is watched, whatever the policy says about that.
+    pub diagnose: bool,
     /// What becomes of processes that outlive the first one.
     pub leftovers: Leftovers,
     /// Whether the standard streams are a terminal.
@@ -148,13 +150,14 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
     if let Some(at) = request.argv.iter().position(|a| a.contains(&0)) {
         return Err(PlanError::NulInArgument(at));
     }
+    let observe = if request.diagnose { Observe::All } else { policy.observe };
     Ok(Plan {
         environ: environ(policy, &request)?,
         program: request.program,
         argv: request.argv,
         cwd: request.cwd,
         limits: policy.limits,
-        policy: policy.clone(),
+        policy: Policy { observe, ..policy.clone() },
         proxy: None,
         timeout: request.timeout,
         leftovers: request.leftovers,

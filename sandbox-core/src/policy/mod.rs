@@ -67,7 +67,7 @@ pub enum Isolation {
 pub enum Observe {
     /// Calls that open, create, change or execute.
     All,
-    /// As `All`, without opens that only read.
+    /// As `All`, without most opens that only read (see the filter for which).
     Writes,
     /// None.
     Off,

@@ -13,6 +13,9 @@ pub struct DenialLog {
     pub dropped: u64,
     /// Distinct records, in order of first occurrence.
     pub items: Vec<Denial>,
+    /// What nobody saw and much speaks for ([`Confidence::Inferred`](super::Confidence)); not
+    /// counted in `total`.
+    pub inferred: Vec<Denial>,
 }
 
 impl DenialLog {

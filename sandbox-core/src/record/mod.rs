@@ -105,6 +105,9 @@ pub enum Confidence {
     /// The supervisor saw the call, and the rules the kernel enforces refuse it; the target exists
     /// (or could have been created) and ordinary permissions would have allowed it.
     Observed,
+    /// Nobody saw the call. The program says that it was refused, and the rest is as for
+    /// `Observed`.
+    Inferred,
 }
 
 /// One refused thing, folded over its repetitions.

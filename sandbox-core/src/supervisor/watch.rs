@@ -4,6 +4,7 @@ use super::bootstrap::Running;
 use super::confine::SignalScope;
 use super::look::{InputObject, look};
 use super::mediate::Mediator;
+use super::observe::{Ran, infer, infers};
 use super::tree::{self, Death};
 use super::usage::LimitWatch;
 use crate::control::{Decoder, End, Event, Order, Outcome, Scope, TreeTier, send_event};
@@ -17,6 +18,9 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+/// How long the server may take to read what a command has said.
+const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// Where a run is on its way to the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +230,8 @@ impl Watch {
                     tree::signal_one(self.leader, signal);
                 }
             }
+            // Asked when the run is over.
+            Order::Infer(_) => {}
             Order::Look => {
                 let (denials, slowed) = self.mediator.so_far();
                 let sight = look(self.input);
@@ -255,6 +261,7 @@ impl Watch {
             _ => groups.exceeded(),
         };
         let tree = self.scope.as_ref().map_or(TreeTier::Sweep, SignalScope::tier);
+        let asked = infers(&self.plan.policy) && self.mediator.reads_unseen();
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,
@@ -267,9 +274,47 @@ impl Watch {
             tree,
             exceeded,
         };
-        match send_event(&self.control, &Event::Ended(outcome)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::from(65),
+        let event = Event::Ended(outcome);
+        if send_event(&self.control, &event).is_err() {
+            return ExitCode::from(65);
+        }
+        if let (true, Event::Ended(outcome)) = (asked, event) {
+            last_words(&self.control, self.orders, &self.plan, &outcome);
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+/// Waits for the server to have read what the command said, and answers what it asks about that.
+fn last_words(control: &File, mut orders: Decoder<Order>, plan: &Plan, outcome: &Outcome) {
+    let until = Instant::now() + LAST_WORDS;
+    let mut chunk = [0u8; 4096];
+    loop {
+        match orders.next_message() {
+            Ok(Some(Order::Infer(quoted))) => {
+                let took_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
+                let (policy, cwd, log) = (&plan.policy, &plan.cwd, &outcome.denials);
+                let found = infer(Ran { policy, cwd, log, took_ms }, &quoted);
+                // A server that is gone misses nothing.
+                let _gone = send_event(control, &Event::Inferred(found));
+                return;
+            }
+            // Came too late.
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(_) => return,
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        let mut fds = [PollFd::new(control.as_fd(), PollFlags::POLLIN)];
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => continue,
+            Ok(1..) => {}
+            Ok(_) | Err(_) => return,
+        }
+        match nix::unistd::read(control, &mut chunk) {
+            Ok(length @ 1..) => orders.push(chunk.get(..length).unwrap_or_default()),
+            Ok(_) | Err(_) => return,
         }
     }
 }

@@ -35,6 +35,7 @@ pub(super) async fn run(
     let params = ExecParams {
         argv: command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
         timeout_ms: u64::try_from(timeout.as_millis()).ok(),
+        diagnose: Some(learn.is_some()),
         ..ExecParams::default()
     };
     let mut terminate =

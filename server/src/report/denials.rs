@@ -22,9 +22,9 @@ const MAX_ITEMS: usize = 20;
 /// Targets named as examples of a group.
 const MAX_EXAMPLES: usize = 3;
 
-/// The records of `log` that the profile does not keep out of reports.
+/// The records of `log` that the profile does not keep out of reports, inferred ones last.
 pub(super) fn kept<'d>(view: View<'_>, log: &'d DenialLog) -> Vec<&'d Denial> {
-    log.items.iter().filter(|d| !is_suppressed(view, d)).collect()
+    log.items.iter().chain(&log.inferred).filter(|d| !is_suppressed(view, d)).collect()
 }
 
 /// The denials of a run.
@@ -37,15 +37,19 @@ pub(super) fn report(
     evidence: &Evidence,
 ) -> Denials {
     let recorded: u64 = log.items.iter().map(|d| d.count).sum();
-    let suppressed = recorded - kept.iter().map(|d| d.count).sum::<u64>();
+    let seen = |d: &&&Denial| d.confidence != record::Confidence::Inferred;
+    let suppressed = recorded - kept.iter().filter(seen).map(|d| d.count).sum::<u64>();
     let ranked = rank(group(view, kept), evidence);
-    let counted = |relevance: bool| {
-        ranked.iter().filter(move |r| (r.relevance == Relevance::Benign) == relevance)
+    let counted = |benign: bool| {
+        ranked
+            .iter()
+            .filter(move |r| seen(&&r.group.first) && (r.relevance == Relevance::Benign) == benign)
     };
     let benign: u64 = counted(true).map(|r| r.group.count).sum();
     let items: Vec<DenialItem> =
         ranked.iter().take(MAX_ITEMS).zip(1..).map(|(r, n)| item(view, r, n)).collect();
-    let unshown: u64 = counted(false).skip(MAX_ITEMS).map(|r| r.group.count).sum();
+    let beyond = ranked.iter().skip(MAX_ITEMS).filter(|r| r.relevance != Relevance::Benign);
+    let unshown: u64 = beyond.filter(|r| seen(&&r.group.first)).map(|r| r.group.count).sum();
     let likely = items.iter().find(|i| i.relevance == Relevance::LikelyCause);
     Denials {
         total: log.total.saturating_sub(suppressed).saturating_sub(benign),
@@ -54,6 +58,7 @@ pub(super) fn report(
         dropped: log.dropped + unshown,
         suppressed,
         benign,
+        inferred: ranked.iter().filter(|r| !seen(&&r.group.first)).map(|r| r.group.count).sum(),
         likely_cause: likely.map(|i| i.id.clone()),
         masked: None,
         repeated: None,
@@ -63,10 +68,14 @@ pub(super) fn report(
 }
 
 /// Whether the profile keeps this one out of reports. Judged on the path as the program gave it,
-/// never resolved, so that absent sockets match too.
+/// never resolved, so that absent sockets and links match too.
 fn is_suppressed(view: View<'_>, denial: &Denial) -> bool {
-    denial.kind == Kind::UnixSocket
-        && view.suppress.is_match(Path::new(OsStr::from_bytes(&denial.target)))
+    let globs = match denial.kind {
+        Kind::UnixSocket => &view.suppress.sockets,
+        Kind::Fs | Kind::Exec => &view.suppress.paths,
+        Kind::Signal | Kind::Socket | Kind::Syscall | Kind::NestedSandbox => return false,
+    };
+    globs.is_match(Path::new(OsStr::from_bytes(&denial.target)))
 }
 
 /// Different targets of a group.
@@ -109,6 +118,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         confidence: match denial.confidence {
             record::Confidence::Enforced => Confidence::Enforced,
             record::Confidence::Observed => Confidence::Observed,
+            record::Confidence::Inferred => Confidence::Inferred,
         },
         relevance: ranked.relevance,
         why: ranked.why.clone(),

@@ -39,7 +39,7 @@ pub(super) fn diagnose(
     };
     let kept = denials::kept(view, log);
     let mut denials = denials::report(view, log, &kept, &evidence);
-    if denials.total > 0 {
+    if denials.total + denials.inferred > 0 {
         denials.masked = masked.map(|m| m.words().to_owned());
     }
     if !succeeded || denials.masked.is_some() {

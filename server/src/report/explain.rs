@@ -2,7 +2,7 @@
 
 use super::network::{HostAnswer, on_host};
 use super::rank::Evidence;
-use super::{View, clean, denials};
+use super::{Suppressed, View, clean, denials};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{
@@ -305,9 +305,9 @@ fn refused_target(
         first_ms: 0,
         last_ms: 0,
     };
-    let log = DenialLog { total: 1, dropped: 0, items: vec![denial] };
+    let log = DenialLog { total: 1, items: vec![denial], ..DenialLog::default() };
     let nothing = Evidence { said: String::new(), failed: true, masked: None, took_ms: 0 };
-    let open = View { suppress: &globset::GlobSet::empty(), ..view };
+    let open = View { suppress: &Suppressed::default(), ..view };
     let item = denials::report(open, &log, &denials::kept(open, &log), &nothing).items.pop();
     item.map_or_else(|| Explanation::notes(Vec::new()), Explanation::denied)
 }
@@ -353,7 +353,7 @@ fn summary(view: View<'_>) -> Vec<String> {
     };
     let watched = match policy.observe {
         Observe::All => "all calls that open, create, change or execute",
-        Observe::Writes => "calls that change something or execute",
+        Observe::Writes => "calls that change something or execute, reading where that is cheap",
         Observe::Off => "none; file-system denials are not reported",
     };
     let layers = view.layers.iter().filter(|l| l.active).map(|l| l.name.to_owned());

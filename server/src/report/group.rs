@@ -3,7 +3,7 @@
 use super::View;
 use super::denials::denial_path;
 use nono_sandbox::AbsPath;
-use nono_sandbox::record::{Denial, Kind};
+use nono_sandbox::record::{Confidence, Denial, Kind};
 use std::collections::HashMap;
 
 /// From this many different targets in one folder on, the folder is named instead.
@@ -43,6 +43,7 @@ struct Key<'d> {
     rule: Option<(&'d str, &'d str)>,
     reason: u8,
     exe: &'d [u8],
+    confidence: Confidence,
     folder: Option<AbsPath>,
 }
 
@@ -69,6 +70,7 @@ fn key<'d>(denial: &'d Denial) -> Key<'d> {
         rule: denial.rule.as_ref().map(|r| (r.profile.as_str(), r.rule.as_str())),
         reason: denial.reason as u8,
         exe: &denial.exe,
+        confidence: denial.confidence,
         folder,
     }
 }

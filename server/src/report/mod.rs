@@ -58,12 +58,21 @@ pub(crate) struct View<'a> {
     pub(crate) wider: Option<&'a Policy>,
     /// What it gave up, in words.
     pub(crate) narrowed: &'a [String],
-    /// Socket paths whose denials stay out of reports.
-    pub(crate) suppress: &'a GlobSet,
+    /// What stays out of reports.
+    pub(crate) suppress: &'a Suppressed,
     /// What is enforced.
     pub(crate) layers: &'a [LayerState],
     /// Whether a path is a folder: folders and files take different grants.
     pub(crate) is_folder: &'a dyn Fn(&AbsPath) -> bool,
+}
+
+/// Paths whose denials stay out of reports.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Suppressed {
+    /// Of sockets.
+    pub(crate) sockets: GlobSet,
+    /// Of files and folders.
+    pub(crate) paths: GlobSet,
 }
 
 /// What a report needs to know about the run.

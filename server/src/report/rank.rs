@@ -5,7 +5,7 @@ use super::benign;
 use super::group::Group;
 use super::masked::Masked;
 use nix::errno::Errno;
-use nono_sandbox::record::{Denial, Kind, Operation, Reason};
+use nono_sandbox::record::{Confidence, Denial, Kind, Operation, Reason};
 use nono_schemas::Relevance;
 
 /// What was left of the run to judge by.
@@ -55,7 +55,7 @@ pub(super) fn rank<'d>(groups: Vec<Group<'d>>, evidence: &Evidence) -> Vec<Ranke
         && !named
         && evidence.failed
         && only.relevance == Relevance::Possible
-        && evidence.took_ms.saturating_sub(only.group.last_ms) <= NEAR_MS
+        && near_end(&only.group, evidence) <= NEAR_MS
         && quoted(&only.group, &evidence.said) >= Quoted::Errno
     {
         only.relevance = Relevance::LikelyCause;
@@ -63,10 +63,18 @@ pub(super) fn rank<'d>(groups: Vec<Group<'d>>, evidence: &Evidence) -> Vec<Ranke
     ranked
 }
 
+/// How long before the end it was, in milliseconds. Nobody saw when an inferred one was.
+fn near_end(group: &Group<'_>, evidence: &Evidence) -> u64 {
+    match group.first.confidence {
+        Confidence::Inferred => u64::MAX,
+        _ => evidence.took_ms.saturating_sub(group.last_ms),
+    }
+}
+
 fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
     let quoted = quoted(&group, &evidence.said);
-    let near = evidence.took_ms.saturating_sub(group.last_ms);
     let first = group.first;
+    let near = near_end(&group, evidence);
     let score = 8 * quoted as u32
         + 4 * u32::from(near <= NEAR_MS)
         + 2 * weight(first.operation)

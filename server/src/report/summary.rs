@@ -2,7 +2,7 @@
 
 use super::masked::Masked;
 use super::{clean, text};
-use nono_schemas::{DenialItem, Denials, Relevance, RunStatus};
+use nono_schemas::{Confidence, DenialItem, Denials, Relevance, RunStatus};
 
 /// What the summary says beyond the verdict.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +32,12 @@ pub(super) fn summary(verdict: &str, denials: &Denials, said: Said) -> String {
             named(first)
         );
     }
-    let more = denials.distinct.saturating_sub(first.members);
+    let told = if first.confidence == Confidence::Inferred { 0 } else { first.members };
+    let more = denials.distinct.saturating_sub(told);
     let more = if more > 0 { format!("; {more} more denied") } else { String::new() };
+    if said.all_well() && denials.total == 0 {
+        return sentence;
+    }
     if said.all_well() {
         let (total, it) = (denials.total, if denials.total == 1 { "denial" } else { "denials" });
         return format!("{sentence}; {total} {it} did not keep it from succeeding");
@@ -43,6 +47,7 @@ pub(super) fn summary(verdict: &str, denials: &Denials, said: Said) -> String {
     }
     let lead = match first.relevance {
         Relevance::LikelyCause => "likely cause: ",
+        _ if first.confidence == Confidence::Inferred => "probably denied: ",
         Relevance::Possible | Relevance::Benign => "denied: ",
     };
     format!("{sentence}; {lead}{}{more}{}", named(first), way_in_short(first))

@@ -1,3 +1,4 @@
+use super::translate::{Known, notes};
 use super::*;
 use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
@@ -79,7 +80,7 @@ fn denial(operation: Operation, target: &str) -> Denial {
 }
 
 fn log(items: Vec<Denial>) -> DenialLog {
-    DenialLog { total: items.iter().map(|d| d.count).sum(), dropped: 0, items }
+    DenialLog { total: items.iter().map(|d| d.count).sum(), items, ..DenialLog::default() }
 }
 
 /// A run that is over, and what it wrote.
@@ -141,7 +142,10 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
         wider: None,
         narrowed: &[],
         policy: &policy,
-        suppress: &suppress.build().unwrap(),
+        suppress: &Suppressed {
+            sockets: suppress.build().unwrap(),
+            paths: globset::GlobSet::empty(),
+        },
         layers: &layers,
         is_folder: &|path| path.as_path().extension().is_none(),
     };
@@ -439,7 +443,7 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
         wider: None,
         narrowed: &[],
         policy: &policy,
-        suppress: &globset::GlobSet::empty(),
+        suppress: &Suppressed::default(),
         layers: &[],
         is_folder: &|path| path.as_path().extension().is_none(),
     };
@@ -577,9 +581,51 @@ fn misleading_messages_are_explained_only_with_proof() {
     let mut moved = denial(Operation::Rename, "/ws/a");
     moved.errno = 18;
     assert!(note(vec![moved], exdev).contains("does not mean two devices"));
+    let document = "sh: cannot create temp file for here-document: Permission denied";
+    assert_eq!(note(vec![denial(Operation::Read, "/etc/x")], document), "");
+    let refused = denial(Operation::Create, "/tmp/sh-thd.7");
+    assert!(note(vec![refused], document).contains("TMPDIR"));
+    for said in ["getaddrinfo EAI_AGAIN example.test", "(from versions: none)"] {
+        assert_eq!(note(vec![], said), "", "the profile has a network");
+        let policy = Policy { network: policy::Network::None, ..policy() };
+        let known = Known { policy: &policy, denials: &[], exit_code: Some(1), signal: None };
+        assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
+    }
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
     assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+/// A read that nobody saw.
+fn inferred(target: &str) -> Denial {
+    Denial {
+        pid: 0,
+        exe: vec![],
+        confidence: Confidence::Inferred,
+        ..denial(Operation::Read, target)
+    }
+}
+
+#[test]
+fn what_is_inferred_is_told_and_not_counted() {
+    let run = |code, said: &str| {
+        let mut run = finished(End::Exited(code), vec![], "", said);
+        if let Ended::Outcome(outcome) = &mut run.ended {
+            outcome.denials.inferred = vec![inferred("/d/a/x.txt")];
+        }
+        run
+    };
+    let failed = answer(&run(1, "PermissionError: [Errno 13] Permission denied: '/d/a/x.txt'\n"));
+    let denials = &failed.result.denials;
+    assert_eq!((denials.total, denials.distinct, denials.inferred), (0, 0, 1));
+    assert_eq!(denials.likely_cause.as_deref(), Some("d1"));
+    assert!(failed.result.summary.contains("likely cause: read \"/d/a/x.txt\" (d1)"));
+    let line = "PROBABLY DENIED read \"/d/a/x.txt\" [EACCES, not seen, inferred]\n";
+    assert!(failed.text.contains(line), "{}", failed.text);
+    assert!(!failed.text.contains("more,") && !failed.text.contains("before the end"));
+    let well = answer(&run(0, "/d/a/x.txt: Permission denied, going on without\n"));
+    assert_eq!(well.result.summary, "exit 0 after 12ms");
+    assert!(!well.text.contains("DENIED") && !well.text.contains("denial"), "{}", well.text);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The text form of a result: verdict, denials, output.
 
 use super::{clean, fence, status};
-use nono_schemas::{DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus};
+use nono_schemas::{Confidence, DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus};
 use serde::Serialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
     if well && denials.masked.is_none() {
         let ask = "sandbox_explain names them";
         return match (telling.is_empty(), denials.total) {
-            (true, _) => String::new(),
+            (true, _) | (_, 0) => String::new(),
             (false, 1) => fence::line(nonce, &format!("1 denial that did no harm; {ask}")),
             (false, n) => fence::line(nonce, &format!("{n} denials that did no harm; {ask}")),
         };
@@ -95,7 +95,7 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
             break;
         }
         report.push_str(&entry);
-        spelled_out += item.members;
+        spelled_out += if is_inferred(item) { 0 } else { item.members };
         entries += 1;
     }
     // Writing to a string cannot fail.
@@ -136,15 +136,16 @@ fn entry(item: &DenialItem) -> String {
     let program = item.exe.as_deref().map_or("?", |exe| exe.rsplit('/').next().unwrap_or(exe));
     let times = if item.count == 1 { String::new() } else { format!(", {} times", item.count) };
     let many = if item.members > 1 { format!("{} in ", item.members) } else { String::new() };
-    let mut entry = format!(
-        "DENIED {} {many}{} [{} {}, {} pid {}{times}]\n",
-        word(&item.operation),
-        name(&item.target),
-        item.syscall,
-        item.errno,
-        name(program),
-        item.pid,
-    );
+    let (operation, target) = (word(&item.operation), name(&item.target));
+    let mut entry = if is_inferred(item) {
+        format!("PROBABLY DENIED {operation} {many}{target} [{}, not seen, inferred]\n", item.errno)
+    } else {
+        let by = format!("{} pid {}", name(program), item.pid);
+        format!(
+            "DENIED {operation} {many}{target} [{} {}, {by}{times}]\n",
+            item.syscall, item.errno
+        )
+    };
     if let Some(resolved) = &item.resolved_target {
         let _infallible = writeln!(entry, "  which is {}", name(resolved));
     }
@@ -168,6 +169,10 @@ fn entry(item: &DenialItem) -> String {
         let _infallible = writeln!(entry, "  without a grant: {}", item.alternatives.join("; or "));
     }
     entry
+}
+
+fn is_inferred(item: &DenialItem) -> bool {
+    item.confidence == Confidence::Inferred
 }
 
 /// A name in quotes, short enough for a report of several. The structured form has more of it.

@@ -7,10 +7,11 @@ use super::spare::Spares;
 use super::supervisor::Supervisor;
 use crate::audit::{self, Hash, Trail};
 use crate::proxy::Tenancy;
+use crate::quoted;
 use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
-use nono_sandbox::record::DenialLog;
+use nono_sandbox::record::Denial;
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 const SLACK: Duration = Duration::from_secs(5);
 /// How long the pipes may stay open after the last process of the tree is gone.
 const PIPE_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The end of the output that is searched for refused paths, in bytes.
+const LAST_WORDS: usize = 16 << 10;
 
 /// When a new spare supervisor is started in the place of the one a run took: once the answer is
 /// out, or once the command is on its way and does not end at once. Earlier, it would take the
@@ -71,15 +75,29 @@ enum Woken {
 impl Driver {
     /// Sees the run through.
     pub(super) async fn drive(mut self) {
-        let ended = self.until_end().await;
-        match ended {
-            Ended::Outcome(_) | Ended::Refused(_) => self.supervisor.retire(),
-            Ended::Cut | Ended::Lost(_) => self.supervisor.bury().await,
-        }
+        let mut ended = self.until_end().await;
+        // Asked once more when everything that the command has said is read.
+        let supervisor = match &ended {
+            Ended::Outcome(_) => Some(self.supervisor),
+            Ended::Refused(_) => {
+                self.supervisor.retire();
+                None
+            }
+            Ended::Cut | Ended::Lost(_) => {
+                self.supervisor.bury().await;
+                None
+            }
+        };
         let nothing = || audit::stream(0, Hash::of(b""));
         let mut streams = [nothing(), nothing()];
         for (stream, pump) in streams.iter_mut().zip(self.pumps) {
             *stream = pump.finish(PIPE_PATIENCE).await;
+        }
+        if let (Ended::Outcome(outcome), Some(mut supervisor)) = (&mut ended, supervisor) {
+            let mut found = inferred(&mut supervisor, &self.run).await;
+            without_secrets(self.secrets.as_deref(), &mut found);
+            outcome.denials.inferred = found;
+            supervisor.retire();
         }
         self.run.writer.close();
         let wall = self.run.identity.started.elapsed();
@@ -180,26 +198,42 @@ impl Driver {
             Event::Refused(failed) => return Some(Ended::Refused(failed)),
             Event::Ended(mut outcome) => {
                 self.add_refused(&mut outcome.denials);
-                self.take_secrets_out_of(&mut outcome.denials);
+                without_secrets(self.secrets.as_deref(), &mut outcome.denials.items);
                 return Some(Ended::Outcome(outcome));
             }
+            // Not asked for while the run goes on.
+            Event::Inferred(_) => {}
         }
         None
     }
+}
 
-    /// Names of files are the command's choice, so a secret may be in them. Out here, before
-    /// anything is told or recorded.
-    fn take_secrets_out_of(&self, denials: &mut DenialLog) {
-        let Some(patterns) = &self.secrets else { return };
-        for denial in &mut denials.items {
-            let names =
-                [&mut denial.target, &mut denial.exe].into_iter().chain(&mut denial.resolved);
-            for name in names {
-                let (clean, count) = patterns.replace(name);
-                if count > 0 {
-                    *name = clean;
-                }
+/// Names of files are the command's choice, so a secret may be in them. Out here, before anything
+/// is told or recorded.
+fn without_secrets(secrets: Option<&Patterns>, denials: &mut [Denial]) {
+    let Some(patterns) = secrets else { return };
+    for denial in denials {
+        let names = [&mut denial.target, &mut denial.exe].into_iter().chain(&mut denial.resolved);
+        for name in names {
+            let (clean, count) = patterns.replace(name);
+            if count > 0 {
+                *name = clean;
             }
         }
+    }
+}
+
+/// What the supervisor makes of the command's last words, if they speak of a refusal and it has not
+/// seen every read itself.
+async fn inferred(supervisor: &mut Supervisor, run: &Run) -> Vec<Denial> {
+    let quoted = quoted::paths(&run.view().last_bytes(LAST_WORDS));
+    if quoted.is_empty() {
+        return Vec::new();
+    }
+    supervisor.order(&Order::Infer(quoted)).await;
+    match tokio::time::timeout(PIPE_PATIENCE, supervisor.next_event()).await {
+        Ok(Ok(Some(Event::Inferred(denials)))) => denials,
+        // It has seen every read, so it is gone already.
+        _ => Vec::new(),
     }
 }

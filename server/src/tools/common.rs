@@ -71,6 +71,7 @@ pub(crate) struct Shared {
     pub(crate) network: Option<RunNetwork>,
     pub(crate) writable: Option<Vec<String>>,
     pub(crate) limits: Option<LimitParams>,
+    pub(crate) diagnose: Option<bool>,
     pub(crate) request_key: Option<String>,
 }
 
@@ -91,6 +92,7 @@ macro_rules! shared {
             network: $params.network,
             writable: $params.writable,
             limits: $params.limits,
+            diagnose: $params.diagnose,
             request_key: $params.request_key,
         }
     };
@@ -109,6 +111,7 @@ pub(crate) struct Checked {
     yield_after: Option<Duration>,
     background: bool,
     max_output: usize,
+    diagnose: bool,
     key: Option<String>,
 }
 
@@ -151,6 +154,7 @@ impl Shared {
             yield_after: self.yield_ms.map(Duration::from_millis),
             background,
             max_output,
+            diagnose: self.diagnose.unwrap_or(false),
             key: self.request_key,
         })
     }
@@ -213,6 +217,7 @@ impl Checked {
                 cwd: self.cwd,
                 env: self.env,
                 timeout: self.timeout,
+                diagnose: self.diagnose,
                 leftovers,
                 terminal,
             },

@@ -29,11 +29,13 @@ use crate::plan::Plan;
 use crate::policy::{Access, Mediation, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
+use crate::supervisor::observe;
 use crate::sys::NotificationData;
 use leader::Leadership;
 use listener::Listener;
 use nix::errno::Errno;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,8 @@ pub(in crate::supervisor) struct Shared {
     recorder: Mutex<Recorder>,
     leadership: Leadership,
     started: Instant,
+    /// Whether a program was started whose reads are not all seen.
+    reads_unseen: AtomicBool,
 }
 
 /// The mediating side of a running command.
@@ -84,6 +88,7 @@ impl Mediator {
                 recorder: Mutex::default(),
                 leadership,
                 started: Instant::now(),
+                reads_unseen: AtomicBool::new(false),
             })
         });
         if let Some(shared) = &shared {
@@ -115,6 +120,11 @@ impl Mediator {
     pub(super) fn so_far(&self) -> (DenialLog, u64) {
         let Some(shared) = &self.shared else { return (DenialLog::default(), 0) };
         (lock(&shared.recorder).log().clone(), shared.leadership.slowed())
+    }
+
+    /// Whether a program was started whose reads are not all seen.
+    pub(super) fn reads_unseen(&self) -> bool {
+        self.shared.as_ref().is_some_and(|s| s.reads_unseen.load(Ordering::Relaxed))
     }
 
     /// The records, once every call that was answered has been recorded too.
@@ -161,6 +171,13 @@ impl Shared {
     /// The caller of a notification; `None` if it is not visible in our PID namespace.
     pub(in crate::supervisor) fn caller(&self, data: &NotificationData) -> Option<Caller<'_>> {
         Caller::new(&self.listener, data)
+    }
+
+    /// Takes note of a program that is started.
+    pub(in crate::supervisor) fn note_program(&self, path: &[u8]) {
+        if observe::reads_unseen(path) {
+            self.reads_unseen.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Adds a record. Who asked is looked up now, while the caller waits or, for an observed call,

@@ -89,6 +89,14 @@ pub(in crate::supervisor) fn resolve(
     }
 }
 
+/// Pins the object of a path that no caller waits for, relative to `base`. Nothing that depends on
+/// who asks has a meaning then: magic links and what is in `/proc` are not followed.
+pub(in crate::supervisor) fn resolve_quoted(base: &OwnedFd, path: &[u8]) -> Result<Place, Errno> {
+    let how = OpenHow::new().flags(PIN).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let place = openat2(base, OsStr::from_bytes(path), how).and_then(place)?;
+    if place.path.as_path().starts_with("/proc") { Err(Errno::ELOOP) } else { Ok(place) }
+}
+
 /// Pins the folder of `path` and splits off the name.
 pub(in crate::supervisor) fn resolve_new(
     caller: &Caller<'_>,

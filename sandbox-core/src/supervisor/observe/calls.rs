@@ -30,6 +30,9 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let Some(caller) = shared.caller(&data) else { return call.go_on() };
     // An error: the kernel will find the same fault.
     let seen = read(&caller, call.call, &data).unwrap_or(Seen::Nothing);
+    if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
+        shared.note_program(&watched.path);
+    }
     let after = match &seen {
         Seen::Path(watched) => watched.seems_allowed(shared),
         Seen::Nothing => return call.go_on(),

@@ -10,6 +10,7 @@
 
 mod calls;
 mod moves;
+mod quoted;
 mod refused;
 mod signals;
 
@@ -17,7 +18,7 @@ use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, Lookup};
+use crate::policy::{Access, FsPolicy, Lookup, Source};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -28,6 +29,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 pub(super) use calls::look;
+pub(super) use quoted::{Ran, infer, infers, reads_unseen};
 pub(super) use refused::refuse;
 
 /// One path of a watched call, read while the caller waited.
@@ -60,12 +62,8 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
     let Ok(Some(Refused { attempt, path, by_name })) = refused(shared, caller, watched) else {
         return;
     };
-    let (reason, rule) = match lookup(shared, &path, attempt.access, by_name) {
-        Lookup::Allowed => return,
-        Lookup::NoGrant => (Reason::NoGrant, None),
-        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
-        Lookup::Protected => (Reason::Protected, None),
-    };
+    let answer = lookup(&shared.policy.fs, &path, attempt.access, by_name);
+    let Some((reason, rule)) = reason(answer) else { return };
     let execute = attempt.operation == Operation::Execute;
     let refusal = Refusal {
         kind: if execute { Kind::Exec } else { Kind::Fs },
@@ -91,9 +89,18 @@ struct Refused {
     by_name: bool,
 }
 
-fn lookup<'s>(shared: &'s Shared, path: &AbsPath, access: Access, by_name: bool) -> Lookup<'s> {
-    let fs = &shared.policy.fs;
+fn lookup<'p>(fs: &'p FsPolicy, path: &AbsPath, access: Access, by_name: bool) -> Lookup<'p> {
     if by_name { fs.lookup_name(path, access) } else { fs.lookup(path, access) }
+}
+
+/// Why the rules refuse, and the nearest of them; `None` if they do not.
+fn reason(answer: Lookup<'_>) -> Option<(Reason, Option<&Source>)> {
+    match answer {
+        Lookup::Allowed => None,
+        Lookup::NoGrant => Some((Reason::NoGrant, None)),
+        Lookup::InsufficientAccess(rule) => Some((Reason::InsufficientAccess, Some(&rule.source))),
+        Lookup::Protected => Some((Reason::Protected, None)),
+    }
 }
 
 fn refused(
@@ -104,7 +111,8 @@ fn refused(
     let attempt = &watched.attempt;
     if let Some(place) = existing(caller, watched)? {
         let attempt = attempt.settled(true);
-        let denied = lookup(shared, &place.path, attempt.access, false) != Lookup::Allowed;
+        let denied =
+            lookup(&shared.policy.fs, &place.path, attempt.access, false) != Lookup::Allowed;
         let yes = denied
             && attempt.fit.admits(sort_of(&fstat(&place.object)?))
             && permitted(&place.object, needed(&attempt));
@@ -113,7 +121,7 @@ fn refused(
     let attempt = attempt.settled(false);
     let Some(new) = new_place(caller, watched)? else { return Ok(None) };
     let path = new.path()?;
-    let denied = lookup(shared, &path, attempt.access, true) != Lookup::Allowed;
+    let denied = lookup(&shared.policy.fs, &path, attempt.access, true) != Lookup::Allowed;
     let yes = denied && possible(&attempt, &new)?;
     Ok(yes.then_some(Refused { attempt, path, by_name: true }))
 }
