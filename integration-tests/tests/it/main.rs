@@ -1,6 +1,7 @@
 //! The real `nono-mcp`, from outside: one module for each promise.
 #![allow(clippy::expect_used, reason = "the helpers of tests are tests")]
 
+mod agents;
 mod attack;
 mod attributes;
 mod audit;
