@@ -21,7 +21,8 @@ impl Layer {
     /// Reads the texts of a file.
     pub(crate) fn of(document: &Document) -> Result<Layer, ProfileError> {
         let file = &document.file;
-        let (fs, environment) = (&file.filesystem, &file.environment);
+        let (fs, environment, diagnostics) =
+            (&file.filesystem, &file.environment, &file.diagnostics);
         let remove = &file.remove;
         Ok(Layer {
             groups: List {
@@ -40,62 +41,40 @@ impl Layer {
                 "deny",
                 (&file.network.deny, &remove.network.deny),
             )?,
-            allow_vars: List {
-                added: globs(document, "environment.allow_vars", &environment.allow_vars)?,
-                removed: named(
-                    document,
-                    "remove.environment.allow_vars",
-                    &remove.environment.allow_vars,
-                ),
-            },
-            deny_vars: List {
-                added: globs(document, "environment.deny_vars", &environment.deny_vars)?,
-                removed: named(
-                    document,
-                    "remove.environment.deny_vars",
-                    &remove.environment.deny_vars,
-                ),
-            },
-            set_vars: List {
-                added: set_vars(document)?,
-                removed: named(
-                    document,
-                    "remove.environment.set_vars",
-                    &remove.environment.set_vars,
-                ),
-            },
-            credentials: List {
-                added: credentials(document)?,
-                removed: named(
-                    document,
-                    "remove.environment.credentials",
-                    &remove.environment.credentials,
-                ),
-            },
-            suppress_unix_sockets: List {
-                added: texts(
-                    document,
-                    "diagnostics.suppress_unix_sockets",
-                    &file.diagnostics.suppress_unix_sockets,
-                ),
-                removed: named(
-                    document,
-                    "remove.diagnostics.suppress_unix_sockets",
-                    &remove.diagnostics.suppress_unix_sockets,
-                ),
-            },
-            suppress_paths: List {
-                added: texts(
-                    document,
-                    "diagnostics.suppress_paths",
-                    &file.diagnostics.suppress_paths,
-                ),
-                removed: named(
-                    document,
-                    "remove.diagnostics.suppress_paths",
-                    &remove.diagnostics.suppress_paths,
-                ),
-            },
+            allow_vars: list(
+                document,
+                "environment.allow_vars",
+                globs(document, "environment.allow_vars", &environment.allow_vars)?,
+                &remove.environment.allow_vars,
+            ),
+            deny_vars: list(
+                document,
+                "environment.deny_vars",
+                globs(document, "environment.deny_vars", &environment.deny_vars)?,
+                &remove.environment.deny_vars,
+            ),
+            set_vars: list(
+                document,
+                "environment.set_vars",
+                set_vars(document)?,
+                &remove.environment.set_vars,
+            ),
+            credentials: list(
+                document,
+                "environment.credentials",
+                credentials(document)?,
+                &remove.environment.credentials,
+            ),
+            suppress_unix_sockets: suppressed(
+                document,
+                "suppress_unix_sockets",
+                (&diagnostics.suppress_unix_sockets, &remove.diagnostics.suppress_unix_sockets),
+            ),
+            suppress_paths: suppressed(
+                document,
+                "suppress_paths",
+                (&diagnostics.suppress_paths, &remove.diagnostics.suppress_paths),
+            ),
             single: single(document)?,
         })
     }
@@ -346,6 +325,25 @@ fn paths<N>(
 }
 
 /// Names to take out.
+/// What a field adds, and what the field of the same name below `remove` takes out.
+fn list<T: Listed<Name = String>>(
+    document: &Document,
+    field: &str,
+    added: Vec<Sourced<T>>,
+    removed: &[String],
+) -> List<T> {
+    List { added, removed: named(document, &format!("remove.{field}"), removed) }
+}
+
+fn suppressed(
+    document: &Document,
+    name: &str,
+    (added, removed): (&[String], &[String]),
+) -> List<String> {
+    let field = format!("diagnostics.{name}");
+    list(document, &field, texts(document, &field, added), removed)
+}
+
 fn named(document: &Document, field: &str, list: &[String]) -> Vec<Removal<String>> {
     let removal = |(index, text): (usize, &String)| Removal {
         name: text.clone(),

@@ -119,7 +119,11 @@ mod tests {
 
     #[test]
     fn two_logs_of_a_run_become_one() {
-        let log = |items: Vec<Denial>| DenialLog { total: items.len() as u64, dropped: 0, items };
+        let log = |items: Vec<Denial>| DenialLog {
+            total: items.len() as u64,
+            items,
+            ..DenialLog::default()
+        };
         let mut ours = log(vec![denial("/a", 1), denial("/c", 5)]);
         ours.absorb(log(vec![denial("/b", 3)]));
         let order: Vec<&[u8]> = ours.items.iter().map(|d| d.target.as_slice()).collect();

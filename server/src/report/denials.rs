@@ -73,7 +73,14 @@ fn is_suppressed(view: View<'_>, denial: &Denial) -> bool {
     let globs = match denial.kind {
         Kind::UnixSocket => &view.suppress.sockets,
         Kind::Fs | Kind::Exec => &view.suppress.paths,
-        Kind::Signal | Kind::Socket | Kind::Syscall | Kind::NestedSandbox => return false,
+        Kind::Signal
+        | Kind::Socket
+        | Kind::Syscall
+        | Kind::NestedSandbox
+        | Kind::NetConnect
+        | Kind::NetBind
+        | Kind::Dns
+        | Kind::NetProxy => return false,
     };
     globs.is_match(Path::new(OsStr::from_bytes(&denial.target)))
 }

@@ -4,8 +4,8 @@ use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
 use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe,
-    Origins, Resource, Scope, Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, NetworkMode,
+    Observe, Origins, Resource, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -587,7 +587,8 @@ fn misleading_messages_are_explained_only_with_proof() {
     assert!(note(vec![refused], document).contains("TMPDIR"));
     for said in ["getaddrinfo EAI_AGAIN example.test", "(from versions: none)"] {
         assert_eq!(note(vec![], said), "", "the profile has a network");
-        let policy = Policy { network: policy::Network::None, ..policy() };
+        let mut policy = policy();
+        policy.network.mode = NetworkMode::None;
         let known = Known { policy: &policy, denials: &[], exit_code: Some(1), signal: None };
         assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
     }

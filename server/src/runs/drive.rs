@@ -11,7 +11,7 @@ use crate::quoted;
 use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
-use nono_sandbox::record::Denial;
+use nono_sandbox::record::{Denial, DenialLog};
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -189,7 +189,7 @@ impl Driver {
             }
             Event::Sight { sight, mut denials, slowed } => {
                 self.add_refused(&mut denials);
-                self.take_secrets_out_of(&mut denials);
+                without_secrets(self.secrets.as_deref(), &mut denials.items);
                 // Answers come in the order of the questions. Who asked may have left.
                 if let Some(tell) = looks.pop_front() {
                     drop(tell.send(Snapshot { sight, denials, slowed }));
