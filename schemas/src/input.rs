@@ -26,27 +26,27 @@ pub struct ShellParams {
     /// The command line, run by `bash -c` (`sh -c` where there is no bash). At most 128 KiB.
     #[schemars(length(min = 1))]
     pub command: String,
-    /// Working directory, absolute or relative to the first workspace folder. Default: that folder.
+    /// Working directory. Default, and base of relative ones: the first workspace folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Environment variables on top of the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
-    /// Text for standard input, at most 1 MiB. Without it, standard input is empty.
+    /// Standard input, at most 1 MiB. Default: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Keep standard input open for `run_write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_stdin: Option<bool>,
-    /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
+    /// Run on a terminal; output is in `stdout` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<bool>,
-    /// Wall-clock limit; then the process tree is killed, the output is kept.
+    /// Wall-clock limit; then the tree is killed, output is kept.
     /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: Option<u64>,
-    /// Answer after this time even if the command still runs; `run_read` goes on from there.
+    /// Answer after this time even if it still runs; then `run_read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3_600_000))]
     pub yield_ms: Option<u64>,
@@ -54,7 +54,7 @@ pub struct ShellParams {
     /// command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
-    /// Output bytes in the answer; longer output is cut in the middle. Default 16384.
+    /// Bytes of output in the answer; more is cut in the middle. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
@@ -70,7 +70,7 @@ pub struct ShellParams {
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
-    /// Watch every file call: exact about files that cannot be read, slower.
+    /// Watch every file call: exact about reads, slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnose: Option<bool>,
     /// A repeated call with the same key gets the same run instead of a second one.
@@ -87,27 +87,27 @@ pub struct ExecParams {
     /// without a slash is looked up in PATH.
     #[schemars(length(min = 1))]
     pub argv: Vec<String>,
-    /// Working directory, absolute or relative to the first workspace folder. Default: that folder.
+    /// Working directory. Default, and base of relative ones: the first workspace folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,
     /// Environment variables on top of the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub env: Option<BTreeMap<String, String>>,
-    /// Text for standard input, at most 1 MiB. Without it, standard input is empty.
+    /// Standard input, at most 1 MiB. Default: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
     /// Keep standard input open for `run_write`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keep_stdin: Option<bool>,
-    /// Run on a terminal: for prompts, editors, pagers. Output is in `stdout` alone.
+    /// Run on a terminal; output is in `stdout` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tty: Option<bool>,
-    /// Wall-clock limit; then the process tree is killed, the output is kept.
+    /// Wall-clock limit; then the tree is killed, output is kept.
     /// Default 120000, in the background 3600000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000))]
     pub timeout_ms: Option<u64>,
-    /// Answer after this time even if the command still runs; `run_read` goes on from there.
+    /// Answer after this time even if it still runs; then `run_read`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3_600_000))]
     pub yield_ms: Option<u64>,
@@ -115,7 +115,7 @@ pub struct ExecParams {
     /// command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
-    /// Output bytes in the answer; longer output is cut in the middle. Default 16384.
+    /// Bytes of output in the answer; more is cut in the middle. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
@@ -131,7 +131,7 @@ pub struct ExecParams {
     /// Lower limits than the profile's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<LimitParams>,
-    /// Watch every file call: exact about files that cannot be read, slower.
+    /// Watch every file call: exact about reads, slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnose: Option<bool>,
     /// A repeated call with the same key gets the same run instead of a second one.
