@@ -207,6 +207,7 @@ impl Checked {
         (&program, &argv, &self.cwd, &self.env, self.timeout, self.background, terminal)
             .hash(&mut digest);
         self.less.hash(&mut digest);
+        self.diagnose.hash(&mut digest);
         let request = digest.finish();
         Wanted {
             key: self.key.map(|name| Key { name, request }),
