@@ -46,6 +46,8 @@ pub enum Expect {
     Closed,
     /// Refused where runs have namespaces of their own; elsewhere open, and this is why.
     ByNamespaces(&'static str),
+    /// Refused unless the profile's network has the services of this machine, as all but `none` do.
+    ByLoopback,
     /// Refused unless the profile's network is open.
     ByNetwork,
     /// Open, and why that is accepted.

@@ -54,7 +54,9 @@ fn name(errno: Errno) -> String {
 pub struct Layers {
     /// Whether runs have namespaces of their own.
     pub namespaces: bool,
-    /// Whether the profile's network is open.
+    /// Whether the profile's network has the services of this machine.
+    pub loopback: bool,
+    /// Whether it is open.
     pub open_network: bool,
 }
 
@@ -97,6 +99,9 @@ pub fn judge(probe: &Probe, inside: &Said, outside: &Said, layers: Layers) -> Ve
     match probe.expect {
         Expect::Open(why) => Verdict::Accepted(why),
         Expect::ByNamespaces(why) if !layers.namespaces => Verdict::Accepted(why),
+        Expect::ByLoopback if layers.loopback => {
+            Verdict::Accepted("the profile's network has the services of this machine")
+        }
         Expect::ByNetwork if layers.open_network => {
             Verdict::Accepted("the profile's network is open")
         }
@@ -124,8 +129,8 @@ mod tests {
     fn verdicts() {
         let (ok, no) = (Said::Out(String::new()), Said::Stopped("EACCES".into()));
         let (bare, full) = (
-            Layers { namespaces: false, open_network: true },
-            Layers { namespaces: true, open_network: false },
+            Layers { namespaces: false, loopback: true, open_network: true },
+            Layers { namespaces: true, loopback: false, open_network: false },
         );
         let closed = probe(Expect::Closed, Control::Through);
         assert_eq!(judge(&closed, &no, &ok, full), Verdict::Closed);
@@ -133,7 +138,12 @@ mod tests {
         assert_eq!(judge(&closed, &no, &no, full), Verdict::ClosedAnyway);
         let answered = probe(Expect::Closed, Control::Answers(Errno::EACCES));
         assert_eq!(judge(&answered, &no, &no, full), Verdict::Escaped);
+        let loopback = probe(Expect::ByLoopback, Control::Through);
+        assert_eq!(judge(&loopback, &ok, &ok, full), Verdict::Escaped);
+        assert!(judge(&loopback, &ok, &ok, Layers { open_network: false, ..bare }).is_good());
         let network = probe(Expect::ByNetwork, Control::Through);
+        let proxied = Layers { open_network: false, ..bare };
+        assert_eq!(judge(&network, &ok, &ok, proxied), Verdict::Escaped);
         assert_eq!(judge(&network, &ok, &ok, full), Verdict::Escaped);
         assert!(judge(&network, &ok, &ok, bare).is_good());
         let layered = probe(Expect::ByNamespaces("why"), Control::Through);

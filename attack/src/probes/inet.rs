@@ -11,15 +11,15 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe::new("tcp", "reach a service of this machine", |t| {
         tcp((Ipv4Addr::LOCALHOST, t.tcp).into())
     })
-    .expect(Expect::ByNetwork),
+    .expect(Expect::ByLoopback),
     Probe::new("tcp-zero", "the same by the address that means this machine", |t| {
         tcp((Ipv4Addr::UNSPECIFIED, t.tcp).into())
     })
-    .expect(Expect::ByNetwork),
+    .expect(Expect::ByLoopback),
     Probe::new("tcp-mapped", "the same by an IPv6 address for an IPv4 one", |t| {
         tcp((Ipv4Addr::LOCALHOST.to_ipv6_mapped(), t.tcp).into())
     })
-    .expect(Expect::ByNetwork)
+    .expect(Expect::ByLoopback)
     .if_built(),
     Probe::new("udp", "send a datagram to this machine", |t| {
         let from = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(io)?;
@@ -28,7 +28,7 @@ pub(crate) const PROBES: &[Probe] = &[
         let mut answer = [0; 16];
         did(from.recv_from(&mut answer))
     })
-    .expect(Expect::ByNetwork),
+    .expect(Expect::ByLoopback),
     Probe::new("mptcp", "TCP by another protocol number", |t| stream_by(262, t.tcp)).if_built(),
     Probe::new("sctp", "the same", |_| made(libc::AF_INET, libc::SOCK_STREAM, libc::IPPROTO_SCTP))
         .if_built(),
@@ -50,11 +50,11 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe::new("audit", "audit records", |_| made(libc::AF_NETLINK, libc::SOCK_RAW, 9)).if_built(),
     Probe::new("routes", "ask for routes", |_| made(libc::AF_NETLINK, libc::SOCK_RAW, 0))
         .expect(Expect::Works),
-    Probe::new("listen", "take connections from the network", |_| {
+    Probe::new("listen", "take connections", |_| {
         did(TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0))
             .or_else(|_| TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0))))
     })
-    .expect(Expect::ByNetwork),
+    .expect(Expect::ByLoopback),
 ];
 
 fn greeted(stream: std::io::Result<TcpStream>) -> Outcome {

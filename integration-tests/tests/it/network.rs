@@ -58,16 +58,23 @@ fn an_empty_bucket_slows_down_and_refuses_nothing() {
         let path = site.text("outside/granted.sock");
         let _socket = HostSocket::stream(&site.path("outside/granted.sock"), "granted");
         let echo = Echo::tcp();
-        let server = site.serve_with(&json!({
-            "filesystem": {"unix_socket": [path]},
-            "rate": {"per_second": 100, "burst": 5},
-        }));
+        let serve = |mode: &str| {
+            site.serve_with(&json!({
+                "filesystem": {"unix_socket": [path]},
+                "network": {"mode": mode},
+                "rate": {"per_second": 100, "burst": 5},
+            }))
+        };
+        let server = serve("open");
         let slow = server.run("probe", &["connect-many", &path, "200"]);
         assert_eq!(slow.said(), "ok 200");
         assert!(slow.took.as_millis() >= 1500, "200 at 100 a second took {:?}", slow.took);
         let free = server.run("probe", &["tcp", &echo.port(), "2000"]);
         assert_eq!(free.said(), "ok 2000");
         assert!(free.took.as_secs() < 10, "TCP is not charged: {:?}", free.took);
+        let charged = serve("proxy").run("probe", &["tcp", &echo.port(), "200"]);
+        assert_eq!(charged.said(), "ok 200");
+        assert!(charged.took.as_millis() >= 1500, "with a proxy it is: {:?}", charged.took);
     });
 }
 

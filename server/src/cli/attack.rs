@@ -85,7 +85,8 @@ fn inside(scene: &Scene, program: &std::path::Path, profile: &str) -> Result<Ins
         .collect();
     let network = sandbox["network"].as_str().unwrap_or_default().to_owned();
     let namespaces = active.contains(&"isolation");
-    let layers = Layers { namespaces, open_network: network == "open" };
+    let loopback = matches!(network.as_str(), "loopback" | "proxy" | "hosts" | "open");
+    let layers = Layers { namespaces, loopback, open_network: network == "open" };
     Ok(Inside { said, layers, enforced: active.join(", "), network })
 }
 
