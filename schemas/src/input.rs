@@ -54,7 +54,7 @@ pub struct ShellParams {
     /// command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
-    /// Bytes of output in the answer; more is cut in the middle. Default 16384.
+    /// Bytes of output in the answer; the middle is cut. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
@@ -73,7 +73,7 @@ pub struct ShellParams {
     /// Watch every file call: exact about reads, slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnose: Option<bool>,
-    /// A repeated call with the same key gets the same run instead of a second one.
+    /// A repeated call with the same key gets the same run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub request_key: Option<String>,
@@ -115,7 +115,7 @@ pub struct ExecParams {
     /// command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub background: Option<bool>,
-    /// Bytes of output in the answer; more is cut in the middle. Default 16384.
+    /// Bytes of output in the answer; the middle is cut. Default 16384.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1_024, max = 262_144))]
     pub max_output_bytes: Option<u64>,
@@ -134,7 +134,7 @@ pub struct ExecParams {
     /// Watch every file call: exact about reads, slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnose: Option<bool>,
-    /// A repeated call with the same key gets the same run instead of a second one.
+    /// A repeated call with the same key gets the same run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub request_key: Option<String>,
