@@ -5,8 +5,8 @@
 //! judged is the pinned object, and what is changed is that object.
 
 use super::caller::Caller;
-use super::leader::{Interrupted, Turn};
-use super::listener::{ERESTARTSYS, MediatedCall};
+use super::leader::{Interrupted, Turn, conclude};
+use super::listener::MediatedCall;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
@@ -70,12 +70,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>, what: Attribu
         }
         Err(errno) => Err(Interrupted::Failed(errno)),
     };
-    match result {
-        Ok(()) => call.answer(Ok(0)),
-        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
-        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
-        Err(Interrupted::CallerGone) => drop(call),
-    }
+    conclude(call, result);
 }
 
 /// Copies what lies in the program's memory, once. `None`: nothing is to be changed, and the kernel

@@ -1,8 +1,8 @@
 //! `connect`, performed on the caller's behalf.
 
 use super::caller::{Caller, Confirmed};
-use super::leader::{Interrupted, Turn};
-use super::listener::{ERESTARTSYS, MediatedCall};
+use super::leader::{Interrupted, Turn, conclude};
+use super::listener::MediatedCall;
 use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
 use super::{network, pinned};
 use crate::decide::{Address, Domain, SocketCall, socket_call};
@@ -28,12 +28,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
             Err(Interrupted::Failed(errno))
         }
     };
-    match result {
-        Ok(()) => call.answer(Ok(0)),
-        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
-        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
-        Err(Interrupted::CallerGone) => drop(call),
-    }
+    conclude(call, result);
 }
 
 fn connect(

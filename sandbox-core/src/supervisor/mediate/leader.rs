@@ -9,7 +9,7 @@
 
 use super::caller::Caller;
 use super::connect;
-use super::listener::Notification;
+use super::listener::{ERESTARTSYS, MediatedCall, Notification};
 use super::{Shared, attributes, bind, lock, network, notice, send, signal};
 use crate::filter::Mediated;
 use crate::rate::{Charge, Family, charge};
@@ -309,6 +309,16 @@ pub(super) enum Interrupted {
     Restart,
     /// The caller died.
     CallerGone,
+}
+
+/// Answers a call that returns nothing but success. One whose caller is gone has nobody to answer.
+pub(super) fn conclude(call: MediatedCall<'_>, result: Result<(), Interrupted>) {
+    match result {
+        Ok(()) => call.answer(Ok(0)),
+        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
+        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
+        Err(Interrupted::CallerGone) => drop(call),
+    }
 }
 
 /// Starts a stand-in for leader `number`, if that one still leads.

@@ -5,8 +5,8 @@
 //! of its grants are used, and make others wait for locks on files it may only read.
 
 use super::caller::Caller;
-use super::leader::{Interrupted, Turn};
-use super::listener::{ERESTARTSYS, MediatedCall};
+use super::leader::{Interrupted, Turn, conclude};
+use super::listener::MediatedCall;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
@@ -80,12 +80,7 @@ pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
         Ok(object) => turn.may_block(&caller, || sys::lock_file(object.as_fd(), operation)),
         Err(errno) => Err(Interrupted::Failed(errno)),
     };
-    match result {
-        Ok(()) => call.answer(Ok(0)),
-        Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
-        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
-        Err(Interrupted::CallerGone) => drop(call),
-    }
+    conclude(call, result);
 }
 
 /// Where an object is, if it is anywhere.
