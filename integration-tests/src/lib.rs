@@ -16,6 +16,7 @@ pub mod host_net;
 pub mod host_unix;
 pub mod http;
 pub mod internet;
+pub mod issuer;
 pub mod processes;
 pub mod raw;
 pub mod require;

@@ -7,5 +7,6 @@ mod crowd;
 mod ends;
 mod inside;
 mod modes;
+mod oauth;
 mod principals;
 mod tls;

@@ -1,8 +1,10 @@
 //! Who asks, by the `Authorization` header and by nothing else.
 
+use crate::oauth::{NotOurs, Resource};
 use crate::token::TokenDigest;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
+use std::sync::Arc;
 use subtle::{Choice, ConditionallySelectable};
 
 /// Who may ask, by token.
@@ -10,6 +12,8 @@ use subtle::{Choice, ConditionallySelectable};
 pub struct Access {
     /// With the place of the principal each stands for.
     tokens: Vec<(TokenDigest, u64)>,
+    /// Whom other tokens stand for, if an authorization server signs some.
+    resource: Option<Arc<Resource>>,
 }
 
 /// Why a request is nobody's.
@@ -21,6 +25,9 @@ pub(crate) enum Refused {
     NotBearer,
     /// Nobody has this token.
     Unknown,
+    /// It is none of those that were given here, and an authorization server's only stands for
+    /// somebody if it is right.
+    NotOurs(NotOurs),
 }
 
 impl Access {
@@ -29,8 +36,18 @@ impl Access {
         self.tokens.push((token, principal as u64));
     }
 
+    /// From now on tokens that an authorization server signed are taken as well.
+    pub fn trust(&mut self, resource: Resource) {
+        self.resource = Some(Arc::new(resource));
+    }
+
+    /// What is asked of the tokens of an authorization server.
+    pub(crate) fn resource(&self) -> Option<&Arc<Resource>> {
+        self.resource.as_ref()
+    }
+
     /// Whose request this is.
-    pub(crate) fn judge(&self, headers: &HeaderMap) -> Result<usize, Refused> {
+    pub(crate) async fn judge(&self, headers: &HeaderMap) -> Result<usize, Refused> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (all.next(), all.next()) else {
             return Err(Refused::Missing);
@@ -39,6 +56,15 @@ impl Access {
         if !scheme.eq_ignore_ascii_case(b"bearer") {
             return Err(Refused::NotBearer);
         }
+        match (self.given(token), &self.resource) {
+            (Some(place), _) => Ok(place),
+            (None, Some(resource)) => resource.judge(token).await.map_err(Refused::NotOurs),
+            (None, None) => Err(Refused::Unknown),
+        }
+    }
+
+    /// Whose token this is, if it is one of those that were given here.
+    fn given(&self, token: &[u8]) -> Option<usize> {
         let presented = TokenDigest::of(token);
         // All are compared, so that time tells nothing about which one it was.
         let (mut found, mut place) = (Choice::from(0), 0);
@@ -47,10 +73,7 @@ impl Access {
             place = u64::conditional_select(&place, principal, same);
             found |= same;
         }
-        match usize::try_from(place) {
-            Ok(place) if bool::from(found) => Ok(place),
-            _ => Err(Refused::Unknown),
-        }
+        usize::try_from(place).ok().filter(|_| bool::from(found))
     }
 }
 
@@ -74,27 +97,27 @@ mod tests {
         headers
     }
 
-    #[test]
-    fn a_token_stands_for_its_principal_and_nothing_else_does() {
+    #[tokio::test]
+    async fn a_token_stands_for_its_principal_and_nothing_else_does() {
         let mut access = Access::default();
         access.add(TokenDigest::of(b"token-of-the-first"), 0);
         access.add(TokenDigest::of(b"token-of-the-second"), 1);
         access.add(TokenDigest::of(b"another-of-the-second"), 1);
-        let judge = |values: &[&'static str]| access.judge(&headers(values));
-        assert_eq!(judge(&["Bearer token-of-the-first"]), Ok(0));
-        assert_eq!(judge(&["bearer  token-of-the-second"]), Ok(1));
-        assert_eq!(judge(&["Bearer another-of-the-second"]), Ok(1));
-        assert_eq!(judge(&[]), Err(Refused::Missing));
+        let judge = async |values: &[&'static str]| access.judge(&headers(values)).await;
+        assert_eq!(judge(&["Bearer token-of-the-first"]).await, Ok(0));
+        assert_eq!(judge(&["bearer  token-of-the-second"]).await, Ok(1));
+        assert_eq!(judge(&["Bearer another-of-the-second"]).await, Ok(1));
+        assert_eq!(judge(&[]).await, Err(Refused::Missing));
         assert_eq!(
-            judge(&["Bearer token-of-the-first", "Bearer token-of-the-first"]),
+            judge(&["Bearer token-of-the-first", "Bearer token-of-the-first"]).await,
             Err(Refused::Missing)
         );
         for other in ["token-of-the-first", "Basic token-of-the-first", "Bearer"] {
-            assert_eq!(judge(&[other]), Err(Refused::NotBearer), "{other}");
+            assert_eq!(judge(&[other]).await, Err(Refused::NotBearer), "{other}");
         }
         for wrong in ["Bearer ", "Bearer token-of-the-firs", "Bearer token-of-the-first2"] {
-            assert_eq!(judge(&[wrong]), Err(Refused::Unknown), "{wrong}");
+            assert_eq!(judge(&[wrong]).await, Err(Refused::Unknown), "{wrong}");
         }
-        assert_eq!(Access::default().judge(&headers(&["Bearer x"])), Err(Refused::Unknown));
+        assert_eq!(Access::default().judge(&headers(&["Bearer x"])).await, Err(Refused::Unknown));
     }
 }

@@ -1,6 +1,7 @@
 //! Answers of this layer, before anything MCP is read. JSON, because programs read them.
 
 use crate::access::Refused;
+use crate::oauth::{NotOurs, Resource};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
@@ -26,6 +27,9 @@ pub(crate) enum Turned {
 impl Turned {
     fn status(self) -> StatusCode {
         match self {
+            Self::Away(Refused::NotOurs(NotOurs::Scope(_) | NotOurs::Stranger)) => {
+                StatusCode::FORBIDDEN
+            }
             Self::Away(_) => StatusCode::UNAUTHORIZED,
             Self::Large(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
@@ -36,10 +40,18 @@ impl Turned {
     }
 
     /// A word for programs, a sentence for people.
-    fn words(self) -> (&'static str, String) {
+    fn words(self, oauth: bool) -> (&'static str, String) {
         let say = "send the header `Authorization: Bearer TOKEN`";
-        let which = "the token is in NONO_MCP_TOKEN or the file that the server named when it \
-                     was started";
+        let which = match oauth {
+            false => {
+                "the token is in NONO_MCP_TOKEN or the file that the server named when it was \
+                 started"
+            }
+            true => {
+                "the authorization server that `resource_metadata` in WWW-Authenticate leads to \
+                 gives tokens"
+            }
+        };
         match self {
             Self::Away(Refused::Missing) => {
                 ("missing_token", format!("no Authorization header came; {say}; {which}"))
@@ -51,6 +63,19 @@ impl Turned {
             Self::Away(Refused::Unknown) => {
                 ("invalid_token", format!("this server does not know the token; {which}"))
             }
+            Self::Away(Refused::NotOurs(NotOurs::Invalid(fault))) => {
+                ("invalid_token", format!("{}; {which}", fault.sentence()))
+            }
+            Self::Away(Refused::NotOurs(NotOurs::Scope(_))) => (
+                "insufficient_scope",
+                format!("the token has less scope than WWW-Authenticate asks for; {which}"),
+            ),
+            Self::Away(Refused::NotOurs(NotOurs::Stranger)) => (
+                "unknown_principal",
+                "the token is valid, and its subject is no principal of this server; whoever runs \
+                 the server can add it"
+                    .to_owned(),
+            ),
             Self::Large(most) => {
                 ("too_large", format!("the body of a request has at most {most} bytes"))
             }
@@ -68,9 +93,18 @@ impl Turned {
     }
 
     /// What `WWW-Authenticate` or its like says, and whether the connection can go on.
-    fn headers(self) -> Vec<(HeaderName, HeaderValue)> {
+    fn headers(self, oauth: Option<&Resource>) -> Vec<(HeaderName, HeaderValue)> {
         match self {
-            Self::Away(Refused::Unknown) => vec![(
+            Self::Away(refused) if oauth.is_some() => {
+                let shown = match refused {
+                    Refused::NotOurs(why) => Some(why),
+                    Refused::Missing | Refused::NotBearer | Refused::Unknown => None,
+                };
+                let challenge = oauth.map(|resource| resource.challenge(shown));
+                let value = challenge.and_then(|text| HeaderValue::try_from(text).ok());
+                value.map(|value| (WWW_AUTHENTICATE, value)).into_iter().collect()
+            }
+            Self::Away(Refused::Unknown | Refused::NotOurs(_)) => vec![(
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"nono-mcp\", error=\"invalid_token\""),
             )],
@@ -84,15 +118,15 @@ impl Turned {
         }
     }
 
-    /// The answer.
-    pub(crate) fn response(self) -> Response {
-        let (error, message) = self.words();
+    /// The answer; `oauth` is what is asked of signed tokens, if they are taken.
+    pub(crate) fn response(self, oauth: Option<&Resource>) -> Response {
+        let (error, message) = self.words(oauth.is_some());
         let body = serde_json::json!({ "error": error, "message": message });
         let mut response = Response::new(Body::from(format!("{body}\n")));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.extend(self.headers());
+        headers.extend(self.headers(oauth));
         response
     }
 }

@@ -6,6 +6,7 @@ use crate::config::{Answers, Config, Limits, Sessions, Share};
 use crate::connections::{Connection, Hold};
 use crate::counts::Counts;
 use crate::held::hold;
+use crate::oauth::Resource;
 use crate::sessions::BoundedSessions;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::http::Request;
@@ -57,6 +58,11 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         Self { access, limits: config.limits, rooms, counts }
     }
 
+    /// What is asked of the tokens of an authorization server.
+    pub(crate) fn resource(&self) -> Option<Arc<Resource>> {
+        self.access.resource().cloned()
+    }
+
     /// Answers one request.
     pub(crate) async fn answer(
         &self,
@@ -64,7 +70,8 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         connection: Option<Arc<Connection>>,
     ) -> Response {
         let answered = self.try_answer(request, connection).await;
-        let response = answered.unwrap_or_else(Turned::response);
+        let oauth = self.access.resource().map(Arc::as_ref);
+        let response = answered.unwrap_or_else(|turned| turned.response(oauth));
         self.counts.answered(response.status().as_u16());
         response
     }
@@ -74,7 +81,7 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         request: Request<Body>,
         connection: Option<Arc<Connection>>,
     ) -> Result<Response, Turned> {
-        let place = self.access.judge(request.headers()).map_err(Turned::Away)?;
+        let place = self.access.judge(request.headers()).await.map_err(Turned::Away)?;
         // A token for nobody is as good as none.
         let room = self.rooms.get(place).ok_or(Turned::Away(crate::access::Refused::Unknown))?;
         let place = room.enter()?;

@@ -5,11 +5,13 @@
 
 mod access;
 mod answer;
+mod changes;
 mod config;
 mod connections;
 mod counts;
 mod endpoint;
 mod held;
+pub mod oauth;
 mod serve;
 mod sessions;
 mod tls;

@@ -9,6 +9,7 @@ use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::{any, get};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -54,6 +55,9 @@ pub async fn serve<H: ServerHandler + Clone>(
     let endpoint = Endpoint::new(principals, access, config, Arc::clone(&counts), &ends.cut);
     let connections = Connections::new(config.limits.connections, counts);
     let limits = config.limits;
+    if let Some(resource) = endpoint.resource() {
+        tokio::spawn(resource.keep_fresh(ends.stop.clone()));
+    }
     let talk = Talk { router: router(endpoint), limits, tls: config.tls.clone(), stop: ends.stop };
     listen(listener, connections, talk).await;
 }
@@ -105,13 +109,21 @@ async fn listen(listener: TcpListener, connections: Arc<Connections>, talk: Talk
 }
 
 fn router<H: ServerHandler + Clone>(endpoint: Endpoint<H>) -> Router {
+    let mut router = Router::new().route("/healthz", get(async || "ok\n"));
+    if let Some(resource) = endpoint.resource() {
+        let document = format!("{}\n", resource.metadata());
+        for path in resource.metadata_paths() {
+            let answer = ([(CONTENT_TYPE, "application/json")], document.clone());
+            router = router.route(&path, get(async move || answer));
+        }
+    }
     let endpoint = Arc::new(endpoint);
     let answer = move |mut request: Request<Body>| {
         let endpoint = Arc::clone(&endpoint);
         let connection = request.extensions_mut().remove::<Arc<Connection>>();
         async move { endpoint.answer(request, connection).await }
     };
-    Router::new().route("/mcp", any(answer)).route("/healthz", get(async || "ok\n"))
+    router.route("/mcp", any(answer))
 }
 
 impl Talk {

@@ -1,9 +1,11 @@
 //! MCP over Streamable HTTP.
 
 mod endpoint;
+mod oauth;
 mod tls;
 mod token;
 mod users;
+mod written;
 
 pub(crate) use token::TOKEN_VARIABLE;
 
@@ -163,8 +165,12 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         config.tls = Some(tls::read(certificate, key)?);
         setup.closed.extend(token::both_ends(key)?);
     }
-    let Users { all, closed, told } = Users::find(&setup, &listen)?;
+    let Users { all, oauth, closed, told } = Users::find(&setup, &listen)?;
     setup.closed.extend(closed);
+    let mut access = Access::default();
+    if let (Some(oauth), Some(path)) = (oauth, &listen.principals) {
+        access.trust(oauth.open(&all, path).await?);
+    }
     let mut signals = Signals::watch()?;
     let (listener, address) = bind(listen.address).await?;
     setup.own_endpoints.extend(endpoint::addresses(address));
@@ -176,10 +182,11 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         setup.own_endpoints.extend(endpoint::addresses(*address));
     }
     let (sessions, pool) = open(&setup, &all)?;
-    let mut access = Access::default();
     let mut principals = Vec::new();
     for (place, (user, session)) in all.iter().zip(&sessions).enumerate() {
-        access.add(user.token, place);
+        if let Some(token) = user.token {
+            access.add(token, place);
+        }
         let handler = Service::new(Arc::clone(session));
         principals.push(Principal { handler, share: user.share });
     }

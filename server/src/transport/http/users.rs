@@ -1,29 +1,30 @@
 //! Who may use the server: one user with one token, or the principals of a file.
 
+use super::oauth::{self, Oauth};
 use super::token::{self, TOKEN_VARIABLE};
+use super::written::{self, Entry, EntryLimits, Written};
 use super::{HttpError, Listen};
 use crate::session::Setup;
+use nono_http::oauth::Rule;
 use nono_http::{Share, TokenDigest};
 use nono_profiles::ProfileRef;
 use nono_sandbox::AbsPath;
-use serde::Deserialize;
 use std::fs;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::NonZeroU32;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the one user of a server is called in the audit log.
 const ALONE: &str = "default";
-/// Principals in a file.
-const MOST: usize = 256;
-/// Characters in a name.
-const LONGEST_NAME: usize = 64;
 
 /// Somebody who may use the server.
 #[derive(Debug)]
 pub(super) struct User {
     pub(super) name: String,
-    pub(super) token: TokenDigest,
+    /// The token it was given here, if it was.
+    pub(super) token: Option<TokenDigest>,
+    /// Which tokens of the authorization server are its.
+    pub(super) rules: Vec<Rule>,
     pub(super) workspaces: Vec<PathBuf>,
     pub(super) profile: ProfileRef,
     /// Commands that may run at once.
@@ -35,36 +36,12 @@ pub(super) struct User {
 #[derive(Debug)]
 pub(super) struct Users {
     pub(super) all: Vec<User>,
+    /// Whose tokens are taken besides those that were given here.
+    pub(super) oauth: Option<Oauth>,
     /// Files no command may touch.
     pub(super) closed: Vec<AbsPath>,
     /// Where tokens are, for the operator.
     pub(super) told: String,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    principals: Vec<Entry>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: String,
-    token_file: Option<PathBuf>,
-    token_sha256: Option<String>,
-    workspaces: Vec<PathBuf>,
-    profile: Option<String>,
-    #[serde(default)]
-    limits: EntryLimits,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EntryLimits {
-    live_runs: Option<NonZeroU32>,
-    open_requests: Option<NonZeroU16>,
-    requests_per_second: Option<NonZeroU32>,
 }
 
 impl Users {
@@ -87,7 +64,8 @@ impl Users {
         };
         let user = User {
             name: ALONE.to_owned(),
-            token: found.token.digest(),
+            token: Some(found.token.digest()),
+            rules: Vec::new(),
             workspaces: setup.workspaces.clone(),
             profile: setup.profile.clone(),
             live_runs: setup.max_runs,
@@ -96,14 +74,22 @@ impl Users {
                 ..Share::default()
             },
         };
-        Ok(Self { all: vec![user], closed: found.closed, told })
+        Ok(Self { all: vec![user], oauth: None, closed: found.closed, told })
     }
 
     fn in_file(path: &Path, setup: &Setup, connections: usize) -> Result<Self, HttpError> {
         let wrong = |problem: String| HttpError::Principals { path: path.to_path_buf(), problem };
         let (folder, mut closed) = own_places(path).map_err(wrong)?;
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        let entries = parse(&text).map_err(wrong)?;
+        let Written { oauth, principals: entries } = written::parse(&text).map_err(wrong)?;
+        let oauth = match oauth {
+            Some(entry) => {
+                let (oauth, places) = oauth::read(entry, &folder).map_err(wrong)?;
+                closed.extend(places);
+                Some(oauth)
+            }
+            None => None,
+        };
         // Who is promised no more than a part of the places never waits for another's runs.
         let part = Part {
             live_runs: u32::try_from(entries.len()).map_or(1, |n| (setup.max_runs / n).max(1)),
@@ -116,28 +102,65 @@ impl Users {
                 (Some(file), None) => {
                     let found = token::in_file(&folder.join(file))?;
                     closed.extend(found.closed);
-                    found.token.digest()
+                    Some(found.token.digest())
                 }
-                (None, Some(hex)) => TokenDigest::from_hex(hex)
-                    .ok_or_else(|| named("has a token_sha256 that is none".to_owned()))?,
-                _ => return Err(named("needs either token_file or token_sha256".to_owned())),
+                (None, Some(hex)) => Some(
+                    TokenDigest::from_hex(hex)
+                        .ok_or_else(|| named("has a token_sha256 that is none".to_owned()))?,
+                ),
+                (None, None) if !entry.oauth.is_empty() => None,
+                _ => {
+                    return Err(named(
+                        "needs either token_file or token_sha256, or oauth".to_owned(),
+                    ));
+                }
             };
-            if let Some(other) = all.iter().find(|user| user.token.same(&token)) {
+            let same = |user: &&User| {
+                user.token.zip(token).is_some_and(|(theirs, token)| theirs.same(&token))
+            };
+            if let Some(other) = all.iter().find(same) {
                 return Err(named(format!("has the token of `{}`", other.name)));
             }
-            all.push(entry.user(token, &folder, setup, part));
+            if !entry.oauth.is_empty() && oauth.is_none() {
+                return Err(named(
+                    "has oauth, and the file does not say whose tokens those are; add `oauth` \
+                     with `resource`, `issuer` and `jwks_url` beside `principals`"
+                        .to_owned(),
+                ));
+            }
+            let rules = oauth::rules(&entry.oauth).map_err(named)?;
+            let known = |user: &&User| user.rules.iter().any(|rule| rules.contains(rule));
+            if let Some(other) = all.iter().find(known) {
+                return Err(named(format!("has the oauth of `{}`", other.name)));
+            }
+            all.push(entry.user(token, rules, &folder, setup, part));
+        }
+        if oauth.is_some() && all.iter().all(|user| user.rules.is_empty()) {
+            return Err(wrong(
+                "no principal has oauth, so nobody's token would be taken; add `\"oauth\": \
+                 [{\"sub\": \"…\"}]` to one"
+                    .to_owned(),
+            ));
         }
         let told = format!("tokens of {} principals as {} says", all.len(), path.display());
-        Ok(Self { all, closed, told })
+        Ok(Self { all, oauth, closed, told })
     }
 }
 
 impl Entry {
-    fn user(self, token: TokenDigest, folder: &Path, setup: &Setup, part: Part) -> User {
+    fn user(
+        self,
+        token: Option<TokenDigest>,
+        rules: Vec<Rule>,
+        folder: &Path,
+        setup: &Setup,
+        part: Part,
+    ) -> User {
         let EntryLimits { live_runs, open_requests, requests_per_second } = self.limits;
         User {
             name: self.name,
             token,
+            rules,
             workspaces: self.workspaces.iter().map(|path| folder.join(path)).collect(),
             profile: self.profile.map_or_else(|| setup.profile.clone(), |p| profile(&p, folder)),
             live_runs: live_runs.map_or(part.live_runs, NonZeroU32::get),
@@ -175,7 +198,7 @@ fn profile(text: &str, folder: &Path) -> ProfileRef {
 
 /// The folder of the file, and what no command may touch: who could write to the file could let
 /// itself in.
-fn own_places(path: &Path) -> Result<(PathBuf, Vec<AbsPath>), String> {
+pub(super) fn own_places(path: &Path) -> Result<(PathBuf, Vec<AbsPath>), String> {
     let about = fs::metadata(path).map_err(|error| error.to_string())?;
     let mode = about.mode() & 0o7777;
     if mode & 0o022 != 0 {
@@ -186,29 +209,6 @@ fn own_places(path: &Path) -> Result<(PathBuf, Vec<AbsPath>), String> {
     let folder = place.parent().unwrap_or(Path::new("/")).to_path_buf();
     let closed = [canonical, place].into_iter().map(AbsPath::new).collect::<Result<_, _>>();
     Ok((folder, closed.map_err(|error| error.to_string())?))
-}
-
-fn parse(text: &str) -> Result<Vec<Entry>, String> {
-    let Written { principals } = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if !(1..=MOST).contains(&principals.len()) {
-        return Err(format!("there may be 1 to {MOST} principals"));
-    }
-    for (at, entry) in principals.iter().enumerate() {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
-        let name = &entry.name;
-        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(plain) {
-            return Err(format!(
-                "principal `{name}`: a name has 1 to {LONGEST_NAME} letters, digits and ._-@"
-            ));
-        }
-        if principals.iter().take(at).any(|other| other.name == *name) {
-            return Err(format!("there are two principals `{name}`"));
-        }
-        if entry.workspaces.is_empty() {
-            return Err(format!("principal `{name}` needs a workspace"));
-        }
-    }
-    Ok(principals)
 }
 
 #[cfg(test)]
@@ -223,27 +223,5 @@ mod tests {
         for principals in 1..=60 {
             assert!(open_requests(512, principals) * principals < 512, "{principals}");
         }
-    }
-
-    #[test]
-    fn every_mistake_is_told() {
-        let one = |fields: &str| {
-            let start = r#"{"principals":[{"name":"a","workspaces":["w"],"token_sha256":"x""#;
-            parse(&format!("{start}{fields}}}]}}"))
-        };
-        assert_eq!(one("").unwrap().len(), 1);
-        assert!(one(r#","limits":{"live_runs":2,"requests_per_second":9}"#).is_ok());
-        for (wrong, said) in [
-            (r#","limits":{"live_runs":0}"#, "nonzero"),
-            (r#","limits":{"runs":1}"#, "unknown field"),
-            (r#","porfile":"strict""#, "unknown field"),
-            (r#"},{"name":"a","workspaces":["w"]"#, "two principals `a`"),
-            (r#"},{"name":"b","workspaces":[]"#, "`b` needs a workspace"),
-            (r#"},{"name":"b c","workspaces":["w"]"#, "`b c`"),
-        ] {
-            let error = one(wrong).unwrap_err();
-            assert!(error.contains(said), "{wrong}: {error}");
-        }
-        assert!(parse(r#"{"principals":[]}"#).is_err());
     }
 }
