@@ -6,8 +6,8 @@
 //!          /etc/hosts of its own
 //! ```
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
@@ -23,6 +23,10 @@ pub const PUBLIC: &str = "93.184.216.34";
 pub const METADATA: &str = "169.254.169.254";
 /// Where everything listens on the internet side, TCP and UDP.
 pub const PORT: u16 = 4477;
+/// Sends as many bytes as the first line it is sent says.
+pub const SOURCE: u16 = 4478;
+/// Says `bye` and that this was all, then adds up what it still hears.
+pub const LEAVER: u16 = 4479;
 /// Its web server, which answers every request with what was asked of whom.
 pub const WEB: u16 = 80;
 
@@ -195,6 +199,13 @@ fn serve(arrived: &Arrived) {
             let _ = visitor.write_all(&buffer[..length]);
         }
     });
+    listen(SOURCE, arrived, |visitor, arrived| source(visitor, &arrived));
+    listen(LEAVER, arrived, |mut visitor, arrived| {
+        let _ = visitor.write_all(b"bye");
+        let _ = visitor.shutdown(Shutdown::Write);
+        let heard = std::io::copy(&mut visitor, &mut std::io::sink());
+        arrived.add(format!("heard {} after bye", heard.unwrap_or(0)).as_bytes());
+    });
     listen(WEB, arrived, |visitor, arrived| web(visitor, &arrived));
     listen(53, arrived, |mut visitor, arrived| {
         let mut buffer = [0; 2048];
@@ -217,6 +228,22 @@ fn listen(
             std::thread::spawn(move || serve(visitor, arrived));
         }
     });
+}
+
+/// Sends what it is asked for, and says how much of it went.
+fn source(mut visitor: TcpStream, arrived: &Arrived) {
+    let mut line = String::new();
+    let _ = BufReader::new(&visitor).read_line(&mut line);
+    let asked: usize = line.trim().parse().unwrap_or(0);
+    let block = [7; 1 << 16];
+    let mut left = asked;
+    while left > 0 {
+        match visitor.write(&block[..left.min(block.len())]) {
+            Ok(sent @ 1..) => left -= sent,
+            _ => break,
+        }
+    }
+    arrived.add(format!("sent {} of {asked}", asked - left).as_bytes());
 }
 
 /// Answers with the first line and the host it was asked for.

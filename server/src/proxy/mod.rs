@@ -6,6 +6,7 @@
 
 mod destination;
 mod http;
+mod relay;
 mod socks;
 
 use crate::error::ServerError;
@@ -32,8 +33,6 @@ const MAX_STRANGERS: usize = 1024;
 const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How long a program may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(60);
-/// Room for data on its way in one direction.
-const BUFFER: usize = 64 << 10;
 
 /// The proxy of all runs of this server.
 #[derive(Debug)]
@@ -59,6 +58,7 @@ struct Tenant {
     refused: Mutex<Recorder>,
     started: Instant,
     places: Semaphore,
+    pipes: Semaphore,
     over: watch::Sender<bool>,
 }
 
@@ -102,6 +102,7 @@ impl Proxy {
             refused: Mutex::default(),
             started: Instant::now(),
             places: Semaphore::new(MAX_CONNECTIONS),
+            pipes: Semaphore::new(relay::MAX_PIPES),
             over: watch::Sender::new(false),
         });
         self.tenants.lock().insert(secret, Arc::clone(&tenant));
@@ -237,6 +238,5 @@ async fn serve(mut stream: TcpStream, client: Client) -> io::Result<()> {
     else {
         return Ok(());
     };
-    tokio::io::copy_bidirectional_with_sizes(&mut stream, &mut upstream, BUFFER, BUFFER).await?;
-    Ok(())
+    relay::relay(&mut stream, &mut upstream, &client.tenant.pipes).await
 }
