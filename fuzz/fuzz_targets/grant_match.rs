@@ -57,7 +57,7 @@ fuzz_target!(|input: Input| {
         let scope = if *tree { Scope::Tree } else { Scope::File };
         rules.push(FsRule { path, scope, access, source: source() });
     }
-    let fs = FsPolicy { rules, protected: vec![], workspaces: vec![], tmpdir: AbsPath::root() };
+    let fs = FsPolicy { rules, protected: vec![], kept: vec![], workspaces: vec![], tmpdir: AbsPath::root() };
     assert_eq!(fs.lookup(&asked, access) == Lookup::Allowed, granted.contains(access));
     assert_eq!(fs.rights(&asked), granted);
 

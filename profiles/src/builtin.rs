@@ -27,10 +27,10 @@ macro_rules! built_in {
 static PROFILES: [BuiltIn; 4] = built_in!("": "coding", "offline", "readonly", "strict");
 
 /// The groups in the order they are listed.
-static GROUPS: [BuiltIn; 16] = built_in!("groups/":
+static GROUPS: [BuiltIn; 17] = built_in!("groups/":
     "system", "user_programs", "git", "native", "rust", "node", "python", "go", "java", "dotnet",
     "ruby", "other_languages", "credentials_denied", "docker_denied", "agents_denied",
-    "personal_denied",
+    "personal_denied", "run_later_protected",
 );
 
 /// The names of the built-in profiles; the first is the default.

@@ -106,7 +106,7 @@ pub fn project_file() -> &'static str {
 /// One thing a policy says, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
-    /// What it is about: `network`, `files`, `sockets`, `closed`, `environment`, …
+    /// What it is about: `network`, `files`, `sockets`, `closed`, `protected`, `environment`, …
     pub about: &'static str,
     /// The thing.
     pub text: String,
@@ -165,6 +165,11 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
     closed.sort_unstable();
     closed.dedup();
     facts.extend(closed.into_iter().map(|path| plain("closed", path)));
+    facts.extend(policy.fs.kept.iter().map(|kept| Fact {
+        about: "protected",
+        text: kept.path.to_string(),
+        source: Some(kept.source.clone()),
+    }));
     let names = policy.environment.variables.keys();
     facts.extend(names.map(|name| plain("environment", name.clone())));
     facts.extend(policy.environment.credentials.iter().map(|(name, source)| Fact {

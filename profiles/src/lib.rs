@@ -28,6 +28,7 @@ mod extends;
 mod grants;
 mod import;
 mod inspect;
+mod keep;
 mod layer;
 mod limits;
 mod load;

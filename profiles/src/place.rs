@@ -114,12 +114,19 @@ impl Places {
         }
     }
 
+    /// Where the name `path` lies, whatever it leads to.
+    pub(crate) fn location(&mut self, path: &Path) -> io::Result<AbsPath> {
+        match (path.parent(), path.file_name()) {
+            (Some(parent), Some(name)) => {
+                absolute(self.as_far_as_possible(parent)?.as_path().join(name))
+            }
+            _ => self.as_far_as_possible(path),
+        }
+    }
+
     /// Where a denied path lies and, if that is a symbolic link, where it leads.
     pub(crate) fn both_ends(&mut self, path: &Path) -> io::Result<Vec<AbsPath>> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(vec![self.as_far_as_possible(path)?]);
-        };
-        let location = absolute(self.as_far_as_possible(parent)?.as_path().join(name))?;
+        let location = self.location(path)?;
         let is_link = fs::symlink_metadata(&location).is_ok_and(|m| m.is_symlink());
         // A dangling link leads nowhere that could be closed.
         let target = if is_link { followed(location.as_path()).ok() } else { None };

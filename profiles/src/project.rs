@@ -96,6 +96,7 @@ impl Project {
         let mut narrowing =
             Layer { single: single(&own.single, &operator.single, notes), ..Layer::default() };
         narrowing.denies.added = own.denies.added;
+        narrowing.protects.added = own.protects.added;
         narrowing.denied_hosts.added = own.denied_hosts.added;
         narrowing.hosts.removed = own.hosts.removed;
         narrowing.deny_vars.added = own.deny_vars.added;
@@ -133,6 +134,7 @@ impl Project {
             }
         }
         let closing = sources(&own.denies.removed)
+            .chain(sources(&own.protects.removed))
             .chain(sources(&own.denied_hosts.removed))
             .chain(sources(&own.deny_vars.removed))
             .chain(sources(&own.set_vars.removed))

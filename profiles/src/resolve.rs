@@ -8,12 +8,12 @@ use crate::layer::{HostEntry, Layer, List, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
-use crate::{credentials, environment, grants, limits, narrow, project, protect};
+use crate::{credentials, environment, grants, keep, limits, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, HostGrant, Isolation, Lookup, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Policy, Source, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
+    NetworkPolicy, Observe, Policy, Source, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -124,6 +124,7 @@ fn compile(
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     protect::own_program(&grants.files, context, &mut notes)?;
+    let mut kept = keep::kept(&layer, &grants.files, context, &mut places)?;
     let rules = protect::files(grants.files, &protected, &mut notes)?;
     let sockets = protect::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
@@ -136,11 +137,14 @@ fn compile(
     let suppress_paths = suppressed(&layer.suppress_paths, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
+    let rules = narrow::without_repetitions(rules);
+    kept.retain(|kept| may_be_written(&rules, kept));
     let policy = Policy {
         name,
         fs: FsPolicy {
-            rules: narrow::without_repetitions(rules),
+            rules,
             protected: protected.into_iter().map(|p| p.path).collect(),
+            kept,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
         },
@@ -170,6 +174,11 @@ fn compile(
     };
     credentials::check(&credentials, &policy.fs, &mut places)?;
     Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, notes })
+}
+
+/// Whether any rule lets it be changed; else there is nothing to protect.
+fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
+    rules.iter().any(|rule| rule.access.contains(Access::WRITE) && rule.covers(&kept.path))
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -131,6 +131,19 @@ impl PathTemplate {
         Ok(template)
     }
 
+    /// Reads a path that is relative to something that may be written; it becomes one below the
+    /// workspaces. The error is a sentence.
+    pub(crate) fn parse_below_workspace(text: &str) -> Result<Vec<Self>, String> {
+        if text.is_empty() || text.starts_with(['/', '~', '$']) {
+            return Err(
+                "the path is relative to each tree that may be written, so it starts with \
+                        a name such as `.envrc`"
+                    .to_owned(),
+            );
+        }
+        Self::parse(&format!("$WORKSPACE/{text}"))
+    }
+
     fn check_tail(&self) -> Result<(), String> {
         for segment in &self.tail {
             if let Segment::Variable(variable) = segment

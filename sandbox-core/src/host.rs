@@ -88,7 +88,8 @@ impl Host {
     #[must_use]
     pub fn layers(&self, policy: &Policy) -> Vec<LayerState> {
         let mediated = policy.unix.mediation == Mediation::Pathname;
-        let listener = mediated || policy.observe != Observe::Off;
+        let kept = !policy.fs.kept.is_empty();
+        let listener = mediated || policy.observe != Observe::Off || kept;
         vec![
             self.landlock(),
             self.scopes(),
@@ -106,10 +107,11 @@ impl Host {
             },
             self.mediation(mediated, listener),
             self.isolation(policy),
+            self.protected_files(policy),
             self.network(policy.network.mode),
             LayerState {
                 name: "denial_reports",
-                active: listener && policy.observe != Observe::Off,
+                active: policy.observe != Observe::Off,
                 required: false,
                 detail: match policy.observe {
                     Observe::All => "file-system calls are watched".into(),
@@ -193,6 +195,22 @@ impl Host {
         let active = self.namespaces_for(policy).is_some();
         let required = policy.isolation == Isolation::Required;
         LayerState { name: "isolation", active, required, detail }
+    }
+
+    fn protected_files(&self, policy: &Policy) -> LayerState {
+        let sealed = self.namespaces_for(policy).is_some();
+        let detail = match (policy.fs.kept.is_empty(), sealed) {
+            (true, _) => "the profile protects nothing in trees that may be written".into(),
+            (false, true) => "what is there is sealed against writing by mounts; making what is \
+                              missing is watched and refused"
+                .into(),
+            (false, false) => "watched and refused, with no mounts behind that: a program that \
+                               is written against it can get past, and the result says what \
+                               changed"
+                .into(),
+        };
+        let active = sealed && !policy.fs.kept.is_empty();
+        LayerState { name: "protected_files", active, required: false, detail }
     }
 
     fn network(&self, mode: NetworkMode) -> LayerState {

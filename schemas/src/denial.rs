@@ -226,6 +226,9 @@ pub enum Reason {
     InsufficientAccess,
     /// The target is protected; no profile can open it.
     Protected,
+    /// The tree may be written, and the profile protects this in it, because something outside of
+    /// the sandbox runs or obeys it.
+    Kept,
     /// The sandbox cannot judge this, or allows it to nobody.
     NotSupported,
     /// A limit of the profile or of the call ran out.

@@ -198,6 +198,9 @@ pub struct RemoveFilesystem {
     /// From `filesystem.deny`. What is closed always cannot be taken out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<String>,
+    /// From `filesystem.protect`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<String>,
     /// From `filesystem.unix_socket`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unix_socket: Vec<String>,
@@ -320,6 +323,11 @@ pub struct Filesystem {
     /// would open one is narrowed around it where that can be enforced, and refused where not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub deny: Vec<Entry>,
+    /// Files and folders that stay as they are in trees that may be written, because something
+    /// outside of the sandbox runs or obeys them: paths relative to each workspace and to each
+    /// folder that the operator's own profiles let be written, such as `.envrc`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protect: Vec<Entry>,
     /// Sockets that may be connected and sent to. The socket need not exist yet.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unix_socket: Vec<Entry>,
@@ -388,6 +396,10 @@ pub struct DetailedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub execute: Option<bool>,
+    /// For `protect` alone: whether the entry counts only where the first name of its path is there
+    /// when the profile is resolved, so that commands can make and change one of their own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub existing: bool,
     /// When the entry counts; always if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "When")]

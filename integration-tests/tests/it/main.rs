@@ -33,6 +33,7 @@ mod network;
 mod output;
 mod profiles;
 mod progress;
+mod protected;
 mod protocol;
 mod races;
 mod results;

@@ -98,6 +98,24 @@ impl Listed for Deny {
     }
 }
 
+/// What stays as it is in trees that may be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Protect {
+    /// The path below a tree, as one below the workspaces.
+    pub(crate) template: PathTemplate,
+    /// Whether it counts only where its first name exists.
+    pub(crate) existing: bool,
+    pub(crate) when: Vec<Condition>,
+}
+
+impl Listed for Protect {
+    type Name = PathTemplate;
+
+    fn is_called(&self, name: &Self::Name) -> bool {
+        self.template == *name
+    }
+}
+
 /// A grant for sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SocketGrant {
@@ -195,6 +213,7 @@ pub(crate) struct Layer {
     pub(crate) groups: List<String>,
     pub(crate) grants: List<Grant>,
     pub(crate) denies: List<Deny>,
+    pub(crate) protects: List<Protect>,
     pub(crate) sockets: List<SocketGrant>,
     pub(crate) hosts: List<HostEntry>,
     pub(crate) denied_hosts: List<HostEntry>,
@@ -288,6 +307,7 @@ impl Layer {
             groups: self.groups.over(base.groups),
             grants: self.grants.over(base.grants),
             denies: self.denies.over(base.denies),
+            protects: self.protects.over(base.protects),
             sockets: self.sockets.over(base.sockets),
             hosts: self.hosts.over(base.hosts),
             denied_hosts: self.denied_hosts.over(base.denied_hosts),
@@ -308,6 +328,7 @@ impl Layer {
             .unused()
             .chain(self.grants.unused())
             .chain(self.denies.unused())
+            .chain(self.protects.unused())
             .chain(self.sockets.unused())
             .chain(self.hosts.unused())
             .chain(self.denied_hosts.unused())
@@ -333,6 +354,7 @@ impl Layer {
     pub(crate) fn on(mut self, machine: &Machine, notes: &mut Vec<Note>) -> Layer {
         self.grants.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.denies.added.retain(|e| counts(e, &e.value.when, machine, notes));
+        self.protects.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.sockets.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.hosts.added.retain(|e| counts(e, &e.value.when, machine, notes));
         self.denied_hosts.added.retain(|e| counts(e, &e.value.when, machine, notes));

@@ -1,8 +1,8 @@
 //! From a checked file to a layer: texts become templates, globs and conditions.
 
 use super::{
-    CredentialEntry, Deny, FileList, From, Grant, Layer, List, Listed, Removal, SetVar, Single,
-    SocketGrant, Sourced, network,
+    CredentialEntry, Deny, FileList, From, Grant, Layer, List, Listed, Protect, Removal, SetVar,
+    Single, SocketGrant, Sourced, network,
 };
 use crate::condition::Condition;
 use crate::environment::loads_code;
@@ -32,8 +32,15 @@ impl Layer {
             grants: grants(document)?,
             denies: List {
                 added: List::adding(denies(document, &fs.deny)?).added,
-                removed: paths(document, "remove.filesystem.deny", &remove.filesystem.deny, |t| t)?,
+                removed: paths(
+                    document,
+                    "remove.filesystem.deny",
+                    &remove.filesystem.deny,
+                    PathTemplate::parse,
+                    |t| t,
+                )?,
             },
+            protects: protects(document)?,
             sockets: sockets(document)?,
             hosts: network::hosts(document, "allow", (&file.network.allow, &remove.network.allow))?,
             denied_hosts: network::hosts(
@@ -169,6 +176,7 @@ fn workspace_access(document: &Document, workdir: &wire::Workdir) -> Sourced<Acc
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     PathOnly,
+    Existing,
     Create,
     Execute,
     CreateAndExecute,
@@ -179,6 +187,7 @@ enum Takes {
 struct Remarks {
     create: bool,
     execute: bool,
+    existing: bool,
     when: Vec<Condition>,
 }
 
@@ -192,7 +201,11 @@ fn entries<T>(
     let mut items = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         let refuse = |message: String| document.refuse_entry(field, index, entry.path(), message);
-        let templates = PathTemplate::parse(entry.path()).map_err(refuse)?;
+        let templates = match takes {
+            Takes::Existing => PathTemplate::parse_below_workspace(entry.path()),
+            _ => PathTemplate::parse(entry.path()),
+        };
+        let templates = templates.map_err(refuse)?;
         let remarks = remarks(entry, takes).map_err(refuse)?;
         let source = document.entry(field, index, entry.path());
         let built_in = document.is_built_in();
@@ -207,7 +220,7 @@ fn entries<T>(
 
 fn remarks(entry: &wire::Entry, takes: Takes) -> Result<Remarks, String> {
     let wire::Entry::Detailed(entry) = entry else {
-        return Ok(Remarks { create: false, execute: true, when: Vec::new() });
+        return Ok(Remarks { create: false, execute: true, existing: false, when: Vec::new() });
     };
     if entry.create && !matches!(takes, Takes::Create | Takes::CreateAndExecute) {
         return Err("`create` is for folders; take it out".to_owned());
@@ -215,8 +228,15 @@ fn remarks(entry: &wire::Entry, takes: Takes) -> Result<Remarks, String> {
     if entry.execute.is_some() && !matches!(takes, Takes::Execute | Takes::CreateAndExecute) {
         return Err("`execute` belongs to grants that read files; take it out".to_owned());
     }
-    let when = conditions(entry.when.as_ref())?;
-    Ok(Remarks { create: entry.create, execute: entry.execute.unwrap_or(true), when })
+    if entry.existing && takes != Takes::Existing {
+        return Err("`existing` belongs to `protect`; take it out".to_owned());
+    }
+    Ok(Remarks {
+        create: entry.create,
+        execute: entry.execute.unwrap_or(true),
+        existing: entry.existing,
+        when: conditions(entry.when.as_ref())?,
+    })
 }
 
 pub(super) fn conditions(when: Option<&wire::When>) -> Result<Vec<Condition>, String> {
@@ -247,7 +267,13 @@ fn grants(document: &Document) -> Result<List<Grant>, ProfileError> {
             when: remarks.when,
         })?;
         all.added.extend(added);
-        all.removed.extend(paths(document, &format!("remove.{field}"), removed, |t| (list, t))?);
+        all.removed.extend(paths(
+            document,
+            &format!("remove.{field}"),
+            removed,
+            PathTemplate::parse,
+            |t| (list, t),
+        )?);
     }
     all.added = List::adding(all.added).added;
     Ok(all)
@@ -258,6 +284,19 @@ fn denies(document: &Document, list: &[wire::Entry]) -> Entries<Deny> {
         template,
         when: remarks.when,
     })
+}
+
+fn protects(document: &Document) -> Result<List<Protect>, ProfileError> {
+    let (list, out) = (&document.file.filesystem.protect, &document.file.remove.filesystem.protect);
+    let field = ("filesystem.protect", list.as_slice());
+    let added = entries(document, field, Takes::Existing, |remarks, template| Protect {
+        template,
+        existing: remarks.existing,
+        when: remarks.when,
+    })?;
+    let field = "remove.filesystem.protect";
+    let removed = paths(document, field, out, PathTemplate::parse_below_workspace, |t| t)?;
+    Ok(List { added: List::adding(added).added, removed })
 }
 
 fn sockets(document: &Document) -> Result<List<SocketGrant>, ProfileError> {
@@ -295,7 +334,10 @@ fn sockets(document: &Document) -> Result<List<SocketGrant>, ProfileError> {
             when: remarks.when,
         })?;
         all.added.extend(added);
-        let removed = paths(document, &format!("remove.{field}"), removed, |t| (reach, bind, t))?;
+        let removed =
+            paths(document, &format!("remove.{field}"), removed, PathTemplate::parse, |t| {
+                (reach, bind, t)
+            })?;
         all.removed.extend(removed);
     }
     all.added = List::adding(all.added).added;
@@ -307,19 +349,18 @@ fn paths<N>(
     document: &Document,
     field: &str,
     list: &[String],
+    parse: impl Fn(&str) -> Result<Vec<PathTemplate>, String>,
     name: impl Fn(PathTemplate) -> N,
 ) -> Result<Vec<Removal<N>>, ProfileError> {
     let mut removals = Vec::new();
     for (index, text) in list.iter().enumerate() {
         let refuse = |message: String| document.refuse_entry(field, index, text, message);
         let source = document.entry(field, index, text);
-        removals.extend(
-            PathTemplate::parse(text).map_err(refuse)?.into_iter().map(|template| Removal {
-                name: name(template),
-                source: source.clone(),
-                used: false,
-            }),
-        );
+        removals.extend(parse(text).map_err(refuse)?.into_iter().map(|template| Removal {
+            name: name(template),
+            source: source.clone(),
+            used: false,
+        }));
     }
     Ok(removals)
 }

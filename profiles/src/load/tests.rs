@@ -95,7 +95,7 @@ fn mistakes_name_line_field_and_fix() {
         ),
         (
             r#"{"filesystem": {"read": [{"path": "/a", "mkdir": true}]}}"#,
-            "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute, when",
+            "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute, existing, when",
         ),
         (
             r#"{"linux": {"af_unix_mediation": "path"}}"#,

@@ -25,9 +25,12 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     }
     let mut protected = a.protected.clone();
     protected.extend(b.protected.iter().filter(|path| !a.protected.contains(path)).cloned());
+    let mut kept = a.kept.clone();
+    kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
     FsPolicy {
         rules: without_repetitions(rules),
         protected,
+        kept,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
     }

@@ -63,6 +63,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         fs: FsPolicy {
             rules,
             protected: vec![],
+            kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
         },
@@ -232,6 +233,7 @@ fn simple(rules: &[(&str, Access)], network: NetworkMode) -> Policy {
         fs: FsPolicy {
             rules: rules.collect(),
             protected: vec![],
+            kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
         },

@@ -6,6 +6,7 @@ mod credentials;
 mod docs;
 mod examples;
 mod files;
+mod keep;
 mod own;
 mod project;
 mod snapshots;

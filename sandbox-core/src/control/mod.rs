@@ -18,6 +18,7 @@ pub use transport::{
     send_start,
 };
 
+use crate::AbsPath;
 use crate::policy::Exceeded;
 use crate::record::{Denial, DenialLog};
 use crate::supervisor::SetupFailed;
@@ -104,6 +105,9 @@ pub struct Outcome {
     pub tree: TreeTier,
     /// A limit that was hit, whether or not that ended the run.
     pub exceeded: Option<Exceeded>,
+    /// What the policy keeps as it is and is not as it was before: changed by the run past the
+    /// watch, or by somebody else meanwhile.
+    pub changed: Vec<AbsPath>,
 }
 
 /// How the processes of a run were held together.

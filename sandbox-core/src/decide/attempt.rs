@@ -49,6 +49,8 @@ pub enum Fit {
     NoFolder,
     /// Names that are made.
     Any,
+    /// Symbolic links that are made: names behind theirs come to be as well.
+    NewLink,
 }
 
 impl Fit {
@@ -61,7 +63,7 @@ impl Fit {
             Fit::Folder => sort == Sort::Folder,
             Fit::File => sort == Sort::File,
             Fit::NoFolder => sort != Sort::Folder,
-            Fit::Any => true,
+            Fit::Any | Fit::NewLink => true,
         }
     }
 }
@@ -99,6 +101,15 @@ impl Attempt {
         operation: Operation::Create,
         access: Access::WRITE,
         target: Target::Parent,
+        fit: Fit::Any,
+    };
+    /// Making a symbolic link.
+    pub const SYMLINK: Attempt = Attempt { fit: Fit::NewLink, ..Attempt::CREATE };
+    /// Giving a file a second name, by which it could be changed.
+    pub const RELINK: Attempt = Attempt {
+        operation: Operation::Link,
+        access: Access::WRITE,
+        target: Target::Object,
         fit: Fit::Any,
     };
     /// Removing a file's name.

@@ -1,7 +1,7 @@
 //! Renames and hard links: two names, one verdict, as Landlock gives it.
 
 use crate::AbsPath;
-use crate::policy::{Access, FsPolicy, Lookup};
+use crate::policy::{Access, FsPolicy, Kept, Lookup};
 use nix::errno::Errno;
 
 /// How a name is moved.
@@ -26,7 +26,7 @@ pub enum Obstacle {
     MoreRights,
 }
 
-/// Whether the rules refuse it, with the errno the kernel gives: `EACCES` where a name may not be
+/// Whether the rules refuse it, or it would change what stays as it is, with the errno the kernel gives: `EACCES` where a name may not be
 /// made or removed, else `EXDEV` (`current_check_refer_path` in security/landlock/fs.c).
 #[must_use]
 pub fn relocation(
@@ -36,6 +36,17 @@ pub fn relocation(
     to: &AbsPath,
     is_folder: bool,
 ) -> Option<(Obstacle, Errno)> {
+    // A link leaves the old name as it is, but a second name lets the file be changed.
+    let leaves = |kept: &Kept| match how {
+        Relocation::Link => kept.holds(from),
+        Relocation::Rename | Relocation::Exchange => kept.goes_with(from),
+    };
+    if fs.kept.iter().any(leaves) {
+        return Some((Obstacle::From, Errno::EACCES));
+    }
+    if fs.kept_by_name(to).is_some() {
+        return Some((Obstacle::To, Errno::EACCES));
+    }
     let writable = |name: &AbsPath| fs.lookup_name(name, Access::WRITE) == Lookup::Allowed;
     let (here, there) = (writable(from), writable(to));
     if from.parent() == to.parent() {
@@ -90,6 +101,7 @@ mod tests {
                 rule("/usr", Access::READ),
             ],
             protected: vec![],
+            kept: vec![Kept { path: path("/ws/.git/config"), source: rule("/ws", all).source }],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
         };
@@ -108,6 +120,18 @@ mod tests {
             (Link, "/usr/a", "/ws/a", Some((Obstacle::From, Errno::EXDEV))),
             (Link, "/ws/a", "/usr/a", Some((Obstacle::To, Errno::EACCES))),
             (Link, "/usr/a", "/usr/b", Some((Obstacle::To, Errno::EACCES))),
+            (
+                Rename,
+                "/ws/.git/config.lock",
+                "/ws/.git/config",
+                Some((Obstacle::To, Errno::EACCES)),
+            ),
+            (Rename, "/ws/.git/config", "/ws/x", Some((Obstacle::From, Errno::EACCES))),
+            (Rename, "/ws/.git", "/ws/old", Some((Obstacle::From, Errno::EACCES))),
+            (Rename, "/ws/new", "/ws/.git", Some((Obstacle::To, Errno::EACCES))),
+            (Exchange, "/ws/new", "/ws/.git", Some((Obstacle::To, Errno::EACCES))),
+            (Link, "/ws/.git/config", "/ws/x", Some((Obstacle::From, Errno::EACCES))),
+            (Rename, "/ws/.git/index.lock", "/ws/.git/index", None),
         ];
         for (how, from, to, expected) in table {
             let got = relocation(&fs, how, &path(from), &path(to), false);

@@ -22,6 +22,7 @@ fn policy() -> Policy {
         fs: FsPolicy {
             rules: vec![],
             protected: vec![path("/home/u/.gnupg")],
+            kept: vec![],
             workspaces: vec![],
             tmpdir: path("/tmp/x"),
         },

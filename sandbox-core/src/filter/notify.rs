@@ -299,6 +299,11 @@ pub(super) fn rules(
     match policy.observe {
         Observe::All => rules.extend(all_opens()?),
         Observe::Writes => rules.extend(telling_opens()?),
+        // What stays as it is does so whether or not denials are reported.
+        Observe::Off if !policy.fs.kept.is_empty() => {
+            rules.extend(changes().map(|(nr, ..)| (*nr, Vec::new())));
+            rules.extend(writing_opens()?);
+        }
         Observe::Off => {}
     }
     Ok(rules)
@@ -339,6 +344,30 @@ fn all_opens() -> Result<Rules, FilterError> {
         .collect()
 }
 
+/// Watched calls other than executing: those that change something, and opens.
+fn changes() -> impl Iterator<Item = &'static (i64, Observed, &'static str)> {
+    let executes = |call| matches!(call, Observed::Exec | Observed::ExecAt);
+    OBSERVED.iter().chain(OBSERVED_HERE).filter(move |(_, call, _)| !executes(*call))
+}
+
+/// Opens that could change something.
+fn writing_opens() -> Result<Rules, FilterError> {
+    OPENS.iter().map(|(nr, _, flags)| Ok((*nr, changing(*flags)?))).collect()
+}
+
+/// The flags of an open that could change something.
+fn changing(flags: u8) -> Result<Vec<SeccompRule>, FilterError> {
+    [
+        (libc::O_ACCMODE, libc::O_WRONLY),
+        (libc::O_ACCMODE, libc::O_RDWR),
+        (libc::O_CREAT, libc::O_CREAT),
+        (libc::O_TRUNC, libc::O_TRUNC),
+    ]
+    .into_iter()
+    .map(|(mask, value)| Ok(SeccompRule::new(vec![flag(flags, mask, value)?])?))
+    .collect()
+}
+
 /// Opens that could change something, and of those that only read the ones that are few and tell
 /// much: by name, of a folder, or with neither `O_CLOEXEC` nor `O_NOCTTY`, as shells, most tools and
 /// everything that goes through `fopen` open a file. What starts at a folder that was opened
@@ -350,25 +379,17 @@ fn telling_opens() -> Result<Rules, FilterError> {
     OPENS
         .iter()
         .map(|(nr, folder, flags)| {
-            let only = |mask, value| Ok(SeccompRule::new(vec![flag(*flags, mask, value)?])?);
-            let named = |mask, value| {
+            let named = |mask, value| -> Result<SeccompRule, FilterError> {
                 let mut conditions = vec![flag(*flags, mask, value)?];
                 if let Some(folder) = folder {
                     conditions.push(Condition::new(*folder, Len::Dword, Op::Eq, cwd)?);
                 }
                 Ok(SeccompRule::new(conditions)?)
             };
-            let rules: Result<Vec<SeccompRule>, FilterError> = [
-                only(libc::O_ACCMODE, libc::O_WRONLY),
-                only(libc::O_ACCMODE, libc::O_RDWR),
-                only(libc::O_CREAT, libc::O_CREAT),
-                only(libc::O_TRUNC, libc::O_TRUNC),
-                named(libc::O_CLOEXEC | libc::O_NOCTTY, 0),
-                named(libc::O_DIRECTORY, libc::O_DIRECTORY),
-            ]
-            .into_iter()
-            .collect();
-            Ok((*nr, rules?))
+            let mut rules = changing(*flags)?;
+            rules.push(named(libc::O_CLOEXEC | libc::O_NOCTTY, 0)?);
+            rules.push(named(libc::O_DIRECTORY, libc::O_DIRECTORY)?);
+            Ok((*nr, rules))
         })
         .collect()
 }

@@ -21,6 +21,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
         fs: FsPolicy {
             rules: vec![],
             protected: vec![],
+            kept: vec![],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
         },

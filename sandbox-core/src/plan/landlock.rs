@@ -114,6 +114,7 @@ mod tests {
                     })
                     .collect(),
                 protected: vec![],
+                kept: vec![],
                 workspaces: vec![],
                 tmpdir: AbsPath::root(),
             },

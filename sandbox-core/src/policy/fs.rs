@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::Source;
+use super::{Kept, Source};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +61,8 @@ pub struct FsPolicy {
     /// Paths (files or trees) that no rule may open: credential stores, the server's own files.
     /// Resolution has already made sure that no rule covers them; kept to word denials better.
     pub protected: Vec<AbsPath>,
+    /// What stays as it is although a rule lets it be written.
+    pub kept: Vec<Kept>,
     /// The workspace folders, which results name as writable roots.
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
@@ -78,6 +80,8 @@ pub enum Lookup<'p> {
     InsufficientAccess(&'p FsRule),
     /// The path is protected; no profile can open it.
     Protected,
+    /// The rules allow it, and the path stays as it is all the same.
+    Kept(&'p Kept),
 }
 
 impl FsPolicy {
@@ -92,6 +96,12 @@ impl FsPolicy {
     #[must_use]
     pub fn lookup_name(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
         self.judge(path, &path.parent().unwrap_or_else(AbsPath::root), access)
+    }
+
+    /// What would be replaced if something else came to be at the name `path`, or went from there.
+    #[must_use]
+    pub fn kept_by_name(&self, path: &AbsPath) -> Option<&Kept> {
+        self.kept.iter().find(|kept| kept.goes_with(path))
     }
 
     /// Everything the rules together allow on the canonical `path`.
@@ -111,7 +121,9 @@ impl FsPolicy {
             }
         }
         if granted.contains(access) {
-            return Lookup::Allowed;
+            let changes = access.contains(Access::WRITE);
+            let kept = self.kept.iter().find(|kept| changes && kept.holds(path));
+            return kept.map_or(Lookup::Allowed, Lookup::Kept);
         }
         if self.protected.iter().any(|p| path.is_within(p)) {
             return Lookup::Protected;
@@ -156,6 +168,10 @@ mod tests {
         let policy = FsPolicy {
             rules: vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)],
             protected: vec![path("/a/tree/key")],
+            kept: vec![Kept {
+                path: path("/a/tree/.envrc"),
+                source: rule("/", Scope::Tree).source,
+            }],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
         };
@@ -167,6 +183,11 @@ mod tests {
         assert_eq!(policy.lookup_name(&path("/a/tree/x"), write), Lookup::Allowed);
         let execute = policy.lookup_name(&path("/a/tree/key"), Access::EXECUTE);
         assert_eq!(execute, Lookup::Protected);
+        let envrc = path("/a/tree/.envrc");
+        assert!(matches!(policy.lookup(&envrc, write), Lookup::Kept(_)));
+        assert!(matches!(policy.lookup_name(&envrc, Access::READ | write), Lookup::Kept(_)));
+        assert_eq!(policy.lookup(&envrc, Access::READ), Lookup::Allowed);
+        assert_eq!(policy.lookup_name(&path("/a/tree/.env"), write), Lookup::Allowed);
         assert_eq!(policy.rights(&path("/a")), Access::empty());
         assert_eq!(policy.rights(&path("/a/tree/x")), Access::READ | write);
     }

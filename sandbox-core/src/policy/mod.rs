@@ -5,6 +5,7 @@
 
 mod environment;
 mod fs;
+mod kept;
 mod limits;
 mod network;
 mod origin;
@@ -12,6 +13,7 @@ mod unix_socket;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
+pub use kept::Kept;
 pub use limits::{Exceeded, Limit, Limits, Resource};
 pub use network::{
     BadHost, Binding, Closed, DNS_PORT, DomainName, Host, HostGrant, HostPattern, HostRule,

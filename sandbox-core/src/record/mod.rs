@@ -89,6 +89,8 @@ pub enum Reason {
     InsufficientAccess,
     /// The target is protected; no profile can open it.
     Protected,
+    /// The profile lets the tree be written and keeps this in it as it is.
+    Kept,
     /// The sandbox cannot judge this and so refuses it (unreadable memory, abstract socket across
     /// the edge, a refused system call).
     NotSupported,

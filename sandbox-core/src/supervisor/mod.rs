@@ -15,6 +15,7 @@ mod look;
 mod mediate;
 mod observe;
 mod run;
+mod seal;
 mod stage;
 mod tree;
 mod usage;

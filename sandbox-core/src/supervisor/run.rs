@@ -9,7 +9,7 @@ use super::look::InputObject;
 use super::mediate::Mediator;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
-use super::{SetupFailed, Stage};
+use super::{SetupFailed, Stage, seal};
 use crate::control::{ControlError, Event, Received, Work, receive_work, send_event};
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
@@ -148,6 +148,10 @@ fn start(
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
     let Foundation { kernel, rulesets, gate, .. } = Foundation::of(&plan, ahead)?;
+    if first.is_some() {
+        seal::seal(&plan.policy.fs)?;
+    }
+    let before = seal::Before::of(&plan.policy.fs);
     groups.set(&plan.limits);
     let input = InputObject::of(&stdio.stdin, plan.terminal);
     let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
@@ -157,5 +161,6 @@ fn start(
         .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
     let running = armed.release()?;
     let limits = LimitWatch::new(plan.limits, groups, Instant::now());
-    Ok(Watch::new(plan, running, mediator, Surroundings { control, signals, input, limits, scope }))
+    let surroundings = Surroundings { control, signals, input, limits, scope, before };
+    Ok(Watch::new(plan, running, mediator, surroundings))
 }

@@ -5,6 +5,7 @@ use super::confine::SignalScope;
 use super::look::{InputObject, look};
 use super::mediate::Mediator;
 use super::observe::{Ran, infer, infers};
+use super::seal::Before;
 use super::tree::{self, Death};
 use super::usage::LimitWatch;
 use crate::control::{Decoder, End, Event, Order, Outcome, Scope, TreeTier, send_event};
@@ -43,6 +44,8 @@ pub(super) struct Surroundings {
     pub(super) input: Option<InputObject>,
     pub(super) limits: LimitWatch,
     pub(super) scope: Option<SignalScope>,
+    /// What stays as it is.
+    pub(super) before: Before,
 }
 
 /// A running command and everything that watches it.
@@ -57,6 +60,7 @@ pub(super) struct Watch {
     input: Option<InputObject>,
     limits: LimitWatch,
     scope: Option<SignalScope>,
+    before: Before,
     started: Instant,
     phase: Phase,
     death: Option<Death>,
@@ -80,7 +84,7 @@ impl Watch {
         mediator: Mediator,
         surroundings: Surroundings,
     ) -> Self {
-        let Surroundings { control, signals, input, limits, scope } = surroundings;
+        let Surroundings { control, signals, input, limits, scope, before } = surroundings;
         Self {
             plan,
             leader: running.leader,
@@ -91,6 +95,7 @@ impl Watch {
             input,
             limits,
             scope,
+            before,
             started: Instant::now(),
             phase: Phase::Running,
             death: None,
@@ -273,6 +278,7 @@ impl Watch {
             duration,
             tree,
             exceeded,
+            changed: self.before.changed(),
         };
         let event = Event::Ended(outcome);
         if send_event(&self.control, &event).is_err() {

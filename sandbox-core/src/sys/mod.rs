@@ -5,6 +5,7 @@
 
 mod capabilities;
 mod memory;
+mod mount;
 mod notice;
 mod notify;
 mod process;
@@ -14,6 +15,7 @@ mod xattr;
 
 pub use capabilities::{drop_capabilities, has_capabilities};
 pub use memory::{read_memory, write_memory};
+pub use mount::{attach, make_read_only, second_mount};
 pub use notice::{add_watch, lock_file};
 pub use notify::{
     NotificationData, continue_call, finish_call, id_is_valid, receive, set_sync_wakeup,

@@ -133,7 +133,9 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
             _ if given_up => Grantable::ByCall,
             record::Reason::Protected => Grantable::Never,
             record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
-            record::Reason::NoGrant | record::Reason::InsufficientAccess => Grantable::OperatorOnly,
+            record::Reason::NoGrant | record::Reason::InsufficientAccess | record::Reason::Kept => {
+                Grantable::OperatorOnly
+            }
         },
         grant,
         risk,
@@ -168,6 +170,7 @@ fn reason(reason: record::Reason) -> Reason {
         record::Reason::NoGrant => Reason::NoGrant,
         record::Reason::InsufficientAccess => Reason::InsufficientAccess,
         record::Reason::Protected => Reason::Protected,
+        record::Reason::Kept => Reason::Kept,
         record::Reason::NotSupported => Reason::NotSupported,
         record::Reason::MoreRights => Reason::MoreRights,
     }
@@ -210,7 +213,7 @@ pub(super) fn access(operation: Operation) -> Access {
 }
 
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
-    use record::Reason::{InsufficientAccess, MoreRights, NoGrant, NotSupported, Protected};
+    use record::Reason::{InsufficientAccess, Kept, MoreRights, NoGrant, NotSupported, Protected};
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
         _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
@@ -218,6 +221,11 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
         }
+        (Kept, Some(rule)) => format!(
+            "{}: protected, because something outside of the sandbox runs or obeys it",
+            rule.rule
+        ),
+        (Kept, None) => "protected against writing".to_owned(),
         (NotSupported, _) => unsupported(denial).to_owned(),
         (NoGrant | InsufficientAccess, Some(rule)) => {
             format!("{} does not allow this access", rule.rule)

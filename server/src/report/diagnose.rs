@@ -5,9 +5,12 @@ use super::summary::{Said, summary};
 use super::translate::{Known, notes};
 use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
 use crate::runs::{Captured, Finished};
+use nono_sandbox::AbsPath;
 use nono_sandbox::control::End;
 use nono_schemas::{Denials, RunStatus};
 
+/// Changed files that are named.
+const MOST_CHANGED: usize = 5;
 /// The end of each stream that is looked at, in bytes.
 const SAID: usize = 4096;
 
@@ -54,6 +57,9 @@ pub(super) fn diagnose(
         };
         denials.notes = notes(known, &evidence.said);
     }
+    if let Some(changed) = outcome.map(|o| &o.changed).filter(|changed| !changed.is_empty()) {
+        denials.notes.insert(0, changed_meanwhile(changed));
+    }
     if let Some(exceeded) = outcome.and_then(|o| o.exceeded) {
         limits::add(&mut denials, exceeded, view.policy);
     }
@@ -64,6 +70,19 @@ pub(super) fn diagnose(
     let (status, exit_code) = (verdict.status, verdict.exit_code);
     let summary = summary(&verdict.sentence, &denials, Said { status, exit_code, masked });
     (denials, summary)
+}
+
+/// What is protected and not as it was.
+fn changed_meanwhile(changed: &[AbsPath]) -> String {
+    let name = |path: &AbsPath| clean::name(path.as_bytes());
+    let shown: Vec<String> = changed.iter().take(MOST_CHANGED).map(name).collect();
+    let more = changed.len() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!(
+        "protected files changed while this ran, by the run or by somebody else: {}{more}; tell the \
+         person you work for to look at them before anything outside of the sandbox uses them",
+        shown.join(", ")
+    )
 }
 
 /// The end of what a stream said, as text.

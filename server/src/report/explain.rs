@@ -232,6 +232,7 @@ fn on_path(view: View<'_>, path: &AbsPath, operation: Operation) -> Explanation 
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
         Lookup::Protected => (Reason::Protected, None),
+        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
     };
     let kind = if operation == Operation::Execute { Kind::Exec } else { Kind::Fs };
     refused(view, path, (kind, operation, Layer::Landlock), reason, rule)
@@ -369,6 +370,10 @@ fn summary(view: View<'_>) -> Vec<String> {
         format!(
             "protected, whatever a profile says: {}",
             list(policy.fs.protected.iter().map(name).collect())
+        ),
+        format!(
+            "protected against writing: {}",
+            list(policy.fs.kept.iter().map(|kept| name(&kept.path)).collect())
         ),
         format!("network: {network}"),
         format!("UNIX sockets outside: {sockets}"),

@@ -41,6 +41,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
             "run it without a sandbox of its own (browsers: --no-sandbox); it is confined already"
                 .to_owned(),
         ),
+        (_, Reason::Kept) => ways.extend(unprotect(first)),
         (_, Reason::MoreRights) => ways.push("copy it, then remove the original".to_owned()),
         (Kind::Fs, _) if first.operation == Operation::Link => {
             ways.push("copy it instead of linking".to_owned());
@@ -52,6 +53,17 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
     ways.extend(super::network::instead(view, first));
     ways.truncate(MAX);
     ways
+}
+
+/// What the operator can do about something that stays as it is; nobody else can.
+fn unprotect(denial: &Denial) -> Option<String> {
+    let rule = denial.rule.as_ref()?.rule.strip_prefix("filesystem.protect: ")?;
+    let rule = super::clean::name(rule.as_bytes());
+    Some(format!(
+        "show the change to the person you work for and let them make it; where commands are to \
+         make such changes, the operator's profile takes the entry out with \
+         \"remove\": {{\"filesystem\": {{\"protect\": [{rule:?}]}}}}"
+    ))
 }
 
 /// Whether this is a temporary file in the folder all users share.

@@ -36,6 +36,7 @@ fn policy() -> Policy {
         fs: FsPolicy {
             rules: vec![rule("/ws", all), rule("/tmp/nono-1", all), rule("/usr", Access::READ)],
             protected: vec![path("/home/u/.ssh")],
+            kept: vec![],
             workspaces: vec![path("/ws")],
             tmpdir: path("/tmp/nono-1"),
         },
@@ -110,6 +111,7 @@ fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
         duration: Duration::from_millis(12),
         tree: TreeTier::Sweep,
         exceeded: None,
+        changed: vec![],
     };
     let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
     Ran { ended: Ended::Outcome(outcome), stdout, stderr }

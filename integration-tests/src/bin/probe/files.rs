@@ -1,19 +1,66 @@
 //! File operations, one or many: what the kernel says to each.
 
-use crate::sys::Outcome;
+use crate::sys::{self, Outcome};
 use nix::errno::Errno;
 use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::io::{self, Write};
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, symlink};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
 
 pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
     match (name, rest) {
         ("file", &[operation, path]) => Some(one(operation, path, "")),
         ("file", &[operation, path, other]) => Some(one(operation, path, other)),
+        ("flip", &[path, other]) => Some(flip(path, other)),
         ("files", &[list]) => Some(many(list)),
         _ => None,
     }
+}
+
+/// Opens `other` to write, again and again, while another thread makes it `path`, of the same
+/// length, and back: until the kernel was asked for `path`, and what it said. `ETIMEDOUT` if it
+/// never was.
+fn flip(path: &str, other: &str) -> Outcome {
+    if path.len() != other.len() {
+        return Err(Errno::EINVAL);
+    }
+    let bytes: Vec<AtomicU8> = other.bytes().chain([0]).map(AtomicU8::new).collect();
+    let wanted = fs::metadata(path).map_err(|_| Errno::ENOENT)?.ino();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                for text in [path, other] {
+                    for (cell, byte) in bytes.iter().zip(text.bytes()) {
+                        cell.store(byte, Ordering::Relaxed);
+                    }
+                }
+            }
+        });
+        let until = Instant::now() + Duration::from_secs(60);
+        let outcome = loop {
+            let flags = (libc::O_WRONLY | libc::O_APPEND) as usize;
+            let at = libc::AT_FDCWD as usize;
+            match sys::call(libc::SYS_openat, &[at, bytes.as_ptr() as usize, flags]) {
+                Ok(fd) => {
+                    // SAFETY: the call has just returned this descriptor.
+                    let file = unsafe { File::from_raw_fd(fd as i32) };
+                    if file.metadata().is_ok_and(|metadata| metadata.ino() == wanted) {
+                        let _written = (&file).write_all(b"x");
+                        break Ok(String::new());
+                    }
+                }
+                Err(Errno::EROFS) => break Err(Errno::EROFS),
+                Err(_) if Instant::now() > until => break Err(Errno::ETIMEDOUT),
+                Err(_) => {}
+            }
+        };
+        done.store(true, Ordering::Relaxed);
+        outcome
+    })
 }
 
 fn one(operation: &str, path: &str, other: &str) -> Outcome {

@@ -182,6 +182,7 @@ fn judge(
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
         Lookup::Protected => (Reason::Protected, None),
+        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
     };
     if !permitted(pinned, change) {
         return Err(Errno::EPERM);

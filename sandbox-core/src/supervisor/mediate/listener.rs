@@ -125,7 +125,7 @@ impl MediatedCall<'_> {
     }
 }
 
-/// A call the kernel decides. Dropped: refused with `EPERM`.
+/// A call the kernel decides, unless it is refused here. Dropped: refused with `EPERM`.
 #[derive(Debug)]
 pub(in crate::supervisor) struct ObservedCall<'l> {
     pub(in crate::supervisor) call: Observed,
@@ -142,6 +142,11 @@ impl ObservedCall<'_> {
     pub(in crate::supervisor) fn go_on(self) {
         let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
         let _answered = std::mem::ManuallyDrop::new(self.raw);
+    }
+
+    /// Says no, although the kernel may have allowed it.
+    pub(in crate::supervisor) fn refuse(self, errno: Errno) {
+        self.raw.finish(Err(errno as i32));
     }
 }
 

@@ -108,6 +108,7 @@ fn judge(
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
         Lookup::Protected => (Reason::Protected, None),
+        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
     };
     let name = pinned::name(&noticed.object);
     if faccessat(AT_FDCWD, name.as_str(), AccessFlags::R_OK, AtFlags::empty()).is_err() {

@@ -4,7 +4,9 @@
 //! path it was found by. Names are relative: a supervisor works in its own `/proc/self/fd`, which
 //! saves each call the walk there.
 
+use crate::AbsPath;
 use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, readlinkat};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Makes names valid in this process, for all of its threads but those that leave the folder.
@@ -15,6 +17,12 @@ pub(super) fn enter() -> Result<(), Errno> {
 /// The name of a descriptor. Valid after [`enter`], for as long as the descriptor is open.
 pub(in crate::supervisor) fn name(object: &OwnedFd) -> String {
     object.as_raw_fd().to_string()
+}
+
+/// Where the object is now.
+pub(in crate::supervisor) fn path(object: &OwnedFd) -> Result<AbsPath, Errno> {
+    let path = readlinkat(AT_FDCWD, name(object).as_str())?;
+    AbsPath::new(path).map_err(|_| Errno::ENOENT)
 }
 
 /// The same as a UNIX address.

@@ -1,10 +1,11 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::{Watched, examine, signals};
+use super::{Verdict, Watched, examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
-use crate::supervisor::mediate::{Caller, ObservedCall, Shared};
+use crate::supervisor::mediate::resolve::{Last, resolve};
+use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
 
@@ -20,16 +21,18 @@ enum Seen {
     Nothing,
 }
 
-/// Reads what the call is about, looks at it and lets it go on, whatever was found.
+/// Reads what the call is about, looks at it and lets it go on, unless it would change what stays
+/// as it is.
 ///
 /// The usual call is for something that is allowed, as its path already tells. That one goes on
 /// first and is looked at then, since a link may still lead elsewhere. The others are looked at
-/// while they wait: their object, their program and their process are what they are now.
+/// while they wait: their object, their program and their process are what they are now. Where
+/// something is kept as it is, calls that could change it are among these.
 pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
     let Some(caller) = shared.caller(&data) else { return call.go_on() };
     // An error: the kernel will find the same fault.
-    let seen = read(&caller, call.call, &data).unwrap_or(Seen::Nothing);
+    let seen = read(shared, &caller, call.call, &data).unwrap_or(Seen::Nothing);
     if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
         shared.note_program(&watched.path);
     }
@@ -42,14 +45,19 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     if after && let Some(call) = call.take() {
         call.go_on();
     }
-    match &seen {
+    let verdict = match &seen {
         Seen::Path(watched) => examine(shared, &caller, watched, name),
         Seen::Move(moving) => moves::examine(shared, &caller, moving, name),
-        Seen::Signal(pid) => signals::examine(shared, &caller, *pid, name),
-        Seen::Nothing => {}
-    }
-    if let Some(call) = call {
-        call.go_on();
+        Seen::Signal(pid) => {
+            signals::examine(shared, &caller, *pid, name);
+            Verdict::GoOn
+        }
+        Seen::Nothing => Verdict::GoOn,
+    };
+    match (call, verdict) {
+        (Some(call), Verdict::GoOn) => call.go_on(),
+        (Some(call), Verdict::Refuse(errno)) => call.refuse(errno),
+        (None, _) => {}
     }
 }
 
@@ -69,7 +77,37 @@ fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result
     Ok(Watched { attempt, path, base })
 }
 
-fn read(caller: &Caller<'_>, call: Observed, data: &NotificationData) -> Result<Seen, Errno> {
+/// The file that `linkat` with these flags gives a second name, if that one stays as it is.
+fn kept_source(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    (dirfd, address): (i32, u64),
+    flags: i32,
+) -> Option<Watched> {
+    if shared.policy.fs.kept.is_empty() {
+        return None;
+    }
+    let written = caller.read_path(address).ok()?;
+    let path = match written.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+        true => pinned::path(&caller.folder(dirfd).ok()?).ok()?,
+        false => {
+            let from = at(caller, dirfd, address, Attempt::RELINK).ok()?;
+            resolve(caller, from.base.as_ref(), &from.path, Last::Follow).ok()?.path
+        }
+    };
+    shared.policy.fs.kept.iter().any(|kept| kept.holds(&path)).then(|| Watched {
+        attempt: Attempt::RELINK,
+        path: path.as_bytes().to_vec(),
+        base: None,
+    })
+}
+
+fn read(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    call: Observed,
+    data: &NotificationData,
+) -> Result<Seen, Errno> {
     let [a, b, c, d, e, _] = data.args;
     let cwd = libc::AT_FDCWD;
     let one = |dirfd, path, attempt| Ok(Seen::Path(at(caller, dirfd, path, attempt)?));
@@ -103,8 +141,8 @@ fn read(caller: &Caller<'_>, call: Observed, data: &NotificationData) -> Result<
         Observed::MakeFolderAt => one(int(a), b, Attempt::CREATE),
         Observed::MakeNode => some(cwd, a, node_attempt(int(b).cast_unsigned())),
         Observed::MakeNodeAt => some(int(a), b, node_attempt(int(c).cast_unsigned())),
-        Observed::Symlink => one(cwd, b, Attempt::CREATE),
-        Observed::SymlinkAt => one(int(b), c, Attempt::CREATE),
+        Observed::Symlink => one(cwd, b, Attempt::SYMLINK),
+        Observed::SymlinkAt => one(int(b), c, Attempt::SYMLINK),
         Observed::Unlink => one(cwd, a, Attempt::UNLINK),
         Observed::RemoveFolder => one(cwd, a, Attempt::RMDIR),
         Observed::UnlinkAt if int(c) & libc::AT_REMOVEDIR != 0 => one(int(a), b, Attempt::RMDIR),
@@ -118,9 +156,13 @@ fn read(caller: &Caller<'_>, call: Observed, data: &NotificationData) -> Result<
             two((int(a), b), (int(c), d), how, replace)
         }
         Observed::Link => two((cwd, a), (cwd, b), Relocation::Link, false),
-        // A file that is open already gets a name: only where that goes matters.
+        // A file that is open already gets a name: where that goes matters, and whether the file
+        // is one that stays as it is.
         Observed::LinkAt if int(e) & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) != 0 => {
-            one(int(c), d, Attempt::CREATE)
+            match kept_source(shared, caller, (int(a), b), int(e)) {
+                Some(source) => Ok(Seen::Path(source)),
+                None => one(int(c), d, Attempt::CREATE),
+            }
         }
         Observed::LinkAt => two((int(a), b), (int(c), d), Relocation::Link, false),
         // Groups and "everyone" may be partly inside: the kernel signals whom it may.

@@ -1,8 +1,12 @@
 //! File-system calls, watched so that what Landlock refuses can be told (requirement D1).
 //!
-//! The kernel decides: every watched call is answered "go on" whatever is found, so watching can
-//! neither weaken nor change a verdict. A refusal is recorded only where the sandbox made the
-//! difference: the rules the kernel enforces refuse the call, the object exists (or could have been
+//! The kernel decides: a watched call is answered "go on" whatever is found, so watching can not
+//! weaken a verdict. The one exception is for what the profile keeps as it is in trees that may be
+//! written ([`Kept`](crate::policy::Kept)), about which Landlock has no say: a call that would
+//! change it is refused. A program that changes its arguments at the right moment gets past that;
+//! what stands behind it is in `supervisor/seal.rs`.
+//!
+//! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces refuse the call, the object exists (or could have been
 //! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
 //!
 //! Not foreseen, and so recorded although they would have failed anyway: removing a folder that is
@@ -18,7 +22,7 @@ use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, FsPolicy, Lookup, Source};
+use crate::policy::{Access, FsPolicy, Lookup, Observe, Source};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -42,9 +46,18 @@ struct Watched {
 }
 
 impl Watched {
+    /// Whether the call could change something.
+    fn may_change(&self) -> bool {
+        let Attempt { access, target, .. } = self.attempt;
+        access.intersects(Access::WRITE | Access::MAKE_SOCKET) || target == Target::ObjectOrParent
+    }
+
     /// Whether the path as it is written is allowed. A link may make that wrong, so this decides
     /// only when the call is looked at.
     fn seems_allowed(&self, shared: &Shared) -> bool {
+        if self.may_change() && !shared.policy.fs.kept.is_empty() {
+            return false;
+        }
         let path = OsStr::from_bytes(&self.path);
         match self.path.first() {
             Some(b'/') => AbsPath::new(path).is_ok_and(|path| {
@@ -56,14 +69,32 @@ impl Watched {
     }
 }
 
+/// What becomes of a watched call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// The kernel decides.
+    GoOn,
+    /// It would change what stays as it is.
+    Refuse(Errno),
+}
+
 /// Looks the path up and records a refusal if there is one.
-fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'static str) {
+fn examine(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    watched: &Watched,
+    syscall: &'static str,
+) -> Verdict {
     // Whatever cannot be found here failed, or will fail, for an ordinary reason.
     let Ok(Some(Refused { attempt, path, by_name })) = refused(shared, caller, watched) else {
-        return;
+        return Verdict::GoOn;
     };
-    let answer = lookup(&shared.policy.fs, &path, attempt.access, by_name);
-    let Some((reason, rule)) = reason(answer) else { return };
+    let answer = answer(&shared.policy.fs, &path, &attempt, by_name);
+    let Some((reason, rule)) = reason(answer) else { return Verdict::GoOn };
+    let (layer, confidence, verdict) = decided(reason);
+    if verdict == Verdict::GoOn && shared.policy.observe == Observe::Off {
+        return verdict;
+    }
     let execute = attempt.operation == Operation::Execute;
     let refusal = Refusal {
         kind: if execute { Kind::Exec } else { Kind::Fs },
@@ -73,12 +104,21 @@ fn examine(shared: &Shared, caller: &Caller<'_>, watched: &Watched, syscall: &'s
         resolved: Some(path.as_bytes().to_vec()),
         syscall,
         errno: Errno::EACCES,
-        layer: Layer::Landlock,
+        layer,
         reason,
         rule,
-        confidence: Confidence::Observed,
+        confidence,
     };
     shared.record(caller, refusal);
+    verdict
+}
+
+/// Who refuses for this reason, and what that makes of the call.
+fn decided(reason: Reason) -> (Layer, Confidence, Verdict) {
+    match reason {
+        Reason::Kept => (Layer::Mediation, Confidence::Enforced, Verdict::Refuse(Errno::EACCES)),
+        _ => (Layer::Landlock, Confidence::Observed, Verdict::GoOn),
+    }
 }
 
 /// What the rules refuse and ordinary permissions allow, and where.
@@ -93,6 +133,17 @@ fn lookup<'p>(fs: &'p FsPolicy, path: &AbsPath, access: Access, by_name: bool) -
     if by_name { fs.lookup_name(path, access) } else { fs.lookup(path, access) }
 }
 
+/// What the policy says about an attempt.
+fn answer<'p>(fs: &'p FsPolicy, path: &AbsPath, attempt: &Attempt, by_name: bool) -> Lookup<'p> {
+    match lookup(fs, path, attempt.access, by_name) {
+        // A folder that is made is empty; what a link leads to is not.
+        Lookup::Allowed if attempt.fit == Fit::NewLink => {
+            fs.kept_by_name(path).map_or(Lookup::Allowed, Lookup::Kept)
+        }
+        answer => answer,
+    }
+}
+
 /// Why the rules refuse, and the nearest of them; `None` if they do not.
 fn reason(answer: Lookup<'_>) -> Option<(Reason, Option<&Source>)> {
     match answer {
@@ -100,6 +151,7 @@ fn reason(answer: Lookup<'_>) -> Option<(Reason, Option<&Source>)> {
         Lookup::NoGrant => Some((Reason::NoGrant, None)),
         Lookup::InsufficientAccess(rule) => Some((Reason::InsufficientAccess, Some(&rule.source))),
         Lookup::Protected => Some((Reason::Protected, None)),
+        Lookup::Kept(kept) => Some((Reason::Kept, Some(&kept.source))),
     }
 }
 
@@ -111,18 +163,21 @@ fn refused(
     let attempt = &watched.attempt;
     if let Some(place) = existing(caller, watched)? {
         let attempt = attempt.settled(true);
-        let denied =
-            lookup(&shared.policy.fs, &place.path, attempt.access, false) != Lookup::Allowed;
-        let yes = denied
+        let answer = answer(&shared.policy.fs, &place.path, &attempt, false);
+        // What is kept may be sealed against writing, which looks like a missing permission.
+        let permitted =
+            || matches!(answer, Lookup::Kept(_)) || permitted(&place.object, needed(&attempt));
+        let yes = answer != Lookup::Allowed
             && attempt.fit.admits(sort_of(&fstat(&place.object)?))
-            && permitted(&place.object, needed(&attempt));
+            && permitted();
         return Ok(yes.then_some(Refused { attempt, path: place.path, by_name: false }));
     }
     let attempt = attempt.settled(false);
     let Some(new) = new_place(caller, watched)? else { return Ok(None) };
     let path = new.path()?;
-    let denied = lookup(&shared.policy.fs, &path, attempt.access, true) != Lookup::Allowed;
-    let yes = denied && possible(&attempt, &new)?;
+    let answer = answer(&shared.policy.fs, &path, &attempt, true);
+    let sealed = matches!(answer, Lookup::Kept(_));
+    let yes = answer != Lookup::Allowed && possible(&attempt, &new, sealed)?;
     Ok(yes.then_some(Refused { attempt, path, by_name: true }))
 }
 
@@ -152,8 +207,9 @@ fn new_place(caller: &Caller<'_>, watched: &Watched) -> Result<Option<NewPlace>,
     Ok(None)
 }
 
-/// Whether the name could be made or removed without the sandbox.
-fn possible(attempt: &Attempt, new: &NewPlace) -> Result<bool, Errno> {
+/// Whether the name could be made or removed without the sandbox. `sealed`: its folder may be
+/// sealed against writing, so the permissions on it say nothing.
+fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Errno> {
     let folder = &new.folder.object;
     let name = OsStr::from_bytes(&new.name);
     let there = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
@@ -164,7 +220,7 @@ fn possible(attempt: &Attempt, new: &NewPlace) -> Result<bool, Errno> {
         (Target::ParentOfExisting, None) => false,
         (_, there) => there.is_none(),
     };
-    Ok(fits && permitted(folder, Access::WRITE | Access::EXECUTE))
+    Ok(fits && (sealed || permitted(folder, Access::WRITE | Access::EXECUTE)))
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.

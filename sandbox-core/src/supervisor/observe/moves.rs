@@ -1,9 +1,9 @@
 //! Renames and hard links, which the rules judge by both names at once.
 
-use super::{Watched, permitted, protects_sticky, sort_of};
+use super::{Verdict, Watched, decided, permitted, protects_sticky, sort_of};
 use crate::decide::{Obstacle, Relocation, Sort, relocation};
-use crate::policy::{Access, Lookup};
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::policy::{Access, Lookup, Observe};
+use crate::record::{Kind, Operation, Reason};
 use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
 use nix::errno::Errno;
@@ -29,17 +29,26 @@ pub(super) fn examine(
     caller: &Caller<'_>,
     moving: &Moving,
     syscall: &'static str,
-) {
+) -> Verdict {
     // Whatever cannot be found here fails for an ordinary reason.
-    let Ok(Some((obstacle, errno, place))) = refused(shared, caller, moving) else { return };
-    let Ok(resolved) = place.path() else { return };
+    let Ok(Some((obstacle, errno, place))) = refused(shared, caller, moving) else {
+        return Verdict::GoOn;
+    };
+    let Ok(resolved) = place.path() else { return Verdict::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
+    let kept = shared.policy.fs.kept_by_name(&resolved);
     let (reason, rule) = match shared.policy.fs.lookup_name(&resolved, Access::WRITE) {
+        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
+        Lookup::Allowed if kept.is_some() => (Reason::Kept, kept.map(|kept| &kept.source)),
         Lookup::Allowed => (Reason::MoreRights, None),
         Lookup::NoGrant => (Reason::NoGrant, None),
         Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
         Lookup::Protected => (Reason::Protected, None),
     };
+    let (layer, confidence, verdict) = decided(reason);
+    if verdict == Verdict::GoOn && shared.policy.observe == Observe::Off {
+        return verdict;
+    }
     let link = moving.how == Relocation::Link;
     let refusal = Refusal {
         kind: Kind::Fs,
@@ -49,12 +58,13 @@ pub(super) fn examine(
         resolved: Some(resolved.as_bytes().to_vec()),
         syscall,
         errno,
-        layer: Layer::Landlock,
+        layer,
         reason,
         rule,
-        confidence: Confidence::Observed,
+        confidence,
     };
     shared.record(caller, refusal);
+    verdict
 }
 
 fn refused(
@@ -69,7 +79,10 @@ fn refused(
     let is_folder = sort_of(&old) == Sort::Folder;
     let verdict = relocation(&shared.policy.fs, moving.how, &from.path()?, &to.path()?, is_folder);
     let Some((obstacle, errno)) = verdict else { return Ok(None) };
-    if !ordinary(moving, &from, &to, &old, new.as_ref())? {
+    let named = if obstacle == Obstacle::From { &from } else { &to };
+    // What is kept may be sealed, which looks like another file system or a missing permission.
+    let kept = shared.policy.fs.kept_by_name(&named.path()?).is_some();
+    if !kept && !ordinary(moving, &from, &to, &old, new.as_ref())? {
         return Ok(None);
     }
     let place = if obstacle == Obstacle::From { from } else { to };

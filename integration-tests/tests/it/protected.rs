@@ -1,0 +1,245 @@
+//! Files that something outside of the sandbox runs later: they stay as they are in every tier, and
+//! the everyday commands of git, npm and cargo go on working beside them.
+
+use nono_integration_tests::{Answer, Server, Site, as_each_user};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// Both tiers: with namespaces of the run's own, and without.
+const TIERS: [&str; 2] = ["required", "off"];
+
+/// A repository with a hook, settings of an editor and of an agent, and nothing for direnv.
+fn furnish(site: &Site) {
+    for folder in [".git", ".git/hooks", ".git/refs", ".git/objects", ".vscode", ".claude"] {
+        site.folder(&format!("ws/{folder}"));
+    }
+    site.file("ws/.git/HEAD", "ref: refs/heads/main\n");
+    site.file("ws/.git/config", "[core]\n\trepositoryformatversion = 0\n");
+    site.file("ws/.git/hooks/pre-commit", "#!/bin/sh\n");
+    site.file("ws/.vscode/tasks.json", "{}");
+    site.file("ws/.claude/settings.json", "{}");
+}
+
+fn serve(site: &Site, isolation: &str) -> Server {
+    site.serve_with(&json!({ "isolation": isolation }))
+}
+
+/// What must not work, as arguments of the probe.
+const CHANGES: [&[&str]; 19] = [
+    &["file", "append", ".git/config"],
+    &["file", "truncate", ".git/config"],
+    &["file", "unlink", ".git/config"],
+    &["file", "rename", ".git/config", ".git/other"],
+    &["file", "rename", "new", ".git/config"],
+    &["file", "link", ".git/config", "second"],
+    &["file", "append", ".git/hooks/pre-commit"],
+    &["file", "append", ".git/hooks/post-checkout"],
+    &["file", "mkdir", ".git/hooks/folder"],
+    &["file", "symlink", ".git/hooks/post-merge"],
+    &["file", "rename", ".git/hooks", "hooks"],
+    &["file", "rename", ".git", "git"],
+    &["file", "create", ".git/commondir"],
+    &["file", "create", ".envrc"],
+    &["file", "symlink", ".envrc"],
+    &["file", "rename", "new", ".envrc"],
+    &["file", "symlink", ".cursor"],
+    &["file", "append", ".vscode/tasks.json"],
+    &["attribute", "chmod", ".git/hooks/pre-commit"],
+];
+
+/// Everything below the places in question, with contents.
+fn snapshot(site: &Site) -> Vec<(String, Option<Vec<u8>>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![site.workspace()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("list").map(|e| e.expect("entry")) {
+            let path = entry.path();
+            let content = std::fs::read(&path).ok().filter(|content| content.len() < 4096);
+            found.push((path.to_string_lossy().into_owned(), content));
+            if entry.file_type().expect("kind").is_dir() {
+                folders.push(path);
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn denial(answer: &Answer) -> Value {
+    let all = answer.denials();
+    let kept = all.iter().find(|denial| denial["reason"] == "kept");
+    kept.unwrap_or_else(|| panic!("{}", answer.text)).clone()
+}
+
+#[test]
+fn nothing_listed_can_be_changed() {
+    as_each_user(|site| {
+        furnish(&site);
+        site.file("ws/new", "x");
+        let before = snapshot(&site);
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for args in CHANGES {
+                let answer = server.run("probe", args);
+                assert_eq!(answer.said(), "EACCES", "{isolation} {args:?}: {}", answer.text);
+                let denial = denial(&answer);
+                assert_eq!(denial["confidence"], "enforced", "{denial}");
+                assert_eq!(denial["grantable"], "operator_only", "{denial}");
+                let rule = denial["decided_by"]["rule"].as_str().expect("a rule");
+                assert!(rule.starts_with("filesystem.protect: "), "{denial}");
+                let way = denial["alternatives"][0].as_str().expect("a way out");
+                assert!(way.contains("\"remove\""), "{denial}");
+                assert_eq!(snapshot(&site), before, "{isolation} {args:?}");
+            }
+            for args in [
+                &["file", "append", ".git/HEAD"][..],
+                &["file", "read", ".git/config"],
+                &["file", "append", "sub.envrc"],
+                &["file", "unlink", "sub.envrc"],
+                &["file", "rename", ".git/HEAD", ".git/HEAD2"],
+                &["file", "rename", ".git/HEAD2", ".git/HEAD"],
+            ] {
+                assert_eq!(server.probe(args), "ok", "{isolation} {args:?}");
+            }
+        }
+    });
+}
+
+/// Each on a place of its own, since one would be in the way of another.
+#[test]
+fn each_change_works_where_nothing_protects() {
+    as_each_user(|site| {
+        let user = site.user();
+        for args in CHANGES {
+            let site = Site::new(user);
+            furnish(&site);
+            site.file("ws/new", "x");
+            assert_eq!(site.outside(args), "ok", "{args:?} as {user:?}");
+        }
+    });
+}
+
+/// A path that changes while it is judged gets past the watch. It meets the mounts, and where there
+/// are none, the result tells.
+#[test]
+fn what_gets_past_the_watch_is_stopped_or_told() {
+    as_each_user(|site| {
+        furnish(&site);
+        site.file("ws/.git/confix", "");
+        let config = site.text("ws/.git/config");
+        for (isolation, said) in [("required", "EROFS"), ("off", "ok")] {
+            let server = serve(&site, isolation);
+            let answer = server.run("probe", &["flip", &config, &site.text("ws/.git/confix")]);
+            assert_eq!(answer.said(), said, "{isolation}: {}", answer.text);
+            let told = answer.text.contains("protected files changed while this ran");
+            assert_eq!(told, isolation == "off", "{isolation}: {}", answer.text);
+            let quiet = server.run("probe", &["file", "append", "harmless"]);
+            assert!(!quiet.text.contains("protected files"), "{}", quiet.text);
+        }
+        let text = std::fs::read_to_string(&config).expect("settings");
+        assert!(text.ends_with("0\nx"), "{text}");
+    });
+}
+
+#[test]
+fn the_layer_says_which() {
+    as_each_user(|site| {
+        for (isolation, active) in [("required", true), ("off", false)] {
+            let answer = serve(&site, isolation).shell("true");
+            let layers = answer.value["sandbox"]["layers"].as_array().expect("layers").clone();
+            let layer = layers.iter().find(|l| l["name"] == "protected_files").expect("a layer");
+            assert_eq!(layer["active"], active, "{isolation}: {layer}");
+        }
+    });
+}
+
+/// Without reports the files stay as they are all the same.
+#[test]
+fn it_does_not_depend_on_reports() {
+    as_each_user(|site| {
+        furnish(&site);
+        for isolation in TIERS {
+            let server = site
+                .serve_with(&json!({"isolation": isolation, "diagnostics": {"filesystem": "off"}}));
+            for args in [CHANGES[0], CHANGES[3], CHANGES[11], CHANGES[13]] {
+                assert_eq!(server.probe(args), "EACCES", "{isolation} {args:?}");
+            }
+        }
+    });
+}
+
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+fn git(site: &Site, words: &[&str]) {
+    let done = site.command(Path::new("git")).args(words).output().expect("git");
+    assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn git_works_in_old_and_new_repositories() {
+    if !has("git") {
+        return;
+    }
+    as_each_user(|site| {
+        site.file("home/.gitconfig", "[user]\n\tname = A\n\temail = a@example.invalid\n");
+        git(&site, &["init", "-q", "-b", "main", "."]);
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for command in [
+                "echo 1 >> text && git add text && git commit -qm one",
+                "git checkout -q -B side && echo 2 >> text && git commit -qam two",
+                "git checkout -q main && git merge -q side",
+                "git stash list && git tag -f t && git gc -q && git status --short",
+                "git clone -q . copy && cd copy && git config user.name B && git remote add x .. &&
+                 echo 3 >> text && git commit -qam three && git fetch -q x && cd .. && rm -rf copy",
+                "git init -q new && cd new && git config user.name B && echo '#!/bin/sh' \
+                 > .git/hooks/pre-commit && chmod +x .git/hooks/pre-commit && echo > a &&
+                 git add a && git commit -qm first && cd .. && rm -rf new",
+                "git worktree add -q ../ws/tree main~1 --detach && git worktree remove tree",
+            ] {
+                let answer = server.shell(command);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {command}: {}", answer.text);
+                assert_eq!(answer.denials_total(), 0, "{isolation} {command}: {}", answer.text);
+            }
+            let answer = server.shell("git config user.name C");
+            assert_ne!(answer.exit_code(), Some(0), "{}", answer.text);
+            assert_eq!(denial(&answer)["reason"], "kept");
+            let settings = std::fs::read_to_string(site.path("ws/.git/config")).expect("settings");
+            assert!(!settings.contains("name = C"), "{settings}");
+        }
+    });
+}
+
+#[test]
+fn npm_and_cargo_work_beside_them() {
+    as_each_user(|site| {
+        furnish(&site);
+        site.file("ws/package.json", r#"{"name": "a", "version": "1.0.0", "dependencies": {"b": "file:b"}, "scripts": {"prepare": "git config core.hooksPath x || true"}}"#);
+        site.folder("ws/b");
+        site.file("ws/b/package.json", r#"{"name": "b", "version": "1.0.0"}"#);
+        site.folder("ws/c");
+        site.folder("ws/c/src");
+        site.file("ws/c/Cargo.toml", "[package]\nname = \"c\"\nedition = \"2021\"\n");
+        site.file("ws/c/src/main.rs", "fn main() {}\n");
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for (program, command) in [
+                (
+                    "npm",
+                    "npm install --no-audit --no-fund && test -e node_modules/b/package.json && rm -r node_modules",
+                ),
+                ("cargo", "cd c && cargo build -q --offline && target/debug/c && rm -r target"),
+            ] {
+                let there = server.shell(&format!("command -v {program} && {program} --version"));
+                if there.exit_code() != Some(0) {
+                    continue;
+                }
+                let answer = server.shell(command);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {command}: {}", answer.text);
+            }
+        }
+    });
+}

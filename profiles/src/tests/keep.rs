@@ -1,0 +1,137 @@
+//! What stays as it is in trees that may be written.
+
+use super::World;
+use crate::{ProfileRef, Resolved, narrow};
+use nono_sandbox::policy::{Access, Lookup};
+use std::os::unix::fs::symlink;
+
+const SAYS: &str = r#"{ "extends": "coding", "filesystem": { "protect": ["own/{a,b}.txt"] } }"#;
+
+fn coding(world: &World) -> Resolved {
+    world.resolve(&ProfileRef::Name("coding".into())).unwrap()
+}
+
+fn kept(world: &World, resolved: &Resolved) -> Vec<String> {
+    resolved.policy.fs.kept.iter().map(|kept| world.show(&kept.path)).collect()
+}
+
+/// Whether a file may be written, and what says no.
+fn write(world: &World, resolved: &Resolved, path: &str) -> Result<(), String> {
+    match resolved.policy.fs.lookup(&world.path(path), Access::WRITE) {
+        Lookup::Allowed => Ok(()),
+        Lookup::Kept(kept) => Err(kept.source.rule.clone()),
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+#[test]
+fn a_repository_counts_only_if_it_is_there() {
+    let world = World::new();
+    let new = coding(&world);
+    assert_eq!(write(&world, &new, "work/.git/hooks/pre-commit"), Ok(()));
+    assert_eq!(write(&world, &new, "work/.git/config"), Ok(()));
+    world.make(&["work/.git/HEAD", "work/.git/modules/lib/config"]);
+    let there = coding(&world);
+    for file in ["hooks/pre-commit", "config", "commondir", "modules/lib/config"] {
+        let rule = write(&world, &there, &format!("work/.git/{file}")).unwrap_err();
+        assert!(rule.starts_with("filesystem.protect: .git/"), "{rule}");
+    }
+    for file in ["HEAD", "index.lock", "config.lock", "refs/heads/x", "modules/lib/HEAD"] {
+        assert_eq!(write(&world, &there, &format!("work/.git/{file}")), Ok(()), "{file}");
+    }
+}
+
+#[test]
+fn missing_files_of_editors_and_shells_count() {
+    let world = World::new();
+    let resolved = coding(&world);
+    for file in [".envrc", ".vscode/tasks.json", ".claude/settings.json", ".mcp.json", ".profile"] {
+        assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
+        assert_eq!(write(&world, &resolved, &format!("work/sub/{file}")), Ok(()), "{file}");
+    }
+    assert_eq!(write(&world, &resolved, "work/.vscode/extensions.json"), Ok(()));
+}
+
+#[test]
+fn what_stands_where_a_folder_is_expected_counts_itself() {
+    let world = World::new();
+    world.make(&["work/.git", "work/real/.keep", "work/.vscode/"]);
+    symlink(world.path("work/real").as_path(), world.path("work/.claude").as_path()).unwrap();
+    let resolved = coding(&world);
+    assert!(write(&world, &resolved, "work/.git").is_err());
+    // The link, and where it leads; not the rest of what is there.
+    let kept = kept(&world, &resolved);
+    for path in ["work/.claude", "work/real/settings.json"] {
+        assert!(kept.contains(&path.to_owned()), "{kept:?}");
+    }
+    assert_eq!(write(&world, &resolved, "work/real/other"), Ok(()));
+}
+
+#[test]
+fn an_operator_adds_and_takes_out() {
+    let world = World::new();
+    let more = world.resolved(SAYS);
+    let rule = write(&world, &more, "work/own/a.txt").unwrap_err();
+    assert_eq!(rule, "filesystem.protect: own/{a,b}.txt");
+    let less = world.resolved(
+        r#"{ "extends": "coding", "remove": { "filesystem": { "protect": [".envrc"] } } }"#,
+    );
+    assert_eq!(write(&world, &less, "work/.envrc"), Ok(()));
+    assert!(write(&world, &less, "work/.mcp.json").is_err());
+    assert!(less.notes.iter().all(|note| !note.is_warning()), "{:?}", less.notes);
+    let without = world
+        .resolved(r#"{ "extends": "coding", "groups": { "exclude": ["run_later_protected"] } }"#);
+    assert!(kept(&world, &without).is_empty());
+}
+
+#[test]
+fn folders_that_the_operator_opens_count_too() {
+    let world = World::new();
+    world.make(&["home/notes/x", "home/.cargo/registry/"]);
+    let resolved =
+        world.resolved(r#"{ "extends": "coding", "filesystem": { "allow": ["~/notes"] } }"#);
+    assert!(write(&world, &resolved, "home/notes/.envrc").is_err());
+    assert!(kept(&world, &resolved).iter().all(|path| !path.contains(".cargo")));
+}
+
+#[test]
+fn nothing_is_listed_where_nothing_may_be_written() {
+    let world = World::new();
+    let resolved = world.resolve(&ProfileRef::Name("readonly".into())).unwrap();
+    assert!(kept(&world, &resolved).is_empty(), "{:?}", kept(&world, &resolved));
+}
+
+#[test]
+fn a_project_file_adds_and_takes_nothing_out() {
+    let world = World::new();
+    world.make(&["work/.nono/"]);
+    let text = r#"{ "filesystem": { "protect": ["Makefile"] },
+                    "remove": { "filesystem": { "protect": [".envrc"] } } }"#;
+    std::fs::write(world.path("work/.nono/profile.json").as_path(), text).unwrap();
+    let resolved = coding(&world);
+    assert!(write(&world, &resolved, "work/Makefile").is_err());
+    assert!(write(&world, &resolved, "work/.envrc").is_err());
+    assert!(resolved.notes.iter().any(|note| note.to_string().contains("only the operator's")));
+}
+
+#[test]
+fn what_both_allow_keeps_what_either_keeps() {
+    let world = World::new();
+    let (a, b) = (coding(&world).policy, world.resolved(SAYS).policy);
+    for both in [narrow::intersection(&a, &b), narrow::intersection(&b, &a)] {
+        let lookup = both.fs.lookup(&world.path("work/own/a.txt"), Access::WRITE);
+        assert!(matches!(lookup, Lookup::Kept(_)), "{lookup:?}");
+    }
+}
+
+#[test]
+fn absolute_paths_and_remarks_of_other_lists_are_refused() {
+    let world = World::new();
+    for path in ["/etc/x", "~/x", "$HOME/x", "", "../x", "a/**"] {
+        let error = world.error(&format!(r#"{{ "filesystem": {{ "protect": ["{path}"] }} }}"#));
+        assert!(error.contains("filesystem.protect"), "{path}: {error}");
+    }
+    let text = r#"{ "filesystem": { "deny": [{ "path": "~/x", "existing": true }] } }"#;
+    let error = world.error(text);
+    assert!(error.contains("`existing` belongs to `protect`"), "{error}");
+}
