@@ -292,11 +292,21 @@ impl Request {
     /// # Panics
     /// If `params` is no object.
     #[must_use]
-    pub fn modern(method: &str, mut params: Value) -> Self {
-        let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
+    pub fn modern(method: &str, params: Value) -> Self {
+        Self::modern_of(&json!({}), method, params)
+    }
+
+    /// The same of a client that declares these capabilities.
+    ///
+    /// # Panics
+    /// If `params` is no object.
+    #[must_use]
+    pub fn modern_of(capabilities: &Value, method: &str, mut params: Value) -> Self {
+        let named = ["name", "uri", "taskId"].into_iter().find_map(|key| params[key].as_str());
+        let name = named.map(str::to_owned);
         let meta = params.as_object_mut().expect("an object").entry("_meta").or_insert(json!({}));
         meta["io.modelcontextprotocol/protocolVersion"] = json!(MODERN);
-        meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
+        meta["io.modelcontextprotocol/clientCapabilities"] = capabilities.clone();
         let message = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let request = Self::json(&message)
             .header("MCP-Protocol-Version", MODERN)

@@ -9,7 +9,7 @@ use crate::report::{Answer, Facts, History, Output, Suppressed};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
-use crate::tools::Wanted;
+use crate::tools::{Tasks, Wanted};
 use crate::transport::TOKEN_VARIABLE;
 use nono_profiles::{
     Context, Credential, Machine, MissingFolders, Offer, ProfileRef, ProjectFile, Resolved,
@@ -244,6 +244,8 @@ pub(crate) struct Session {
     pub(crate) history: History,
     /// The runs.
     pub(crate) runs: Runs,
+    /// Calls that go on as tasks.
+    pub(crate) tasks: Tasks,
     /// Where it is written down what commands are run.
     pub(crate) audit: Audit,
     /// What runs reach listed hosts by; `None` if none of them can have a network.
@@ -285,7 +287,8 @@ impl Session {
         let proxy = common.proxy.clone();
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
-        Arc::new(Self { principal, ground, history, runs, audit, proxy, started })
+        let tasks = Tasks::default();
+        Arc::new(Self { principal, ground, history, runs, tasks, audit, proxy, started })
     }
 
     /// Starts one command. The one way every tool runs anything.

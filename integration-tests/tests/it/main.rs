@@ -39,6 +39,7 @@ mod races;
 mod results;
 mod runs;
 mod spares;
+mod tasks;
 mod telemetry;
 mod terminal;
 mod tools;

@@ -8,7 +8,7 @@
 mod otlp;
 mod trace;
 
-pub(crate) use trace::{TraceContext, call_span, ended};
+pub(crate) use trace::{TraceContext, call_span, ended, goes_on};
 
 use crate::error::ServerError;
 use tracing_subscriber::layer::SubscriberExt;

@@ -82,6 +82,13 @@ pub(crate) fn ended(span: &Span, result: &CallToolResult) {
     tracing::info!(target: TARGET, parent: span, "answered");
 }
 
+/// Notes in the span that the call goes on as a task.
+pub(crate) fn goes_on(span: &Span, run: &str) {
+    span.record("nono.run_id", run);
+    span.record("nono.status", "task");
+    tracing::info!(target: TARGET, parent: span, "answered");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -30,6 +30,8 @@ pub(crate) struct Caller {
     pub(crate) version: Option<String>,
     /// How to tell it about progress, if it asked for that.
     pub(crate) progress: Option<Progress>,
+    /// Whether it takes a task for an answer.
+    pub(crate) tasks: bool,
 }
 
 impl Caller {
@@ -102,7 +104,7 @@ impl Progress {
 }
 
 /// The last line of output, or how long there has been none.
-fn message(run: &Run, elapsed: Duration) -> String {
+pub(super) fn message(run: &Run, elapsed: Duration) -> String {
     /// Looked at from the end.
     const BYTES: usize = 1024;
     const LENGTH: usize = 120;

@@ -15,8 +15,12 @@ const MORE: Duration = Duration::from_millis(50);
 pub(super) enum Settled {
     /// The run is over.
     Over,
-    /// It goes on: the time is up, or it waits for input, or there is something new.
-    GoesOn,
+    /// It goes on, and waits for input.
+    Waits,
+    /// It goes on, and there is something new.
+    News,
+    /// It goes on, and the time is up.
+    TimeUp,
     /// The client does not want the answer any more.
     Cancelled,
 }
@@ -31,8 +35,16 @@ pub(super) async fn settle<C: Future<Output = ()> + Send>(
         biased;
         () = run.over() => Settled::Over,
         () = cancelled => Settled::Cancelled,
-        () = waits_for_input(run) => Settled::GoesOn,
-        () = sleep(patience) => Settled::GoesOn,
+        () = waits_for_input(run) => Settled::Waits,
+        () = sleep(patience) => Settled::TimeUp,
+    }
+}
+
+/// Waits until a run is over or waits for input.
+pub(super) async fn answerable(run: &Run) {
+    tokio::select! {
+        () = run.over() => {}
+        () = waits_for_input(run) => {}
     }
 }
 
@@ -51,7 +63,7 @@ pub(super) async fn news<C: Future<Output = ()> + Send>(
     tokio::select! {
         biased;
         () = run.over() => Settled::Over,
-        () = output => Settled::GoesOn,
+        () = output => Settled::News,
         settled = settle(run, patience, cancelled) => settled,
     }
 }

@@ -3,12 +3,13 @@
 use crate::resources;
 use crate::session::Session;
 use crate::telemetry::{self, TraceContext};
-use crate::tools::{self, Caller, Progress, Tool};
+use crate::tools::{self, Answered, Caller, Progress, Tool};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, Tool as Definition,
+    CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult,
+    GetTaskParams, GetTaskResult, Implementation, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    Tool as Definition, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -28,6 +29,21 @@ impl Service {
     /// A handler for `session`.
     pub(super) fn new(session: Arc<Session>) -> Self {
         Self { session }
+    }
+
+    /// Who sent this request.
+    fn caller(&self, context: &RequestContext<RoleServer>) -> Caller {
+        let client = context.client_info();
+        let progress = context.meta.get_progress_token();
+        // A task is an answer of the stateless protocol only.
+        let declared = context.client_capabilities().is_some_and(|all| all.supports_tasks());
+        Caller {
+            principal: self.session.principal.clone(),
+            client: client.as_ref().map(|client| client.name.clone()),
+            version: client.map(|client| client.version),
+            progress: progress.map(|token| Progress::new(context.peer.clone(), token)),
+            tasks: declared && is_modern(context),
+        }
     }
 }
 
@@ -65,7 +81,9 @@ fn server_meta() -> MetaObject {
 
 impl ServerHandler for Service {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_resources().enable_tasks().build();
+        ServerConfig::new(capabilities)
             .with_server_info(implementation())
             .with_instructions(tools::instructions(&self.session.ground))
     }
@@ -146,14 +164,7 @@ impl ServerHandler for Service {
         let arguments = request.arguments.unwrap_or_default();
         let meta = is_modern(&context).then(server_meta);
         let session = Arc::clone(&self.session);
-        let progress = context.meta.get_progress_token();
-        let client = context.client_info();
-        let caller = Caller {
-            principal: session.principal.clone(),
-            client: client.as_ref().map(|client| client.name.clone()),
-            version: client.map(|client| client.version),
-            progress: progress.map(|token| Progress::new(context.peer.clone(), token)),
-        };
+        let caller = self.caller(&context);
         let span = telemetry::call_span(
             tool.name(),
             &session.ground.sandbox.policy.name,
@@ -165,10 +176,16 @@ impl ServerHandler for Service {
         let call = async move { tools::call(&session, tool, arguments, caller, cancelled).await };
         let task = tokio::spawn(call.instrument(span.clone()));
         match task.await {
-            Ok(mut result) => {
+            Ok(Answered::Result(mut result)) => {
                 telemetry::ended(&span, &result);
                 result.meta = meta;
                 Ok(result.into())
+            }
+            Ok(Answered::Task(task)) => {
+                telemetry::goes_on(&span, &task.task_id);
+                let mut created = CreateTaskResult::new(task);
+                created.meta = meta;
+                Ok(CallToolResponse::Task(created))
             }
             Err(error) => {
                 tracing::error!(%error, tool = tool.name(), "a call failed");
@@ -176,5 +193,32 @@ impl ServerHandler for Service {
                 Err(ErrorData::internal_error(message, None))
             }
         }
+    }
+
+    async fn get_task(
+        &self,
+        request: GetTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetTaskResult, ErrorData> {
+        let mut result = GetTaskResult::new(self.session.tasks.get(&request.task_id)?);
+        result.meta = Some(server_meta());
+        Ok(result)
+    }
+
+    async fn update_task(
+        &self,
+        request: UpdateTaskParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        // Tasks ask nothing, so every response is one to ignore.
+        self.session.tasks.get(&request.task_id).map(drop)
+    }
+
+    async fn cancel_task(
+        &self,
+        request: CancelTaskParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        tools::cancel_task(&self.session, &self.caller(&context), &request.task_id).await
     }
 }
