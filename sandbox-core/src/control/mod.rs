@@ -25,6 +25,15 @@ use crate::supervisor::SetupFailed;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// What travels behind its length.
+pub trait Message:
+    Serialize + serde::de::DeserializeOwned + Clone + std::fmt::Debug + PartialEq
+{
+}
+
+impl Message for Order {}
+impl Message for Event {}
+
 /// What the server asks a supervisor to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Order {

@@ -1,55 +1,96 @@
 //! A classic-BPF interpreter, so that the compiled programs can be run over any call without a
 //! kernel. Only what seccomp programs may contain.
 
+use super::Programs;
 use seccompiler::sock_filter;
 
-/// `struct seccomp_data`.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
-    pub(super) nr: u32,
-    pub(super) arch: u32,
-    pub(super) args: [u64; 6],
+/// `struct seccomp_data`, without the address the call is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Number of the call.
+    pub nr: u32,
+    /// Architecture, as linux/audit.h numbers them.
+    pub arch: u32,
+    /// Registers.
+    pub args: [u64; 6],
+}
+
+/// What a program does that no seccomp program may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A load from a place that is no field.
+    #[error("load from offset {0}")]
+    Load(u32),
+    /// An instruction that is not one of those the compiler uses.
+    #[error("instruction {0:#x}")]
+    Instruction(u16),
+    /// It goes on behind its last instruction.
+    #[error("the program does not end")]
+    Endless,
 }
 
 impl Call {
-    fn word(&self, offset: u32) -> u32 {
-        let arg = |at: u32| self.args[(at / 8) as usize];
-        match offset {
-            0 => self.nr,
-            4 => self.arch,
-            16..=63 if (offset - 16).is_multiple_of(8) => {
-                (arg(offset - 16) & 0xffff_ffff).try_into().unwrap()
-            }
-            16..=63 if (offset - 16) % 8 == 4 => (arg(offset - 16) >> 32).try_into().unwrap(),
-            other => panic!("load from offset {other}"),
+    fn word(&self, offset: u32) -> Result<u32, Fault> {
+        let half = |register: u64| u32::try_from(register & 0xffff_ffff).unwrap_or_default();
+        let argument = |at: u32| self.args.get(usize::try_from(at / 8).unwrap_or(usize::MAX));
+        let (register, upper) = match offset {
+            0 => return Ok(self.nr),
+            4 => return Ok(self.arch),
+            16..=63 => (argument(offset - 16), (offset - 16) % 8),
+            _ => (None, 0),
+        };
+        match (register, upper) {
+            (Some(register), 0) => Ok(half(*register)),
+            (Some(register), 4) => Ok(half(register >> 32)),
+            _ => Err(Fault::Load(offset)),
         }
     }
 }
 
-/// What the program answers: a `SECCOMP_RET_*` value with its data.
-pub(super) fn run(program: &[sock_filter], call: Call) -> u32 {
-    walk(program, call).0
+/// What the kernel makes of a call: the most restrictive answer of all programs (seccomp(2)), a
+/// `SECCOMP_RET_*` value with its data. Of two equally restrictive ones the program that is
+/// installed last counts, so those of the other programs in front of it.
+///
+/// # Errors
+/// [`Fault`] if a program is none that seccomp takes.
+pub fn decision(programs: &Programs, call: Call) -> Result<u32, Fault> {
+    let all = programs.fixed.iter().chain(&programs.notify);
+    let answers = all.map(|p| run(p, call)).collect::<Result<Vec<u32>, Fault>>()?;
+    // Lowest first, as signed numbers.
+    let order = |answer: &u32| (answer & 0xffff_0000).cast_signed();
+    Ok(answers.into_iter().min_by_key(order).unwrap_or(libc::SECCOMP_RET_ALLOW))
+}
+
+/// What one program answers.
+///
+/// # Errors
+/// [`Fault`] if it is none that seccomp takes.
+pub fn run(program: &[sock_filter], call: Call) -> Result<u32, Fault> {
+    walk(program, call).map(|(answer, _)| answer)
 }
 
 /// The same, and how many instructions that took.
-pub(super) fn walk(program: &[sock_filter], call: Call) -> (u32, usize) {
+///
+/// # Errors
+/// [`Fault`] if it is none that seccomp takes.
+pub fn walk(program: &[sock_filter], call: Call) -> Result<(u32, usize), Fault> {
     let mut accumulator = 0u32;
     let mut at = 0usize;
     for step in 1..=program.len() {
-        let instruction = &program[at];
+        let instruction = program.get(at).ok_or(Fault::Endless)?;
         let jump = |taken: bool| usize::from(if taken { instruction.jt } else { instruction.jf });
         let k = instruction.k;
         at += 1;
         match instruction.code {
-            0x20 => accumulator = call.word(k),
+            0x20 => accumulator = call.word(k)?,
             0x54 => accumulator &= k,
-            0x05 => at += k as usize,
+            0x05 => at += usize::try_from(k).map_err(|_| Fault::Endless)?,
             0x15 => at += jump(accumulator == k),
             0x25 => at += jump(accumulator > k),
             0x35 => at += jump(accumulator >= k),
-            0x06 => return (k, step),
-            code => panic!("instruction {code:#x}"),
+            0x06 => return Ok((k, step)),
+            code => return Err(Fault::Instruction(code)),
         }
     }
-    panic!("the program does not end");
+    Err(Fault::Endless)
 }

@@ -19,8 +19,8 @@ mod refuse;
 mod refused;
 mod socket;
 
-#[cfg(test)]
-mod interpret;
+#[cfg(any(test, feature = "interpret"))]
+pub mod interpret;
 #[cfg(test)]
 mod tests;
 

@@ -1,0 +1,254 @@
+//! What each call gets, said without rules, programs or tables of conditions.
+
+use nono_sandbox::filter::interpret::Call;
+use nono_sandbox::filter::{Handover, Mediated, Observed, Refused, Trapped, trapped};
+use nono_sandbox::policy::{Mediation, NetworkMode, Observe, Policy};
+
+/// Calls that have rules about their arguments.
+pub(super) const TELLING: &[i64] = &[
+    libc::SYS_socket,
+    libc::SYS_socketpair,
+    libc::SYS_setsockopt,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_openat,
+    libc::SYS_openat2,
+    libc::SYS_execve,
+    libc::SYS_renameat2,
+    libc::SYS_clone,
+    libc::SYS_clone3,
+    libc::SYS_unshare,
+    libc::SYS_seccomp,
+    libc::SYS_ioctl,
+    libc::SYS_fcntl,
+    libc::SYS_prctl,
+    libc::SYS_prlimit64,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_flock,
+    libc::SYS_kill,
+    libc::SYS_tgkill,
+];
+
+/// Values that rules about arguments compare with, and their neighbours.
+pub(super) const WORDS: &[u64] = &[
+    0x5412,
+    0x541c,
+    0x4008_6602,
+    0x401c_5820,
+    0x4008_7602,
+    0x800c_6613,
+    0x4080_6685,
+    0x8901,
+    0x8902,
+    8,
+    10,
+    15,
+    16,
+    17,
+    1024,
+    1025,
+    1026,
+    0xffff_ff9c,
+    0o100,
+    0o1000,
+    0o400,
+    0o2_000_000,
+    0o200_000,
+    0o10_000_000,
+    0x2000_0000,
+    0x1000_0000,
+    0x8000_0000,
+    0x400,
+    0x80,
+    25,
+    41,
+    62,
+    50,
+    57,
+    132,
+    262,
+];
+
+const KILL: u32 = 0x8000_0000;
+const NOTIFY: u32 = 0x7fc0_0000;
+const ALLOW: u32 = 0x7fff_0000;
+
+fn errno(errno: i32) -> u32 {
+    0x0005_0000 | errno.unsigned_abs()
+}
+
+/// The kernel takes these registers for 32 bits.
+fn low(register: u64) -> u32 {
+    u32::try_from(register & 0xffff_ffff).unwrap_or_default()
+}
+
+/// What the kernel makes of the call.
+pub(super) fn answer(
+    policy: &Policy,
+    handover: Handover,
+    scoped: bool,
+    native: u32,
+    call: &Call,
+) -> u32 {
+    if cfg!(target_arch = "x86_64") && call.nr >= 0x4000_0000 {
+        return errno(libc::ENOSYS);
+    }
+    if call.arch != native {
+        return KILL;
+    }
+    if let Some(silent) = silent(policy, call) {
+        return errno(silent);
+    }
+    let notified = match trapped(call.nr.into(), scoped) {
+        None => false,
+        Some(Trapped::Mediated(mediated, _)) => performed(policy, handover, scoped, mediated, call),
+        Some(Trapped::Observed(observed, _)) => watched(policy, observed, call),
+        Some(Trapped::Refused(refused, _)) => told(policy, scoped, refused, call),
+    };
+    if notified { NOTIFY } else { ALLOW }
+}
+
+/// Refused without anybody being asked.
+fn silent(policy: &Policy, call: &Call) -> Option<i32> {
+    let [a, b, c, d, ..] = call.args.map(low);
+    let fast_open = |flags: u32| flags & 0x2000_0000 != 0;
+    match i64::from(call.nr) {
+        libc::SYS_clone3 | libc::SYS_io_uring_enter | libc::SYS_io_uring_register => {
+            Some(libc::ENOSYS)
+        }
+        463 | 466 | 469 => Some(libc::ENOSYS),
+        libc::SYS_ioctl => [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x800c_6613, 0x4080_6685]
+            .contains(&b)
+            .then_some(libc::EOPNOTSUPP),
+        libc::SYS_prctl => (a == 4).then_some(0),
+        libc::SYS_sendto | libc::SYS_sendmmsg => fast_open(d).then_some(libc::EOPNOTSUPP),
+        libc::SYS_sendmsg => fast_open(c).then_some(libc::EOPNOTSUPP),
+        libc::SYS_setsockopt => {
+            let route = matches!((b, c), (0, 4) | (41, 57 | 5 | 6));
+            let device = matches!(
+                (b, c),
+                (1, 25 | 62) | (0, 50 | 32 | 35 | 39 | 42 | 46) | (41, 76 | 17 | 20 | 27 | 42 | 46)
+            );
+            (route || device && policy.network.mode.is_closed()).then_some(libc::EPERM)
+        }
+        _ => None,
+    }
+}
+
+/// Whether the supervisor performs it.
+fn performed(
+    policy: &Policy,
+    handover: Handover,
+    scoped: bool,
+    mediated: Mediated,
+    call: &Call,
+) -> bool {
+    let paths = policy.unix.mediation == Mediation::Pathname;
+    let closed = policy.network.mode.is_closed();
+    let sends = paths && policy.unix.datagrams || closed;
+    let [a, b, c, _, e, _] = call.args;
+    match mediated {
+        Mediated::Connect | Mediated::Bind => paths || policy.network.mode != NetworkMode::None,
+        Mediated::Listen => closed || policy.network.listen.is_some(),
+        Mediated::SendTo => sends && e != 0,
+        Mediated::SendMsg => {
+            let secret = handover.secret;
+            let fd = u64::from(handover.fd.unsigned_abs()) | secret >> 32 << 32;
+            let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs()) | secret << 32;
+            sends && (a, c) != (fd, flags)
+        }
+        Mediated::SendMmsg => sends,
+        Mediated::Kill if policy.observe != Observe::Off => true,
+        Mediated::Kill
+        | Mediated::Tkill
+        | Mediated::Tgkill
+        | Mediated::SigQueue
+        | Mediated::ThreadSigQueue
+        | Mediated::PidfdSignal => !scoped,
+        Mediated::Attribute(_) | Mediated::Watch => true,
+        Mediated::Lock => low(b) & 2 != 0,
+    }
+}
+
+/// Whether the supervisor looks at it.
+fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
+    let keeps = !policy.fs.kept.is_empty();
+    let [a, b, c, ..] = call.args.map(low);
+    let (at_cwd, flags) = match observed {
+        Observed::Open => (true, b),
+        Observed::OpenAt => (a == 0xffff_ff9c, c),
+        Observed::Exec | Observed::ExecAt | Observed::Kill => {
+            return policy.observe != Observe::Off;
+        }
+        _ => return policy.observe != Observe::Off || keeps,
+    };
+    let has = |flag: i32| flags & flag.cast_unsigned() != 0;
+    let (write_only, both) = (flags & 3 == 1, flags & 3 == 2);
+    let changes = write_only || both || has(libc::O_CREAT) || has(libc::O_TRUNC);
+    match policy.observe {
+        Observe::All => !has(libc::O_PATH),
+        Observe::Writes => {
+            let plain = !has(libc::O_CLOEXEC) && !has(libc::O_NOCTTY);
+            changes || at_cwd && (plain || has(libc::O_DIRECTORY))
+        }
+        Observe::Off => keeps && changes,
+    }
+}
+
+/// Whether it is refused and told.
+fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
+    let namespaces = [
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWCGROUP,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+    ];
+    let any_namespace = namespaces.iter().fold(0, |all, bit| all | bit.cast_unsigned());
+    let [a, b, ..] = call.args.map(low);
+    match i64::from(call.nr) {
+        _ if refused == Refused::Socket => no_socket(policy, call),
+        libc::SYS_clone => a & any_namespace != 0,
+        libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
+        libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
+        libc::SYS_ioctl => matches!(b, 0x5412 | 0x541c) || !scoped && matches!(b, 0x8901 | 0x8902),
+        libc::SYS_fcntl => matches!(b, 1024 | 1026) || !scoped && matches!(b, 8 | 10 | 15),
+        libc::SYS_prlimit64
+        | libc::SYS_sched_setaffinity
+        | libc::SYS_sched_setscheduler
+        | libc::SYS_sched_setparam
+        | libc::SYS_sched_setattr => a != 0,
+        libc::SYS_setpriority => (a, b) != (0, 0),
+        libc::SYS_ioprio_set => (a, b) != (1, 0),
+        _ => true,
+    }
+}
+
+/// Whether such a socket may not exist.
+fn no_socket(policy: &Policy, call: &Call) -> bool {
+    let [family, kind, protocol, ..] = call.args.map(low);
+    let (stream, datagram, sequenced) = (1, 2, 5);
+    match (family, kind & 0xf) {
+        (1, kind) => {
+            let judged = policy.unix.mediation == Mediation::Pathname && !policy.unix.datagrams;
+            judged && ![stream, sequenced].contains(&kind)
+        }
+        (16, _) => protocol != 0,
+        (2 | 10, kind) => match policy.network.mode {
+            NetworkMode::None => true,
+            _ if kind == stream => ![0, 6].contains(&protocol),
+            _ if kind == sequenced => true,
+            NetworkMode::Open => false,
+            _ => kind != datagram || ![0, 17].contains(&protocol),
+        },
+        _ => true,
+    }
+}
