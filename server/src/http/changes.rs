@@ -6,7 +6,7 @@ use std::path::Path;
 /// What tells one state of a file from the next, also where it is replaced by another of the same
 /// name or the link to it points elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub struct Stamp {
     device: u64,
     inode: u64,
     bytes: u64,
@@ -17,7 +17,8 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// Of the file that is there now, if there is one.
-    pub(crate) fn of(path: &Path) -> Option<Self> {
+    #[must_use]
+    pub fn of(path: &Path) -> Option<Self> {
         let about = std::fs::metadata(path).ok()?;
         Some(Self {
             device: about.dev(),

@@ -18,6 +18,7 @@ mod tls;
 mod token;
 
 pub use access::Access;
+pub use changes::Stamp;
 pub use config::{Answers, Config, Limits, Sessions, Share};
 pub use counts::Counts;
 pub use endpoint::Principal;

@@ -132,7 +132,7 @@ impl Talk {
         // Answers are many small writes; with Nagle's algorithm each waits 40 ms for the one before.
         let _slower_then = stream.set_nodelay(true);
         let Some(tls) = &self.tls else { return self.converse(stream, open).await };
-        let shake = tokio::time::timeout(self.limits.header_time, tls.0.accept(stream));
+        let shake = tokio::time::timeout(self.limits.header_time, tls.acceptor().accept(stream));
         let shaken = tokio::select! {
             shaken = shake => shaken,
             () = open.has_to_leave() => return,

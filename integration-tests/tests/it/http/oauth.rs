@@ -310,6 +310,14 @@ fn keys_in_a_file_change_while_the_server_runs() {
     site.file("jwks.json", "{");
     assert!(wait::until(|| server.log().contains("the ones before stay")), "{}", server.log());
     assert_eq!((status(&server, &by_old), status(&server, &by_new)), (401, 200));
+    // Nor does a link to where a command can write.
+    let evil = Signer::es256("k3");
+    site.file("ann/jwks.json", &set(&[&evil]).to_string());
+    std::fs::remove_file(site.path("jwks.json")).expect("remove");
+    std::os::unix::fs::symlink(site.path("ann/jwks.json"), site.path("jwks.json")).expect("link");
+    assert!(wait::until(|| server.log().contains("commands with the profile")), "{}", server.log());
+    let by_evil = evil.token(&claims(json!({})));
+    assert_eq!((status(&server, &by_evil), status(&server, &by_new)), (401, 200));
 }
 
 #[test]

@@ -14,7 +14,7 @@ mod verify;
 pub use claims::{BadRule, Rule, is_scope};
 pub use fetch::{BadUrl, FetchError, KeyUrl};
 pub use keys::BadKeys;
-pub use source::{FileError, KeySource, LoadError};
+pub use source::{FileError, KeySource, LoadError, PlaceCheck};
 pub use uri::{BadUri, ResourceUri};
 
 use claims::Match;

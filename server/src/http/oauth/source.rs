@@ -4,11 +4,12 @@ use super::fetch::{self, FetchError, KeyUrl, MOST_BYTES};
 use super::keys::{BadKeys, KeySet};
 use crate::changes::Stamp;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use std::fs::File;
+use nix::fcntl::OFlag;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::num::NonZeroU32;
-use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -26,13 +27,31 @@ const AT_ONCE: NonZeroU32 = match NonZeroU32::new(3) {
 };
 
 /// Where the keys are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum KeySource {
     /// In a file that nobody but the operator can write.
-    File(PathBuf),
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with the place of the file, looked at before each reading: a link may
+        /// have come to point elsewhere.
+        check: PlaceCheck,
+    },
     /// At an address of the authorization server.
     Url(KeyUrl),
 }
+
+impl std::fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::File { path, .. } => f.debug_tuple("File").field(path).finish(),
+            Self::Url(url) => f.debug_tuple("Url").field(url).finish(),
+        }
+    }
+}
+
+/// What is wrong with a file of that name, if anything is.
+pub type PlaceCheck = Arc<dyn Fn(&Path) -> Option<String> + Send + Sync>;
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +79,9 @@ pub enum FileError {
     /// Who can write it can let itself in.
     #[error("has mode {0:04o}, so others could put keys of their own there; `chmod go-w` it")]
     Writable(u32),
+    /// It is at a place where commands could write it.
+    #[error("{0}")]
+    Place(String),
 }
 
 /// The keys as they were last read.
@@ -73,7 +95,7 @@ pub(super) struct Keys {
 }
 
 enum Place {
-    File(PathBuf),
+    File(PathBuf, PlaceCheck),
     Url(KeyUrl, TlsConnector),
 }
 
@@ -86,14 +108,14 @@ impl std::fmt::Debug for Place {
 impl Place {
     fn text(&self) -> String {
         match self {
-            Self::File(path) => path.display().to_string(),
+            Self::File(path, _) => path.display().to_string(),
             Self::Url(url, _) => url.text(),
         }
     }
 
     async fn read(&self) -> Result<KeySet, LoadError> {
         let bytes = match self {
-            Self::File(path) => read_file(path)?.into(),
+            Self::File(path, check) => read_file(path, check)?.into(),
             Self::Url(url, client) => fetch::get(url, client).await?,
         };
         Ok(KeySet::parse(&bytes)?)
@@ -101,14 +123,18 @@ impl Place {
 
     fn stamp(&self) -> Option<Stamp> {
         match self {
-            Self::File(path) => Stamp::of(path),
+            Self::File(path, _) => Stamp::of(path),
             Self::Url(..) => None,
         }
     }
 }
 
-fn read_file(path: &PathBuf) -> Result<Vec<u8>, FileError> {
-    let file = File::open(path)?;
+fn read_file(path: &Path, check: &PlaceCheck) -> Result<Vec<u8>, FileError> {
+    if let Some(fault) = check(path) {
+        return Err(FileError::Place(fault));
+    }
+    // A pipe would hold everybody up.
+    let file = OpenOptions::new().read(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
     let about = file.metadata()?;
     if !about.is_file() || about.len() > MOST_BYTES as u64 {
         return Err(FileError::Odd);
@@ -126,7 +152,7 @@ impl Keys {
     /// Reads them for the first time.
     pub(super) async fn open(source: KeySource) -> Result<Self, LoadError> {
         let place = match source {
-            KeySource::File(path) => Place::File(path),
+            KeySource::File { path, check } => Place::File(path, check),
             KeySource::Url(url) => Place::Url(url, fetch::client()?),
         };
         let stamp = place.stamp();
@@ -161,14 +187,14 @@ impl Keys {
     /// Reads them again from time to time, for ever.
     pub(super) async fn keep_fresh(&self) {
         let pause = match self.place {
-            Place::File(_) => FILE_LOOK,
+            Place::File(..) => FILE_LOOK,
             Place::Url(..) => FETCHED_AGE,
         };
         loop {
             tokio::time::sleep(pause).await;
             let mut stamp = self.reading.lock().await;
             let due = match &self.place {
-                Place::File(path) => Stamp::of(path) != *stamp,
+                Place::File(path, _) => Stamp::of(path) != *stamp,
                 Place::Url(..) => true,
             };
             if due {
@@ -205,7 +231,6 @@ mod tests {
     use super::*;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
 
     fn key(id: &str) -> String {
         let x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
@@ -220,6 +245,10 @@ mod tests {
         fs::rename(beside, path).unwrap();
     }
 
+    fn of(path: &Path) -> KeySource {
+        KeySource::File { path: path.to_path_buf(), check: Arc::new(|_| None) }
+    }
+
     fn has(keys: &KeySet, id: &str) -> bool {
         let (key, algorithm) = (Some(id.to_owned()), jsonwebtoken::Algorithm::ES256);
         keys.find(&super::super::verify::Named { key, algorithm }).is_some()
@@ -230,7 +259,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
         place(&path, &key("a"));
-        let keys = Keys::open(KeySource::File(path.clone())).await.unwrap();
+        let keys = Keys::open(of(&path)).await.unwrap();
         let after_a_look = || async {
             // Time is told, not spent.
             let _for_ever = tokio::time::timeout(FILE_LOOK * 2, keys.keep_fresh()).await;
@@ -254,7 +283,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jwks.json");
         place(&path, &key("a"));
-        let keys = Keys::open(KeySource::File(path.clone())).await.unwrap();
+        let keys = Keys::open(of(&path)).await.unwrap();
         for _ in 0..AT_ONCE.get() {
             assert!(keys.newer().await.is_some());
         }
@@ -269,9 +298,9 @@ mod tests {
         let path = folder.path().join("jwks.json");
         place(&path, &key("a"));
         fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-        let error = Keys::open(KeySource::File(path)).await.unwrap_err();
+        let error = Keys::open(of(&path)).await.unwrap_err();
         assert!(error.to_string().contains("chmod go-w"), "{error}");
-        let folder = KeySource::File(folder.path().to_path_buf());
+        let folder = of(folder.path());
         assert!(matches!(Keys::open(folder).await, Err(LoadError::File(FileError::Odd))));
     }
 }

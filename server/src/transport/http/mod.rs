@@ -1,6 +1,7 @@
 //! MCP over Streamable HTTP.
 
 mod endpoint;
+mod guard;
 mod oauth;
 mod tls;
 mod token;
@@ -14,6 +15,7 @@ use super::signals::Signals;
 use crate::error::ServerError;
 use crate::runs::Pool;
 use crate::session::{Common, Ground, Session, Setup};
+use guard::Guard;
 use nono_http::{Access, Answers, BadTls, BadToken, Config, Counts, Ends, Principal, Sessions};
 use nono_sandbox::path::PathError;
 use nono_schemas::MAX_TIMEOUT_MS;
@@ -161,11 +163,15 @@ pub(crate) enum HttpError {
 /// [`ServerError`] if the setup cannot be used or an address cannot be had.
 pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), ServerError> {
     let mut config = config(&listen)?;
+    let guard = Guard::default();
+    let mut tls_files = None;
     if let Some((certificate, key)) = &listen.tls {
-        config.tls = Some(tls::read(certificate, key)?);
+        let files = tls::Files::open(certificate, key, &guard)?;
+        config.tls = Some(files.tls());
+        tls_files = Some(files);
         setup.closed.extend(token::both_ends(key)?);
     }
-    let Users { all, oauth, closed, told } = Users::find(&setup, &listen)?;
+    let Users { all, oauth, closed, told } = Users::find(&setup, &listen, &guard)?;
     setup.closed.extend(closed);
     let mut access = Access::default();
     if let (Some(oauth), Some(path)) = (oauth, &listen.principals) {
@@ -182,6 +188,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         setup.own_endpoints.extend(endpoint::addresses(*address));
     }
     let (sessions, pool) = open(&setup, &all)?;
+    guard.watch(&sessions);
     let mut principals = Vec::new();
     for (place, (user, session)) in all.iter().zip(&sessions).enumerate() {
         if let Some(token) = user.token {
@@ -191,6 +198,9 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         principals.push(Principal { handler, share: user.share });
     }
     let (ends, counts) = (Ends::default(), Arc::new(Counts::default()));
+    if let Some(files) = tls_files {
+        tokio::spawn(ends.stop.clone().run_until_cancelled_owned(files.watch()));
+    }
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     announce(&format!("serving MCP on {scheme}://{address}/mcp; {told}"));
     if let Some((listener, address)) = metrics {

@@ -1,14 +1,16 @@
 //! The authorization server that the principals' file names.
 
 use super::HttpError;
+use super::guard::Guard;
 use super::users::{User, own_places};
 use super::written::{OauthEntry, RuleEntry};
 use nono_http::oauth::{KeySource, KeyUrl, Resource, ResourceUri, Rule, Setting, is_scope};
 use nono_sandbox::AbsPath;
+use nono_sandbox::policy::Access;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What the file says of it.
-#[derive(Debug)]
 pub(super) struct Oauth {
     setting: Setting,
     source: KeySource,
@@ -20,7 +22,11 @@ pub(super) struct Oauth {
 ///
 /// # Errors
 /// Names the field and what to write there.
-pub(super) fn read(entry: OauthEntry, folder: &Path) -> Result<(Oauth, Vec<AbsPath>), String> {
+pub(super) fn read(
+    entry: OauthEntry,
+    folder: &Path,
+    guard: &Guard,
+) -> Result<(Oauth, Vec<AbsPath>), String> {
     let resource = ResourceUri::parse(&entry.resource)
         .map_err(|error| format!("oauth.resource `{}`: {error}", entry.resource))?;
     let servers = std::iter::once(("issuer", &entry.issuer))
@@ -42,7 +48,9 @@ pub(super) fn read(entry: OauthEntry, folder: &Path) -> Result<(Oauth, Vec<AbsPa
             let place = format!("oauth.jwks_file {}", path.display());
             // Who could write to it could sign tokens for everybody.
             let (_, closed) = own_places(&path).map_err(|error| format!("{place}: {error}"))?;
-            (KeySource::File(path), place, closed)
+            let guard = guard.clone();
+            let check = Arc::new(move |path: &Path| guard.fault(path, Access::WRITE));
+            (KeySource::File { path, check }, place, closed)
         }
         (None, Some(url)) => {
             let place = format!("oauth.jwks_url {url}");

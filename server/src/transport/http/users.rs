@@ -1,5 +1,6 @@
 //! Who may use the server: one user with one token, or the principals of a file.
 
+use super::guard::Guard;
 use super::oauth::{self, Oauth};
 use super::token::{self, TOKEN_VARIABLE};
 use super::written::{self, Entry, EntryLimits, Written};
@@ -33,7 +34,6 @@ pub(super) struct User {
 }
 
 /// All of them.
-#[derive(Debug)]
 pub(super) struct Users {
     pub(super) all: Vec<User>,
     /// Whose tokens are taken besides those that were given here.
@@ -49,9 +49,9 @@ impl Users {
     ///
     /// # Errors
     /// [`HttpError`] names the file and what is wrong with it.
-    pub(super) fn find(setup: &Setup, listen: &Listen) -> Result<Self, HttpError> {
+    pub(super) fn find(setup: &Setup, listen: &Listen, guard: &Guard) -> Result<Self, HttpError> {
         match &listen.principals {
-            Some(path) => Self::in_file(path, setup, listen.connections.into()),
+            Some(path) => Self::in_file(path, setup, listen.connections.into(), guard),
             None => Self::alone(setup, listen),
         }
     }
@@ -77,14 +77,19 @@ impl Users {
         Ok(Self { all: vec![user], oauth: None, closed: found.closed, told })
     }
 
-    fn in_file(path: &Path, setup: &Setup, connections: usize) -> Result<Self, HttpError> {
+    fn in_file(
+        path: &Path,
+        setup: &Setup,
+        connections: usize,
+        guard: &Guard,
+    ) -> Result<Self, HttpError> {
         let wrong = |problem: String| HttpError::Principals { path: path.to_path_buf(), problem };
         let (folder, mut closed) = own_places(path).map_err(wrong)?;
         let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
         let Written { oauth, principals: entries } = written::parse(&text).map_err(wrong)?;
         let oauth = match oauth {
             Some(entry) => {
-                let (oauth, places) = oauth::read(entry, &folder).map_err(wrong)?;
+                let (oauth, places) = oauth::read(entry, &folder, guard).map_err(wrong)?;
                 closed.extend(places);
                 Some(oauth)
             }
