@@ -19,6 +19,7 @@ pub mod internet;
 pub mod issuer;
 pub mod processes;
 pub mod raw;
+pub mod refusal;
 pub mod require;
 pub mod site;
 pub mod user;

@@ -1,5 +1,9 @@
 //! What this kernel offers, found out by asking it once.
 
+mod calls;
+
+pub use calls::OuterCall;
+
 use crate::namespaces::Namespaces;
 use crate::plan::Cgroups;
 use crate::policy::{Isolation, Mediation, NetworkMode, Observe, Policy};

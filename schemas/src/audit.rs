@@ -36,6 +36,17 @@ pub struct AuditEntry {
     pub prev: String,
 }
 
+/// A principal of a server, and the rules its commands are under.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct AuditPrincipal {
+    /// What it is called.
+    pub name: String,
+    /// Its profile.
+    pub profile: String,
+    /// SHA-256 of everything that profile says here.
+    pub profile_hash: String,
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -52,6 +63,9 @@ pub enum AuditEvent {
         profile: String,
         /// SHA-256 of everything that profile says here.
         profile_hash: String,
+        /// Each principal's profile, if the server has several; `profile` is the first one's then.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        principals: Vec<AuditPrincipal>,
     },
     /// A server ended as it should.
     ServerEnded,

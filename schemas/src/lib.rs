@@ -15,7 +15,7 @@ mod schema;
 
 pub use audit::{
     AUDIT_VERSION, AuditArguments, AuditDenial, AuditDenials, AuditEnd, AuditEntry, AuditEvent,
-    AuditLine, AuditStream, AuditWho, NotStarted,
+    AuditLine, AuditPrincipal, AuditStream, AuditWho, NotStarted,
 };
 pub use denial::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,

@@ -163,18 +163,27 @@ fn agreed(mut all: impl Iterator<Item = Option<Namespaces>>) -> Option<Namespace
 }
 
 impl Common {
-    /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds.
+    /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds, which
+    /// belong to principals of these names if there are several.
     ///
     /// # Errors
     /// [`ServerError`] if one of them cannot be used.
-    pub(crate) fn open(setup: &Setup, grounds: &[Ground]) -> Result<Self, ServerError> {
+    pub(crate) fn open(
+        setup: &Setup,
+        grounds: &[Ground],
+        names: &[&str],
+    ) -> Result<Self, ServerError> {
         for missing in grounds.iter().filter_map(|ground| ground.sandbox.missing.as_ref()) {
             tracing::warn!("every command will be refused: {missing}");
         }
         let cgroups = grounds.first().map(|g| g.host.cgroups.clone()).unwrap_or_default();
         groups::remove_abandoned(&cgroups);
         let audit = match (&setup.audit, grounds.first()) {
-            (Some(audit), Some(ground)) => Audit::open(audit, &ground.sandbox.policy)?,
+            (Some(audit), Some(first)) => {
+                let policies = grounds.iter().map(|ground| &ground.sandbox.policy);
+                let principals: Vec<_> = names.iter().copied().zip(policies).collect();
+                Audit::open(audit, &first.sandbox.policy, &principals)?
+            }
             _ => Audit::default(),
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
@@ -271,7 +280,7 @@ impl Session {
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::open(setup)?;
-        let common = Common::open(setup, std::slice::from_ref(&ground))?;
+        let common = Common::open(setup, std::slice::from_ref(&ground), &[])?;
         Ok(Self::open_beside(ground, None, setup.max_runs, &common))
     }
 

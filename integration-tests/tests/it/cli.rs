@@ -1,5 +1,6 @@
 //! The command line for a person: run, doctor, demo.
 
+use nono_integration_tests::refusal::refuse;
 use nono_integration_tests::{Site, User, as_each_user};
 use std::process::Output;
 
@@ -78,11 +79,34 @@ fn doctor_names_every_layer() {
         let output = site.nono_mcp(&["doctor"]).output().expect("start nono-mcp");
         let said = text(&output.stdout).to_lowercase();
         assert!(output.status.success(), "{said}{}", text(&output.stderr));
-        for word in ["landlock", "seccomp", "cgroup", "yama", "audit"] {
+        for word in ["landlock", "seccomp", "cgroup", "yama", "audit", "pidfd_getfd"] {
             assert!(said.contains(word), "no {word}: {said}");
         }
         let abi = nono_integration_tests::require::landlock_abi().to_string();
         assert!(said.contains(&abi), "no ABI {abi}: {said}");
+    });
+}
+
+#[test]
+fn doctor_tells_what_a_container_has_to_allow() {
+    as_each_user(|site| {
+        let doctor = |refused: &[i64]| {
+            let mut command = site.nono_mcp(&["doctor"]);
+            refuse(&mut command, refused);
+            let output = command.output().expect("start nono-mcp");
+            assert!(output.status.success(), "runs go on: {}", text(&output.stderr));
+            let said = text(&output.stdout);
+            let line =
+                |call: &str| said.lines().find(|line| line.contains(call)).map(str::to_owned);
+            let lines = [line("pidfd_getfd "), line("unshare(CLONE_FS) ")];
+            lines.map(|line| line.unwrap_or_else(|| panic!("no such line: {said}")))
+        };
+        assert!(doctor(&[]).iter().all(|line| line.contains("works")), "the control");
+        let [copy, part] = doctor(&[libc::SYS_pidfd_getfd]);
+        assert!(copy.contains("REFUSED (EPERM)") && part.contains("works"), "{copy}\n{part}");
+        assert!(copy.contains("connecting") && copy.contains("seccomp-additions.json"), "{copy}");
+        let [copy, part] = doctor(&[libc::SYS_unshare]);
+        assert!(part.contains("REFUSED (EPERM)") && copy.contains("works"), "{copy}\n{part}");
     });
 }
 

@@ -23,7 +23,7 @@ use file::{Log, head_path};
 use nono_sandbox::AbsPath;
 use nono_sandbox::plan::Request;
 use nono_sandbox::policy::Policy;
-use nono_schemas::{AuditEvent, AuditStream, AuditWho, NotStarted};
+use nono_schemas::{AuditEvent, AuditPrincipal, AuditStream, AuditWho, NotStarted};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,13 +125,25 @@ pub(crate) struct Act<'a> {
     pub(crate) request: Option<&'a Request>,
 }
 
+fn principal((name, policy): &(&str, &Policy)) -> AuditPrincipal {
+    AuditPrincipal {
+        name: (*name).to_owned(),
+        profile: policy.name.clone(),
+        profile_hash: profile_hash(policy),
+    }
+}
+
 impl Audit {
     /// Opens the log and writes that a server has started.
     ///
     /// # Errors
     /// [`ServerError::Audit`] if the log cannot be used. A server that was told to keep one does
     /// not start without.
-    pub(crate) fn open(setup: &AuditSetup, policy: &Policy) -> Result<Self, ServerError> {
+    pub(crate) fn open(
+        setup: &AuditSetup,
+        policy: &Policy,
+        principals: &[(&str, &Policy)],
+    ) -> Result<Self, ServerError> {
         let [path, _] = setup.files()?;
         let log = Log::open(path.as_path())?;
         let server =
@@ -144,6 +156,7 @@ impl Audit {
             uid: nix::unistd::geteuid().as_raw(),
             profile: policy.name.clone(),
             profile_hash: profile_hash(policy),
+            principals: principals.iter().map(principal).collect(),
         })?;
         Ok(Self(Some(Arc::new(writer))))
     }

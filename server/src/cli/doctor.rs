@@ -2,7 +2,7 @@
 
 use crate::error::ServerError;
 use crate::session::{Ground, Setup};
-use nono_sandbox::host::LayerState;
+use nono_sandbox::host::{LayerState, OuterCall};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -48,12 +48,28 @@ fn report(ground: &Ground) -> String {
         // Writing to a string cannot fail.
         let _infallible = writeln!(text, "  {name:<18} {state}");
     }
+    for call in OuterCall::try_all() {
+        let _infallible = writeln!(text, "  {:<18} {}", call.name, outer(&call));
+    }
     let _infallible = writeln!(text, "\nenforced for profile {}", ground.sandbox.policy.name);
     for layer in &ground.sandbox.layers {
         let _infallible = writeln!(text, "  {:<18} {}", layer.name, state(layer));
     }
     text.push_str(&verdict(ground));
     text
+}
+
+/// Whether a call works, and what to do if it does not.
+fn outer(call: &OuterCall) -> String {
+    match call.tried {
+        Ok(()) => "works".to_owned(),
+        Err(errno) => format!(
+            "REFUSED ({errno:?}): {} will be refused to every command. Something around this \
+             server refuses the call, most likely a container's seccomp profile; allow {} in it \
+             (deploy/seccomp-additions.json, docs/deployment.md)",
+            call.for_what, call.name
+        ),
+    }
 }
 
 fn offered(there: bool, what: &str) -> String {

@@ -24,11 +24,20 @@ pub(crate) fn audited(log: &DenialLog) -> AuditDenials {
 pub(crate) fn audit_line(line: &AuditLine) -> String {
     let entry = &line.entry;
     let what = match &entry.event {
-        AuditEvent::ServerStarted { version, pid, uid, profile, profile_hash } => format!(
-            "server {} started: nono-mcp {version}, pid {pid}, uid {uid}, profile {profile} {}",
-            entry.server,
-            short(profile_hash)
-        ),
+        AuditEvent::ServerStarted { version, pid, uid, profile, profile_hash, principals } => {
+            let rules = match principals.as_slice() {
+                [] => format!("profile {profile} {}", short(profile_hash)),
+                several => several
+                    .iter()
+                    .map(|p| format!("{} under {} {}", p.name, p.profile, short(&p.profile_hash)))
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            };
+            format!(
+                "server {} started: nono-mcp {version}, pid {pid}, uid {uid}, {rules}",
+                entry.server
+            )
+        }
         AuditEvent::ServerEnded => format!("server {} ended", entry.server),
         AuditEvent::Call { who, tool, run_id, profile, profile_hash, arguments } => {
             let by = who.principal.as_deref().unwrap_or("local");

@@ -12,6 +12,11 @@ const BOB_SHA256: &str = "a7d2d9a1e75195bcc6dcdb7337b1fff6f6f6fc786eef5009d1a041
 
 /// Writes the file and starts a server; `limits` are Ann's.
 fn serve(site: &Site, limits: &Value) -> HttpServer {
+    serve_with(site, limits, &[])
+}
+
+/// The same with more arguments.
+fn serve_with(site: &Site, limits: &Value, more: &[&str]) -> HttpServer {
     site.folder("ann");
     site.folder("bob");
     let token = site.file("ann.token", ANN);
@@ -25,7 +30,7 @@ fn serve(site: &Site, limits: &Value) -> HttpServer {
         .to_string(),
     );
     let mut command = site.nono_mcp(&["--http", "0", "--max-runs", "8", "--principals"]);
-    command.arg(file);
+    command.arg(file).args(more);
     HttpServer::start_command(site, command, Some(ANN))
 }
 
@@ -127,6 +132,36 @@ fn a_session_is_its_principals_alone() {
         session.request(&list).method("DELETE").header("Authorization", &format!("Bearer {BOB}"));
     let _whatever = server.send(&stolen);
     assert_eq!(server.send(&session.request(&list)).status, 200, "it goes on");
+}
+
+#[test]
+fn the_log_names_the_rules_of_each() {
+    let site = Site::new(User::Same);
+    let log = site.folder("audit").join("log.jsonl");
+    let mut server = serve_with(&site, &json!({}), &["--audit-log", &log.to_string_lossy()]);
+    assert!(!server.call_as(BOB, "shell", json!({"command": "true"})).is_error);
+    let lines = std::fs::read_to_string(&log).expect("a log");
+    let lines: Vec<Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let principals = lines[0]["principals"].as_array().expect("principals");
+    let names: Vec<_> = principals.iter().map(|p| (&p["name"], &p["profile"])).collect();
+    let (ann, bob) = (json!("ann"), json!("bob"));
+    let (coding, offline) = (json!("coding"), json!("offline"));
+    assert_eq!(names, [(&ann, &coding), (&bob, &offline)], "{}", lines[0]);
+    assert_eq!(lines[1]["profile_hash"], principals[1]["profile_hash"], "{}", lines[1]);
+    assert_ne!(principals[0]["profile_hash"], principals[1]["profile_hash"]);
+    drop_gently(&mut server);
+    let mut show = site.nono_mcp(&["audit", "show"]);
+    let shown = show.arg(&log).output().expect("start nono-mcp").stdout;
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    assert!(shown.contains("ann under coding") && shown.contains("bob under offline"), "{shown}");
+}
+
+/// Asks a server to end, and waits until it has.
+fn drop_gently(server: &mut HttpServer) {
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(server.pid()).expect("a pid"));
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).expect("a signal");
+    assert!(server.ends());
 }
 
 #[test]

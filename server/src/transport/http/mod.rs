@@ -233,7 +233,11 @@ fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), S
         Ground::open(&Setup { workspaces, profile, ..setup.clone() })
     };
     let grounds = all.iter().map(ground).collect::<Result<Vec<_>, _>>()?;
-    let common = Common::open(setup, &grounds)?;
+    let names: Vec<&str> = match all {
+        [_] => Vec::new(),
+        several => several.iter().map(|user| user.name.as_str()).collect(),
+    };
+    let common = Common::open(setup, &grounds, &names)?;
     let sessions = all.iter().zip(grounds).map(|(user, ground)| {
         Session::open_beside(ground, Some(user.name.clone()), user.live_runs, &common)
     });
