@@ -114,6 +114,7 @@ pub const AREAS: &[(&str, &[Probe])] = &[
     ("lifetimes", probes::lifetimes::PROBES),
     ("files", probes::files::PROBES),
     ("links and renames", probes::links::PROBES),
+    ("run later", probes::later::PROBES),
     ("devices", probes::devices::PROBES),
     ("metadata", probes::metadata::PROBES),
     ("procfs", probes::procfs::PROBES),

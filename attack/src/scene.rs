@@ -169,7 +169,9 @@ impl Drop for Scene {
 }
 
 fn files(base: &Path, program: &Path) -> io::Result<()> {
-    for folder in ["ws", "home", "home/.ssh", "outside", "outside/empty"] {
+    for folder in
+        ["ws", "ws/.git", "ws/.git/hooks", "home", "home/.ssh", "outside", "outside/empty"]
+    {
         fs::create_dir(base.join(folder))?;
     }
     let texts = [
@@ -185,6 +187,10 @@ fn files(base: &Path, program: &Path) -> io::Result<()> {
     for text in texts {
         fs::write(base.join(text), SECRET)?;
     }
+    // A repository, as far as anybody who asks for one looks.
+    fs::write(base.join("ws/.git/HEAD"), "ref: refs/heads/main\n")?;
+    fs::write(base.join("ws/.git/config"), "[core]\n\tbare = false\n")?;
+    fs::write(base.join("ws/.git/hooks/pre-commit"), "#!/bin/sh\n")?;
     fs::write(base.join("home/.gitconfig"), "[user]\n\tname = Nobody\n")?;
     for program in ["outside/program", "outside/binary"] {
         fs::copy("/bin/true", base.join(program))?;

@@ -4,6 +4,8 @@
 #![expect(unsafe_code, reason = "this module is the boundary to the kernel")]
 
 use nix::errno::Errno;
+use std::fs::File;
+use std::os::fd::FromRawFd;
 
 /// What the kernel said.
 pub(crate) type Answer = Result<i64, Errno>;
@@ -31,6 +33,14 @@ pub(crate) fn at<T: ?Sized>(object: &T) -> i64 {
 /// The same, of something the kernel writes to.
 pub(crate) fn at_mut<T: ?Sized>(object: &mut T) -> i64 {
     std::ptr::from_mut(object).cast::<u8>().addr() as i64
+}
+
+/// Opens the path that stands in `path` when the kernel looks, terminated whatever stands there.
+pub(crate) fn open_shared(path: &[std::sync::atomic::AtomicU8], flags: i32) -> Result<File, Errno> {
+    let number = call(libc::SYS_openat, &[libc::AT_FDCWD.into(), at(path), flags.into(), 0o644])?;
+    let fd = i32::try_from(number).map_err(|_| Errno::EBADF)?;
+    // SAFETY: the call has just returned this descriptor, so nobody else has it.
+    Ok(unsafe { File::from_raw_fd(fd) })
 }
 
 /// A child that runs `act` and ends. The caller must have one thread.

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod inet;
 pub(crate) mod inherited;
 pub(crate) mod ipc;
+pub(crate) mod later;
 pub(crate) mod lifetimes;
 pub(crate) mod links;
 pub(crate) mod metadata;
