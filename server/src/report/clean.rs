@@ -30,7 +30,7 @@ pub(super) fn quoted(clean: &str) -> String {
 }
 
 /// Control characters, direction marks and overrides, line separators, zero-width characters.
-pub(super) fn is_deceptive(c: char) -> bool {
+pub(crate) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

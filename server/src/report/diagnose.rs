@@ -54,6 +54,7 @@ pub(super) fn diagnose(
                 Some(End::Signaled(signal)) => Some(signal),
                 _ => None,
             },
+            as_root: nix::unistd::geteuid().is_root(),
         };
         denials.notes = notes(known, &evidence.said);
     }

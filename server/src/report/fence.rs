@@ -25,16 +25,41 @@ pub(super) fn escape(output: &str) -> String {
     escaped
 }
 
+/// Whether a line that starts like this could be taken for one of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Imitation {
+    /// It could.
+    Yes,
+    /// It depends on how it goes on.
+    Possible,
+    /// It could not, however it goes on.
+    No,
+}
+
+/// Letters of a line that are looked at.
+const LETTERS: usize = 16;
+
 /// Dashes and `nono:` in any spacing or case.
-fn imitates(line: &str) -> bool {
-    let letters: String = line
+pub(crate) fn imitation(start: &str) -> Imitation {
+    let letters: String = start
         .chars()
-        .filter(|c| !c.is_whitespace() && !is_invisible(*c))
-        .take(16)
+        .filter(|c| !c.is_whitespace() && !is_invisible(*c) && *c != char::REPLACEMENT_CHARACTER)
+        .take(LETTERS)
         .flat_map(char::to_lowercase)
         .collect();
     let rest = letters.trim_start_matches(['-', '–', '—', '‐', '‑', '−', '―', '|']);
-    rest.len() < letters.len() && (rest.starts_with("nono:") || rest.starts_with("endnono:"))
+    let fenced = rest.len() < letters.len();
+    let words = ["nono:", "endnono:"];
+    if fenced && words.iter().any(|word| rest.starts_with(word)) {
+        return Imitation::Yes;
+    }
+    let whole = letters.chars().count() >= LETTERS;
+    let open = letters.is_empty() || fenced && words.iter().any(|word| word.starts_with(rest));
+    if open && !whole { Imitation::Possible } else { Imitation::No }
+}
+
+fn imitates(line: &str) -> bool {
+    imitation(line) == Imitation::Yes
 }
 
 fn is_invisible(c: char) -> bool {

@@ -19,6 +19,7 @@ mod masked;
 mod network;
 mod rank;
 mod risk;
+mod root;
 mod status;
 mod summary;
 #[cfg(test)]
@@ -37,9 +38,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use audited::{audit_line, audited};
-pub(crate) use clean::{name as clean_name, output as clean_output};
+pub(crate) use clean::{is_deceptive, name as clean_name, output as clean_output};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Explanation, Question, Verdict, explain};
+pub(crate) use fence::{Imitation, imitation};
 pub(crate) use history::History;
 pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};
@@ -172,7 +174,8 @@ impl Answer {
             exit_code: None,
             signal: None,
             run_id: None,
-            summary: sentence.to_owned(),
+            // It may quote what the caller sent, which may come from the sandboxed side.
+            summary: clean::line(sentence),
             denials: Denials::default(),
             sandbox: sandbox(view),
             stdout: String::new(),

@@ -591,12 +591,75 @@ fn misleading_messages_are_explained_only_with_proof() {
         assert_eq!(note(vec![], said), "", "the profile has a network");
         let mut policy = policy();
         policy.network.mode = NetworkMode::None;
-        let known = Known { policy: &policy, denials: &[], exit_code: Some(1), signal: None };
+        let known = Known {
+            policy: &policy,
+            denials: &[],
+            exit_code: Some(1),
+            signal: None,
+            as_root: false,
+        };
         assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
     }
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
     assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+#[test]
+fn what_counts_on_roots_rights_is_explained_to_root() {
+    let policy = policy();
+    let note = |as_root, denied: &[&Denial], said: &str| {
+        let (exit_code, signal) = (Some(1), None);
+        notes(Known { policy: &policy, denials: denied, exit_code, signal, as_root }, said)
+            .join("\n")
+    };
+    let cp = "cp: failed to preserve ownership for 'a': Operation not permitted";
+    assert!(note(true, &[], cp).contains("--no-preserve=ownership"));
+    assert_eq!(note(false, &[], cp), "");
+    let npm = "npm error code EACCES";
+    assert!(note(true, &[], npm).contains("--run-as"));
+    assert_eq!(note(true, &[&denial(Operation::Create, "/ws/x")], npm), "");
+    let su = "su: Critical error - immediate abort";
+    assert!(note(false, &[], su).contains("becomes another user"));
+    let fakeroot = "fakeroot, while creating message channels: Operation not permitted";
+    assert_eq!(note(true, &[], fakeroot), "");
+    let mut refused = denial(Operation::Call, "msgget");
+    refused.kind = Kind::Syscall;
+    assert!(note(false, &[&refused], fakeroot).contains("fakeroot-tcp"));
+}
+
+#[test]
+fn protected_files_are_named_with_the_way_out() {
+    let mut kept = denial(Operation::Rename, "/ws/.git/config");
+    kept.reason = Reason::Kept;
+    kept.layer = Layer::Mediation;
+    kept.rule = Some(Source {
+        profile: "p".into(),
+        rule: "filesystem.protect: .git/{hooks,config}".into(),
+        line: Some(9),
+    });
+    let answer = answer_with(&[], &finished(End::Exited(1), vec![kept], "", ""));
+    let item = &answer.result.denials.items[0];
+    assert_eq!(item.grantable, nono_schemas::Grantable::OperatorOnly);
+    assert_eq!(item.decided_by.source, "profile p:9");
+    assert!(item.decided_by.rule.contains("protected"), "{:?}", item.decided_by);
+    assert!(item.grant.is_none());
+    let way = r#""remove": {"filesystem": {"protect": [".git/{hooks,config}"]}}"#;
+    assert!(item.alternatives[0].contains(way), "{:?}", item.alternatives);
+}
+
+#[test]
+fn changed_files_are_told_whatever_the_exit_code() {
+    for code in [0, 1] {
+        let mut run = finished(End::Exited(code), vec![], "", "");
+        if let Ended::Outcome(outcome) = &mut run.ended {
+            outcome.changed = vec![path("/ws/.envrc"), path("/ws/a\u{202e}b")];
+        }
+        let answer = answer_with(&[], &run);
+        assert!(answer.text.contains("protected files changed while this ran"), "{}", answer.text);
+        assert!(answer.text.contains("/ws/.envrc"), "{}", answer.text);
+        assert!(!answer.text.contains('\u{202e}'), "{}", answer.text);
+    }
 }
 
 /// A read that nobody saw.

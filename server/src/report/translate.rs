@@ -14,6 +14,8 @@ pub(super) struct Known<'k> {
     pub(super) exit_code: Option<i32>,
     /// The signal that ended it, if one did.
     pub(super) signal: Option<i32>,
+    /// Whether commands are root's.
+    pub(super) as_root: bool,
 }
 
 impl Known<'_> {
@@ -118,6 +120,7 @@ pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     let fits = |(words, test, _): &&Entry| words.iter().any(|w| said.contains(w)) && test(known);
     let mut notes: Vec<String> =
         TABLE.iter().filter(fits).map(|(.., means)| (*means).to_owned()).collect();
+    notes.extend(super::root::notes(known, said));
     notes.extend(death(known).map(str::to_owned));
     notes
 }

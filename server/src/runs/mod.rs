@@ -16,6 +16,7 @@ mod pool;
 mod pump;
 mod registry;
 mod run;
+mod screen;
 mod spare;
 mod spool;
 #[cfg(test)]

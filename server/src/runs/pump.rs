@@ -2,12 +2,14 @@
 
 use super::channel::Source;
 use super::output::Output;
+use super::screen::Screen;
 use super::switches::Stream;
 use crate::audit::{self, Hash};
 use crate::secrets::{Patterns, Redactor};
 use nono_sandbox::policy::{Exceeded, Resource};
 use nono_schemas::AuditStream;
 use sha2::{Digest, Sha256};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -26,18 +28,31 @@ const LARGE_CHUNK: usize = 512 << 10;
 pub(crate) enum Echo {
     /// It is only collected.
     Off,
-    /// It is also written to this process's standard output and error.
+    /// It is also written to this process's standard output and error: as it is, or made safe to
+    /// look at where that is a terminal.
     Live,
 }
 
-type Sink = Option<Box<dyn AsyncWrite + Send + Unpin>>;
+/// Where output is passed on to.
+struct Sink {
+    to: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    /// What stands between a program and a terminal.
+    screen: Option<Screen>,
+}
 
 impl Echo {
     fn sink(self, stream: Stream) -> Sink {
+        let screen = |terminal: bool| terminal.then(Screen::default);
         match (self, stream) {
-            (Self::Off, _) => None,
-            (Self::Live, Stream::Stdout) => Some(Box::new(tokio::io::stdout())),
-            (Self::Live, Stream::Stderr) => Some(Box::new(tokio::io::stderr())),
+            (Self::Off, _) => Sink { to: None, screen: None },
+            (Self::Live, Stream::Stdout) => Sink {
+                to: Some(Box::new(tokio::io::stdout())),
+                screen: screen(std::io::stdout().is_terminal()),
+            },
+            (Self::Live, Stream::Stderr) => Sink {
+                to: Some(Box::new(tokio::io::stderr())),
+                screen: screen(std::io::stderr().is_terminal()),
+            },
         }
     }
 }
@@ -130,6 +145,7 @@ async fn pump(
         let (rest, count) = redactor.finish();
         keeper.keep(&rest, count).await;
     }
+    keeper.sink.finish().await;
     let Keeper { hasher, kept, .. } = keeper;
     hasher.map_or_else(AuditStream::default, |hasher| audit::stream(kept, Hash::from(hasher)))
 }
@@ -157,18 +173,38 @@ impl Keeper {
             let _said_before =
                 self.target.flood.try_send(Exceeded { resource: Resource::Output, limit });
         }
-        pass_on(&mut self.sink, bytes).await;
+        self.sink.pass_on(bytes).await;
     }
 }
 
-/// Writes to the sink; one that fails is not tried again.
-async fn pass_on(sink: &mut Sink, bytes: &[u8]) {
-    let Some(to) = sink else { return };
-    let written = async {
-        to.write_all(bytes).await?;
-        to.flush().await
-    };
-    if written.await.is_err() {
-        *sink = None;
+impl Sink {
+    /// Passes output on.
+    async fn pass_on(&mut self, bytes: &[u8]) {
+        match &mut self.screen {
+            None => self.write(bytes).await,
+            Some(screen) => {
+                let shown = screen.push(bytes);
+                self.write(shown.as_bytes()).await;
+            }
+        }
+    }
+
+    /// Passes on what was held back.
+    async fn finish(&mut self) {
+        if let Some(mut screen) = self.screen.take() {
+            self.write(screen.finish().as_bytes()).await;
+        }
+    }
+
+    /// Writes; a place that fails is not tried again.
+    async fn write(&mut self, bytes: &[u8]) {
+        let Some(to) = &mut self.to else { return };
+        let written = async {
+            to.write_all(bytes).await?;
+            to.flush().await
+        };
+        if written.await.is_err() {
+            self.to = None;
+        }
     }
 }

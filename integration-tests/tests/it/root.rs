@@ -1,0 +1,110 @@
+//! Started as root: commands are root's, without root's capabilities. What counts on those works by
+//! a remedy, or the result says what to do.
+
+use nono_integration_tests::{Site, User};
+use serde_json::json;
+use std::os::unix::fs::lchown;
+use std::path::Path;
+
+/// Somebody who is not root.
+const OTHER: u32 = 12345;
+
+/// A site of root's; `None` where the tests do not run as root.
+fn site() -> Option<Site> {
+    User::Same.is_root().then(|| Site::new(User::Same))
+}
+
+fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+fn give(path: &Path) {
+    lchown(path, Some(OTHER), Some(OTHER)).expect("give it away");
+    if path.is_dir() && !path.is_symlink() {
+        for entry in std::fs::read_dir(path).expect("list") {
+            give(&entry.expect("an entry").path());
+        }
+    }
+}
+
+#[test]
+fn git_reads_repositories_of_others() {
+    let Some(site) = site().filter(|_| has("git")) else { return };
+    let git = |words: &[&str]| {
+        let mut command = site.command(Path::new("git"));
+        command.args(["-c", "user.name=A", "-c", "user.email=a@example.invalid"]).args(words);
+        command.output().expect("git")
+    };
+    assert!(git(&["init", "-q", "theirs"]).status.success());
+    site.file("ws/theirs/text", "1\n");
+    assert!(git(&["-C", "theirs", "add", "text"]).status.success());
+    assert!(git(&["-C", "theirs", "commit", "-qm", "first"]).status.success());
+    give(&site.path("ws/theirs"));
+    let refused = git(&["-C", "theirs", "log"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("dubious ownership"), "the control: {said}");
+    for isolation in ["required", "off"] {
+        let server = site.serve_with(&json!({ "isolation": isolation }));
+        let answer = server.shell(
+            "git -C theirs log --format=%s && git -C theirs status --short &&
+             git clone -q --upload-pack='git -c safe.directory=* upload-pack' theirs mine &&
+             git -C mine log --format=%s && rm -rf mine",
+        );
+        assert_eq!(answer.stdout(), "first\nfirst\n", "{isolation}: {}", answer.text);
+        let answer = server.shell("git clone -q theirs mine");
+        assert!(answer.text.contains("--upload-pack="), "{isolation}: {}", answer.text);
+    }
+}
+
+#[test]
+fn archives_and_packages_are_made_and_unpacked() {
+    let Some(site) = site() else { return };
+    site.file("ws/plain", "x");
+    give(&site.path("ws/plain"));
+    let server = site.serve();
+    let answer = server.shell(
+        "tar -cf a.tar plain && mkdir t && tar -xpf a.tar -C t && cat t/plain &&
+         python3 -c 'import tarfile; tarfile.open(\"a.tar\").extractall(\"p\")' &&
+         install -o root -g root -m 755 t/plain installed && chown root:root installed",
+    );
+    assert_eq!(answer.stdout(), "x", "{}", answer.text);
+    if has("dpkg-deb") {
+        let answer = server.shell(
+            "mkdir -p d/DEBIAN && printf 'Package: x\\nVersion: 1\\nArchitecture: all\\n\
+             Maintainer: a <a@example.invalid>\\nDescription: x\\n' > d/DEBIAN/control &&
+             dpkg-deb --root-owner-group --build d x.deb && dpkg-deb -x x.deb out",
+        );
+        assert_eq!(answer.exit_code(), Some(0), "{}", answer.text);
+    }
+}
+
+#[test]
+fn what_has_no_remedy_is_explained() {
+    let Some(site) = site() else { return };
+    site.file("ws/theirs", "x");
+    give(&site.path("ws/theirs"));
+    site.file("ws/own", "x");
+    let server = site.serve();
+    let cases = [
+        ("cp -a theirs copy", "--no-preserve=ownership"),
+        ("install -o 12345 own installed", "leave the owner out"),
+        ("chown 12345 own", "no file can be given to another owner"),
+        ("cp own theirs", "--run-as"),
+        ("su -s /bin/sh -c true nobody", "becomes another user"),
+    ];
+    for (command, expected) in cases {
+        let outside = site.command(Path::new("/bin/sh")).args(["-c", command]).output();
+        assert!(outside.expect("sh").status.success(), "the control: {command}");
+        give(&site.path("ws/theirs"));
+        lchown(site.path("ws/own"), Some(0), Some(0)).expect("take it back");
+        for made in ["copy", "installed"] {
+            let _absent = std::fs::remove_file(site.path("ws").join(made));
+        }
+        let answer = server.shell(command);
+        assert_ne!(answer.exit_code(), Some(0), "{command}: {}", answer.text);
+        assert!(answer.text.contains(expected), "{command}: {}", answer.text);
+    }
+    let answer = server.shell("cp -a --no-preserve=ownership theirs copy && cat copy");
+    assert_eq!(answer.stdout(), "x", "{}", answer.text);
+}
