@@ -159,6 +159,20 @@ def udp4_corked():
     s.sendto(name(udp4_corked), (FAR, PORT)); s.setsockopt(socket.IPPROTO_UDP, 1, 0); s.recv(100)
 
 @attempt
+def udp4_broadcast():
+    s = datagram(); s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+    s.sendto(name(udp4_broadcast), ("10.77.0.255", PORT)); time.sleep(0.2)
+
+@attempt
+def udp4_all_hosts():
+    s = datagram(); s.sendto(name(udp4_all_hosts), ("224.0.0.1", PORT)); time.sleep(0.2)
+
+@attempt
+def udp6_all_nodes():
+    s = datagram(socket.AF_INET6)
+    s.sendto(name(udp6_all_nodes), ("ff02::1", PORT, 0, socket.if_nametoindex(DEVICE))); time.sleep(0.2)
+
+@attempt
 def udp6():
     s = datagram(socket.AF_INET6); s.sendto(name(udp6), (FAR6, PORT)); s.recv(100)
 
@@ -210,6 +224,11 @@ def fast_open_sendto():
 def fast_open_sendmsg():
     s = stream(); s.setblocking(True); hdr, keep = message(sin(FAR, PORT), name(fast_open_sendmsg))
     checked(libc.sendmsg(s.fileno(), ctypes.byref(hdr), 0x20000000)); s.recv(100)
+
+@attempt
+def fast_open_sendmmsg():
+    s = stream(); s.setblocking(True); hdr, keep = message(sin(FAR, PORT), name(fast_open_sendmmsg))
+    checked(libc.sendmmsg(s.fileno(), (Mmsghdr * 1)(Mmsghdr(hdr, 0)), 1, 0x20000000)); s.recv(100)
 
 @attempt
 def fast_open_connect():
@@ -331,6 +350,28 @@ def race_sendto_shared_memory():
     race(sin("127.0.0.1", PORT), sin(FAR, PORT), lambda b: checked(libc.sendto(s.fileno(), data, len(data), 0, b, 16)), shared=True)
 
 @attempt
+def race_sendmsg_address():
+    s = datagram()
+    def act(buffer):
+        hdr, keep = message(sin("127.0.0.1", PORT), name(race_sendmsg_address))
+        hdr.name = ctypes.addressof(buffer)
+        checked(libc.sendmsg(s.fileno(), ctypes.byref(hdr), 0))
+    race(sin("127.0.0.1", PORT), sin(FAR, PORT), act)
+
+@attempt
+def race_dup2_datagram():
+    """The descriptor of a send is a local socket when it is looked at, a connected one when it is used."""
+    near = datagram(); number = os.dup(near.fileno()); stop = threading.Event()
+    def flip():
+        while not stop.is_set():
+            other = datagram(socket.AF_INET6); os.dup2(other.fileno(), number); os.dup2(near.fileno(), number); other.close()
+    t = threading.Thread(target=flip); t.start()
+    address = ctypes.create_string_buffer(sin(FAR, PORT), 16); data = name(race_dup2_datagram)
+    for _ in range(RACES):
+        libc.sendto(number, data, len(data), 0, address, 16)
+    stop.set(); t.join()
+
+@attempt
 def race_dup2():
     server, port = loopback_listener(); server.setblocking(False)
     unix = socket.socket(socket.AF_UNIX); number = os.dup(unix.fileno()); stop = threading.Event()
@@ -360,6 +401,15 @@ def option(family, level, number, value):
         s = datagram(family); s.setsockopt(level, number, value); return s
     return make
 
+def link_changed():
+    """Sets a device up that is up: takes the right to change devices."""
+    s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
+    device = struct.pack("=BxHiII", 0, 0, socket.if_nametoindex("lo"), 1, 1)
+    s.sendto(struct.pack("=IHHII", 16 + len(device), 16, 5, 1, 0) + device, (0, 0))
+    error = struct.unpack("=i", s.recv(999)[16:20])[0]
+    if error:
+        raise OSError(-error, "netlink")
+
 def made(*args):
     return lambda: socket.socket(*args)
 
@@ -386,6 +436,8 @@ MAKE = [
     ("generic_netlink", made(socket.AF_NETLINK, socket.SOCK_RAW, 16)),
     ("netfilter_netlink", made(socket.AF_NETLINK, socket.SOCK_RAW, 12)),
     ("xfrm_netlink", made(socket.AF_NETLINK, socket.SOCK_RAW, 6)),
+    ("sock_diag_netlink", made(socket.AF_NETLINK, socket.SOCK_RAW, 4)),
+    ("route_netlink_change", link_changed),
     ("alg", made(38, socket.SOCK_SEQPACKET, 0)),
     ("tipc", made(30, socket.SOCK_STREAM, 0)),
     ("bluetooth", made(31, socket.SOCK_RAW, 1)),
