@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! machine: 10.77.0.1, fd77::1          internet: 10.77.0.2, fd77::2, 93.184.216.34, 169.254.169.254
-//!          /etc/hosts of its own
+//!          /etc/hosts of its own           with a name server
 //! ```
+
+mod dns;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -129,11 +131,18 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
             ip(&["addr", "add", "10.77.0.1/24", "dev", "near"]);
             ip(&["addr", "add", "fd77::1/64", "dev", "near", "nodad"]);
             ip(&["route", "add", "default", "via", FAR]);
-            let hosts = tempfile::NamedTempFile::new().expect("temp file");
-            crate::site::readable_by_all(hosts.path());
-            std::fs::write(hosts.path(), HOSTS).expect("write names");
             mount_private();
-            bind_mount(hosts.path(), "/etc/hosts");
+            let resolver = format!("nameserver {FAR}\noptions timeout:2 attempts:2\n");
+            let _kept: Vec<_> = [("/etc/hosts", HOSTS), ("/etc/resolv.conf", &resolver)]
+                .into_iter()
+                .map(|(place, text)| {
+                    let file = tempfile::NamedTempFile::new().expect("temp file");
+                    crate::site::readable_by_all(file.path());
+                    std::fs::write(file.path(), text).expect("write names");
+                    bind_mount(file.path(), place);
+                    file
+                })
+                .collect();
             let arrived = ready.recv().expect("the internet comes up");
             test(&Internet { arrived, asks });
         });
@@ -199,6 +208,7 @@ fn serve(arrived: &Arrived) {
             let _ = visitor.write_all(&buffer[..length]);
         }
     });
+    dns::serve(arrived);
     listen(SOURCE, arrived, |visitor, arrived| source(visitor, &arrived));
     listen(LEAVER, arrived, |mut visitor, arrived| {
         let _ = visitor.write_all(b"bye");

@@ -10,8 +10,8 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, HostGrant, Isolation, Limit, Lookup, Mediation, Observe, Origin, Policy,
-    PortRange, Reach, Scope, Source, UnixGrant,
+    Access, FsRule, HostGrant, Limit, Lookup, Mediation, Observe, Origin, Policy, PortRange, Reach,
+    Scope, Source, UnixGrant,
 };
 use std::path::PathBuf;
 
@@ -136,16 +136,12 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         Observe::Writes => "writes",
         Observe::Off => "off",
     };
-    let isolation = match policy.isolation {
-        Isolation::Off => "off",
-        Isolation::Auto => "auto",
-        Isolation::Required => "required",
-    };
     let mut facts = vec![
         single("network", policy.network.mode.name().to_owned(), "network.mode"),
         single("unix sockets", mediation.to_owned(), "linux.af_unix_mediation"),
         single("unix datagrams", datagrams.to_owned(), "linux.af_unix_datagram"),
-        single("isolation", isolation.to_owned(), "isolation"),
+        single("isolation", policy.isolation.name().to_owned(), "isolation"),
+        single("network isolation", policy.network.isolate.name().to_owned(), "network.isolate"),
         single("file diagnostics", watched.to_owned(), "diagnostics.filesystem"),
         single("rate", format!("{} a second", policy.rate.per_second), "rate.per_second"),
         single("rate", format!("{} at once", policy.rate.burst), "rate.burst"),

@@ -238,14 +238,12 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         }
         _ => {}
     }
-    let isolation = operator.isolation.as_ref().map_or(Isolation::Auto, |i| i.value);
-    match &own.isolation {
-        Some(wanted) if wanted.value > isolation => narrowed.isolation = Some(wanted.clone()),
-        Some(wanted) if wanted.value < isolation => {
-            ignore(&wanted.source, "the operator's profile isolates runs further");
-        }
-        _ => {}
-    }
+    narrowed.isolation = further(&own.isolation, &operator.isolation, Isolation::Auto, |source| {
+        ignore(source, "the operator's profile isolates runs further");
+    });
+    narrowed.isolate = further(&own.isolate, &operator.isolate, Isolation::Off, |source| {
+        ignore(source, "the operator's profile isolates the network further");
+    });
     // The lower of both counts, so there is nothing to widen.
     let lower = |(limit, most): &(&Limit, &Sourced<u64>)| {
         operator.limits.get(*limit).is_none_or(|known| most.value < known.value)
@@ -259,6 +257,21 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         ignore(source, reports);
     }
     narrowed
+}
+
+/// What a project file asks for, if that isolates further than the operator does.
+fn further(
+    own: &Option<Sourced<Isolation>>,
+    operator: &Option<Sourced<Isolation>>,
+    usual: Isolation,
+    ignore: impl FnOnce(&Source),
+) -> Option<Sourced<Isolation>> {
+    let has = operator.as_ref().map_or(usual, |isolation| isolation.value);
+    let wanted = own.as_ref()?;
+    if wanted.value < has {
+        ignore(&wanted.source);
+    }
+    (wanted.value > has).then(|| wanted.clone())
 }
 
 pub(crate) fn widening(source: &Source, why: &str) -> Note {

@@ -161,6 +161,7 @@ fn compile(
             expose: single.expose.map(|ports| ports.value).unwrap_or_default(),
             own: Vec::new(),
             proxy: None,
+            isolate: single.isolate.map_or(Isolation::Off, |i| i.value),
         },
         environment,
         rate: Quota {

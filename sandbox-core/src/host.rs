@@ -81,6 +81,14 @@ impl Host {
         }
     }
 
+    /// Whether runs of a policy have a network namespace of their own.
+    #[must_use]
+    pub fn isolates_network(&self, policy: &Policy) -> bool {
+        policy.network.isolate != Isolation::Off
+            && policy.network.mode.stays_here()
+            && self.namespaces_for(policy).is_some()
+    }
+
     /// This kernel, pretending to be no newer than the given Landlock ABI.
     #[must_use]
     pub fn limited(self, landlock_abi: Option<u32>) -> Host {
@@ -113,6 +121,7 @@ impl Host {
             self.isolation(policy),
             self.protected_files(policy),
             self.network(policy.network.mode),
+            self.network_isolation(policy),
             LayerState {
                 name: "denial_reports",
                 active: policy.observe != Observe::Off,
@@ -225,12 +234,24 @@ impl Host {
             (false, _) => "addresses cannot be read; see af_unix_mediation and seccomp".into(),
             (true, NetworkMode::None) => "sockets for IP cannot be made".into(),
             (true, NetworkMode::Open) => "open, but for metadata services and this server".into(),
-            (true, mode) => format!(
-                "{mode}: each address is judged by the supervisor; there is no network namespace \
-                 as a second layer"
-            ),
+            (true, mode) => format!("{mode}: each address is judged by the supervisor"),
         };
         LayerState { name: "network", active, required: true, detail }
+    }
+
+    fn network_isolation(&self, policy: &Policy) -> LayerState {
+        let mode = policy.network.mode;
+        let active = self.isolates_network(policy);
+        let detail = match policy.network.isolate {
+            Isolation::Off => "switched off by the profile (network.isolate)".into(),
+            _ if active => "a network of its own, with a loopback device and nothing else".into(),
+            _ if !mode.stays_here() => {
+                format!("network.mode {mode} reaches addresses directly, which takes the network")
+            }
+            _ => "needs the layer isolation".into(),
+        };
+        let required = policy.network.isolate == Isolation::Required;
+        LayerState { name: "network_isolation", active, required, detail }
     }
 
     /// The supervisor reads the memory of its descendants, which Yama allows up to scope 1.

@@ -68,6 +68,9 @@ pub struct DenialItem {
     /// The target after symbolic links and the working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_target: Option<String>,
+    /// The name a name server was asked for, where the question was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Different targets in the folder.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub members: u64,

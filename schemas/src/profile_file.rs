@@ -432,6 +432,12 @@ pub struct Network {
     /// addresses is reached from this machine alone otherwise, unless the mode is `open`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expose: Vec<PortEntry>,
+    /// Whether runs are on a network of their own, with a loopback device and nothing else, on top
+    /// of all that: `off` if left out. Needs `isolation`, and the mode `none`, `loopback` or
+    /// `proxy`. Services of this machine are out of reach then, and what runs listen on is as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Isolation")]
+    pub isolate: Option<Isolation>,
 }
 
 /// A host, or a host and more about it.

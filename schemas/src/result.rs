@@ -263,7 +263,7 @@ pub struct ProcessItem {
 /// A listening socket of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListeningItem {
-    /// Address and port.
+    /// Address and port; of an AF_UNIX socket its path as the program gave it, or `@` and its name.
     pub address: String,
     /// Who has it open.
     pub pid: i32,

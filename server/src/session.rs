@@ -351,6 +351,7 @@ impl Session {
         let mut plan = plan(&policy, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
+        plan.own_network = self.ground.host.isolates_network(&sandbox.policy);
         plan.landlock_abi_limit = self.ground.landlock_abi_limit;
         let network = &plan.policy.network;
         let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {

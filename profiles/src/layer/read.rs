@@ -115,14 +115,8 @@ fn single(document: &Document) -> Result<Single, ProfileError> {
             .linux
             .af_unix_datagram
             .map(|on| value(document, "linux.af_unix_datagram", &on.to_string(), on)),
-        isolation: file.isolation.map(|mode| {
-            let (name, isolation) = match mode {
-                wire::Isolation::Auto => ("auto", Isolation::Auto),
-                wire::Isolation::Required => ("required", Isolation::Required),
-                wire::Isolation::Off => ("off", Isolation::Off),
-            };
-            value(document, "isolation", name, isolation)
-        }),
+        isolation: file.isolation.map(|wanted| isolation(document, "isolation", wanted)),
+        isolate: file.network.isolate.map(|wanted| isolation(document, "network.isolate", wanted)),
         observe: file.diagnostics.filesystem.map(|mode| {
             let (name, observe) = match mode {
                 wire::FilesystemDiagnostics::Observe => ("observe", Observe::All),
@@ -495,4 +489,13 @@ fn command_of(words: &[String]) -> Result<From, String> {
         return Err("the command is empty; give a program and its arguments".to_owned());
     }
     words.iter().map(|word| ValueTemplate::parse(word)).collect::<Result<_, _>>().map(From::Command)
+}
+
+fn isolation(document: &Document, field: &str, wanted: wire::Isolation) -> Sourced<Isolation> {
+    let isolation = match wanted {
+        wire::Isolation::Auto => Isolation::Auto,
+        wire::Isolation::Required => Isolation::Required,
+        wire::Isolation::Off => Isolation::Off,
+    };
+    value(document, field, isolation.name(), isolation)
 }

@@ -149,6 +149,7 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
         ("linux.af_unix_mediation", off(a) && !off(b)),
         ("linux.af_unix_datagram", a.unix.datagrams && !b.unix.datagrams),
         ("isolation", b.isolation > a.isolation),
+        ("network.isolate", b.network.isolate > a.network.isolate),
         ("rate.per_second", b.rate.per_second < a.rate.per_second),
         ("rate.burst", b.rate.burst < a.rate.burst),
     ];

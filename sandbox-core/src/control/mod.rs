@@ -12,10 +12,10 @@ mod sight;
 mod transport;
 
 pub use introduction::{Introduction, RunSecret};
-pub use sight::{Listening, Seen, Sight, Waiting, WaitsFor};
+pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    ControlError, Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order,
-    send_start,
+    ControlError, Decoder, Received, Stdio, Work, receive_listener, receive_work, send_basis,
+    send_event, send_listener, send_order, send_start,
 };
 
 use crate::AbsPath;

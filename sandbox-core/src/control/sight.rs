@@ -51,7 +51,16 @@ pub enum WaitsFor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listening {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub address: ListensAt,
     /// Who has it open.
     pub pid: i32,
+}
+
+/// Where a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListensAt {
+    /// At an address and port.
+    Inet(SocketAddr),
+    /// At a path as the program gave it, or an abstract name after `@`: hostile bytes.
+    Unix(Vec<u8>),
 }

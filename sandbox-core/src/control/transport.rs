@@ -17,8 +17,12 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 const START: u8 = b'N';
 /// First byte of a message that says what a start message will probably rest on.
 const BASIS: u8 = b'B';
-/// Descriptors that travel with the start message: plan, stdin, stdout, stderr. Others have fewer.
+/// First byte of the message with the socket at which a run looks for its proxy.
+const LISTENER: u8 = b'L';
+/// Descriptors that travel with the start message: plan, stdin, stdout, stderr.
 const START_FDS: usize = 4;
+/// The same, and the socket by which the listener comes back. No message has more.
+const MOST_FDS: usize = START_FDS + 1;
 /// Messages larger than this come from a broken or hostile peer.
 const MAX_MESSAGE: usize = 8 << 20;
 
@@ -40,6 +44,9 @@ pub struct Received {
     pub plan: Plan,
     /// The command's streams.
     pub stdio: Stdio,
+    /// Where the server waits for the socket at which the run looks for its proxy, if the run has a
+    /// network of its own.
+    pub relay: Option<OwnedFd>,
 }
 
 /// What a supervisor without a run is told.
@@ -93,12 +100,41 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
 
 /// Server: sends the plan and the command's streams. One `sendmsg`, so it never blocks for long
 /// and never goes out in part; the server's copies of the streams are closed on return.
+/// `relay`: see [`Received`].
 ///
 /// # Errors
 /// [`ControlError`] if the supervisor is gone or memory ran out.
-pub fn send_start(socket: BorrowedFd<'_>, plan: &Plan, stdio: Stdio) -> Result<(), ControlError> {
+pub fn send_start(
+    socket: BorrowedFd<'_>,
+    plan: &Plan,
+    stdio: Stdio,
+    relay: Option<OwnedFd>,
+) -> Result<(), ControlError> {
     let memory = seal(plan)?;
-    send_fds(socket, START, &[&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr])
+    let mut fds = vec![&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr];
+    fds.extend(&relay);
+    send_fds(socket, START, &fds)
+}
+
+/// Supervisor: hands over a socket that listens in the run's network.
+///
+/// # Errors
+/// [`ControlError`] if the server is gone.
+pub fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), ControlError> {
+    send_fds(socket, LISTENER, &[listener])
+}
+
+/// Server: waits for what [`send_listener`] sends.
+///
+/// # Errors
+/// [`ControlError::Closed`] if the supervisor ended before; others if the message is malformed.
+pub fn receive_listener(socket: BorrowedFd<'_>) -> Result<OwnedFd, ControlError> {
+    match receive_fds(socket)? {
+        (LISTENER, mut fds) if fds.len() == 1 => {
+            fds.pop().ok_or(ControlError::Malformed("no listener"))
+        }
+        _ => Err(ControlError::Malformed("not a listener")),
+    }
 }
 
 /// Server: says what a start message will probably rest on, so that a spare supervisor can get
@@ -151,10 +187,11 @@ fn send_fds(socket: BorrowedFd<'_>, kind: u8, fds: &[&OwnedFd]) -> Result<(), Co
 pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
     let odd = |_| ControlError::Malformed("wrong number of descriptors");
     match receive_fds(socket)? {
-        (START, fds) => {
+        (START, mut fds) => {
+            let relay = if fds.len() == MOST_FDS { fds.pop() } else { None };
             let [memory, stdin, stdout, stderr]: [_; START_FDS] = fds.try_into().map_err(odd)?;
             let stdio = Stdio { stdin, stdout, stderr };
-            Ok(Work::Start(Box::new(Received { plan: unseal(memory)?, stdio })))
+            Ok(Work::Start(Box::new(Received { plan: unseal(memory)?, stdio, relay })))
         }
         (BASIS, fds) => {
             let [memory]: [_; 1] = fds.try_into().map_err(odd)?;
@@ -167,7 +204,7 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
 /// One byte and the descriptors that came with it, all owned and close-on-exec.
 fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlError> {
     let mut byte = [0u8];
-    let mut space = cmsg_space!([std::os::fd::RawFd; START_FDS]);
+    let mut space = cmsg_space!([std::os::fd::RawFd; MOST_FDS]);
     let mut parts = [IoSliceMut::new(&mut byte)];
     let message = loop {
         match recvmsg::<()>(

@@ -9,6 +9,7 @@ mod attempt;
 mod attribute;
 mod message;
 mod network;
+mod question;
 mod relocate;
 mod signal;
 
@@ -17,6 +18,7 @@ pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
 pub use message::{Control, Header, controls, pieces};
 pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
+pub use question::question;
 pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};
 

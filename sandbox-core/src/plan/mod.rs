@@ -73,6 +73,8 @@ pub struct Plan {
     /// Namespaces the run has. Decided when the server starts; a run that cannot have them is
     /// refused.
     pub namespaces: Option<Namespaces>,
+    /// Whether one of them is for the network.
+    pub own_network: bool,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
@@ -163,6 +165,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         leftovers: request.leftovers,
         terminal: request.terminal,
         namespaces: None,
+        own_network: false,
         landlock_abi_limit: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),

@@ -64,6 +64,18 @@ pub enum Isolation {
     Required,
 }
 
+impl Isolation {
+    /// What it is called in profiles.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+            Self::Required => "required",
+        }
+    }
+}
+
 /// Which file-system calls are watched for denials. Watching decides nothing: Landlock does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Observe {

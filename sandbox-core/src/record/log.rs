@@ -32,7 +32,7 @@ impl DenialLog {
 }
 
 /// What makes two refusals the same for the reader.
-type Key = (Kind, Operation, Vec<u8>, i32, Vec<u8>);
+type Key = (Kind, Operation, Vec<u8>, Option<Vec<u8>>, i32, Vec<u8>);
 
 /// Collects denials. Memory is bounded by [`Recorder::CAPACITY`] distinct records.
 #[derive(Debug, Default)]
@@ -52,6 +52,7 @@ impl Recorder {
             denial.kind,
             denial.operation,
             denial.target.clone(),
+            denial.host.clone(),
             denial.errno,
             denial.exe.clone(),
         );
@@ -91,6 +92,7 @@ mod tests {
             access: crate::policy::Access::READ,
             target: target.into(),
             resolved: None,
+            host: None,
             syscall: "openat".into(),
             errno: 13,
             pid: 1,

@@ -127,6 +127,8 @@ pub struct Denial {
     pub target: Vec<u8>,
     /// After symbolic links and the working directory, where it could be resolved.
     pub resolved: Option<Vec<u8>>,
+    /// The name a name server was asked for, where the question was seen; the program's spelling.
+    pub host: Option<Vec<u8>>,
     /// Name of the system call.
     pub syscall: String,
     /// What the program saw, as a positive errno.

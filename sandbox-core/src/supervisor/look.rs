@@ -2,7 +2,7 @@
 //! listens. Facts only; nothing here looks at output.
 
 use super::tree;
-use crate::control::{Listening, Seen, Sight, Waiting, WaitsFor};
+use crate::control::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 use crate::sys;
 use nix::sys::stat::{FileStat, SFlag, fstat, major, minor, stat};
 use nix::unistd::Pid;
@@ -154,23 +154,29 @@ fn epoll_member(line: &str) -> Option<i32> {
     (events & libc::EPOLLIN.unsigned_abs() != 0).then_some(fd)
 }
 
-/// TCP sockets in the state LISTEN that a process of the tree has open.
+/// Sockets that a process of the tree has open and that accept connections: TCP ones in the state
+/// LISTEN, and AF_UNIX ones that have a name.
 fn listening(tree: &[Pid]) -> Vec<Listening> {
     let Some(any) = tree.first() else { return Vec::new() };
-    let table = ["tcp", "tcp6"].into_iter().flat_map(|table| {
-        let text = fs::read_to_string(format!("/proc/{any}/net/{table}")).unwrap_or_default();
-        text.lines().filter_map(listener).collect::<Vec<_>>()
-    });
-    let table: HashMap<u64, SocketAddr> = table.collect();
+    let read = |table: &str| fs::read(format!("/proc/{any}/net/{table}")).unwrap_or_default();
+    let mut table: HashMap<u64, ListensAt> = HashMap::new();
+    for text in ["tcp", "tcp6"].map(read) {
+        let text = String::from_utf8_lossy(&text);
+        let inet = text.lines().filter_map(listener);
+        table.extend(inet.map(|(inode, address)| (inode, ListensAt::Inet(address))));
+    }
+    let unix = read("unix");
+    let unix = unix.split(|byte| *byte == b'\n').filter_map(unix_listener);
+    table.extend(unix.map(|(inode, name)| (inode, ListensAt::Unix(name.to_vec()))));
     if table.is_empty() {
         return Vec::new();
     }
     let mut found: Vec<Listening> = Vec::new();
     for pid in tree {
         for inode in sockets(*pid) {
-            let Some(&address) = table.get(&inode) else { continue };
-            if !found.iter().any(|known| known.address == address) {
-                found.push(Listening { address, pid: pid.as_raw() });
+            let Some(address) = table.get(&inode) else { continue };
+            if !found.iter().any(|known| known.address == *address) {
+                found.push(Listening { address: address.clone(), pid: pid.as_raw() });
             }
         }
     }
@@ -207,6 +213,27 @@ fn listener(line: &str) -> Option<(u64, SocketAddr)> {
     Some((words.get(9)?.parse().ok()?, SocketAddr::new(ip, port)))
 }
 
+/// A line of `/proc/net/unix` (proc_pid_net(5)): inode and name, if it listens and has one. The name
+/// is printed as it is, so one with a line end in it is cut there.
+fn unix_listener(line: &[u8]) -> Option<(u64, &[u8])> {
+    /// `__SO_ACCEPTCON` (linux/net.h).
+    const ACCEPTS: u64 = 1 << 16;
+    let mut rest = line;
+    let mut word = || {
+        let start = rest.iter().position(|byte| *byte != b' ')?;
+        let word = rest.get(start..)?;
+        let end = word.iter().position(|byte| *byte == b' ').unwrap_or(word.len());
+        let (word, behind) = word.split_at_checked(end)?;
+        rest = behind;
+        std::str::from_utf8(word).ok()
+    };
+    let [_number, _users, _protocol, flags, _kind, _state, inode] =
+        [word()?, word()?, word()?, word()?, word()?, word()?, word()?];
+    let accepts = u64::from_str_radix(flags, 16).ok()? & ACCEPTS != 0;
+    let name = rest.strip_prefix(b" ").filter(|name| accepts && !name.is_empty())?;
+    Some((inode.parse().ok()?, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,6 +246,24 @@ mod tests {
         let six = line.replace("0100007F", "00000000000000000000000001000000");
         assert_eq!(listener(&six), Some((12345, "[::1]:8080".parse().unwrap())));
         assert_eq!(listener("  sl  local_address rem_address   st"), None);
+    }
+
+    #[test]
+    fn named_sockets_that_accept_are_told_from_others() {
+        let line = |flags: &str, rest: &str| {
+            let text = format!("00000000f64d2ea7: 00000002 00000000 {flags} 0001 01 {rest}");
+            unix_listener(text.as_bytes()).map(|(inode, name)| (inode, name.to_vec()))
+        };
+        let found = |inode, name: &str| Some((inode, name.as_bytes().to_vec()));
+        assert_eq!(line("00010000", "12345 /a b/c.sock"), found(12345, "/a b/c.sock"));
+        assert_eq!(line("00010000", "   77 @name"), found(77, "@name"));
+        assert_eq!(line("00000000", "12345 /c.sock"), None, "a connected one");
+        assert_eq!(line("00010000", "12345"), None, "without a name");
+        assert_eq!(line("00010000", "12345 "), None, "with an empty one");
+        for text in ["Num       RefCount Protocol Flags    Type St Inode Path", "", "a b", " "] {
+            assert_eq!(unix_listener(text.as_bytes()), None, "{text:?}");
+        }
+        assert_eq!(unix_listener(b"1 2 3 \xff 5 6 7 /x"), None);
     }
 
     #[test]

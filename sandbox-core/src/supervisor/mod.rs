@@ -14,6 +14,7 @@ mod isolate;
 mod look;
 mod mediate;
 mod observe;
+mod own_network;
 mod run;
 mod seal;
 mod stage;

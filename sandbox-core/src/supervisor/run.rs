@@ -7,12 +7,16 @@ use super::confine;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
 use super::mediate::Mediator;
+use super::own_network;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage, seal};
-use crate::control::{ControlError, Event, Received, Work, receive_work, send_event};
+use crate::control::{
+    ControlError, Event, Received, Work, receive_work, send_event, send_listener,
+};
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
+use crate::plan::Plan;
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::File;
@@ -137,10 +141,21 @@ fn start(
     mut groups: Groups,
     first: Option<FirstProcess>,
 ) -> Result<Watch, SetupFailed> {
-    let Received { plan, stdio } = received;
+    let Received { plan, stdio, relay } = received;
     if plan.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
         return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+    }
+    match (plan.own_network, first) {
+        (false, _) => {}
+        (true, Some(first)) => {
+            own_network::enter(first)?;
+            hand_over_relay(&plan, relay)?;
+        }
+        (true, None) => {
+            let odd = "the plan asks for a network of its own and for no other namespace";
+            return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+        }
     }
     let setup = |what: &'static str| {
         move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
@@ -163,4 +178,12 @@ fn start(
     let limits = LimitWatch::new(plan.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };
     Ok(Watch::new(plan, running, mediator, surroundings))
+}
+
+/// Gives the server the socket at which the run will look for its proxy, if it has one.
+fn hand_over_relay(plan: &Plan, relay: Option<OwnedFd>) -> Result<(), SetupFailed> {
+    let (Some(relay), Some(proxy)) = (relay, plan.policy.network.proxy) else { return Ok(()) };
+    let listener = own_network::relay(proxy)?;
+    send_listener(relay.as_fd(), &listener)
+        .map_err(|error| SetupFailed::new(Stage::Namespaces, 0, error.to_string()))
 }

@@ -87,7 +87,7 @@ fn result_fields_keep_their_order_and_nulls_are_left_out() {
     assert_eq!(fields.join(" "), expected);
     let item = &result_schema()["properties"]["denials"]["properties"]["items"]["items"];
     let fields: Vec<String> = item["properties"].as_object().unwrap().keys().cloned().collect();
-    let expected = "id kind operation access target resolved_target members examples syscall errno \
+    let expected = "id kind operation access target resolved_target host members examples syscall errno \
                     pid exe count decided_by reason confidence relevance why grantable grant \
                     risk risk_why alternatives retry";
     assert_eq!(fields.join(" "), expected);

@@ -11,7 +11,7 @@ mod socks;
 
 use crate::error::ServerError;
 use destination::Destination;
-use nono_sandbox::control::{Introduction, RunSecret};
+use nono_sandbox::control::{Introduction, RunSecret, receive_listener};
 use nono_sandbox::policy::{Access, NetworkPolicy, Source};
 use nono_sandbox::record::{
     Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder,
@@ -19,6 +19,8 @@ use nono_sandbox::record::{
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
@@ -124,6 +126,34 @@ impl Tenancy {
         self.secret
     }
 
+    /// Serves the run in a network of its own as well: on the socket that its supervisor sends over
+    /// the returned descriptor, until the run is over.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if descriptors have run out.
+    pub(crate) fn wait_for_relay(&self) -> Result<OwnedFd, ServerError> {
+        let (ours, theirs) =
+            UnixStream::pair().map_err(ServerError::doing("make a socket pair"))?;
+        let mut over = self.tenant.over.subscribe();
+        let tenants = Arc::clone(&self.tenants);
+        tokio::spawn(async move {
+            // Ends at the latest with the supervisor, which has the other end.
+            let received = tokio::task::spawn_blocking(move || receive_listener(ours.as_fd()));
+            let Ok(Ok(listener)) = received.await else { return };
+            let listener = std::net::TcpListener::from(listener);
+            let taken =
+                listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
+            match taken {
+                Ok(listener) => tokio::select! {
+                    _ = over.wait_for(|over| *over) => {}
+                    () = accept(listener, tenants) => {}
+                },
+                Err(error) => tracing::warn!(%error, "a run's network has no proxy"),
+            }
+        });
+        Ok(theirs.into())
+    }
+
     /// What the proxy has refused so far.
     pub(crate) fn refused(&self) -> DenialLog {
         self.tenant.refused().log().clone()
@@ -159,6 +189,7 @@ impl Client {
             access: Access::empty(),
             target: destination.to_string().into_bytes(),
             resolved: resolved.map(|at| at.to_string().into_bytes()),
+            host: None,
             syscall: "connect".to_owned(),
             errno: nix::errno::Errno::EACCES as i32,
             pid: self.pid,

@@ -112,6 +112,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         operation: operation(denial.operation),
         access: access(denial.operation),
         resolved_target: resolved.filter(|r| folder.is_none() && *r != target),
+        host: denial.host.as_deref().map(clean::name),
         examples: examples.filter(|_| folder.is_some()).collect(),
         target,
         members,

@@ -294,6 +294,7 @@ fn refused_target(
         access: if file { needed(operation) } else { Access::empty() },
         target,
         resolved: None,
+        host: None,
         syscall: String::new(),
         errno: nix::errno::Errno::EACCES as i32,
         pid: 0,

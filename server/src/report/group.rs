@@ -98,7 +98,10 @@ fn by_target<'d>(members: Vec<&'d Denial>) -> Vec<Group<'d>> {
     let mut groups: Vec<Vec<&'d Denial>> = Vec::new();
     for denial in members {
         let same = |g: &&mut Vec<&'d Denial>| {
-            g.first().is_some_and(|f| f.operation == denial.operation && f.target == denial.target)
+            g.first().is_some_and(|f| {
+                (f.operation, &f.target, &f.host)
+                    == (denial.operation, &denial.target, &denial.host)
+            })
         };
         match groups.iter_mut().find(same) {
             Some(group) => group.push(denial),

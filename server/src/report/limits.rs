@@ -27,6 +27,7 @@ fn item(exceeded: Exceeded, policy: &Policy, number: usize) -> DenialItem {
         access: Access::Use,
         target: format!("more than {}", words.what),
         resolved_target: None,
+        host: None,
         members: 1,
         examples: Vec::new(),
         syscall: words.field.to_owned(),

@@ -1,6 +1,6 @@
 //! The verdict on a run, in a field and in a sentence.
 
-use super::{Facts, limits};
+use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
@@ -52,7 +52,7 @@ fn going_on(facts: &Facts<'_>) -> String {
     let left = duration(run.time_left(facts.now));
     let listening = sight
         .and_then(|s| s.listening.first())
-        .map(|l| format!(", listening on {}", l.address))
+        .map(|l| format!(", listening on {}", tree::place(&l.address)))
         .unwrap_or_default();
     let doing = match (&facts.state, sight.and_then(|s| s.waiting.as_ref())) {
         (State::LeaderEnded(end), _) => {

@@ -2,7 +2,9 @@ use super::translate::{Known, notes};
 use super::*;
 use crate::runs::{Captured, Finished};
 use globset::{GlobBuilder, GlobSetBuilder};
-use nono_sandbox::control::{End, Listening, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor};
+use nono_sandbox::control::{
+    End, Listening, ListensAt, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor,
+};
 use nono_sandbox::policy::{
     Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, NetworkMode,
     Observe, Origins, Resource, Scope, Source, UnixPolicy,
@@ -66,6 +68,7 @@ fn denial(operation: Operation, target: &str) -> Denial {
         },
         target: target.into(),
         resolved: Some(target.into()),
+        host: None,
         syscall: if socket { "connect" } else { "openat" }.into(),
         errno: 13,
         pid: 42,
@@ -406,7 +409,10 @@ fn a_run_that_goes_on_says_how_to_go_on_with_it() {
         processes: vec![Seen { pid: 7, exe: exe.clone(), argv0: b"python3".to_vec() }],
         total: 1,
         waiting: Some(Waiting { on: WaitsFor::Terminal, pid: 7, exe }),
-        listening: vec![Listening { address: "127.0.0.1:80".parse().unwrap(), pid: 7 }],
+        listening: vec![
+            Listening { address: ListensAt::Inet("127.0.0.1:80".parse().unwrap()), pid: 7 },
+            Listening { address: ListensAt::Unix(b"/ws/a\nb.sock".to_vec()), pid: 8 },
+        ],
     };
     let snapshot = Snapshot { sight, denials: log(vec![]), slowed: 3 };
     let waiting = about(&[], State::Live, Some(snapshot.clone()), &ran);
@@ -416,6 +422,8 @@ fn a_run_that_goes_on_says_how_to_go_on_with_it() {
     let processes = waiting.result.processes.as_ref().unwrap();
     assert_eq!((processes.running_total, processes.running[0].pid), (Some(1), 7));
     assert_eq!(processes.listening[0].address, "127.0.0.1:80");
+    let second = &processes.listening[1];
+    assert!(second.address.starts_with("/ws/a") && !second.address.contains('\n'), "{second:?}");
 
     let left = about(&[], State::LeaderEnded(End::Exited(0)), Some(snapshot), &ran);
     assert_eq!((left.result.status, left.result.exit_code), (RunStatus::Running, Some(0)));

@@ -149,6 +149,9 @@ fn entry(item: &DenialItem) -> String {
     if let Some(resolved) = &item.resolved_target {
         let _infallible = writeln!(entry, "  which is {}", name(resolved));
     }
+    if let Some(host) = &item.host {
+        let _infallible = writeln!(entry, "  asking for {}", name(host));
+    }
     if item.members > 1 {
         let examples: Vec<String> = item.examples.iter().take(2).map(|e| name(e)).collect();
         let _infallible = writeln!(entry, "  such as {}", examples.join(", "));

@@ -1,7 +1,7 @@
 //! The process tree of a run, as results describe it.
 
 use super::clean;
-use nono_sandbox::control::{self, Outcome, Seen, Sight};
+use nono_sandbox::control::{self, ListensAt, Outcome, Seen, Sight};
 use nono_schemas::{ListeningItem, ProcessItem, Processes, TreeTier, WaitingItem, WaitsFor};
 
 /// Processes named in a result.
@@ -36,9 +36,16 @@ fn process(seen: &Seen) -> ProcessItem {
 
 /// Its listening sockets.
 pub(super) fn listening(sight: &Sight) -> Vec<ListeningItem> {
-    let item =
-        |l: &control::Listening| ListeningItem { address: l.address.to_string(), pid: l.pid };
+    let item = |l: &control::Listening| ListeningItem { address: place(&l.address), pid: l.pid };
     sight.listening.iter().take(MAX_LISTENING).map(item).collect()
+}
+
+/// Where a socket listens, in words.
+pub(super) fn place(at: &ListensAt) -> String {
+    match at {
+        ListensAt::Inet(address) => address.to_string(),
+        ListensAt::Unix(name) => clean::name(name),
+    }
 }
 
 /// Who waits for input.

@@ -213,8 +213,8 @@ impl Driver {
 fn without_secrets(secrets: Option<&Patterns>, denials: &mut [Denial]) {
     let Some(patterns) = secrets else { return };
     for denial in denials {
-        let names = [&mut denial.target, &mut denial.exe].into_iter().chain(&mut denial.resolved);
-        for name in names {
+        let names = [&mut denial.target, &mut denial.exe].into_iter();
+        for name in names.chain(&mut denial.resolved).chain(&mut denial.host) {
             let (clean, count) = patterns.replace(name);
             if count > 0 {
                 *name = clean;

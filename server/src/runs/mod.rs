@@ -138,7 +138,11 @@ impl Runs {
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.pool.spares.take(&plan)?;
-        if let Err(error) = supervisor.start(&plan, theirs) {
+        let relay = match tenancy.as_ref().filter(|_| plan.own_network) {
+            Some(tenancy) => Some(tenancy.wait_for_relay()?),
+            None => None,
+        };
+        if let Err(error) = supervisor.start(&plan, theirs, relay) {
             supervisor.retire();
             return Err(error);
         }

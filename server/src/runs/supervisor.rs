@@ -144,12 +144,18 @@ impl Supervisor {
         Ok(send_basis(self.control.as_fd(), basis)?)
     }
 
-    /// Hands over the plan and the command's streams.
+    /// Hands over the plan and the command's streams, and where the run's own network is to be
+    /// announced.
     ///
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn start(&self, plan: &Plan, stdio: control::Stdio) -> Result<(), ServerError> {
-        Ok(send_start(self.control.as_fd(), plan, stdio)?)
+    pub(super) fn start(
+        &self,
+        plan: &Plan,
+        stdio: control::Stdio,
+        relay: Option<OwnedFd>,
+    ) -> Result<(), ServerError> {
+        Ok(send_start(self.control.as_fd(), plan, stdio, relay)?)
     }
 
     /// The next event; `None` once the supervisor has closed the socket. Safe to cancel.

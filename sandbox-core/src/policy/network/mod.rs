@@ -12,7 +12,7 @@ use class::special;
 pub use class::{Special, is_global, meant};
 pub use host::{BadHost, DomainName, Host, HostPattern, HostRule, PortRange, Ports};
 
-use super::Source;
+use super::{Isolation, Source};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::SocketAddr;
@@ -56,6 +56,13 @@ impl NetworkMode {
         matches!(self, Self::Proxy | Self::Hosts)
     }
 
+    /// Whether no address outside of this machine is reached directly, so that a run can do without
+    /// the machine's network.
+    #[must_use]
+    pub fn stays_here(self) -> bool {
+        matches!(self, Self::None | Self::Loopback | Self::Proxy)
+    }
+
     /// Whether addresses outside of this machine are closed unless they are listed. Then addressed
     /// sends and listening are looked at as well.
     #[must_use]
@@ -97,6 +104,8 @@ pub struct NetworkPolicy {
     pub own: Vec<SocketAddr>,
     /// Where the runs' proxy listens. Filled in by the server.
     pub proxy: Option<SocketAddr>,
+    /// Whether a run has a network namespace of its own.
+    pub isolate: Isolation,
 }
 
 /// What happens to a connection or a datagram for an address.
@@ -165,6 +174,7 @@ impl NetworkPolicy {
             expose: Vec::new(),
             own: Vec::new(),
             proxy: None,
+            isolate: Isolation::Off,
         }
     }
 
@@ -308,6 +318,7 @@ impl NetworkPolicy {
             },
             own: self.own.clone(),
             proxy: self.proxy,
+            isolate: self.isolate.max(other.isolate),
         }
     }
 

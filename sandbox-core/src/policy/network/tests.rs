@@ -305,6 +305,7 @@ fn any_policy() -> impl Strategy<Value = NetworkPolicy> {
             expose,
             own: vec![at("127.0.0.1:7000")],
             proxy: Some(at("127.0.0.1:7001")),
+            isolate: Isolation::Off,
         })
 }
 

@@ -193,6 +193,7 @@ fn judge(
         access: Access::WRITE,
         target: pinned.written.clone(),
         resolved: Some(path.as_bytes().to_vec()),
+        host: None,
         syscall,
         errno: Errno::EACCES,
         layer: Layer::Mediation,

@@ -103,6 +103,7 @@ fn judge(
         access: Access::empty(),
         target: path.to_vec(),
         resolved: Some(resolved.as_bytes().to_vec()),
+        host: None,
         syscall,
         errno: Errno::EACCES,
         layer: Layer::Mediation,

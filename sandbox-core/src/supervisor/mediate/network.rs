@@ -6,8 +6,8 @@ use super::leader::{Interrupted, Turn};
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, hold, unreadable};
 use super::{Refusal, Shared, proxy};
-use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
-use crate::policy::{Access, NetworkMode, meant};
+use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question};
+use crate::policy::{Access, DNS_PORT, NetworkMode, meant};
 use crate::rate::Family;
 use crate::record::{Confidence, Layer, Operation};
 use crate::sys;
@@ -33,24 +33,29 @@ pub(super) fn connect(
         IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &request.bytes),
         IpCall::Proxy => proxy::connect(turn, caller, confirmed, request),
         IpCall::Refuse(refusal) => {
-            Err(Interrupted::Failed(refuse(&shared, caller, refusal, Operation::Connect, syscall)))
+            let call = (Operation::Connect, syscall);
+            Err(Interrupted::Failed(refuse(&shared, caller, refusal, None, call)))
         }
         IpCall::Fail(errno) => Err(Interrupted::Failed(errno)),
     }
 }
 
-/// Whether data may be sent to the request's address.
+/// Whether data may be sent to the request's address. It decides nothing itself; if a name server
+/// would have been asked, the record says for what.
 pub(super) fn judge_send(
     shared: &Shared,
     caller: &Caller<'_>,
     request: &SocketRequest,
+    data: &[u8],
     syscall: &'static str,
 ) -> Result<Confirmed, Errno> {
     let confirmed = caller.still_waits()?;
     match ip_call(&shared.policy.network, &request.address, false) {
         IpCall::AsCopied | IpCall::Proxy => {}
         IpCall::Refuse(refusal) => {
-            return Err(refuse(shared, caller, refusal, Operation::Send, syscall));
+            let host = (refusal.address.port() == DNS_PORT).then(|| question(data)).flatten();
+            let call = (Operation::Send, syscall);
+            return Err(refuse(shared, caller, refusal, host, call));
         }
         IpCall::Fail(errno) => return Err(errno),
     }
@@ -123,12 +128,12 @@ fn prepare(
     caller: &Caller<'_>,
     socket: &OwnedFd,
     verdict: IpBind<'_>,
-    (operation, syscall): (Operation, &'static str),
+    call: (Operation, &'static str),
 ) -> Result<(), Errno> {
     match verdict {
         IpBind::AsAsked => Ok(()),
         IpBind::OnLoopback => tie(socket),
-        IpBind::Refuse(refusal) => Err(refuse(shared, caller, refusal, operation, syscall)),
+        IpBind::Refuse(refusal) => Err(refuse(shared, caller, refusal, None, call)),
         IpBind::Fail(errno) => Err(errno),
     }
 }
@@ -152,8 +157,8 @@ fn refuse(
     shared: &Shared,
     caller: &Caller<'_>,
     refusal: IpRefusal<'_>,
-    operation: Operation,
-    syscall: &'static str,
+    host: Option<String>,
+    (operation, syscall): (Operation, &'static str),
 ) -> Errno {
     let IpRefusal { kind, reason, address, closed } = refusal;
     let real = meant(address);
@@ -167,6 +172,7 @@ fn refuse(
         access: Access::empty(),
         target: address.to_string().into_bytes(),
         resolved: (real != address).then(|| real.to_string().into_bytes()),
+        host: host.map(String::into_bytes),
         syscall,
         errno: Errno::EACCES,
         layer: Layer::Mediation,

@@ -120,6 +120,7 @@ fn judge(
         access,
         target: noticed.written.clone(),
         resolved: Some(noticed.path.as_bytes().to_vec()),
+        host: None,
         syscall,
         errno: Errno::EACCES,
         layer: Layer::Mediation,

@@ -220,7 +220,7 @@ impl Sender<'_, '_, '_> {
         if request.domain == Domain::Inet {
             let confirmed = match request.bytes.as_slice() {
                 [] => self.caller.still_waits(),
-                _ => network::judge_send(&shared, self.caller, request, self.syscall),
+                _ => network::judge_send(&shared, self.caller, request, data, self.syscall),
             };
             let confirmed = confirmed.map_err(Interrupted::Failed)?;
             return self.transmit(request, confirmed, &request.bytes, data, control, flags);

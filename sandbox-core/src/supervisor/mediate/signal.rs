@@ -138,6 +138,7 @@ pub(in crate::supervisor) fn record_foreign(
         access: Access::empty(),
         target: format!("process {pid}").into_bytes(),
         resolved: None,
+        host: None,
         syscall,
         errno: Errno::EPERM,
         layer,

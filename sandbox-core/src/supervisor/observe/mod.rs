@@ -102,6 +102,7 @@ fn examine(
         access: attempt.access,
         target: watched.path.clone(),
         resolved: Some(path.as_bytes().to_vec()),
+        host: None,
         syscall,
         errno: Errno::EACCES,
         layer,

@@ -56,6 +56,7 @@ pub(super) fn examine(
         access: Access::WRITE,
         target: watched.path.clone(),
         resolved: Some(resolved.as_bytes().to_vec()),
+        host: None,
         syscall,
         errno,
         layer,

@@ -75,6 +75,7 @@ fn refused_read(ran: Ran<'_>, cwd: &OwnedFd, path: &[u8]) -> Option<Denial> {
         access: Access::READ,
         target: path.to_vec(),
         resolved: Some(resolved.as_bytes().to_vec()),
+        host: None,
         syscall: "openat".to_owned(),
         errno: Errno::EACCES as i32,
         pid: 0,

@@ -24,6 +24,7 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
             access: Access::empty(),
             target: describe(name, what, data.nr, &data.args).into_bytes(),
             resolved: None,
+            host: None,
             syscall: name,
             errno: call.errno(),
             layer: Layer::Seccomp,

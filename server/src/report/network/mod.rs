@@ -124,11 +124,26 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
         Kind::NetConnect if policy.mode.has_proxy() && address(denial).is_some_and(far) => {
             Some("ask for the host by name through the proxy that HTTPS_PROXY names".to_owned())
         }
-        Kind::Dns if policy.mode.has_proxy() => Some(
-            "leave names to the proxy that HTTP_PROXY and HTTPS_PROXY name (SOCKS: socks5h)"
-                .to_owned(),
-        ),
+        Kind::Dns if policy.mode.has_proxy() => Some(leave_to_the_proxy(policy, denial)),
         _ => None,
+    }
+}
+
+/// Who looks names up instead, and whether this one would be.
+fn leave_to_the_proxy(policy: &NetworkPolicy, denial: &Denial) -> String {
+    const WEB: [u16; 2] = [443, 80];
+    let proxy = "the proxy that HTTP_PROXY and HTTPS_PROXY name (SOCKS: socks5h)";
+    let name = denial.host.as_deref().and_then(|host| std::str::from_utf8(host).ok());
+    let Some(host @ Host::Name(name)) = &name.and_then(|name| Host::parse(name).ok()) else {
+        return format!("leave names to {proxy}");
+    };
+    let verdict = |port| policy.host(host, port);
+    if WEB.into_iter().any(|port| matches!(verdict(port), NameVerdict::Allowed(_))) {
+        format!("leave {name} to {proxy}, which reaches it")
+    } else if WEB.into_iter().any(|port| matches!(verdict(port), NameVerdict::Denied(_))) {
+        format!("names are left to {proxy}, which may not reach {name} either")
+    } else {
+        format!("leave names to {proxy}, which has no entry for {name} yet")
     }
 }
 
