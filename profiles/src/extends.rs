@@ -1,10 +1,11 @@
 //! Finds profiles and follows `extends` and `groups`.
 
 use crate::builtin;
+use crate::cache;
 use crate::context::Context;
 use crate::error::ProfileError;
 use crate::layer::Layer;
-use crate::load::{Document, Links};
+use crate::load::Document;
 use crate::nearest::nearest;
 use crate::note::{Note, NoteKind};
 use crate::reference::ProfileRef;
@@ -124,7 +125,7 @@ struct Search<'l> {
 impl Search<'_> {
     fn part(&mut self, reference: &ProfileRef) -> Result<Arc<Part>, ProfileError> {
         match reference {
-            ProfileRef::File(path) => self.file(path),
+            ProfileRef::File(path) => cache::file(path),
             ProfileRef::Name(name) => {
                 let user = self.library.user_file(name);
                 match (builtin::profile(name), user) {
@@ -132,15 +133,11 @@ impl Search<'_> {
                         self.notes.extend(user.map(|file| shadowed(name, &file)));
                         built_in.part()
                     }
-                    (None, Some(file)) => self.file(&file),
+                    (None, Some(file)) => cache::file(&file),
                     (None, None) => Err(self.library.unknown(name)),
                 }
             }
         }
-    }
-
-    fn file(&self, path: &Path) -> Result<Arc<Part>, ProfileError> {
-        Ok(Arc::new(Part::of(&Document::read(path, Links::Followed)?)?))
     }
 
     /// Lays `part` over its bases. `path` leads from the first profile to this one.

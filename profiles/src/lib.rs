@@ -19,6 +19,7 @@
 //! [`Policy`]: nono_sandbox::policy::Policy
 
 mod builtin;
+mod cache;
 mod condition;
 mod context;
 mod credentials;

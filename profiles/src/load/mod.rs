@@ -35,11 +35,20 @@ impl Document {
     /// Reads the profile in a file. Relative paths start from the process's working directory; see
     /// [`Document::referenced`] for those named in `extends`.
     pub(crate) fn read(path: &Path, links: Links) -> Result<Self, ProfileError> {
-        let text = text::read(path, links)
-            .map_err(|source| ProfileError::Read { file: path.to_path_buf(), source })?;
+        Self::of_file(path, &Self::text(path, links)?)
+    }
+
+    /// What a file holds, unchecked.
+    pub(crate) fn text(path: &Path, links: Links) -> Result<String, ProfileError> {
+        text::read(path, links)
+            .map_err(|source| ProfileError::Read { file: path.to_path_buf(), source })
+    }
+
+    /// The profile that a file with this text has.
+    pub(crate) fn of_file(path: &Path, text: &str) -> Result<Self, ProfileError> {
         let stem = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
         let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-        Self::parse(&text, &stem, &path.display().to_string(), Some(folder))
+        Self::parse(text, &stem, &path.display().to_string(), Some(folder))
     }
 
     /// Reads a built-in profile.

@@ -1,5 +1,5 @@
-//! `docs/profiles.md`: its reference names every field, group, profile and variable there is, and
-//! its worked examples do what it says.
+//! `docs/profiles.md`: its reference is made from the types, it names every group, profile and
+//! variable there is, and its worked examples do what it says.
 
 use super::World;
 use crate::{ProfileRef, builtin_names, group_names, variable_names};
@@ -9,26 +9,48 @@ use serde_json::Value;
 
 const DOCS: &str = include_str!("../../../docs/profiles.md");
 
-/// Every field of the schema, by path.
-fn fields(schema: &Value, root: &Value, path: &str, found: &mut Vec<String>) {
+/// Every field of the schema, by path, with what its type says of it.
+fn fields(schema: &Value, root: &Value, path: &str, found: &mut Vec<(String, String)>) {
     let pointer = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'));
     let schema = pointer.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema);
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
         let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-        found.push(below.clone());
+        let meaning = field["description"].as_str().unwrap_or_default();
+        assert!(!meaning.is_empty(), "{below} has no description");
+        found.push((below.clone(), meaning.split_whitespace().collect::<Vec<_>>().join(" ")));
         fields(field, root, &below, found);
     }
 }
 
-#[test]
-fn the_reference_is_complete() {
+/// The table of fields, made from the types' own documentation. `remove` has the lists again.
+fn reference() -> String {
     let schema = profile_schema();
     let mut all = Vec::new();
     fields(&schema, &schema, "", &mut all);
     assert!(all.len() > 40, "{all:?}");
-    for field in all.iter().filter(|field| !field.starts_with("remove.")) {
-        assert!(DOCS.contains(&format!("`{field}`")), "docs/profiles.md lacks `{field}`");
+    let rows = all.iter().filter(|(field, _)| !field.starts_with("remove."));
+    let rows: String =
+        rows.map(|(field, meaning)| format!("| `{field}` | {meaning} |\n")).collect();
+    format!("\n\n| field | meaning |\n|---|---|\n{rows}\n")
+}
+
+#[test]
+fn the_reference_is_what_the_types_say() {
+    const BEGIN: &str = "<!-- fields: written by `UPDATE_DOCS=1 cargo test -p nono-profiles` -->";
+    const END: &str = "<!-- end of fields -->";
+    let (before, rest) = DOCS.split_once(BEGIN).expect("the beginning of the reference");
+    let (inside, after) = rest.split_once(END).expect("its end");
+    let reference = reference();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/profiles.md");
+        std::fs::write(path, format!("{before}{BEGIN}{reference}{END}{after}")).unwrap();
+    } else {
+        assert_eq!(inside, reference, "UPDATE_DOCS=1 writes it anew");
     }
+}
+
+#[test]
+fn every_profile_group_and_variable_is_named() {
     let names = builtin_names().chain(group_names()).map(|name| format!("`{name}`"));
     for name in names.chain(variable_names().map(|name| format!("`${name}`"))) {
         assert!(DOCS.contains(&name), "docs/profiles.md lacks {name}");
