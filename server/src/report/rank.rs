@@ -75,8 +75,10 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
     let quoted = quoted(&group, &evidence.said);
     let first = group.first;
     let near = near_end(&group, evidence);
+    let complained = group.members.iter().any(|d| complains(&evidence.said, &d.exe));
     let score = 8 * quoted as u32
         + 4 * u32::from(near <= NEAR_MS)
+        + 3 * u32::from(complained)
         + 2 * weight(first.operation)
         + u32::from(first.reason == Reason::Protected);
     let mut why: Vec<String> = Vec::new();
@@ -85,6 +87,9 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
         Quoted::Target => why.push("the output quotes the target".into()),
         Quoted::Errno => why.push("the output quotes the error".into()),
         Quoted::Nothing => {}
+    }
+    if complained && evidence.failed {
+        why.push("its program is the one that complains".into());
     }
     if evidence.failed && near <= NEAR_MS {
         why.push(format!("{near} ms before the end"));
@@ -164,6 +169,19 @@ fn mentions_target(said: &str, denial: &Denial) -> bool {
 
 fn mentions(said: &str, bytes: &[u8]) -> bool {
     bytes.len() >= SHORTEST_NAME && std::str::from_utf8(bytes).is_ok_and(|text| said.contains(text))
+}
+
+/// Whether a line of the output begins with the program's name and a colon, as complaints do: of
+/// several processes that were refused something, this one failed over it.
+fn complains(said: &str, exe: &[u8]) -> bool {
+    let name = exe.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    let Ok(name) = std::str::from_utf8(name) else { return false };
+    // Some write the path they were started by.
+    let speaker = |line: &str| {
+        let (speaker, _) = line.split_once(": ")?;
+        Some(speaker.rsplit('/').next().unwrap_or(speaker) == name)
+    };
+    !name.is_empty() && said.lines().filter_map(speaker).any(|same| same)
 }
 
 /// Whether output names an errno, by its name or by libc's words for it. Go writes those small.

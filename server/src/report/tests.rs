@@ -734,3 +734,23 @@ fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
     assert!(text.contains("id.key\": protected"), "{text}");
     assert!(text.contains("high risk"), "{text}");
 }
+
+#[test]
+fn of_two_that_were_refused_the_one_that_complains_comes_first() {
+    let by = |exe: &str, target: &str| Denial {
+        exe: exe.into(),
+        last_ms: 11,
+        ..denial(Operation::Read, target)
+    };
+    let refused = vec![by("/usr/bin/python3", "/srv/a"), by("/usr/bin/cat", "/srv/b")];
+    for (said, first) in [
+        ("cat: it did not work\n", "/srv/b"),
+        ("/usr/bin/cat: it did not work\n", "/srv/b"),
+        ("python3: it did not work\n", "/srv/a"),
+        ("concat: it did not work\n", "/srv/a"),
+    ] {
+        let ran = finished(End::Exited(1), refused.clone(), "", said);
+        let answer = answer_with(&[], &ran);
+        assert_eq!(answer.result.denials.items[0].target, first, "{said}");
+    }
+}
