@@ -134,6 +134,7 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
     let watched = match policy.observe {
         Observe::All => "observe",
         Observe::Writes => "writes",
+        Observe::Audit => "audit",
         Observe::Off => "off",
     };
     let mut facts = vec![

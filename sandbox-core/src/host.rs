@@ -132,6 +132,7 @@ impl Host {
                         "file-system calls are watched, most of those that only read excepted"
                             .into()
                     }
+                    Observe::Audit => "file-system denials come from the kernel's audit log".into(),
                     Observe::Off => "switched off by the profile (diagnostics.filesystem)".into(),
                 },
             },

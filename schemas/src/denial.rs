@@ -248,6 +248,8 @@ pub enum Confidence {
     Enforced,
     /// The call was seen, and the rules the kernel enforces refuse it.
     Observed,
+    /// The kernel's audit log has it, and the rules the kernel enforces refuse it.
+    Audit,
     /// The call was not seen. The program says that it was refused, and the rules do refuse it; the
     /// target is there, and ordinary permissions would have allowed it.
     Inferred,

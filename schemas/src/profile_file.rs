@@ -646,6 +646,10 @@ pub enum FilesystemDiagnostics {
     /// The same without most opens that only read: of those, folders and what is opened without
     /// `O_CLOEXEC`, by name.
     Writes,
+    /// None. What the kernel refuses is read from its audit log instead, which costs nothing until
+    /// something is refused. Needs auditing switched on, a server that may read the log
+    /// (`CAP_AUDIT_READ`), and Linux 6.15.
+    Audit,
     /// None.
     Off,
 }

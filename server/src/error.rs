@@ -1,6 +1,7 @@
 //! Why the server cannot do something. One type for the crate.
 
 use crate::audit::AuditError;
+use crate::kernel_log::KernelLogError;
 use nono_sandbox::control::ControlError;
 use nono_sandbox::path::PathError;
 use std::io;
@@ -41,6 +42,12 @@ pub(crate) enum ServerError {
         "two of the profiles named by --allow-profile are called `{0}`; give one of them another name"
     )]
     ProfileTwice(String),
+    /// The profile wants denials from the kernel's audit log.
+    #[error(
+        "diagnostics.filesystem is `audit`, and the kernel's audit log cannot be read: {0}; \
+         or let the profile say `writes`"
+    )]
+    KernelLog(#[from] KernelLogError),
     /// The private temporary folder cannot be made.
     #[error("cannot make a private folder in {}: {source}; set TMPDIR to a writable folder", .path.display())]
     TemporaryFolder {

@@ -4,6 +4,7 @@ use crate::audit::{Act, Audit, AuditError, AuditSetup, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt;
 use crate::folder::PrivateFolder;
+use crate::kernel_log::KernelLog;
 use crate::proxy::{Proxy, Tenancy};
 use crate::report::{Answer, Facts, History, Output, Suppressed};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Pool, Run, Runs, Stream};
@@ -19,7 +20,7 @@ use nono_sandbox::groups;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::{Basis, plan};
-use nono_sandbox::policy::{NetworkMode, Policy};
+use nono_sandbox::policy::{NetworkMode, Observe, Policy};
 use nono_schemas::NotStarted;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -193,9 +194,17 @@ impl Common {
             landlock_abi_limit: ground.landlock_abi_limit,
         });
         let folder = std::env::temp_dir();
-        let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis)?;
+        let kernel_log = kernel_log_for(grounds)?;
+        let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis, kernel_log)?;
         Ok(Self { pool, audit, proxy })
     }
+}
+
+/// The kernel's audit log, if one of the profiles wants refusals from there.
+fn kernel_log_for(grounds: &[Ground]) -> Result<Option<KernelLog>, ServerError> {
+    let wants = |ground: &&Ground| ground.sandbox.policy.observe == Observe::Audit;
+    let Some(ground) = grounds.iter().find(wants) else { return Ok(None) };
+    Ok(Some(KernelLog::open(ground.host.landlock_abi)?))
 }
 
 /// The policy that a run is given: with the address of its proxy.

@@ -25,6 +25,7 @@ mod hostile;
 mod http;
 mod internet;
 mod isolation;
+mod kernel_log;
 mod lifetime;
 mod limits;
 mod lives;

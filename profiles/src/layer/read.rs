@@ -121,6 +121,7 @@ fn single(document: &Document) -> Result<Single, ProfileError> {
             let (name, observe) = match mode {
                 wire::FilesystemDiagnostics::Observe => ("observe", Observe::All),
                 wire::FilesystemDiagnostics::Writes => ("writes", Observe::Writes),
+                wire::FilesystemDiagnostics::Audit => ("audit", Observe::Audit),
                 wire::FilesystemDiagnostics::Off => ("off", Observe::Off),
             };
             value(document, "diagnostics.filesystem", name, observe)

@@ -20,7 +20,7 @@ pub use transport::{
 
 use crate::AbsPath;
 use crate::policy::Exceeded;
-use crate::record::{Denial, DenialLog};
+use crate::record::{Denial, DenialLog, KernelRefusal};
 use crate::supervisor::SetupFailed;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -56,6 +56,9 @@ pub enum Order {
     /// After [`Event::Ended`]: look at the paths that the command's last words quote and answer
     /// with [`Event::Inferred`].
     Infer(Vec<Vec<u8>>),
+    /// After [`Event::Ended`], where the kernel's audit log is read: say which of these the run's
+    /// rules refuse, with [`Event::Confirmed`].
+    Confirm(Vec<KernelRefusal>),
 }
 
 /// Which processes of a run a signal is for.
@@ -91,6 +94,8 @@ pub enum Event {
     Ended(Outcome),
     /// Reads among the quoted paths that nobody saw and the sandbox must have refused.
     Inferred(Vec<Denial>),
+    /// What the rules of the run refuse, of what the kernel's audit log has.
+    Confirmed(DenialLog),
 }
 
 /// How a run ended.

@@ -291,8 +291,10 @@ pub(super) fn rules(
     let exclusive = u64::from(libc::LOCK_EX.unsigned_abs());
     let exclusive = Condition::new(1, Len::Dword, Op::MaskedEq(exclusive), exclusive)?;
     rules.insert(libc::SYS_flock, vec![SeccompRule::new(vec![exclusive])?]);
-    if policy.observe != Observe::Off {
+    if policy.observe.watches() {
         rules.extend(OBSERVED.iter().chain(OBSERVED_HERE).map(|(nr, ..)| (*nr, Vec::new())));
+    }
+    if policy.observe != Observe::Off {
         // Already there where the kernel has no scope for signals.
         rules.entry(libc::SYS_kill).or_default();
     }
@@ -300,11 +302,11 @@ pub(super) fn rules(
         Observe::All => rules.extend(all_opens()?),
         Observe::Writes => rules.extend(telling_opens()?),
         // What stays as it is does so whether or not denials are reported.
-        Observe::Off if !policy.fs.kept.is_empty() => {
+        Observe::Audit | Observe::Off if !policy.fs.kept.is_empty() => {
             rules.extend(changes().map(|(nr, ..)| (*nr, Vec::new())));
             rules.extend(writing_opens()?);
         }
-        Observe::Off => {}
+        Observe::Audit | Observe::Off => {}
     }
     Ok(rules)
 }

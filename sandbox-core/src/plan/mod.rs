@@ -78,6 +78,9 @@ pub struct Plan {
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
+    /// A random number that the command's first process shows to the kernel's audit log, so that
+    /// who reads it knows whose domain is whose; `None` where nobody does.
+    pub kernel_log_token: Option<u64>,
 }
 
 /// What a supervisor needs to know to build a sandbox before there is a request for it.
@@ -167,6 +170,7 @@ pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
         namespaces: None,
         own_network: false,
         landlock_abi_limit: None,
+        kernel_log_token: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     })

@@ -83,8 +83,19 @@ pub enum Observe {
     All,
     /// As `All`, without most opens that only read (see the filter for which).
     Writes,
+    /// None; what Landlock refuses is read from the kernel's audit log instead (ABI 7, and a
+    /// server that may read that log).
+    Audit,
     /// None.
     Off,
+}
+
+impl Observe {
+    /// Whether any call is trapped to be looked at.
+    #[must_use]
+    pub fn watches(self) -> bool {
+        matches!(self, Self::All | Self::Writes)
+    }
 }
 
 /// Where a rule was written, for diagnostics.

@@ -1,7 +1,9 @@
 //! Denial records: what was refused, by what, and how that is known. Pure.
 
+mod kernel;
 mod log;
 
+pub use kernel::KernelRefusal;
 pub use log::{DenialLog, Recorder};
 
 use crate::policy::{Access, Source};
@@ -107,6 +109,8 @@ pub enum Confidence {
     /// The supervisor saw the call, and the rules the kernel enforces refuse it; the target exists
     /// (or could have been created) and ordinary permissions would have allowed it.
     Observed,
+    /// The kernel's audit log says that Landlock refused it to the run, and the rules do.
+    Audit,
     /// Nobody saw the call. The program says that it was refused, and the rest is as for
     /// `Observed`.
     Inferred,

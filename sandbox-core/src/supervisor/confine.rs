@@ -5,7 +5,7 @@ use super::{SetupFailed, Stage};
 use crate::AbsPath;
 use crate::control::TreeTier;
 use crate::plan::landlock::{LandlockRule, rules};
-use crate::policy::Policy;
+use crate::policy::{Observe, Policy};
 use crate::sys;
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
@@ -86,6 +86,12 @@ impl Rulesets {
         let proc = LandlockRule { path: AbsPath::root().join("proc").map_err(unusual)?, access };
         if let Some(Opened { object, access, .. }) = open_rule(&proc, abi)? {
             supervisor = add(supervisor, &object, access)?;
+        }
+        if policy.observe == Observe::Audit {
+            // What is done on the command's behalf is told by the mediator. What the command does
+            // comes after its exec, which is not logged unless asked for (Linux 6.15).
+            supervisor = supervisor.log_same_exec(false).map_err(unusual)?;
+            command = command.log_new_exec(true).map_err(unusual)?;
         }
         Ok(Self { supervisor, command, found })
     }

@@ -4,7 +4,7 @@ use super::bootstrap::Running;
 use super::confine::SignalScope;
 use super::look::{InputObject, look};
 use super::mediate::Mediator;
-use super::observe::{Ran, infer, infers};
+use super::observe::{Ran, confirm, confirms, infer, infers};
 use super::seal::Before;
 use super::tree::{self, Death};
 use super::usage::LimitWatch;
@@ -236,7 +236,7 @@ impl Watch {
                 }
             }
             // Asked when the run is over.
-            Order::Infer(_) => {}
+            Order::Infer(_) | Order::Confirm(_) => {}
             Order::Look => {
                 let (denials, slowed) = self.mediator.so_far();
                 let sight = look(self.input);
@@ -266,7 +266,8 @@ impl Watch {
             _ => groups.exceeded(),
         };
         let tree = self.scope.as_ref().map_or(TreeTier::Sweep, SignalScope::tier);
-        let asked = infers(&self.plan.policy) && self.mediator.reads_unseen();
+        let asked = confirms(&self.plan.policy)
+            || infers(&self.plan.policy) && self.mediator.reads_unseen();
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,
@@ -303,6 +304,11 @@ fn last_words(control: &File, mut orders: Decoder<Order>, plan: &Plan, outcome: 
                 let found = infer(Ran { policy, cwd, log, took_ms }, &quoted);
                 // A server that is gone misses nothing.
                 let _gone = send_event(control, &Event::Inferred(found));
+                return;
+            }
+            Ok(Some(Order::Confirm(refusals))) => {
+                let confirmed = confirm(&plan.policy.fs, refusals);
+                let _gone = send_event(control, &Event::Confirmed(confirmed));
                 return;
             }
             // Came too late.

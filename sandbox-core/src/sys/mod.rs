@@ -23,8 +23,8 @@ pub use notify::{
 pub use process::{
     ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread, open_pidfd,
     open_thread_pidfd, random_u64, reset_signals, send_with_secret, set_window_size,
-    signal_process, signal_thread, take_controlling_terminal, thread_id, unshare_file_attributes,
-    watch_interrupts,
+    signal_process, signal_thread, take_controlling_terminal, thread_id, try_to_make_device,
+    unshare_file_attributes, watch_interrupts,
 };
 pub use seccomp::{install_filter, install_notify_filter, landlock_abi, notify_available};
 pub use socket::{bind, connect, send_message, socket_domain};

@@ -4,6 +4,7 @@ use super::own_returned;
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::unistd::Pid;
+use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 pub use nix::unistd::ForkResult;
@@ -27,6 +28,18 @@ pub fn fork() -> Result<ForkResult, Errno> {
 pub fn exit_now(code: i32) -> ! {
     // SAFETY: `_exit` has no preconditions.
     unsafe { libc::_exit(code) }
+}
+
+/// Tries to make a character device with this number. The kernel takes the lower half of `number`
+/// and writes all of it to its audit log if Landlock refuses the call.
+///
+/// # Errors
+/// As mknodat(2).
+pub fn try_to_make_device(path: &CStr, number: u64) -> Result<(), Errno> {
+    let (at, mode) = (libc::AT_FDCWD, libc::S_IFCHR);
+    // SAFETY: `path` ends in NUL and outlives the call, which only reads it.
+    let made = unsafe { libc::syscall(libc::SYS_mknodat, at, path.as_ptr(), mode, number) };
+    Errno::result(made).map(drop)
 }
 
 /// A descriptor for the *thread* `tid` (`PIDFD_THREAD`, Linux 6.9).

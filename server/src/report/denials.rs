@@ -126,6 +126,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         confidence: match denial.confidence {
             record::Confidence::Enforced => Confidence::Enforced,
             record::Confidence::Observed => Confidence::Observed,
+            record::Confidence::Audit => Confidence::Audit,
             record::Confidence::Inferred => Confidence::Inferred,
         },
         relevance: ranked.relevance,

@@ -356,6 +356,7 @@ fn summary(view: View<'_>) -> Vec<String> {
     let watched = match policy.observe {
         Observe::All => "all calls that open, create, change or execute",
         Observe::Writes => "calls that change something or execute, reading where that is cheap",
+        Observe::Audit => "none; the kernel's audit log says what it refuses",
         Observe::Off => "none; file-system denials are not reported",
     };
     let layers = view.layers.iter().filter(|l| l.active).map(|l| l.name.to_owned());

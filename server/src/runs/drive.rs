@@ -6,6 +6,7 @@ use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
 use super::supervisor::Supervisor;
 use crate::audit::{self, Hash, Trail};
+use crate::kernel_log::Following;
 use crate::proxy::Tenancy;
 use crate::quoted;
 use crate::secrets::Patterns;
@@ -61,6 +62,8 @@ pub(super) struct Driver {
     pub(super) trail: Trail,
     /// Given back with it; what the proxy refused belongs to the run's denials.
     pub(super) tenancy: Option<Tenancy>,
+    /// What the kernel's audit log says of it, where that is wanted.
+    pub(super) following: Option<Following>,
 }
 
 /// What the loop waits for.
@@ -94,9 +97,15 @@ impl Driver {
             *stream = pump.finish(PIPE_PATIENCE).await;
         }
         if let (Ended::Outcome(outcome), Some(mut supervisor)) = (&mut ended, supervisor) {
-            let mut found = inferred(&mut supervisor, &self.run).await;
-            without_secrets(self.secrets.as_deref(), &mut found);
-            outcome.denials.inferred = found;
+            match self.following.take() {
+                None => outcome.denials.inferred = inferred(&mut supervisor, &self.run).await,
+                Some(following) => {
+                    outcome.denials.absorb(confirmed(&mut supervisor, following).await);
+                }
+            }
+            let DenialLog { items, inferred, .. } = &mut outcome.denials;
+            without_secrets(self.secrets.as_deref(), items);
+            without_secrets(self.secrets.as_deref(), inferred);
             supervisor.retire();
         }
         self.run.writer.close();
@@ -202,7 +211,7 @@ impl Driver {
                 return Some(Ended::Outcome(outcome));
             }
             // Not asked for while the run goes on.
-            Event::Inferred(_) => {}
+            Event::Inferred(_) | Event::Confirmed(_) => {}
         }
         None
     }
@@ -236,4 +245,21 @@ async fn inferred(supervisor: &mut Supervisor, run: &Run) -> Vec<Denial> {
         // It has seen every read, so it is gone already.
         _ => Vec::new(),
     }
+}
+
+/// What the kernel's audit log has of the run, as far as its rules confirm it. What the kernel
+/// counted beyond that is counted here too.
+async fn confirmed(supervisor: &mut Supervisor, following: Following) -> DenialLog {
+    let (refusals, missed) = following.finish().await;
+    let mut log = DenialLog::default();
+    if !refusals.is_empty() {
+        supervisor.order(&Order::Confirm(refusals)).await;
+        match tokio::time::timeout(PIPE_PATIENCE, supervisor.next_event()).await {
+            Ok(Ok(Some(Event::Confirmed(confirmed)))) => log = confirmed,
+            _ => tracing::warn!("a supervisor did not say what of the kernel's log is its run's"),
+        }
+    }
+    log.total += missed;
+    log.dropped += missed;
+    log
 }

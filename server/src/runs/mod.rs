@@ -42,6 +42,7 @@ pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
 use crate::error::ServerError;
+use crate::kernel_log::Following;
 use crate::proxy::Tenancy;
 use crate::sandbox::Sandbox;
 use crate::secrets::Patterns;
@@ -50,12 +51,14 @@ use arena::Arena;
 use drive::Driver;
 use input::Writer;
 use nono_sandbox::plan::Plan;
+use nono_sandbox::policy::Observe;
 use output::Output;
 use pump::{Pump, Target};
 use registry::{Known, Registry};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streams::Streams;
+use supervisor::Supervisor;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -138,6 +141,8 @@ impl Runs {
         plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
         let supervisor = self.pool.spares.take(&plan)?;
+        // Before the command can be refused anything.
+        let following = self.listen_for(&mut plan, &supervisor)?;
         let relay = match tenancy.as_ref().filter(|_| plan.own_network) {
             Some(tenancy) => Some(tenancy.wait_for_relay()?),
             None => None,
@@ -183,9 +188,27 @@ impl Runs {
             permit,
             trail,
             tenancy,
+            following,
         };
         tokio::spawn(driver.drive());
         Ok(run)
+    }
+
+    /// Listens to the kernel's audit log for the run, where its profile wants that.
+    fn listen_for(
+        &self,
+        plan: &mut Plan,
+        supervisor: &Supervisor,
+    ) -> Result<Option<Following>, ServerError> {
+        let wanted = plan.policy.observe == Observe::Audit;
+        let Some((log, id)) = self.pool.kernel_log.as_ref().filter(|_| wanted).zip(supervisor.id())
+        else {
+            return Ok(None);
+        };
+        let token = crate::random::bytes().map(u64::from_ne_bytes);
+        let token = token.map_err(ServerError::doing("read /dev/urandom"))?;
+        plan.kernel_log_token = Some(token);
+        Ok(log.follow(id, token))
     }
 
     fn no_place(&self, why: NoPlace) -> ServerError {

@@ -6,6 +6,7 @@ use super::spare::Spares;
 use super::supervisor::Supervisors;
 use super::user_tasks::UserTasks;
 use crate::error::ServerError;
+use crate::kernel_log::KernelLog;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::{Basis, Cgroups};
 use std::path::PathBuf;
@@ -25,6 +26,8 @@ pub(crate) struct Pool {
     pub(super) user_tasks: UserTasks,
     /// Where output is spooled to.
     pub(super) folder: PathBuf,
+    /// What tells of refusals, where a profile wants them from there.
+    pub(super) kernel_log: Option<KernelLog>,
     /// Ends once its standard input does, which is when this process has ended.
     _sweeper: Option<Child>,
 }
@@ -43,6 +46,7 @@ impl Pool {
         cgroups: Cgroups,
         namespaces: Option<Namespaces>,
         basis: Option<Basis>,
+        kernel_log: Option<KernelLog>,
     ) -> Result<Arc<Self>, ServerError> {
         let supervisors = Supervisors::new(namespaces)?;
         let sweeper = supervisors.use_groups(cgroups);
@@ -53,6 +57,7 @@ impl Pool {
             places: Places::new(live),
             user_tasks: UserTasks::new(),
             folder,
+            kernel_log,
             _sweeper: sweeper,
         }))
     }

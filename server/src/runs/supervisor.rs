@@ -131,6 +131,11 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
+    /// Its process id, unless it has been reaped.
+    pub(super) fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Whether it is still there.
     pub(super) fn is_alive(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))

@@ -47,6 +47,10 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
     sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
     nix::sys::prctl::set_no_new_privs().map_err(at(Stage::NoNewPrivileges))?;
     confine::enforce(command.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
+    if let Some((name, token)) = &command.introduction {
+        // No rule gives the right to make a device, so this is refused, and the log has the token.
+        let _refused = sys::try_to_make_device(name, *token);
+    }
     // The notify filter first: the fixed ones refuse a listener to everyone after it. The kernel
     // takes the most restrictive answer, so the order changes no verdict.
     let listener = match &command.programs.notify {

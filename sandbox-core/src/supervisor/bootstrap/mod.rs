@@ -49,6 +49,8 @@ struct Command {
     /// Whether the standard streams are a terminal that becomes the controlling one.
     terminal: bool,
     limits: Limits,
+    /// Where, and with what, it makes itself known to the kernel's audit log.
+    introduction: Option<(CString, u64)>,
 }
 
 /// The filters of a policy, and the one way past them: the hand-over of the listener.
@@ -106,6 +108,7 @@ impl Prepared {
             secret,
             terminal: plan.terminal,
             limits: plan.limits,
+            introduction: introduction(plan)?,
         };
         Ok(Self { command, sockets })
     }
@@ -132,6 +135,14 @@ impl Prepared {
 fn c_string(bytes: &[u8]) -> Result<CString, SetupFailed> {
     CString::new(bytes)
         .map_err(|_| SetupFailed::new(Stage::ReadPlan, libc::EINVAL, "NUL byte in the plan"))
+}
+
+/// A name below the folder for temporary files that nobody can have taken.
+fn introduction(plan: &Plan) -> Result<Option<(CString, u64)>, SetupFailed> {
+    let Some(token) = plan.kernel_log_token else { return Ok(None) };
+    let place = plan.policy.fs.tmpdir.join(format!(".{token:016x}"));
+    let place = place.map_err(|e| SetupFailed::new(Stage::Landlock, 0, e.to_string()))?;
+    Ok(Some((c_string(place.as_bytes())?, token)))
 }
 
 /// The working directory, by the path that was checked and no link put there since.

@@ -13,6 +13,7 @@
 //! not empty, a full disk, a quota.
 
 mod calls;
+mod kernel;
 mod moves;
 mod quoted;
 mod refused;
@@ -22,7 +23,7 @@ use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, FsPolicy, Lookup, Observe, Source};
+use crate::policy::{Access, FsPolicy, Lookup, Source};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -33,6 +34,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 pub(super) use calls::look;
+pub(super) use kernel::{confirm, confirms};
 pub(super) use quoted::{Ran, infer, infers, reads_unseen};
 pub(super) use refused::refuse;
 
@@ -92,7 +94,7 @@ fn examine(
     let answer = answer(&shared.policy.fs, &path, &attempt, by_name);
     let Some((reason, rule)) = reason(answer) else { return Verdict::GoOn };
     let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && shared.policy.observe == Observe::Off {
+    if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
         return verdict;
     }
     let execute = attempt.operation == Operation::Execute;

@@ -2,7 +2,7 @@
 
 use super::{Verdict, Watched, decided, permitted, protects_sticky, sort_of};
 use crate::decide::{Obstacle, Relocation, Sort, relocation};
-use crate::policy::{Access, Lookup, Observe};
+use crate::policy::{Access, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
@@ -46,7 +46,7 @@ pub(super) fn examine(
         Lookup::Protected => (Reason::Protected, None),
     };
     let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && shared.policy.observe == Observe::Off {
+    if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
         return verdict;
     }
     let link = moving.how == Relocation::Link;

@@ -1,0 +1,377 @@
+//! Which run a refusal belongs to. Pure but for the question who started a process.
+//!
+//! The log names a domain by a number of the kernel's, and processes by theirs. A domain belongs to
+//! the run whose supervisor is an ancestor of one of its processes; once that is found out it holds
+//! for the domain. What a program's own, nested domain refuses comes here as well and is told apart
+//! by the supervisor, which knows the rules.
+
+use super::message::{Call, Message, Refused};
+use nix::errno::Errno;
+use nono_sandbox::filter::{Trapped, trapped};
+use nono_sandbox::record::KernelRefusal;
+use std::collections::HashMap;
+use std::time::Instant;
+
+/// Refusals kept for one run; more are counted.
+const MOST: usize = 4096;
+/// Domains known at once. Others on this machine use Landlock too.
+const MOST_DOMAINS: usize = 4096;
+/// Refusals of a domain that wait for its run to be found out.
+const MOST_WAITING: usize = 64;
+/// Generations between a process and its supervisor that are looked at.
+const GENERATIONS: usize = 64;
+
+/// What was heard of one run.
+#[derive(Debug)]
+pub(super) struct Heard {
+    started: Instant,
+    pub(super) refusals: Vec<KernelRefusal>,
+    /// Refusals that the kernel counted and that are not among them.
+    pub(super) missed: u64,
+    /// Domains that still exist.
+    open: usize,
+    /// What it makes itself known with.
+    token: u64,
+}
+
+impl Heard {
+    /// Whether all domains that were heard of are gone, so that there is nothing more to come.
+    pub(super) fn is_complete(&self) -> bool {
+        self.open == 0
+    }
+}
+
+#[derive(Debug, Default)]
+struct Domain {
+    maker: Option<i32>,
+    /// Host process id of the supervisor.
+    owner: Option<i32>,
+    heard: u64,
+    waiting: Vec<(Instant, Option<Refused>, Call)>,
+}
+
+/// An event whose end has not come yet.
+#[derive(Debug)]
+struct Event {
+    serial: u64,
+    domain: u64,
+    what: Option<Refused>,
+    call: Call,
+}
+
+/// Runs, domains, and what is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Book {
+    runs: HashMap<i32, Heard>,
+    domains: HashMap<u64, Domain>,
+    current: Option<Event>,
+}
+
+impl Book {
+    /// From now on refusals to the run of `supervisor` are kept. Its first process makes its domain
+    /// known with `token`; where calls are not logged, descent has to do.
+    pub(super) fn follow(&mut self, supervisor: i32, token: u64, started: Instant) {
+        let heard = Heard { started, refusals: Vec::new(), missed: 0, open: 0, token };
+        self.runs.insert(supervisor, heard);
+    }
+
+    /// What is known of a run so far.
+    pub(super) fn heard(&self, supervisor: i32) -> Option<&Heard> {
+        self.runs.get(&supervisor)
+    }
+
+    /// No longer; what was heard.
+    pub(super) fn forget(&mut self, supervisor: i32) -> Option<Heard> {
+        self.domains.retain(|_, domain| domain.owner != Some(supervisor));
+        self.runs.remove(&supervisor)
+    }
+
+    /// Takes note of a message. `parent_of`: asked for processes of unknown runs.
+    pub(super) fn note(
+        &mut self,
+        serial: u64,
+        message: Message,
+        now: Instant,
+        parent_of: &dyn Fn(i32) -> Option<i32>,
+    ) {
+        if self.runs.is_empty() {
+            self.current = None;
+            return;
+        }
+        // The end of an event is not written where calls are not: the next one ends it as well.
+        if self.current.as_ref().is_some_and(|event| event.serial != serial) {
+            self.settle(now, parent_of);
+        }
+        match message {
+            Message::Refused { domain, what } => {
+                self.settle(now, parent_of);
+                self.current = Some(Event { serial, domain, what, call: Call::default() });
+            }
+            Message::Made { domain, pid } => {
+                if self.domains.len() < MOST_DOMAINS || self.domains.contains_key(&domain) {
+                    self.domains.entry(domain).or_default().maker = Some(pid);
+                }
+                self.claim(domain, pid, parent_of);
+            }
+            Message::Call(call) => {
+                if let Some(event) = &mut self.current {
+                    event.call = call;
+                }
+            }
+            Message::End => self.settle(now, parent_of),
+            Message::Gone { domain, refusals } => {
+                self.settle(now, parent_of);
+                self.close(domain, refusals);
+            }
+        }
+    }
+
+    /// The current event is complete.
+    fn settle(&mut self, now: Instant, parent_of: &dyn Fn(i32) -> Option<i32>) {
+        let Some(Event { domain: name, what, call, .. }) = self.current.take() else { return };
+        if self.domains.len() >= MOST_DOMAINS && !self.domains.contains_key(&name) {
+            return;
+        }
+        let domain = self.domains.entry(name).or_default();
+        domain.heard += 1;
+        let candidates = [call.pid, call.parent, domain.maker.unwrap_or(0)];
+        let introduced = self.runs.iter().find(|(_, run)| call.token == Some(run.token));
+        if let Some((&owner, _)) = introduced {
+            self.give(name, owner);
+            return;
+        }
+        if domain.waiting.len() < MOST_WAITING || domain.owner.is_some() {
+            domain.waiting.push((now, what, call));
+        }
+        for pid in candidates {
+            self.claim(name, pid, parent_of);
+        }
+        self.deliver(name);
+    }
+
+    /// Finds out whose domain it is, from a process in it.
+    fn claim(&mut self, name: u64, pid: i32, parent_of: &dyn Fn(i32) -> Option<i32>) {
+        if self.domains.get(&name).is_none_or(|domain| domain.owner.is_some()) {
+            return;
+        }
+        let mut line = std::iter::successors(Some(pid), |pid| parent_of(*pid)).take(GENERATIONS);
+        let Some(owner) = line.find(|pid| self.runs.contains_key(pid)) else { return };
+        self.give(name, owner);
+    }
+
+    fn give(&mut self, name: u64, owner: i32) {
+        let Some(domain) = self.domains.get_mut(&name).filter(|d| d.owner.is_none()) else {
+            return;
+        };
+        domain.owner = Some(owner);
+        if let Some(heard) = self.runs.get_mut(&owner) {
+            heard.open += 1;
+        }
+    }
+
+    fn deliver(&mut self, name: u64) {
+        let Some(domain) = self.domains.get_mut(&name) else { return };
+        let Some(heard) = domain.owner.and_then(|owner| self.runs.get_mut(&owner)) else { return };
+        for (at, what, call) in domain.waiting.drain(..) {
+            let Some(what) = what else { continue };
+            if heard.refusals.len() == MOST {
+                heard.missed += 1;
+                continue;
+            }
+            heard.refusals.push(refusal(what, call, heard.started, at));
+        }
+    }
+
+    /// A domain is gone: the kernel's own count says whether anything was missed.
+    fn close(&mut self, name: u64, refusals: u64) {
+        self.deliver(name);
+        let Some(domain) = self.domains.remove(&name) else { return };
+        let Some(heard) = domain.owner.and_then(|owner| self.runs.get_mut(&owner)) else { return };
+        heard.open = heard.open.saturating_sub(1);
+        heard.missed += refusals.saturating_sub(domain.heard);
+    }
+}
+
+fn refusal(what: Refused, call: Call, started: Instant, at: Instant) -> KernelRefusal {
+    let Refused { operation, access, in_folder, path } = what;
+    let at_ms = at.saturating_duration_since(started).as_millis();
+    KernelRefusal {
+        operation,
+        access,
+        path,
+        in_folder,
+        syscall: name_of(&call),
+        // Where calls are not logged: what Landlock answers but for a few cases.
+        errno: if call.errno == 0 { Errno::EACCES as i32 } else { call.errno },
+        pid: call.pid,
+        exe: call.exe,
+        at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX),
+    }
+}
+
+fn name_of(call: &Call) -> String {
+    match trapped(call.number, true) {
+        _ if call.pid == 0 => String::new(),
+        Some(
+            Trapped::Mediated(_, name) | Trapped::Observed(_, name) | Trapped::Refused(_, name),
+        ) => name.to_owned(),
+        None => format!("syscall {}", call.number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nono_sandbox::policy::Access;
+    use nono_sandbox::record::Operation;
+
+    const TOKEN: u64 = 0xf00d_feed_f00d_feed;
+
+    fn refused(domain: u64, path: &str) -> Message {
+        let what = Refused {
+            operation: Operation::Read,
+            access: Access::READ,
+            in_folder: false,
+            path: path.into(),
+        };
+        Message::Refused { domain, what: Some(what) }
+    }
+
+    fn call(pid: i32, parent: i32) -> Message {
+        Message::Call(Call {
+            number: 257,
+            errno: 13,
+            pid,
+            parent,
+            exe: b"/bin/cat".to_vec(),
+            token: None,
+        })
+    }
+
+    /// Process 10 is a supervisor's child, 11 its child; 99 is somebody else's.
+    fn parent_of(pid: i32) -> Option<i32> {
+        [(11, 10), (10, 5), (5, 1), (99, 1)].iter().find(|(p, _)| *p == pid).map(|(_, p)| *p)
+    }
+
+    fn book(messages: Vec<(u64, Message)>, parent_of: &dyn Fn(i32) -> Option<i32>) -> Book {
+        let mut book = Book::default();
+        book.follow(5, TOKEN, Instant::now());
+        for (serial, message) in messages {
+            book.note(serial, message, Instant::now(), parent_of);
+        }
+        book
+    }
+
+    fn paths(book: &Book) -> Vec<&[u8]> {
+        let heard = book.heard(5).into_iter();
+        heard.flat_map(|h| &h.refusals).map(|r| r.path.as_slice()).collect()
+    }
+
+    #[test]
+    fn a_run_hears_of_its_own_processes_only() {
+        let book = book(
+            vec![
+                (1, refused(0xa, "/one")),
+                (1, Message::Made { domain: 0xa, pid: 10 }),
+                (1, call(11, 10)),
+                (1, Message::End),
+                (2, refused(0xb, "/foreign")),
+                (2, call(99, 1)),
+                (2, Message::End),
+                // Its process is gone already; the domain is known.
+                (3, refused(0xa, "/two")),
+                (3, call(77, 76)),
+                (3, Message::End),
+            ],
+            &parent_of,
+        );
+        assert_eq!(paths(&book), [b"/one", b"/two"]);
+        let first = &book.heard(5).unwrap().refusals[0];
+        assert_eq!((first.syscall.as_str(), first.errno, first.pid), ("openat", 13, 11));
+        assert!(!book.heard(5).unwrap().is_complete());
+    }
+
+    #[test]
+    fn an_introduction_needs_no_living_process() {
+        let introduced = |token| Message::Call(Call { token: Some(token), ..Call::default() });
+        let book = book(
+            vec![
+                (1, refused(0xa, "/tmp")),
+                (1, introduced(TOKEN)),
+                (2, refused(0xa, "/one")),
+                (2, call(77, 76)),
+                (3, refused(0xb, "/tmp")),
+                (3, introduced(TOKEN + 1)),
+                (4, refused(0xb, "/two")),
+                (4, call(77, 76)),
+                (5, Message::Gone { domain: 0xa, refusals: 2 }),
+            ],
+            &|_| None,
+        );
+        assert_eq!(paths(&book), [b"/one"]);
+        assert_eq!(book.heard(5).unwrap().missed, 0);
+    }
+
+    #[test]
+    fn what_came_before_the_run_was_found_out_is_not_lost() {
+        let book = book(
+            vec![
+                (1, refused(0xa, "/one")),
+                (1, call(77, 76)),
+                (2, refused(0xa, "/two")),
+                (2, call(11, 10)),
+                (2, Message::End),
+            ],
+            &parent_of,
+        );
+        assert_eq!(paths(&book), [b"/one", b"/two"]);
+    }
+
+    #[test]
+    fn without_records_of_calls_the_maker_tells() {
+        let book = book(
+            vec![
+                (1, refused(0xa, "/one")),
+                (1, Message::Made { domain: 0xa, pid: 10 }),
+                (2, refused(0xa, "/two")),
+                (3, refused(0xa, "/three")),
+            ],
+            &parent_of,
+        );
+        assert_eq!(paths(&book), [b"/one", b"/two"]);
+        let first = &book.heard(5).unwrap().refusals[0];
+        assert_eq!((first.syscall.as_str(), first.errno, first.pid), ("", 13, 0));
+    }
+
+    #[test]
+    fn the_kernels_count_tells_what_was_missed() {
+        let mut book = book(
+            vec![
+                (1, refused(0xa, "/one")),
+                (1, call(10, 5)),
+                (1, Message::End),
+                (2, Message::Gone { domain: 0xa, refusals: 3 }),
+            ],
+            &parent_of,
+        );
+        let heard = book.forget(5).unwrap();
+        assert_eq!((heard.refusals.len(), heard.missed, heard.is_complete()), (1, 2, true));
+        assert!(book.domains.is_empty() && book.forget(5).is_none());
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let flood = (0..3 * MOST as u64).flat_map(|n| {
+            [(n, refused(0xa, "/x")), (n, call(10, 5)), (n, Message::End)].into_iter()
+        });
+        let ours = book(flood.collect(), &parent_of);
+        let heard = ours.heard(5).unwrap();
+        assert_eq!((heard.refusals.len(), heard.missed), (MOST, 2 * MOST as u64));
+        let foreign = (0..3 * MOST_DOMAINS as u64)
+            .flat_map(|n| [(n, refused(n, "/x")), (n, call(99, 1)), (n, Message::End)].into_iter());
+        let foreign = book(foreign.collect(), &parent_of);
+        assert_eq!(foreign.domains.len(), MOST_DOMAINS);
+        let same = (0..999).flat_map(|n| [(n, refused(7, "/x")), (n, Message::End)].into_iter());
+        assert_eq!(book(same.collect(), &parent_of).domains[&7].waiting.len(), MOST_WAITING);
+    }
+}
