@@ -112,6 +112,7 @@ mod tests {
         let fs = FsPolicy {
             rules: vec![rule("/usr", Access::READ), rule(open, Access::READ | Access::WRITE)],
             protected: vec![AbsPath::new("/etc").unwrap()],
+            kept: vec![],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
         };
