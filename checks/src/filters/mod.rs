@@ -54,7 +54,7 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
         network,
         environment: Environment::default(),
         rate: Quota { per_second: one, burst: one },
-        observe: bytes.of(&[Observe::All, Observe::Writes, Observe::Off]),
+        observe: bytes.of(&[Observe::All, Observe::Writes, Observe::Audit, Observe::Off]),
         limits: Limits::default(),
         isolation: Isolation::Auto,
         origins: Origins::default(),

@@ -183,10 +183,9 @@ fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
     let (at_cwd, flags) = match observed {
         Observed::Open => (true, b),
         Observed::OpenAt => (a == 0xffff_ff9c, c),
-        Observed::Exec | Observed::ExecAt | Observed::Kill => {
-            return policy.observe != Observe::Off;
-        }
-        _ => return policy.observe != Observe::Off || keeps,
+        Observed::Kill => return policy.observe != Observe::Off,
+        Observed::Exec | Observed::ExecAt => return policy.observe.watches(),
+        _ => return policy.observe.watches() || keeps,
     };
     let has = |flag: i32| flags & flag.cast_unsigned() != 0;
     let (write_only, both) = (flags & 3 == 1, flags & 3 == 2);
@@ -197,7 +196,7 @@ fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
             let plain = !has(libc::O_CLOEXEC) && !has(libc::O_NOCTTY);
             changes || at_cwd && (plain || has(libc::O_DIRECTORY))
         }
-        Observe::Off => keeps && changes,
+        Observe::Audit | Observe::Off => keeps && changes,
     }
 }
 

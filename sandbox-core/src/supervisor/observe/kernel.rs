@@ -4,14 +4,15 @@
 //! ordinary permissions allow it has been shown by the kernel, which asks Landlock last. Before a
 //! name is made, removed or moved it asks Landlock first, so there the permissions are asked here.
 
-use super::{lookup, permitted, reason};
+use super::{lookup, reason};
 use crate::AbsPath;
 use crate::policy::{Access, FsPolicy, Observe, Policy};
 use crate::record::{
     Confidence, Denial, DenialLog, KernelRefusal, Kind, Layer, Operation, Reason, Recorder,
 };
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::unistd::{AccessFlags, faccessat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -73,8 +74,9 @@ fn denial(fs: &FsPolicy, refusal: KernelRefusal) -> Option<Denial> {
 fn may_change(folder: &AbsPath) -> bool {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let mode = AccessFlags::W_OK | AccessFlags::X_OK;
     openat2(AT_FDCWD, folder.as_path(), how)
-        .is_ok_and(|folder| permitted(&folder, Access::WRITE | Access::EXECUTE))
+        .is_ok_and(|folder| faccessat(&folder, ".", mode, AtFlags::empty()).is_ok())
 }
 
 #[cfg(test)]
