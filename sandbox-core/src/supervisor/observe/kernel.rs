@@ -6,7 +6,7 @@
 
 use super::{lookup, reason};
 use crate::AbsPath;
-use crate::policy::{Access, FsPolicy, Observe, Policy};
+use crate::policy::{FsPolicy, Observe, Policy};
 use crate::record::{
     Confidence, Denial, DenialLog, KernelRefusal, Kind, Layer, Operation, Reason, Recorder,
 };
@@ -82,7 +82,7 @@ fn may_change(folder: &AbsPath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{FsRule, Scope, Source};
+    use crate::policy::{Access, FsRule, Scope, Source};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
