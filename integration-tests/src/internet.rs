@@ -10,6 +10,7 @@ mod dns;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex, mpsc};
@@ -186,19 +187,16 @@ fn bind_mount(from: &Path, to: &str) {
 
 /// The servers of the internet side; they end with the test's process.
 fn serve(arrived: &Arrived) {
-    for address in ["0.0.0.0", "[::]"] {
-        let udp = UdpSocket::bind(format!("{address}:{PORT}").parse::<SocketAddr>().expect("one"));
-        // The wildcard of IPv6 takes both where the kernel says so; then the first is enough.
-        if let Ok(udp) = udp {
-            let arrived = arrived.clone();
-            std::thread::spawn(move || {
-                let mut buffer = [0; 2048];
-                while let Ok((length, from)) = udp.recv_from(&mut buffer) {
-                    arrived.add(&buffer[..length]);
-                    let _ = udp.send_to(&buffer[..length], from);
-                }
-            });
-        }
+    let four = UdpSocket::bind(("0.0.0.0", PORT)).expect("free ports");
+    for udp in [four, udp6_alone(PORT)] {
+        let arrived = arrived.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 2048];
+            while let Ok((length, from)) = udp.recv_from(&mut buffer) {
+                arrived.add(&buffer[..length]);
+                let _ = udp.send_to(&buffer[..length], from);
+            }
+        });
     }
     listen(PORT, arrived, |mut visitor, arrived| {
         let mut buffer = [0; 2048];
@@ -223,6 +221,17 @@ fn serve(arrived: &Arrived) {
             arrived.add(&[b"dns ", &buffer[..length]].concat());
         }
     });
+}
+
+/// A socket for IPv6 that leaves IPv4 to another one.
+fn udp6_alone(port: u16) -> UdpSocket {
+    use nix::sys::socket as sys;
+    let (family, kind) = (sys::AddressFamily::Inet6, sys::SockType::Datagram);
+    let socket = sys::socket(family, kind, sys::SockFlag::SOCK_CLOEXEC, None).expect("a socket");
+    sys::setsockopt(&socket, sys::sockopt::Ipv6V6Only, &true).expect("an option");
+    let at = std::net::SocketAddrV6::new(std::net::Ipv6Addr::UNSPECIFIED, port, 0, 0);
+    sys::bind(socket.as_raw_fd(), &sys::SockaddrIn6::from(at)).expect("free ports");
+    socket.into()
 }
 
 fn listen(

@@ -138,16 +138,15 @@ fn no_way_around_the_policy() {
         assert!(outside.ends_with("done\n"), "{outside}");
         let reached = arrived.all().len();
         assert!(reached > 30, "only {reached} attempts work where nothing refuses them: {outside}");
-        for one in [
-            "udp4_without_family",
-            "udp4_broadcast",
-            "udp4_all_hosts",
-            "race_connect_address",
-            "race_sendmsg_address",
-            "race_dup2_datagram",
-        ] {
+        for one in
+            ["udp4_without_family", "udp4_broadcast", "udp4_all_hosts", "udp6", "udp6_all_nodes"]
+        {
             assert!(arrived.has(one), "control {one}: {:?}", arrived.all());
         }
+        // Which race is won is chance; that some are is not.
+        let races = ["race_connect_", "race_send", "race_dup2"];
+        let won = races.into_iter().filter(|race| arrived.has(race)).count();
+        assert!(won >= 2, "control: {won} kinds of races are won outside");
         for mode in ["loopback", "proxy", "hosts"] {
             arrived.clear();
             let server = with_network(site, &json!({ "mode": mode, "allow": ["192.0.2.1"] }));
