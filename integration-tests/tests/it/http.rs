@@ -5,6 +5,7 @@ mod bodies;
 mod calls;
 mod crowd;
 mod ends;
+mod fair;
 mod inside;
 mod modes;
 mod oauth;

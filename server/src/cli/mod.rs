@@ -286,12 +286,19 @@ fn serve_http(setup: Setup, listen: Listen) -> Result<ExitCode, ServerError> {
     })
 }
 
+/// Between two looks at the descriptors and at what other threads have to do, in polls of tasks.
+const POLLS: u32 = 7;
+
 /// Runs `future` on a runtime that does not wait for a blocked read of standard input at its end.
 fn block_on(
     future: impl Future<Output = Result<ExitCode, ServerError>>,
 ) -> Result<ExitCode, ServerError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Who has just asked must not wait until 61 other tasks have been polled, the usual number:
+        // of those, one client can have as many as it likes.
+        .event_interval(POLLS)
+        .global_queue_interval(POLLS)
         .build()
         .map_err(ServerError::doing("start the runtime"))?;
     let done = runtime.block_on(future);

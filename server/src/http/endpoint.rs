@@ -8,6 +8,7 @@ use crate::counts::Counts;
 use crate::held::hold;
 use crate::oauth::Resource;
 use crate::sessions::BoundedSessions;
+use crate::turns::Turns;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::http::Request;
 use axum::response::Response;
@@ -42,6 +43,7 @@ pub(crate) struct Endpoint<H> {
     access: Access,
     limits: Limits,
     rooms: Vec<Room<H>>,
+    turns: Arc<Turns>,
     counts: Arc<Counts>,
 }
 
@@ -55,7 +57,7 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         cut: &CancellationToken,
     ) -> Self {
         let rooms = principals.into_iter().map(|p| Room::new(p, config, cut)).collect();
-        Self { access, limits: config.limits, rooms, counts }
+        Self { access, limits: config.limits, rooms, turns: Turns::of_machine(), counts }
     }
 
     /// What is asked of the tokens of an authorization server.
@@ -81,15 +83,17 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         request: Request<Body>,
         connection: Option<Arc<Connection>>,
     ) -> Result<Response, Turned> {
-        let place = self.access.judge(request.headers()).await.map_err(Turned::Away)?;
+        let principal = self.access.judge(request.headers()).await.map_err(Turned::Away)?;
         // A token for nobody is as good as none.
-        let room = self.rooms.get(place).ok_or(Turned::Away(crate::access::Refused::Unknown))?;
+        let room =
+            self.rooms.get(principal).ok_or(Turned::Away(crate::access::Refused::Unknown))?;
         let place = room.enter()?;
         let held = connection.map(Hold::new);
         let (parts, body) = request.into_parts();
         let body = self.read(body).await?;
+        let turn = self.turns.take(principal).await.bounded();
         let response = room.service.handle(Request::from_parts(parts, Body::from(body))).await;
-        Ok(response.map(|body| hold(Body::new(body), (place, held))))
+        Ok(response.map(|body| hold(Body::new(body), (place, held), turn)))
     }
 
     async fn read(&self, body: Body) -> Result<Bytes, Turned> {

@@ -16,6 +16,7 @@ mod serve;
 mod sessions;
 mod tls;
 mod token;
+mod turns;
 
 pub use access::Access;
 pub use changes::Stamp;
