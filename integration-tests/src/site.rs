@@ -4,6 +4,7 @@ use crate::user::User;
 use crate::{binary, client::Server};
 use serde_json::Value;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -170,7 +171,14 @@ impl Site {
     /// If it cannot be started.
     pub fn run_outside(&self, program: &str, args: &[&str]) -> Output {
         let path = self.workspace().join(program);
-        self.command(&path).args(args).output().unwrap_or_else(|e| panic!("run {path:?}: {e}"))
+        let mut ran = self.command(&path).args(args).output();
+        // A test beside this one that forked while the program was written here still has it open,
+        // until its own exec.
+        while ran.as_ref().is_err_and(|e| e.kind() == ErrorKind::ExecutableFileBusy) {
+            std::thread::yield_now();
+            ran = self.command(&path).args(args).output();
+        }
+        ran.unwrap_or_else(|e| panic!("run {path:?}: {e}"))
     }
 }
 

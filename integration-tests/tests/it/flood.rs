@@ -25,14 +25,15 @@ fn place(site: &Site, rate: &Value) -> Place {
     Place { server: site.serve_with(&extra), good, bad, forbidden, _granted: granted }
 }
 
-/// Resident memory of the server and every process below it that is not the run's own, in KiB.
-fn resident(server: &Server) -> u64 {
+/// Resident memory of the server and of the supervisor `branch` of a run, in KiB. Supervisors of
+/// other runs, and spare ones, come and go.
+fn resident(server: &Server, branch: u32) -> u64 {
     let ours = |pid: u32| {
         let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         line.split(|b| *b == 0).any(|word| word == b"__supervise")
     };
-    let below = processes::descendants(server.pid()).into_iter().map(|(pid, _)| pid);
-    let all = below.filter(|pid| ours(*pid)).chain([server.pid()]);
+    let below = processes::descendants(branch).into_iter().map(|(pid, _)| pid);
+    let all = below.filter(|pid| ours(*pid)).chain([server.pid(), branch]);
     all.filter_map(processes::resident).sum()
 }
 
@@ -52,11 +53,14 @@ fn sixty_four_threads_that_knock_in_vain() {
             });
             let mut memory = Vec::new();
             let mut other = 0;
-            assert!(wait::until(|| processes::with_tag("connect-flood")
-                .iter()
-                .any(|pid| { processes::branch(here.server.pid(), *pid).is_some() })));
+            let branch = || {
+                let flooding = processes::with_tag("connect-flood");
+                flooding.iter().find_map(|pid| processes::branch(here.server.pid(), *pid))
+            };
+            assert!(wait::until(|| branch().is_some()));
+            let branch = branch().expect("the flood goes on");
             while !over.load(Ordering::SeqCst) {
-                memory.push(resident(&here.server));
+                memory.push(resident(&here.server, branch));
                 // Another run goes on meanwhile.
                 let said = here.server.probe(&["connect-many", &here.good, "50"]);
                 assert_eq!(said, "ok 50");
