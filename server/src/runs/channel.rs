@@ -50,26 +50,6 @@ impl Source {
         }
     }
 
-    /// Reads what is there, without asking the runtime and without waiting, but not giving up at
-    /// once either: a writer that is at it has more within a moment. `None` if there is nothing.
-    ///
-    /// # Errors
-    /// Those of read(2); the end is 0, as for [`Source::read`].
-    pub(super) fn read_at_once(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        /// Each gives the processor to the writer, if it waits for one.
-        const TRIES: u32 = 20;
-        for _ in 0..TRIES {
-            match nix::unistd::read(self.0.as_fd(), buffer) {
-                Ok(length) => return Ok(Some(length)),
-                Err(Errno::EAGAIN) => std::thread::yield_now(),
-                Err(Errno::EINTR) => {}
-                Err(Errno::EIO) => return Ok(Some(0)),
-                Err(errno) => return Err(errno.into()),
-            }
-        }
-        Ok(None)
-    }
-
     /// Asks for a pipe that holds more, once a stream turns out to be a flood.
     pub(super) fn enlarge(&self) {
         /// The most an ordinary user gets (`/proc/sys/fs/pipe-max-size`).

@@ -9,7 +9,6 @@ use crate::secrets::{Patterns, Redactor};
 use nono_sandbox::policy::{Exceeded, Resource};
 use nono_schemas::AuditStream;
 use sha2::{Digest, Sha256};
-use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +20,8 @@ use tokio::task::JoinHandle;
 const CHUNK: usize = 64 << 10;
 /// A stream that filled this many chunks in a row is a flood.
 const FLOOD: u32 = 8;
-/// Bytes read at once from a flood: few enough to stay in a processor's cache.
-const LARGE_CHUNK: usize = 128 << 10;
-/// Bytes read from a flood before the runtime is asked again whether somebody wants an end.
-const BURST: usize = 16 << 20;
+/// Bytes read at once from a flood.
+const LARGE_CHUNK: usize = 512 << 10;
 
 /// Whether output is passed on as it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,8 +108,8 @@ async fn pump(
     target: Target,
     mut enough: oneshot::Receiver<()>,
 ) -> AuditStream {
+    let mut redactor = target.secrets.clone().map(Redactor::new);
     let mut keeper = Keeper {
-        redactor: target.secrets.clone().map(Redactor::new),
         sink: target.echo.sink(stream),
         hasher: target.hashed.then(Sha256::new),
         kept: 0,
@@ -131,20 +128,24 @@ async fn pump(
                 Ok(length) => length,
             },
         };
-        let clean = keeper.keep(chunk.get(..length).unwrap_or_default());
-        keeper.sink.pass_on(&clean).await;
+        let bytes = chunk.get(..length).unwrap_or_default();
+        match &mut redactor {
+            None => keeper.keep(bytes, 0).await,
+            Some(redactor) => {
+                let (clean, count) = redactor.push(bytes);
+                keeper.keep(&clean, count).await;
+            }
+        }
         full = if length == chunk.len() { full + 1 } else { 0 };
         if full == FLOOD && chunk.len() == CHUNK {
             from.enlarge();
             chunk = vec![0; LARGE_CHUNK];
         }
-        if chunk.len() == LARGE_CHUNK && keeper.sink.to.is_none() {
-            // Handing this thread's other work over costs more than a read, so not for each.
-            tokio::task::block_in_place(|| keeper.burst(&from, &mut chunk));
-        }
     }
-    let rest = keeper.finish();
-    keeper.sink.pass_on(&rest).await;
+    if let Some(mut redactor) = redactor {
+        let (rest, count) = redactor.finish();
+        keeper.keep(&rest, count).await;
+    }
     keeper.sink.finish().await;
     let Keeper { hasher, kept, .. } = keeper;
     hasher.map_or_else(AuditStream::default, |hasher| audit::stream(kept, Hash::from(hasher)))
@@ -155,35 +156,14 @@ async fn pump(
 struct Keeper {
     target: Target,
     stream: Stream,
-    redactor: Option<Redactor>,
     sink: Sink,
     hasher: Option<Sha256>,
     kept: u64,
 }
 
 impl Keeper {
-    /// Keeps what was read, with secrets taken out of it: what is to be passed on.
-    fn keep<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
-        let (clean, redactions) = match &mut self.redactor {
-            None => (Cow::Borrowed(bytes), 0),
-            Some(redactor) => {
-                let (clean, redactions) = redactor.push(bytes);
-                (Cow::Owned(clean), redactions)
-            }
-        };
-        self.store(&clean, redactions);
-        clean
-    }
-
-    /// Keeps what the redactor still held back.
-    fn finish(&mut self) -> Vec<u8> {
-        let Some(mut redactor) = self.redactor.take() else { return Vec::new() };
-        let (rest, redactions) = redactor.finish();
-        self.store(&rest, redactions);
-        rest
-    }
-
-    fn store(&mut self, bytes: &[u8], redactions: u64) {
+    /// Keeps what was read, with so many secrets taken out of it, and passes it on.
+    async fn keep(&mut self, bytes: &[u8], redactions: u64) {
         self.kept += bytes.len() as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
@@ -194,18 +174,7 @@ impl Keeper {
             let _said_before =
                 self.target.flood.try_send(Exceeded { resource: Resource::Output, limit });
         }
-    }
-
-    /// Reads and keeps as fast as it comes, until there is nothing for a moment. Ends and errors
-    /// are left to the next read that is waited for: it meets them again.
-    fn burst(&mut self, from: &Source, chunk: &mut [u8]) {
-        let mut read = 0;
-        while read < BURST
-            && let Ok(Some(length @ 1..)) = from.read_at_once(chunk)
-        {
-            self.keep(chunk.get(..length).unwrap_or_default());
-            read += length;
-        }
+        self.sink.pass_on(bytes).await;
     }
 }
 
