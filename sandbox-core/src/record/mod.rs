@@ -6,7 +6,7 @@ mod log;
 pub use kernel::KernelRefusal;
 pub use log::{DenialLog, Recorder};
 
-use crate::policy::{Access, Source};
+use crate::policy::{Access, Lookup, Source};
 use serde::{Deserialize, Serialize};
 
 /// Which part of the sandbox a denial belongs to; decides which family of grants could allow it.
@@ -99,6 +99,22 @@ pub enum Reason {
     /// Where the file would go, the rules give more rights than where it is, so moving it would
     /// widen the sandbox. The kernel answers `EXDEV`.
     MoreRights,
+}
+
+impl Reason {
+    /// Why the rules refuse, and the nearest of them; `None` if they do not.
+    #[must_use]
+    pub fn of(answer: Lookup<'_>) -> Option<(Self, Option<&Source>)> {
+        match answer {
+            Lookup::Allowed => None,
+            Lookup::NoGrant => Some((Self::NoGrant, None)),
+            Lookup::InsufficientAccess(rule) => {
+                Some((Self::InsufficientAccess, Some(&rule.source)))
+            }
+            Lookup::Protected => Some((Self::Protected, None)),
+            Lookup::Kept(kept) => Some((Self::Kept, Some(&kept.source))),
+        }
+    }
 }
 
 /// How a record is known.

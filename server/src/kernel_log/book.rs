@@ -28,17 +28,8 @@ pub(super) struct Heard {
     pub(super) refusals: Vec<KernelRefusal>,
     /// Refusals that the kernel counted and that are not among them.
     pub(super) missed: u64,
-    /// Domains that still exist.
-    open: usize,
     /// What it makes itself known with.
     token: u64,
-}
-
-impl Heard {
-    /// Whether all domains that were heard of are gone, so that there is nothing more to come.
-    pub(super) fn is_complete(&self) -> bool {
-        self.open == 0
-    }
 }
 
 #[derive(Debug, Default)]
@@ -71,13 +62,14 @@ impl Book {
     /// From now on refusals to the run of `supervisor` are kept. Its first process makes its domain
     /// known with `token`; where calls are not logged, descent has to do.
     pub(super) fn follow(&mut self, supervisor: i32, token: u64, started: Instant) {
-        let heard = Heard { started, refusals: Vec::new(), missed: 0, open: 0, token };
+        let heard = Heard { started, refusals: Vec::new(), missed: 0, token };
         self.runs.insert(supervisor, heard);
     }
 
-    /// What is known of a run so far.
-    pub(super) fn heard(&self, supervisor: i32) -> Option<&Heard> {
-        self.runs.get(&supervisor)
+    /// Whether all domains of a run that were heard of are gone, so that there is nothing more to
+    /// come.
+    pub(super) fn is_complete(&self, supervisor: i32) -> bool {
+        self.domains.values().all(|domain| domain.owner != Some(supervisor))
     }
 
     /// No longer; what was heard.
@@ -160,12 +152,8 @@ impl Book {
     }
 
     fn give(&mut self, name: u64, owner: i32) {
-        let Some(domain) = self.domains.get_mut(&name).filter(|d| d.owner.is_none()) else {
-            return;
-        };
-        domain.owner = Some(owner);
-        if let Some(heard) = self.runs.get_mut(&owner) {
-            heard.open += 1;
+        if let Some(domain) = self.domains.get_mut(&name) {
+            domain.owner.get_or_insert(owner);
         }
     }
 
@@ -187,7 +175,6 @@ impl Book {
         self.deliver(name);
         let Some(domain) = self.domains.remove(&name) else { return };
         let Some(heard) = domain.owner.and_then(|owner| self.runs.get_mut(&owner)) else { return };
-        heard.open = heard.open.saturating_sub(1);
         heard.missed += refusals.saturating_sub(domain.heard);
     }
 }
@@ -263,8 +250,7 @@ mod tests {
     }
 
     fn paths(book: &Book) -> Vec<&[u8]> {
-        let heard = book.heard(5).into_iter();
-        heard.flat_map(|h| &h.refusals).map(|r| r.path.as_slice()).collect()
+        book.runs[&5].refusals.iter().map(|r| r.path.as_slice()).collect()
     }
 
     #[test]
@@ -286,9 +272,9 @@ mod tests {
             &parent_of,
         );
         assert_eq!(paths(&book), [b"/one", b"/two"]);
-        let first = &book.heard(5).unwrap().refusals[0];
+        let first = &book.runs[&5].refusals[0];
         assert_eq!((first.syscall.as_str(), first.errno, first.pid), ("openat", 13, 11));
-        assert!(!book.heard(5).unwrap().is_complete());
+        assert!(!book.is_complete(5));
     }
 
     #[test]
@@ -309,7 +295,7 @@ mod tests {
             &|_| None,
         );
         assert_eq!(paths(&book), [b"/one"]);
-        assert_eq!(book.heard(5).unwrap().missed, 0);
+        assert_eq!(book.runs[&5].missed, 0);
     }
 
     #[test]
@@ -339,7 +325,7 @@ mod tests {
             &parent_of,
         );
         assert_eq!(paths(&book), [b"/one", b"/two"]);
-        let first = &book.heard(5).unwrap().refusals[0];
+        let first = &book.runs[&5].refusals[0];
         assert_eq!((first.syscall.as_str(), first.errno, first.pid), ("", 13, 0));
     }
 
@@ -354,8 +340,9 @@ mod tests {
             ],
             &parent_of,
         );
+        assert!(book.is_complete(5));
         let heard = book.forget(5).unwrap();
-        assert_eq!((heard.refusals.len(), heard.missed, heard.is_complete()), (1, 2, true));
+        assert_eq!((heard.refusals.len(), heard.missed), (1, 2));
         assert!(book.domains.is_empty() && book.forget(5).is_none());
     }
 
@@ -365,7 +352,7 @@ mod tests {
             [(n, refused(0xa, "/x")), (n, call(10, 5)), (n, Message::End)].into_iter()
         });
         let ours = book(flood.collect(), &parent_of);
-        let heard = ours.heard(5).unwrap();
+        let heard = &ours.runs[&5];
         assert_eq!((heard.refusals.len(), heard.missed), (MOST, 2 * MOST as u64));
         let foreign = (0..3 * MOST_DOMAINS as u64)
             .flat_map(|n| [(n, refused(n, "/x")), (n, call(99, 1)), (n, Message::End)].into_iter());

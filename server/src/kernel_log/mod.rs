@@ -8,6 +8,7 @@
 mod book;
 mod message;
 
+use crate::parent::parent_of;
 use book::Book;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::RcvBuf;
@@ -120,7 +121,7 @@ impl Following {
         tokio::time::sleep(SETTLE).await;
         let mut changed = self.shared.changed.subscribe();
         let complete = async {
-            while !self.shared.book().heard(self.supervisor).is_none_or(book::Heard::is_complete) {
+            while !self.shared.book().is_complete(self.supervisor) {
                 if changed.changed().await.is_err() {
                     return;
                 }
@@ -206,25 +207,9 @@ fn read(socket: &OwnedFd, shared: &Shared) {
     }
 }
 
-/// The parent of a process (proc_pid_stat(5)): the second field behind the name, which is in
-/// parentheses and may hold anything.
-fn parent_of(pid: i32) -> Option<i32> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let behind = memchr::memrchr(b')', &stat)?;
-    let words = std::str::from_utf8(stat.get(behind + 1..)?).ok()?;
-    words.split_whitespace().nth(1)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn parents_are_found() {
-        let me = i32::try_from(std::process::id()).unwrap();
-        assert_eq!(parent_of(me), Some(nix::unistd::getppid().as_raw()));
-        assert_eq!(parent_of(-1), None);
-    }
 
     #[test]
     fn old_kernels_are_told_apart() {

@@ -217,22 +217,16 @@ fn needed(operation: Operation) -> Access {
 
 fn on_path(view: View<'_>, path: &AbsPath, operation: Operation) -> Explanation {
     let fs = &view.policy.fs;
-    let (reason, rule) = match on_file(fs, path, operation) {
-        Lookup::Allowed => {
-            let folder = path.parent().unwrap_or_else(AbsPath::root);
-            let holder =
-                if fs.lookup(path, needed(operation)) == Lookup::Allowed { path } else { &folder };
-            let nearest = fs
-                .rules
-                .iter()
-                .filter(|r| r.covers(holder) && r.access.contains(needed(operation)))
-                .max_by_key(|r| r.path.as_bytes().len());
-            return Explanation::allowed(path, by(view, "landlock", nearest.map(|r| &r.source)));
-        }
-        Lookup::NoGrant => (Reason::NoGrant, None),
-        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
-        Lookup::Protected => (Reason::Protected, None),
-        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
+    let Some((reason, rule)) = Reason::of(on_file(fs, path, operation)) else {
+        let folder = path.parent().unwrap_or_else(AbsPath::root);
+        let holder =
+            if fs.lookup(path, needed(operation)) == Lookup::Allowed { path } else { &folder };
+        let nearest = fs
+            .rules
+            .iter()
+            .filter(|r| r.covers(holder) && r.access.contains(needed(operation)))
+            .max_by_key(|r| r.path.as_bytes().len());
+        return Explanation::allowed(path, by(view, "landlock", nearest.map(|r| &r.source)));
     };
     let kind = if operation == Operation::Execute { Kind::Exec } else { Kind::Fs };
     refused(view, path, (kind, operation, Layer::Landlock), reason, rule)

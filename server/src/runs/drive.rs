@@ -207,7 +207,6 @@ impl Driver {
             Event::Refused(failed) => return Some(Ended::Refused(failed)),
             Event::Ended(mut outcome) => {
                 self.add_refused(&mut outcome.denials);
-                without_secrets(self.secrets.as_deref(), &mut outcome.denials.items);
                 return Some(Ended::Outcome(outcome));
             }
             // Not asked for while the run goes on.

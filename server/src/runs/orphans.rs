@@ -1,5 +1,6 @@
 //! Which of this process's children are supervisors; all others are orphans of a lost run.
 
+use crate::parent::parent_of;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -73,27 +74,6 @@ fn children() -> Vec<i32> {
     entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
-            stat.is_ok_and(|stat| parent(&stat) == Some(me))
-        })
+        .filter(|pid| parent_of(*pid) == Some(me))
         .collect()
-}
-
-/// The parent in a line of `/proc/PID/stat`. The name before it may contain anything, spaces and
-/// parentheses included.
-fn parent(stat: &str) -> Option<i32> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_parent_behind_any_name() {
-        assert_eq!(parent("12 (a) b (c) S 34 12 12 0"), Some(34));
-        assert_eq!(parent("12 (sh) R 1 2"), Some(1));
-        assert_eq!(parent("12 sh R 1 2"), None);
-    }
 }

@@ -12,8 +12,8 @@ use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
 use crate::filter::AttributeCall;
-use crate::policy::{Access, Lookup};
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::policy::Access;
+use crate::record::{Kind, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, readlinkat};
@@ -174,32 +174,19 @@ fn judge(
 ) -> Result<(), Errno> {
     let Some(path) = &pinned.path else { return Ok(()) };
     let device = [SFlag::S_IFCHR, SFlag::S_IFBLK].contains(&kind(&pinned.stat));
-    let (reason, rule) = match shared.policy.fs.lookup(path, Access::WRITE) {
-        Lookup::Allowed if device && !matches!(change, Copied::Times(_)) => {
-            (Reason::NotSupported, None)
-        }
-        Lookup::Allowed => return Ok(()),
-        Lookup::NoGrant => (Reason::NoGrant, None),
-        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
-        Lookup::Protected => (Reason::Protected, None),
-        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
+    let (reason, rule) = match Reason::of(shared.policy.fs.lookup(path, Access::WRITE)) {
+        Some(refused) => refused,
+        None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),
+        None => return Ok(()),
     };
     if !permitted(pinned, change) {
         return Err(Errno::EPERM);
     }
+    let target = pinned.written.clone();
     let refusal = Refusal {
-        kind: Kind::Fs,
-        operation: Operation::Write,
         access: Access::WRITE,
-        target: pinned.written.clone(),
         resolved: Some(path.as_bytes().to_vec()),
-        host: None,
-        syscall,
-        errno: Errno::EACCES,
-        layer: Layer::Mediation,
-        reason,
-        rule,
-        confidence: Confidence::Enforced,
+        ..Refusal::mediated((Kind::Fs, Operation::Write), target, syscall, (reason, rule))
     };
     shared.record(caller, refusal);
     Err(Errno::EACCES)

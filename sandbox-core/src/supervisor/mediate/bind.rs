@@ -14,8 +14,8 @@ use super::request::{SocketRequest, unreadable};
 use super::resolve::{NewPlace, resolve_new};
 use super::{Refusal, Shared, network};
 use crate::decide::{Domain, PathVerdict, SocketCall, socket_call, unix_path};
-use crate::policy::{Access, Reach};
-use crate::record::{Confidence, Kind, Layer, Operation};
+use crate::policy::Reach;
+use crate::record::{Kind, Operation};
 use crate::sys;
 use landlock::{
     AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
@@ -97,19 +97,10 @@ fn judge(
         return Err(Errno::EADDRINUSE);
     }
     faccessat(folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::empty())?;
+    let what = (Kind::UnixSocket, Operation::Bind);
     let refusal = Refusal {
-        kind: Kind::UnixSocket,
-        operation: Operation::Bind,
-        access: Access::empty(),
-        target: path.to_vec(),
         resolved: Some(resolved.as_bytes().to_vec()),
-        host: None,
-        syscall,
-        errno: Errno::EACCES,
-        layer: Layer::Mediation,
-        reason,
-        rule,
-        confidence: Confidence::Enforced,
+        ..Refusal::mediated(what, path.to_vec(), syscall, (reason, rule))
     };
     shared.record(caller, refusal);
     Err(Errno::EACCES)

@@ -159,6 +159,31 @@ pub(in crate::supervisor) struct Refusal<'p> {
     pub(in crate::supervisor) confidence: Confidence,
 }
 
+impl<'p> Refusal<'p> {
+    /// What the mediator itself refuses with `EACCES`, as far as every such refusal has it.
+    fn mediated(
+        (kind, operation): (Kind, Operation),
+        target: Vec<u8>,
+        syscall: &'static str,
+        (reason, rule): (Reason, Option<&'p Source>),
+    ) -> Self {
+        Self {
+            kind,
+            operation,
+            access: Access::empty(),
+            target,
+            resolved: None,
+            host: None,
+            syscall,
+            errno: Errno::EACCES,
+            layer: Layer::Mediation,
+            reason,
+            rule,
+            confidence: Confidence::Enforced,
+        }
+    }
+}
+
 impl Shared {
     /// Whether abstract names are judged by the kernel, or by nobody.
     fn abstract_as_copied(&self) -> bool {

@@ -7,9 +7,9 @@ use super::listener::MediatedCall;
 use super::request::{SocketRequest, hold, unreadable};
 use super::{Refusal, Shared, proxy};
 use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question};
-use crate::policy::{Access, DNS_PORT, NetworkMode, meant};
+use crate::policy::{DNS_PORT, NetworkMode, meant};
 use crate::rate::Family;
-use crate::record::{Confidence, Layer, Operation};
+use crate::record::Operation;
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::socket::{Backlog, getsockopt, listen, setsockopt, sockopt};
@@ -167,18 +167,14 @@ fn refuse(
         _ => None,
     };
     let refusal = Refusal {
-        kind,
-        operation,
-        access: Access::empty(),
-        target: address.to_string().into_bytes(),
         resolved: (real != address).then(|| real.to_string().into_bytes()),
         host: host.map(String::into_bytes),
-        syscall,
-        errno: Errno::EACCES,
-        layer: Layer::Mediation,
-        reason,
-        rule,
-        confidence: Confidence::Enforced,
+        ..Refusal::mediated(
+            (kind, operation),
+            address.to_string().into_bytes(),
+            syscall,
+            (reason, rule),
+        )
     };
     shared.record(caller, refusal);
     Errno::EACCES

@@ -10,8 +10,8 @@ use super::listener::MediatedCall;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::policy::{Access, Lookup};
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::policy::Access;
+use crate::record::{Kind, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -103,30 +103,17 @@ fn judge(
     (access, operation): (Access, Operation),
     syscall: &'static str,
 ) -> Result<(), Errno> {
-    let (reason, rule) = match shared.policy.fs.lookup(&noticed.path, access) {
-        Lookup::Allowed => return Ok(()),
-        Lookup::NoGrant => (Reason::NoGrant, None),
-        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
-        Lookup::Protected => (Reason::Protected, None),
-        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
-    };
+    let answer = shared.policy.fs.lookup(&noticed.path, access);
+    let Some((reason, rule)) = Reason::of(answer) else { return Ok(()) };
     let name = pinned::name(&noticed.object);
     if faccessat(AT_FDCWD, name.as_str(), AccessFlags::R_OK, AtFlags::empty()).is_err() {
         return Err(Errno::EACCES);
     }
+    let target = noticed.written.clone();
     let refusal = Refusal {
-        kind: Kind::Fs,
-        operation,
         access,
-        target: noticed.written.clone(),
         resolved: Some(noticed.path.as_bytes().to_vec()),
-        host: None,
-        syscall,
-        errno: Errno::EACCES,
-        layer: Layer::Mediation,
-        reason,
-        rule,
-        confidence: Confidence::Enforced,
+        ..Refusal::mediated((Kind::Fs, operation), target, syscall, (reason, rule))
     };
     shared.record(caller, refusal);
     Err(Errno::EACCES)

@@ -6,8 +6,7 @@ use super::leader::{Interrupted, Turn};
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
-use crate::policy::Access;
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::record::{Kind, Layer, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -77,20 +76,10 @@ pub(super) fn unreadable(
     if errno != Errno::EPERM {
         return;
     }
-    let refusal = Refusal {
-        kind: Kind::UnixSocket,
-        operation,
-        access: Access::empty(),
-        target: b"(unreadable address)".to_vec(),
-        resolved: None,
-        host: None,
-        syscall,
-        errno,
-        layer: Layer::Mediation,
-        reason: Reason::NotSupported,
-        rule: None,
-        confidence: Confidence::Enforced,
-    };
+    let target = b"(unreadable address)".to_vec();
+    let why = (Reason::NotSupported, None);
+    let what = (Kind::UnixSocket, operation);
+    let refusal = Refusal { errno, ..Refusal::mediated(what, target, syscall, why) };
     shared.record(caller, refusal);
 }
 
@@ -104,32 +93,11 @@ pub(super) fn refuse_abstract(
     syscall: &'static str,
 ) -> Interrupted {
     let target = [b"@", name].concat();
-    let refusal = refusal(operation, target, syscall, Reason::NotSupported);
+    let what = (Kind::UnixSocket, operation);
+    let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
     let layer = if shared.scoped { Layer::Landlock } else { Layer::Mediation };
     shared.record(caller, Refusal { layer, ..refusal });
     Interrupted::Failed(Errno::EACCES)
-}
-
-fn refusal(
-    operation: Operation,
-    target: Vec<u8>,
-    syscall: &'static str,
-    reason: Reason,
-) -> Refusal<'static> {
-    Refusal {
-        kind: Kind::UnixSocket,
-        operation,
-        access: Access::empty(),
-        target,
-        resolved: None,
-        host: None,
-        syscall,
-        errno: Errno::EACCES,
-        layer: Layer::Mediation,
-        reason,
-        rule: None,
-        confidence: Confidence::Enforced,
-    }
 }
 
 /// Resolves and judges a path; the pinned socket if it may be reached, by a caller that still waits.
@@ -161,8 +129,7 @@ pub(super) fn judge(
     faccessat(AT_FDCWD, name.as_str(), AccessFlags::W_OK, AtFlags::empty())?;
     let refusal = Refusal {
         resolved: Some(place.path.as_bytes().to_vec()),
-        rule,
-        ..refusal(operation, path.to_vec(), syscall, reason)
+        ..Refusal::mediated((Kind::UnixSocket, operation), path.to_vec(), syscall, (reason, rule))
     };
     shared.record(caller, refusal);
     Err(Errno::EACCES)

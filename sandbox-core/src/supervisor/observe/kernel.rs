@@ -4,7 +4,7 @@
 //! ordinary permissions allow it has been shown by the kernel, which asks Landlock last. Before a
 //! name is made, removed or moved it asks Landlock first, so there the permissions are asked here.
 
-use super::{lookup, reason};
+use super::lookup;
 use crate::AbsPath;
 use crate::policy::{FsPolicy, Observe, Policy};
 use crate::record::{
@@ -39,7 +39,7 @@ fn denial(fs: &FsPolicy, refusal: KernelRefusal) -> Option<Denial> {
     if in_folder && !may_change(&resolved) {
         return None;
     }
-    let (reason, rule) = match reason(lookup(fs, &resolved, access, false)) {
+    let (reason, rule) = match Reason::of(lookup(fs, &resolved, access, false)) {
         Some((reason, rule)) => (reason, rule.cloned()),
         // The folder is open, so it is about where the file would go.
         None if errno == Errno::EXDEV as i32 => (Reason::MoreRights, None),

@@ -23,7 +23,7 @@ use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, FsPolicy, Lookup, Source};
+use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -92,7 +92,7 @@ fn examine(
         return Verdict::GoOn;
     };
     let answer = answer(&shared.policy.fs, &path, &attempt, by_name);
-    let Some((reason, rule)) = reason(answer) else { return Verdict::GoOn };
+    let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };
     let (layer, confidence, verdict) = decided(reason);
     if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
         return verdict;
@@ -144,17 +144,6 @@ fn answer<'p>(fs: &'p FsPolicy, path: &AbsPath, attempt: &Attempt, by_name: bool
             fs.kept_by_name(path).map_or(Lookup::Allowed, Lookup::Kept)
         }
         answer => answer,
-    }
-}
-
-/// Why the rules refuse, and the nearest of them; `None` if they do not.
-fn reason(answer: Lookup<'_>) -> Option<(Reason, Option<&Source>)> {
-    match answer {
-        Lookup::Allowed => None,
-        Lookup::NoGrant => Some((Reason::NoGrant, None)),
-        Lookup::InsufficientAccess(rule) => Some((Reason::InsufficientAccess, Some(&rule.source))),
-        Lookup::Protected => Some((Reason::Protected, None)),
-        Lookup::Kept(kept) => Some((Reason::Kept, Some(&kept.source))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Verdict, Watched, decided, permitted, protects_sticky, sort_of};
 use crate::decide::{Obstacle, Relocation, Sort, relocation};
-use crate::policy::{Access, Lookup};
+use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
 use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
@@ -37,14 +37,11 @@ pub(super) fn examine(
     let Ok(resolved) = place.path() else { return Verdict::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
     let kept = shared.policy.fs.kept_by_name(&resolved);
-    let (reason, rule) = match shared.policy.fs.lookup_name(&resolved, Access::WRITE) {
-        Lookup::Kept(kept) => (Reason::Kept, Some(&kept.source)),
-        Lookup::Allowed if kept.is_some() => (Reason::Kept, kept.map(|kept| &kept.source)),
-        Lookup::Allowed => (Reason::MoreRights, None),
-        Lookup::NoGrant => (Reason::NoGrant, None),
-        Lookup::InsufficientAccess(rule) => (Reason::InsufficientAccess, Some(&rule.source)),
-        Lookup::Protected => (Reason::Protected, None),
-    };
+    let answer = shared.policy.fs.lookup_name(&resolved, Access::WRITE);
+    let (reason, rule) = Reason::of(answer).unwrap_or(match kept {
+        Some(kept) => (Reason::Kept, Some(&kept.source)),
+        None => (Reason::MoreRights, None),
+    });
     let (layer, confidence, verdict) = decided(reason);
     if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
         return verdict;

@@ -6,11 +6,11 @@
 //! inferred, only if the rules refuse to read it, it is there, and ordinary permissions would have
 //! allowed it.
 
-use super::{lookup, permitted, reason, sort_of};
+use super::{lookup, permitted, sort_of};
 use crate::AbsPath;
 use crate::decide::Fit;
 use crate::policy::{Access, Lookup, Observe, Policy};
-use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation};
+use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::resolve::{Place, resolve_quoted};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -68,7 +68,7 @@ fn refused_read(ran: Ran<'_>, cwd: &OwnedFd, path: &[u8]) -> Option<Denial> {
     if answer == Lookup::Allowed || !fits() || !permitted(&object, Access::READ) {
         return None;
     }
-    let (reason, rule) = reason(answer)?;
+    let (reason, rule) = Reason::of(answer)?;
     Some(Denial {
         kind: Kind::Fs,
         operation: Operation::Read,
