@@ -124,7 +124,9 @@ fn ticks(ticks: u64) -> Duration {
 }
 
 fn use_of(pid: Pid) -> Option<Use> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A process can choose a name that is no UTF-8, and would not be counted for it.
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let memory = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     parse(&stat, &memory)
 }
@@ -192,5 +194,17 @@ mod tests {
         assert_eq!(judge(&limits, &used, Duration::from_secs(1), || 0), None);
         let cpu = Exceeded { resource: Resource::CpuTime, limit: 1000 };
         assert_eq!(judge(&limits, &used, Duration::from_millis(1001), || 0), Some(cpu));
+    }
+
+    #[test]
+    fn a_process_with_an_odd_name_is_counted() {
+        let me = Pid::this();
+        // Of the whole process, which is its first thread's.
+        let name = format!("/proc/{me}/task/{me}/comm");
+        let before = fs::read(&name).unwrap();
+        fs::write(&name, b"\xff) \xfe").unwrap();
+        let counted = use_of(me).is_some();
+        fs::write(&name, before.trim_ascii_end()).unwrap();
+        assert!(counted);
     }
 }
