@@ -4,8 +4,9 @@
 //! its user owns. Whoever may write an object may change its attributes; nobody else. What is
 //! judged is the pinned object, and what is changed is that object.
 
+use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
-use super::leader::{Interrupted, Turn, conclude};
+use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};

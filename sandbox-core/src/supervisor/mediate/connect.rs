@@ -1,7 +1,8 @@
 //! `connect`, performed on the caller's behalf.
 
+use super::blocking::{Interrupted, conclude};
 use super::caller::{Caller, Confirmed};
-use super::leader::{Interrupted, Turn, conclude};
+use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
 use super::{network, pinned};

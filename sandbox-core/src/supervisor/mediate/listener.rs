@@ -61,10 +61,19 @@ impl Listener {
 
     /// Whether the last process under the filter is gone.
     fn is_abandoned(&self) -> bool {
-        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::empty())];
+        self.now().contains(PollFlags::POLLHUP)
+    }
+
+    /// Whether there is a notification that nobody has received yet.
+    pub(super) fn another_waits(&self) -> bool {
+        self.now().contains(PollFlags::POLLIN)
+    }
+
+    fn now(&self) -> PollFlags {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
         let polled = poll(&mut fds, PollTimeout::ZERO).is_ok();
         let [fd] = fds;
-        polled && fd.revents().is_some_and(|r| r.contains(PollFlags::POLLHUP))
+        if polled { fd.revents().unwrap_or(PollFlags::empty()) } else { PollFlags::empty() }
     }
 
     /// Whether the caller still waits; while it does, its ids cannot be reused.

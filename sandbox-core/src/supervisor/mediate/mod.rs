@@ -7,6 +7,7 @@
 
 mod attributes;
 mod bind;
+mod blocking;
 mod caller;
 mod connect;
 mod leader;
@@ -112,7 +113,7 @@ impl Mediator {
     /// whose callers were interrupted or died.
     pub(super) fn check(&self, stalled: bool) {
         if let Some(shared) = &self.shared {
-            leader::check(shared, stalled);
+            blocking::check(shared, stalled);
         }
     }
 

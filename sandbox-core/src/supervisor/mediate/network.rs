@@ -1,8 +1,9 @@
 //! Calls of IP sockets, performed on the caller's behalf once their addresses are judged.
 
+use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
 use super::connect::connect_to;
-use super::leader::{Interrupted, Turn};
+use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, hold, unreadable};
 use super::{Refusal, Shared, proxy};

@@ -4,8 +4,9 @@
 //! the user may read, `flock` any descriptor. Without this a command could learn when files outside
 //! of its grants are used, and make others wait for locks on files it may only read.
 
+use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
-use super::leader::{Interrupted, Turn, conclude};
+use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};

@@ -1,7 +1,8 @@
 //! Connections to the runs' proxy: made here, and introduced before the program has them.
 
+use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
-use super::leader::{Interrupted, Turn};
+use super::leader::Turn;
 use super::request::SocketRequest;
 use crate::control::Introduction;
 use crate::sys;

@@ -1,8 +1,9 @@
 //! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
 //! and the judgement of a path.
 
+use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
-use super::leader::{Interrupted, Turn};
+use super::leader::Turn;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};

@@ -1,8 +1,9 @@
 //! Addressed sends, performed on the caller's behalf. Trapped only where the profile allows
 //! datagram sockets; without them no socket could send to a path without connecting first.
 
+use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
-use super::leader::{Interrupted, Turn};
+use super::leader::Turn;
 use super::listener::{ERESTARTSYS, MediatedCall};
 use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
 use super::{network, pinned};
