@@ -286,7 +286,7 @@ fn serve_http(setup: Setup, listen: Listen) -> Result<ExitCode, ServerError> {
     })
 }
 
-/// Between two looks at the descriptors and at what other threads have to do, in polls of tasks.
+/// Between two looks at what other threads have to do, in polls of tasks.
 const POLLS: u32 = 7;
 
 /// Runs `future` on a runtime that does not wait for a blocked read of standard input at its end.
@@ -296,8 +296,8 @@ fn block_on(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Who has just asked must not wait until 61 other tasks have been polled, the usual number:
-        // of those, one client can have as many as it likes.
-        .event_interval(POLLS)
+        // of those, one client can have as many as it likes. So descriptors are looked at each time.
+        .event_interval(1)
         .global_queue_interval(POLLS)
         .build()
         .map_err(ServerError::doing("start the runtime"))?;
