@@ -14,6 +14,31 @@ use tokio::net::unix::pipe;
 #[derive(Debug)]
 pub(super) struct Source(pipe::Receiver);
 
+/// What there was to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing now.
+    Nothing,
+    /// Nothing any more.
+    End,
+}
+
+/// Reads from a descriptor that does not block. A terminal whose far end is closed by everyone says
+/// EIO (pty(7)), which is its end; there is nothing more to be had after any other error either.
+pub(super) fn read_now(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Read {
+    loop {
+        match nix::unistd::read(from, buffer) {
+            Ok(0) => return Read::End,
+            Ok(length) => return Read::Bytes(length),
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Read::Nothing,
+            Err(_) => return Read::End,
+        }
+    }
+}
+
 /// The end a stream is written to.
 #[derive(Debug)]
 pub(super) struct Sink(pipe::Sender);
@@ -37,25 +62,28 @@ impl Source {
             .map_err(ServerError::doing("read the command's output"))
     }
 
-    /// Reads what is there; 0 at the end. A terminal whose far end is closed by everyone says EIO
-    /// (pty(7)), which is its end. Safe to cancel.
-    pub(super) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Reads what is there, at least a byte; `None` at the end. Safe to cancel.
+    pub(super) async fn read(&self, buffer: &mut [u8]) -> Option<usize> {
         loop {
-            self.0.readable().await?;
-            match self.0.try_read(buffer) {
-                Err(error) if is_passing(&error) => {}
-                Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => return Ok(0),
-                done => return done,
+            self.0.readable().await.ok()?;
+            let read = self.0.try_io(|| match read_now(self.0.as_fd(), buffer) {
+                Read::Nothing => Err(io::ErrorKind::WouldBlock.into()),
+                Read::Bytes(length) => Ok(Some(length)),
+                Read::End => Ok(None),
+            });
+            // Nothing after all: wait for more.
+            if let Ok(length) = read {
+                return length;
             }
         }
     }
 
-    /// Asks for a pipe that holds more, once a stream turns out to be a flood.
-    pub(super) fn enlarge(&self) {
-        /// The most an ordinary user gets (`/proc/sys/fs/pipe-max-size`).
-        const LARGE: i32 = 1 << 20;
-        // Terminals have no such size, and a user may have used up his share.
-        let _stays_as_it_is = fcntl(self.0.as_fd(), FcntlArg::F_SETPIPE_SZ(LARGE));
+    /// The descriptor, which does not block, to be read without the runtime.
+    ///
+    /// # Errors
+    /// If the runtime cannot let go of it.
+    pub(super) fn into_fd(self) -> io::Result<OwnedFd> {
+        self.0.into_nonblocking_fd()
     }
 }
 

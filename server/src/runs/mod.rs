@@ -7,6 +7,7 @@ mod admit;
 mod arena;
 mod channel;
 mod drive;
+mod flood;
 mod input;
 mod lines;
 mod namespaces;

@@ -1,6 +1,7 @@
 //! Reads a command's streams, always, so that it never blocks on a full pipe.
 
 use super::channel::Source;
+use super::flood::{self, Drained};
 use super::output::Output;
 use super::screen::Screen;
 use super::switches::Stream;
@@ -9,10 +10,12 @@ use crate::secrets::{Patterns, Redactor};
 use nono_sandbox::policy::{Exceeded, Resource};
 use nono_schemas::AuditStream;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::io::IsTerminal;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -20,8 +23,6 @@ use tokio::task::JoinHandle;
 const CHUNK: usize = 64 << 10;
 /// A stream that filled this many chunks in a row is a flood.
 const FLOOD: u32 = 8;
-/// Bytes read at once from a flood.
-const LARGE_CHUNK: usize = 512 << 10;
 
 /// Whether output is passed on as it comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,49 +107,75 @@ async fn pump(
     from: Source,
     stream: Stream,
     target: Target,
-    mut enough: oneshot::Receiver<()>,
+    enough: oneshot::Receiver<()>,
 ) -> AuditStream {
-    let mut redactor = target.secrets.clone().map(Redactor::new);
-    let mut keeper = Keeper {
-        sink: target.echo.sink(stream),
-        hasher: target.hashed.then(Sha256::new),
-        kept: 0,
-        stream,
-        target,
-    };
-    let mut chunk = vec![0; CHUNK];
-    let mut full = 0;
-    loop {
-        let length = tokio::select! {
-            biased;
-            // First: a flood would never let it have its turn.
-            _ = &mut enough => break,
-            read = from.read(&mut chunk) => match read {
-                Ok(0) | Err(_) => break,
-                Ok(length) => length,
-            },
+    let mut sink = target.echo.sink(stream);
+    let mut reading =
+        Reading { keeper: Keeper::new(stream, target), chunk: vec![0; CHUNK], enough };
+    let mut next = Some(from);
+    while let Some(from) = next.take() {
+        if reading.until_flood(&from, &mut sink).await == Stopped::Ended {
+            break;
+        }
+        match tokio::task::spawn_blocking(|| reading.drain(from)).await {
+            Ok(done) => (next, reading) = done,
+            // A reader that panicked has nothing more to say.
+            Err(_) => return AuditStream::default(),
+        }
+    }
+    sink.pass_on(&reading.keeper.finish()).await;
+    sink.finish().await;
+    reading.keeper.summary()
+}
+
+/// A stream that is being read.
+struct Reading {
+    keeper: Keeper,
+    chunk: Vec<u8>,
+    enough: oneshot::Receiver<()>,
+}
+
+/// Why a stream is not read as it was any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    Ended,
+    Flood,
+}
+
+impl Reading {
+    /// Reads until the end, or until the stream turns out to be a flood. One that is passed on is
+    /// none: it is as fast as who takes it.
+    async fn until_flood(&mut self, from: &Source, sink: &mut Sink) -> Stopped {
+        let mut full = 0;
+        while full < FLOOD || sink.is_on() {
+            let length = tokio::select! {
+                biased;
+                // First: a stream that always has more would never let it have its turn.
+                _ = &mut self.enough => return Stopped::Ended,
+                read = from.read(&mut self.chunk) => match read {
+                    Some(length) => length,
+                    None => return Stopped::Ended,
+                },
+            };
+            full = if length == self.chunk.len() { full + 1 } else { 0 };
+            let bytes = self.chunk.get(..length).unwrap_or_default();
+            sink.pass_on(&self.keeper.keep(bytes)).await;
+        }
+        Stopped::Flood
+    }
+
+    /// Reads a flood; the stream, if it goes on as an ordinary one.
+    fn drain(mut self, from: Source) -> (Option<Source>, Self) {
+        let Ok(fd) = from.into_fd() else { return (None, self) };
+        let Self { keeper, chunk, enough } = &mut self;
+        let told = || enough.try_recv() != Err(TryRecvError::Empty);
+        let drained = flood::drain(&fd, chunk, told, |bytes| drop(keeper.keep(bytes)));
+        let next = match drained {
+            Drained::Calm => Source::new(fd).ok(),
+            Drained::Ended => None,
         };
-        let bytes = chunk.get(..length).unwrap_or_default();
-        match &mut redactor {
-            None => keeper.keep(bytes, 0).await,
-            Some(redactor) => {
-                let (clean, count) = redactor.push(bytes);
-                keeper.keep(&clean, count).await;
-            }
-        }
-        full = if length == chunk.len() { full + 1 } else { 0 };
-        if full == FLOOD && chunk.len() == CHUNK {
-            from.enlarge();
-            chunk = vec![0; LARGE_CHUNK];
-        }
+        (next, self)
     }
-    if let Some(mut redactor) = redactor {
-        let (rest, count) = redactor.finish();
-        keeper.keep(&rest, count).await;
-    }
-    keeper.sink.finish().await;
-    let Keeper { hasher, kept, .. } = keeper;
-    hasher.map_or_else(AuditStream::default, |hasher| audit::stream(kept, Hash::from(hasher)))
 }
 
 /// Does everything with a stream that is done once secrets are out of it: a hash of them would be
@@ -156,14 +183,40 @@ async fn pump(
 struct Keeper {
     target: Target,
     stream: Stream,
-    sink: Sink,
+    redactor: Option<Redactor>,
     hasher: Option<Sha256>,
     kept: u64,
 }
 
 impl Keeper {
-    /// Keeps what was read, with so many secrets taken out of it, and passes it on.
-    async fn keep(&mut self, bytes: &[u8], redactions: u64) {
+    fn new(stream: Stream, target: Target) -> Self {
+        let redactor = target.secrets.clone().map(Redactor::new);
+        let hasher = target.hashed.then(Sha256::new);
+        Self { target, stream, redactor, hasher, kept: 0 }
+    }
+
+    /// Takes secrets out of what was read and keeps it; what may be passed on.
+    fn keep<'b>(&mut self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let (clean, redactions) = match &mut self.redactor {
+            None => (Cow::Borrowed(bytes), 0),
+            Some(redactor) => {
+                let (clean, redactions) = redactor.push(bytes);
+                (clean.into(), redactions)
+            }
+        };
+        self.keep_clean(&clean, redactions);
+        clean
+    }
+
+    /// Keeps what was held back, because a secret might have begun in it.
+    fn finish(&mut self) -> Vec<u8> {
+        let Some(mut redactor) = self.redactor.take() else { return Vec::new() };
+        let (rest, redactions) = redactor.finish();
+        self.keep_clean(&rest, redactions);
+        rest
+    }
+
+    fn keep_clean(&mut self, bytes: &[u8], redactions: u64) {
         self.kept += bytes.len() as u64;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
@@ -174,11 +227,20 @@ impl Keeper {
             let _said_before =
                 self.target.flood.try_send(Exceeded { resource: Resource::Output, limit });
         }
-        self.sink.pass_on(bytes).await;
+    }
+
+    fn summary(self) -> AuditStream {
+        let Self { hasher, kept, .. } = self;
+        hasher.map_or_else(AuditStream::default, |hasher| audit::stream(kept, Hash::from(hasher)))
     }
 }
 
 impl Sink {
+    /// Whether output is passed on at all.
+    fn is_on(&self) -> bool {
+        self.to.is_some()
+    }
+
     /// Passes output on.
     async fn pass_on(&mut self, bytes: &[u8]) {
         match &mut self.screen {
