@@ -5,7 +5,7 @@ mod model;
 
 use crate::bytes::Bytes;
 use nono_sandbox::AbsPath;
-use nono_sandbox::filter::interpret::{Call, decision};
+use nono_sandbox::filter::interpret::{Call, run};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::policy::{
     Environment, FsPolicy, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
@@ -22,11 +22,11 @@ pub fn filters(bytes: &[u8]) {
     let policy = policy(&mut bytes);
     let scoped = bytes.bool();
     let handover = Handover { fd: i32::from(bytes.u8()), secret: bytes.u64() };
-    let programs = compile(&policy, handover, scoped).expect("every policy compiles");
+    let program = compile(&policy, handover, scoped).expect("every policy compiles");
     while !bytes.is_empty() {
         let call = call(&mut bytes, handover);
         let expected = model::answer(&policy, handover, scoped, NATIVE, &call);
-        let found = decision(&programs, call);
+        let found = run(&program, call);
         assert_eq!(found, Ok(expected), "{call:x?} scoped {scoped} under {policy:?}");
     }
 }

@@ -96,11 +96,11 @@ pub(super) fn answer(
     native: u32,
     call: &Call,
 ) -> u32 {
-    if cfg!(target_arch = "x86_64") && call.nr >= 0x4000_0000 {
-        return errno(libc::ENOSYS);
-    }
     if call.arch != native {
         return KILL;
+    }
+    if cfg!(target_arch = "x86_64") && call.nr >= 0x4000_0000 {
+        return errno(libc::ENOSYS);
     }
     if let Some(silent) = silent(policy, call) {
         return errno(silent);

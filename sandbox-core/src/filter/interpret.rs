@@ -1,7 +1,6 @@
 //! A classic-BPF interpreter, so that the compiled programs can be run over any call without a
 //! kernel. Only what seccomp programs may contain.
 
-use super::Programs;
 use seccompiler::sock_filter;
 
 /// `struct seccomp_data`, without the address the call is made from.
@@ -45,20 +44,6 @@ impl Call {
             _ => Err(Fault::Load(offset)),
         }
     }
-}
-
-/// What the kernel makes of a call: the most restrictive answer of all programs (seccomp(2)), a
-/// `SECCOMP_RET_*` value with its data. Of two equally restrictive ones the program that is
-/// installed last counts, so those of the other programs in front of it.
-///
-/// # Errors
-/// [`Fault`] if a program is none that seccomp takes.
-pub fn decision(programs: &Programs, call: Call) -> Result<u32, Fault> {
-    let all = programs.fixed.iter().chain(&programs.notify);
-    let answers = all.map(|p| run(p, call)).collect::<Result<Vec<u32>, Fault>>()?;
-    // Lowest first, as signed numbers.
-    let order = |answer: &u32| (answer & 0xffff_0000).cast_signed();
-    Ok(answers.into_iter().min_by_key(order).unwrap_or(libc::SECCOMP_RET_ALLOW))
 }
 
 /// What one program answers.

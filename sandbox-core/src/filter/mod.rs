@@ -1,17 +1,17 @@
-//! Seccomp programs, as data. Pure: compiled here, installed by `sys`.
+//! The seccomp program of a run, as data. Pure: compiled here, installed by `sys`.
 //!
-//! Three kinds, all inherited by everything the command starts:
+//! Three kinds of rules, inherited by everything the command starts:
 //! * *refusals* (`refuse`): what no coding tool needs and what would get around mediation;
 //! * *creation gates* (`socket`): which sockets may exist at all. Family, type and protocol are
 //!   registers, so these cannot race;
 //! * *notifications* (`notify`): calls the supervisor performs or watches.
 //!
-//! Where there is a listener, refusals and gates become notifications too: the supervisor answers
-//! with the same errno, told from registers, and records who asked for what. A supervisor that is
-//! gone leaves `ENOSYS`, so they stay refused.
+//! What is refused and worth telling is a notification too: the supervisor answers with the errno,
+//! told from registers, and records who asked for what. A supervisor that is gone leaves `ENOSYS`,
+//! so it stays refused.
 //!
-//! Where several programs match, the kernel takes the most restrictive answer, so a refusal beats
-//! a notification whatever the order of installation.
+//! Where several rules match, the most restrictive answer counts, as the kernel has it for several
+//! programs: a refusal beats a notification.
 
 mod compile;
 mod notify;
@@ -47,13 +47,22 @@ pub struct Handover {
     pub secret: u64,
 }
 
-/// Everything a child installs, in order.
-#[derive(Debug, Clone)]
-pub struct Programs {
-    /// Refusals and gates.
-    pub fixed: Vec<BpfProgram>,
-    /// Notifications; `None` where nothing is mediated or watched, so no listener is needed.
-    pub notify: Option<BpfProgram>,
+/// What the kernel does with a call, as it writes it (`SECCOMP_RET_*` with its data).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Answer(u32);
+
+impl Answer {
+    const NOTIFY: Self = Self(libc::SECCOMP_RET_USER_NOTIF);
+
+    /// The call fails with `errno`, or pretends to succeed: 0.
+    fn errno(errno: libc::c_int) -> Self {
+        Self(libc::SECCOMP_RET_ERRNO | errno.unsigned_abs())
+    }
+
+    /// Lowest for what counts first. The kernel compares signed numbers.
+    fn permissiveness(self) -> i32 {
+        (self.0 & libc::SECCOMP_RET_ACTION_FULL).cast_signed()
+    }
 }
 
 /// Why a program could not be made.
@@ -67,28 +76,21 @@ pub enum FilterError {
     Shape,
 }
 
-/// Compiles all programs of a policy. `scoped`: the kernel keeps signals inside (Landlock ABI 6);
-/// where it does not, they are mediated and what would get around that is refused.
+/// Compiles the program of a policy; it has notifications, whatever the policy is. `scoped`: the
+/// kernel keeps signals inside (Landlock ABI 6); where it does not, they are mediated and what would
+/// get around that is refused.
 ///
 /// # Errors
 /// [`FilterError`], never for a policy that resolution has accepted.
-pub fn compile(policy: &Policy, handover: Handover, scoped: bool) -> Result<Programs, FilterError> {
-    let mut notified = notify::rules(policy, handover, scoped)?;
-    let told = refuse::told(scoped)?.into_iter().chain(socket::programs(policy)?);
-    let mut fixed = refuse::silent()?;
-    fixed.extend(socket::silent(policy)?);
-    if notified.is_empty() {
-        fixed.extend(told);
-    } else {
-        // No call is in both: what is mediated or watched is refused to nobody.
-        for (nr, rules) in told.flat_map(|(rules, _)| rules) {
-            notified.entry(nr).or_default().extend(rules);
-        }
-    }
-    let fixed = fixed
-        .into_iter()
-        .map(|(rules, action)| compile::program(rules, action))
-        .collect::<Result<_, _>>()?;
-    let notify = if notified.is_empty() { None } else { Some(compile::notify_program(notified)?) };
-    Ok(Programs { fixed, notify })
+pub fn compile(
+    policy: &Policy,
+    handover: Handover,
+    scoped: bool,
+) -> Result<BpfProgram, FilterError> {
+    let told = refuse::told(scoped)?.into_iter().chain(socket::told(policy)?);
+    let notified = std::iter::once(notify::rules(policy, handover, scoped)?).chain(told);
+    let mut all: Vec<_> = notified.map(|rules| (rules, Answer::NOTIFY)).collect();
+    all.extend(refuse::silent()?);
+    all.extend(socket::silent(policy)?);
+    compile::program(all)
 }

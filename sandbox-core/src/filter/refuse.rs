@@ -1,10 +1,9 @@
 //! Calls that are refused whatever their caller is.
 
 use super::refused::{ALWAYS, ALWAYS_HERE, PROBED};
-use super::{FilterError, Rules};
+use super::{Answer, FilterError, Rules};
 use seccompiler::{
-    SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
-    SeccompRule,
+    SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
 };
 
 /// `ENOSYS`, and nobody is told: every thread of every program asks for the first one.
@@ -51,30 +50,26 @@ fn rule(conditions: Vec<Condition>) -> Result<SeccompRule, FilterError> {
     Ok(SeccompRule::new(conditions)?)
 }
 
+/// The kernel takes the flags of `clone` and `unshare` for 32 bits.
 fn flag(argument: u8, bit: u64) -> Result<SeccompRule, FilterError> {
-    rule(vec![Condition::new(argument, Len::Qword, Op::MaskedEq(bit), bit)?])
+    rule(vec![Condition::new(argument, Len::Dword, Op::MaskedEq(bit), bit)?])
 }
 
-/// What is refused without a word, whoever listens.
-pub(super) fn silent() -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+/// What is refused without a word.
+pub(super) fn silent() -> Result<Vec<(Rules, Answer)>, FilterError> {
     let absent = ABSENT.iter().map(|nr| (*nr, Vec::new())).collect();
     Ok(vec![
-        (absent, errno(libc::ENOSYS)),
-        (file_commands()?, errno(libc::EOPNOTSUPP)),
-        (pretended()?, SeccompAction::Errno(0)),
+        (absent, Answer::errno(libc::ENOSYS)),
+        (file_commands()?, Answer::errno(libc::EOPNOTSUPP)),
+        (pretended()?, Answer::errno(0)),
     ])
 }
 
-/// What is refused and worth telling, each with its answer. Where there is a listener, these
-/// become notifications: the supervisor gives the same answer, from registers alone, and makes a
-/// record. The calls are rare, and what is allowed passes as before.
-pub(super) fn told(scoped: bool) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+/// What is refused and worth telling: notifications. The calls are rare, and what is allowed passes
+/// as before.
+pub(super) fn told(scoped: bool) -> Result<[Rules; 2], FilterError> {
     let probed = PROBED.iter().map(|(nr, ..)| (*nr, Vec::new())).collect();
-    Ok(vec![(probed, errno(libc::ENOSYS)), (refused(scoped)?, errno(libc::EPERM))])
-}
-
-fn errno(errno: libc::c_int) -> SeccompAction {
-    SeccompAction::Errno(errno.unsigned_abs())
+    Ok([probed, refused(scoped)?])
 }
 
 fn refused(scoped: bool) -> Result<Rules, FilterError> {

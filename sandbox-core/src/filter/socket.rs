@@ -1,10 +1,9 @@
 //! Which sockets may exist. Family, type and protocol are registers here: no race.
 
-use super::{FilterError, Rules};
+use super::{Answer, FilterError, Rules};
 use crate::policy::{Mediation, NetworkMode, Policy};
 use seccompiler::{
-    SeccompAction, SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition,
-    SeccompRule,
+    SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
 };
 
 const UNIX: u64 = libc::AF_UNIX as u64;
@@ -33,30 +32,26 @@ fn both(rules: Vec<SeccompRule>) -> Rules {
     [(libc::SYS_socket, rules.clone()), (libc::SYS_socketpair, rules)].into_iter().collect()
 }
 
-/// The programs of this module, each with its answer.
-pub(super) fn programs(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+/// Sockets that may not be made, which is worth telling.
+pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
     let unix = &policy.unix;
-    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
-    let mut programs = vec![
-        (both(other_families()?), errno(libc::EAFNOSUPPORT)),
-        (both(other_protocols()?), errno(libc::EPROTONOSUPPORT)),
-    ];
+    let mut told = vec![both(other_families()?), both(other_protocols()?)];
     if unix.mediation == Mediation::Pathname && !unix.datagrams {
-        programs.push((both(unix_datagrams()?), errno(libc::EACCES)));
+        told.push(both(unix_datagrams()?));
     }
     match policy.network.mode {
-        NetworkMode::None => programs.push((both(internet()?), errno(libc::EACCES))),
+        NetworkMode::None => told.push(both(internet()?)),
         NetworkMode::Loopback | NetworkMode::Proxy | NetworkMode::Hosts => {
-            programs.push((both(other_datagrams()?), errno(libc::EPROTONOSUPPORT)));
+            told.push(both(other_datagrams()?));
         }
         NetworkMode::Open => {}
     }
-    Ok(programs)
+    Ok(told)
 }
 
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
-pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, FilterError> {
+pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
     let devices = if policy.network.mode.is_closed() { DEVICES } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
@@ -64,8 +59,8 @@ pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, SeccompAction)>, Fil
     };
     let options = ROUTES.iter().chain(devices).map(rule).collect::<Result<_, _>>()?;
     let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
-    let errno = |errno: libc::c_int| SeccompAction::Errno(errno.unsigned_abs());
-    Ok(vec![(options, errno(libc::EPERM)), (fast_open()?, errno(libc::EOPNOTSUPP))])
+    let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
+    Ok(vec![(options, refused), (fast_open()?, unknown)])
 }
 
 /// Ways of one's own: with a source route the first stop is not the address that is judged

@@ -1,5 +1,6 @@
 //! Rights given up, by the supervisor for itself and by the child for the command.
 
+use super::found::Found;
 use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
@@ -13,7 +14,7 @@ use landlock::{
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat, lstat};
+use nix::sys::stat::{SFlag, fstat};
 use std::os::fd::OwnedFd;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -60,11 +61,8 @@ pub(super) struct Rulesets {
     /// command's memory, and not the other way round.
     pub(super) command: RulesetCreated,
     /// What lay at the paths of the rules.
-    found: Vec<(AbsPath, Option<Identity>)>,
+    found: Found,
 }
-
-/// Device and inode. The rule sets hold the objects, so none of these is given to another one.
-type Identity = (u64, u64);
 
 impl Rulesets {
     /// Opens what the policy names and makes both.
@@ -72,19 +70,16 @@ impl Rulesets {
         let abi = kernel.abi;
         let (mut supervisor, mut command) =
             (handle_everything(kernel)?, handle_everything(kernel)?);
-        let mut found = Vec::new();
+        let mut found = Found::default();
         for rule in rules(policy, abi) {
-            // Before it is opened: what is put there later is noticed later.
-            let identity = identity(&rule.path);
-            let opened = open_rule(&rule, abi)?;
-            found.push((rule.path, opened.as_ref().map_or(identity, |o| Some(o.identity))));
-            let Some(Opened { object, access, .. }) = opened else { continue };
+            found.note(rule.path.clone());
+            let Some(Opened { object, access }) = open_rule(&rule, abi)? else { continue };
             supervisor = add(supervisor, &object, access)?;
             command = add(command, &object, access)?;
         }
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
         let proc = LandlockRule { path: AbsPath::root().join("proc").map_err(unusual)?, access };
-        if let Some(Opened { object, access, .. }) = open_rule(&proc, abi)? {
+        if let Some(Opened { object, access }) = open_rule(&proc, abi)? {
             supervisor = add(supervisor, &object, access)?;
         }
         if policy.observe == Observe::Audit {
@@ -99,13 +94,8 @@ impl Rulesets {
     /// Whether the paths of the rules still lead to what they led to when this was made, and what
     /// was missing is missing. Else the rule sets are those of another moment.
     pub(super) fn are_current(&self) -> bool {
-        self.found.iter().all(|(path, found)| identity(path) == *found)
+        self.found.is_current()
     }
-}
-
-/// What lies at a path, if anything does.
-fn identity(path: &AbsPath) -> Option<Identity> {
-    lstat(path.as_path()).ok().map(|stat| (stat.st_dev, stat.st_ino))
 }
 
 fn unusual(error: impl std::fmt::Display) -> SetupFailed {
@@ -151,15 +141,13 @@ fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFaile
     let stat = fstat(&object).map_err(failed)?;
     let folder = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
     let access = if folder { rule.access } else { rule.access & AccessFs::from_file(abi) };
-    let identity = (stat.st_dev, stat.st_ino);
-    Ok(if access.is_empty() { None } else { Some(Opened { object, access, identity }) })
+    Ok(if access.is_empty() { None } else { Some(Opened { object, access }) })
 }
 
 /// The object of a rule.
 struct Opened {
     object: OwnedFd,
     access: BitFlags<AccessFs>,
-    identity: Identity,
 }
 
 /// Enforces a rule set on the calling thread and everything it starts.

@@ -10,6 +10,7 @@ mod ahead;
 mod bootstrap;
 mod cgroup;
 mod confine;
+mod found;
 mod isolate;
 mod look;
 mod mediate;

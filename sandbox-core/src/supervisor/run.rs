@@ -163,17 +163,17 @@ fn start(
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
     let Foundation { kernel, rulesets, gate, .. } = Foundation::of(&plan, ahead)?;
-    if first.is_some() {
-        seal::seal(&plan.policy.fs)?;
-    }
     let before = seal::Before::of(&plan.policy.fs);
+    if first.is_some() {
+        seal::seal(&plan.policy.fs, &before)?;
+    }
     groups.set(&plan.limits);
     let input = InputObject::of(&stdio.stdin, plan.terminal);
     let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
     let bootstrap = Prepared::new(&plan, stdio, ruleset, gate)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan, listener, kernel.scoped)
-        .map_err(|e| SetupFailed::new(Stage::NotifyFilter, 0, e.to_string()))?;
+        .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
     let running = armed.release()?;
     let limits = LimitWatch::new(plan.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };

@@ -25,12 +25,11 @@ const MOST_NAMES: usize = 256;
 /// folder that something is mounted *below* can be.
 ///
 /// Only in a mount namespace of the run's own, before anything of the policy's paths is handed to
-/// the command.
-pub(super) fn seal(policy: &FsPolicy) -> Result<(), SetupFailed> {
-    let mut folders: Vec<AbsPath> = Vec::new();
-    for kept in policy.kept.iter().filter(|kept| kept.path.as_path().exists()) {
-        folders.extend(on_the_way(policy, kept));
-    }
+/// the command. `before`: what there is.
+pub(super) fn seal(policy: &FsPolicy, before: &Before) -> Result<(), SetupFailed> {
+    let mut paths: Vec<&AbsPath> = before.existing().collect();
+    let mut folders: Vec<AbsPath> =
+        paths.iter().flat_map(|path| on_the_way(policy, path)).collect();
     folders.sort_unstable_by_key(|folder| folder.as_bytes().len());
     folders.dedup();
     for folder in &folders {
@@ -38,7 +37,6 @@ pub(super) fn seal(policy: &FsPolicy) -> Result<(), SetupFailed> {
     }
     // A mount below another sealed one would be hidden by it, or the same thing twice.
     let mut sealed: Vec<&AbsPath> = Vec::new();
-    let mut paths: Vec<&AbsPath> = policy.kept.iter().map(|kept| &kept.path).collect();
     paths.sort_unstable_by_key(|path| path.as_bytes().len());
     for path in paths {
         if !sealed.iter().any(|outer| path.is_within(outer)) && remount(path, Writing::Ends)? {
@@ -50,8 +48,8 @@ pub(super) fn seal(policy: &FsPolicy) -> Result<(), SetupFailed> {
 
 /// Folders between something kept and the tree that may be written: those whose names can be
 /// changed.
-fn on_the_way<'p>(policy: &'p FsPolicy, kept: &'p Kept) -> impl Iterator<Item = AbsPath> + 'p {
-    let above = std::iter::successors(kept.path.parent(), AbsPath::parent);
+fn on_the_way<'p>(policy: &'p FsPolicy, kept: &'p AbsPath) -> impl Iterator<Item = AbsPath> + 'p {
+    let above = std::iter::successors(kept.parent(), AbsPath::parent);
     above.take_while(|folder| {
         let holder = folder.parent().unwrap_or_else(AbsPath::root);
         policy.rights(&holder).contains(crate::policy::Access::WRITE)
@@ -105,6 +103,11 @@ impl Before {
     pub(super) fn of(policy: &FsPolicy) -> Self {
         let look = |kept: &Kept| (kept.path.clone(), State::of(kept.path.as_path()));
         Self(policy.kept.iter().map(look).collect())
+    }
+
+    /// What there is of it.
+    fn existing(&self) -> impl Iterator<Item = &AbsPath> {
+        self.0.iter().filter(|(_, state)| state.own.is_some()).map(|(path, _)| path)
     }
 
     /// What is not as it was: changed by the run, or by somebody else meanwhile.

@@ -31,10 +31,8 @@ pub enum Stage {
     NoNewPrivileges,
     /// Landlock.
     Landlock,
-    /// The notify filter. Before the others: they refuse a listener to whoever comes after.
-    NotifyFilter,
-    /// The fixed filters.
-    StaticFilter,
+    /// The seccomp filter.
+    Filter,
     /// Handing the listener over.
     Handover,
     /// Waiting for the supervisor's go.
@@ -45,7 +43,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in order.
-    pub const ALL: [Stage; 17] = [
+    pub const ALL: [Stage; 16] = [
         Stage::ReadPlan,
         Stage::Namespaces,
         Stage::ConfineSupervisor,
@@ -58,8 +56,7 @@ impl Stage {
         Stage::Capabilities,
         Stage::NoNewPrivileges,
         Stage::Landlock,
-        Stage::NotifyFilter,
-        Stage::StaticFilter,
+        Stage::Filter,
         Stage::Handover,
         Stage::AwaitRelease,
         Stage::Exec,
@@ -87,8 +84,7 @@ impl Stage {
             Stage::Capabilities => "capabilities",
             Stage::NoNewPrivileges => "no_new_privs",
             Stage::Landlock => "landlock",
-            Stage::StaticFilter => "seccomp_static",
-            Stage::NotifyFilter => "seccomp_notify",
+            Stage::Filter => "seccomp",
             Stage::Handover => "handover",
             Stage::AwaitRelease => "await_release",
             Stage::Exec => "exec",

@@ -176,7 +176,7 @@ impl Watch {
             Phase::Draining { until } => until,
             Phase::Ending { kill_at, .. } => kill_at,
         };
-        let timeout = self.mediator.next_check(now, deadline.saturating_duration_since(now));
+        let timeout = self.mediator.next_check(deadline.saturating_duration_since(now));
         let timeout = self.limits.next_check(now, timeout);
         let mut fds = [
             PollFd::new(self.control.as_fd(), PollFlags::POLLIN),

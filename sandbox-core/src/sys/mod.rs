@@ -26,7 +26,7 @@ pub use process::{
     signal_process, signal_thread, take_controlling_terminal, thread_id, try_to_make_device,
     unshare_file_attributes, watch_interrupts,
 };
-pub use seccomp::{install_filter, install_notify_filter, landlock_abi, notify_available};
+pub use seccomp::{install_filter, landlock_abi, notify_available};
 pub use socket::{bind, connect, send_message, socket_domain};
 pub use xattr::{remove_xattr, set_xattr};
 

@@ -35,23 +35,16 @@ fn seccomp(flags: libc::c_ulong, program: &[sock_filter]) -> Result<libc::c_long
     })
 }
 
-/// Installs a filter for the calling thread and everything it starts.
-///
-/// # Errors
-/// `EACCES` without `no_new_privs`, `EINVAL` for an empty or malformed program (seccomp(2)).
-pub fn install_filter(program: &[sock_filter]) -> Result<(), Errno> {
-    seccomp(0, program).map(|_| ())
-}
-
-/// Installs a filter and returns its listener.
+/// Installs a filter for the calling thread and everything it starts, and returns its listener.
 ///
 /// `WAIT_KILLABLE_RECV` (Linux 5.19): once a notification was received, only a fatal signal ends
 /// the caller's wait. Without it any signal restarts a call that may already have been performed:
 /// Go's preemption signals would turn a successful `connect` into `EISCONN`.
 ///
 /// # Errors
-/// As [`install_filter`]; `EBUSY` if the thread already has a listener.
-pub fn install_notify_filter(program: &[sock_filter]) -> Result<OwnedFd, Errno> {
+/// `EACCES` without `no_new_privs`, `EINVAL` for an empty or malformed program, `EBUSY` if the
+/// thread already has a listener (seccomp(2)).
+pub fn install_filter(program: &[sock_filter]) -> Result<OwnedFd, Errno> {
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     own_returned(seccomp(flags, program)?)

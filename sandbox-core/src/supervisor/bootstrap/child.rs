@@ -51,18 +51,10 @@ fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallib
         // No rule gives the right to make a device, so this is refused, and the log has the token.
         let _refused = sys::try_to_make_device(name, *token);
     }
-    // The notify filter first: the fixed ones refuse a listener to everyone after it. The kernel
-    // takes the most restrictive answer, so the order changes no verdict.
-    let listener = match &command.programs.notify {
-        Some(program) => {
-            Some(sys::install_notify_filter(program).map_err(at(Stage::NotifyFilter))?)
-        }
-        None => None,
-    };
-    for program in &command.programs.fixed {
-        sys::install_filter(program).map_err(at(Stage::StaticFilter))?;
-    }
-    hand_over(socket, listener, command.secret).map_err(at(Stage::Handover))?;
+    let listener = sys::install_filter(&command.filter).map_err(at(Stage::Filter))?;
+    sys::send_with_secret(socket.as_fd(), &[report::LISTENER], listener.as_fd(), command.secret)
+        .map_err(at(Stage::Handover))?;
+    drop(listener);
     await_go(socket).map_err(at(Stage::AwaitRelease))?;
     // The one place that ends every inherited descriptor: flagged here, closed once by `execve`.
     sys::close_on_exec_from(3).map_err(at(Stage::Exec))?;
@@ -91,13 +83,6 @@ fn limit(limits: &Limits) -> Result<(), Errno> {
 }
 
 /// Gives the listener to the supervisor and closes this end of it.
-fn hand_over(socket: &OwnedFd, listener: Option<OwnedFd>, secret: u64) -> Result<(), Errno> {
-    match listener {
-        Some(fd) => sys::send_with_secret(socket.as_fd(), &[report::LISTENER], fd.as_fd(), secret),
-        None => unistd::write(socket, &[report::NO_LISTENER]).map(|_| ()),
-    }
-}
-
 /// The three descriptors the command starts with.
 fn standard_streams(command: &Command) -> Result<(), Errno> {
     unistd::dup2_stdin(&command.stdio.stdin)?;

@@ -12,7 +12,7 @@ mod tests;
 
 use super::{SetupFailed, Stage};
 use crate::control::Stdio;
-use crate::filter::{Handover, Programs, compile};
+use crate::filter::{Handover, compile};
 use crate::plan::Plan;
 use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
@@ -27,6 +27,7 @@ use nix::sys::socket::{
 };
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use seccompiler::BpfProgram;
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -44,7 +45,7 @@ struct Command {
     cwd: OwnedFd,
     stdio: Stdio,
     ruleset: RulesetCreated,
-    programs: Programs,
+    filter: BpfProgram,
     secret: u64,
     /// Whether the standard streams are a terminal that becomes the controlling one.
     terminal: bool,
@@ -53,17 +54,17 @@ struct Command {
     introduction: Option<(CString, u64)>,
 }
 
-/// The filters of a policy, and the one way past them: the hand-over of the listener.
+/// The filter of a policy, and the one way past it: the hand-over of the listener.
 #[derive(Debug)]
 pub(super) struct Gate {
-    programs: Programs,
+    filter: BpfProgram,
     secret: u64,
     /// Our end of the bootstrap socket pair, and the child's.
     sockets: (OwnedFd, OwnedFd),
 }
 
 impl Gate {
-    /// Compiles the filters. `scoped`: the kernel keeps signals inside, so they need not.
+    /// Compiles the filter. `scoped`: the kernel keeps signals inside, so it need not.
     pub(super) fn new(policy: &Policy, scoped: bool) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
@@ -71,9 +72,9 @@ impl Gate {
         let secret = sys::random_u64()
             .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
-        let programs = compile(policy, handover, scoped)
-            .map_err(|e| SetupFailed::new(Stage::StaticFilter, 0, e.to_string()))?;
-        Ok(Self { programs, secret, sockets })
+        let filter = compile(policy, handover, scoped)
+            .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
+        Ok(Self { filter, secret, sockets })
     }
 }
 
@@ -93,7 +94,7 @@ impl Prepared {
         ruleset: RulesetCreated,
         gate: Gate,
     ) -> Result<Self, SetupFailed> {
-        let Gate { programs, secret, sockets } = gate;
+        let Gate { filter, secret, sockets } = gate;
         let strings = |all: &[Vec<u8>]| {
             all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()
         };
@@ -104,7 +105,7 @@ impl Prepared {
             cwd: open_folder(plan)?,
             stdio,
             ruleset,
-            programs,
+            filter,
             secret,
             terminal: plan.terminal,
             limits: plan.limits,
@@ -120,9 +121,8 @@ impl Prepared {
         match sys::fork().map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "fork"))? {
             ForkResult::Parent { child } => {
                 drop(theirs);
-                let state = AwaitingListener { notify: command.programs.notify.is_some() };
-                let child = Child(Some(child));
-                Ok(Bootstrap { child, socket: ours, deadline: Instant::now() + PATIENCE, state })
+                let (child, deadline) = (Child(Some(child)), Instant::now() + PATIENCE);
+                Ok(Bootstrap { child, socket: ours, deadline, state: AwaitingListener })
             }
             ForkResult::Child => {
                 drop(ours);
@@ -186,9 +186,7 @@ pub(super) struct Bootstrap<State> {
 
 /// The child confines itself.
 #[derive(Debug)]
-pub(super) struct AwaitingListener {
-    notify: bool,
-}
+pub(super) struct AwaitingListener;
 
 /// The supervisor holds the listener; the child waits for the go.
 #[derive(Debug)]
@@ -202,19 +200,14 @@ pub(super) struct Running {
 }
 
 impl Bootstrap<AwaitingListener> {
-    /// Receives the listener; `None` where the policy traps nothing.
-    pub(super) fn arm(self) -> Result<(Bootstrap<Armed>, Option<OwnedFd>), SetupFailed> {
+    /// Receives the listener.
+    pub(super) fn arm(self) -> Result<(Bootstrap<Armed>, OwnedFd), SetupFailed> {
+        let AwaitingListener = self.state;
         let (message, descriptors) = receive(&self.socket, self.deadline)?;
-        let listener = match report::decode(&message, descriptors.len())? {
-            report::Handover::Listener => descriptors.into_iter().next(),
-            report::Handover::WithoutListener => None,
-        };
-        if listener.is_some() != self.state.notify {
-            return Err(SetupFailed::new(Stage::Handover, libc::EPROTO, "listener missing"));
-        }
-        if let Some(listener) = &listener {
-            check_listener(listener)?;
-        }
+        report::decode(&message, descriptors.len())?;
+        let missing = || SetupFailed::new(Stage::Handover, libc::EPROTO, "listener missing");
+        let listener = descriptors.into_iter().next().ok_or_else(missing)?;
+        check_listener(&listener)?;
         let Self { child, socket, deadline, .. } = self;
         Ok((Bootstrap { child, socket, deadline, state: Armed }, listener))
     }

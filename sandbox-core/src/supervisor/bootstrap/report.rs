@@ -4,8 +4,6 @@ use crate::supervisor::{SetupFailed, Stage};
 
 /// Comes with the listener.
 pub(super) const LISTENER: u8 = b'L';
-/// Comes instead of it where nothing is trapped.
-pub(super) const NO_LISTENER: u8 = b'N';
 /// Followed by stage and errno.
 const FAILED: u8 = b'E';
 /// The supervisor's answer: execute.
@@ -19,22 +17,13 @@ pub(super) fn encode_failure(stage: Stage, errno: i32) -> [u8; MAX_MESSAGE] {
     [FAILED, stage as u8, a, b, c, d]
 }
 
-/// What a message with this many descriptors means where the listener is awaited.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Handover {
-    /// One descriptor, to be checked.
-    Listener,
-    /// The child has none to give.
-    WithoutListener,
-}
-
-/// Decodes a message that arrived while the listener was awaited.
-pub(super) fn decode(bytes: &[u8], descriptors: usize) -> Result<Handover, SetupFailed> {
+/// Decodes a message that arrived, with this many descriptors, while the listener was awaited: it is
+/// the one that comes with the listener, which is to be checked.
+pub(super) fn decode(bytes: &[u8], descriptors: usize) -> Result<(), SetupFailed> {
     let odd = |what: &str| SetupFailed::new(Stage::Handover, libc::EPROTO, what);
     match (bytes, descriptors) {
-        ([LISTENER], 1) => Ok(Handover::Listener),
+        ([LISTENER], 1) => Ok(()),
         ([LISTENER], n) => Err(odd(&format!("{n} descriptors instead of one"))),
-        ([NO_LISTENER], 0) => Ok(Handover::WithoutListener),
         ([], _) => Err(odd("the child ended before it was confined")),
         (bytes, 0) => Err(decode_failure(bytes).unwrap_or_else(|| odd("not a known message"))),
         _ => Err(odd("not a known message")),
@@ -53,8 +42,7 @@ mod tests {
 
     #[test]
     fn only_one_message_hands_a_listener_over() {
-        assert_eq!(decode(b"L", 1), Ok(Handover::Listener));
-        assert_eq!(decode(b"N", 0), Ok(Handover::WithoutListener));
+        assert_eq!(decode(b"L", 1), Ok(()));
         for (bytes, descriptors) in [
             (&b"L"[..], 0),
             (b"L", 2),

@@ -10,14 +10,13 @@ use std::io::{IoSlice, Read};
 
 /// A bootstrap in progress, the child's end of its socket, and the child's id.
 #[expect(clippy::zombie_processes, reason = "reaping it is what the tested code does")]
-fn begun(notify: bool, patience: Duration) -> (Bootstrap<AwaitingListener>, OwnedFd, Pid) {
+fn begun(patience: Duration) -> (Bootstrap<AwaitingListener>, OwnedFd, Pid) {
     let process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
     let pid = Pid::from_raw(i32::try_from(process.id()).unwrap());
     let (socket, theirs) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
-    let state = AwaitingListener { notify };
-    let deadline = Instant::now() + patience;
-    (Bootstrap { child: Child(Some(pid)), socket, deadline, state }, theirs, pid)
+    let (child, deadline) = (Child(Some(pid)), Instant::now() + patience);
+    (Bootstrap { child, socket, deadline, state: AwaitingListener }, theirs, pid)
 }
 
 fn long() -> Duration {
@@ -39,7 +38,7 @@ fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[&OwnedFd]) {
 
 /// Arms against one message with copies of a pipe's end; the refusal, once every copy is closed.
 fn armed_by(bytes: &[u8], descriptors: usize) -> SetupFailed {
-    let (bootstrap, theirs, pid) = begun(true, long());
+    let (bootstrap, theirs, pid) = begun(long());
     let (mut read, write) = std::io::pipe().unwrap();
     let write = OwnedFd::from(write);
     send(&theirs, bytes, &vec![&write; descriptors]);
@@ -86,7 +85,7 @@ fn a_failure_is_passed_on_with_stage_and_errno() {
 
 #[test]
 fn a_child_that_sends_nothing() {
-    let (bootstrap, _theirs, pid) = begun(true, Duration::ZERO);
+    let (bootstrap, _theirs, pid) = begun(Duration::ZERO);
     let failed = bootstrap.arm().unwrap_err();
     assert_eq!((failed.stage, failed.errno), (Stage::Handover, libc::ETIMEDOUT));
     assert_reaped(pid);
@@ -94,7 +93,7 @@ fn a_child_that_sends_nothing() {
 
 #[test]
 fn a_child_that_dies() {
-    let (bootstrap, theirs, pid) = begun(true, long());
+    let (bootstrap, theirs, pid) = begun(long());
     kill(pid, Signal::SIGKILL).unwrap();
     drop(theirs);
     let failed = bootstrap.arm().unwrap_err();
@@ -104,17 +103,26 @@ fn a_child_that_dies() {
 }
 
 #[test]
-fn a_child_that_claims_it_needs_no_listener() {
+fn a_child_that_has_another_message() {
     assert_eq!(armed_by(b"N", 0).stage, Stage::Handover);
     assert_eq!(armed_by(b"N", 1).stage, Stage::Handover);
 }
 
+/// A listener as a child has one, of a thread that is gone.
+fn listener() -> OwnedFd {
+    let allow = seccompiler::sock_filter { code: 6, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let confined = std::thread::spawn(move || {
+        nix::sys::prctl::set_no_new_privs().unwrap();
+        sys::install_filter(&[allow]).unwrap()
+    });
+    confined.join().unwrap()
+}
+
 /// An armed bootstrap, reached the only way there is.
 fn armed(patience: Duration) -> (Bootstrap<Armed>, OwnedFd, Pid) {
-    let (bootstrap, theirs, pid) = begun(false, patience);
-    send(&theirs, b"N", &[]);
-    let (bootstrap, listener) = bootstrap.arm().unwrap();
-    assert!(listener.is_none());
+    let (bootstrap, theirs, pid) = begun(patience);
+    send(&theirs, b"L", &[&listener()]);
+    let (bootstrap, _listener) = bootstrap.arm().unwrap();
     (bootstrap, theirs, pid)
 }
 

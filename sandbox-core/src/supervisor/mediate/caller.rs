@@ -117,7 +117,7 @@ impl<'l> Caller<'l> {
             }
             let task = match sys::open_thread_pidfd(self.tid) {
                 // Before Linux 6.9: the group's descriptors, which are the thread's too, because
-                // the static filter refuses `unshare(CLONE_FILES)`. Not kept: the group may outlive
+                // the filter refuses `unshare(CLONE_FILES)`. Not kept: the group may outlive
                 // the thread and its id.
                 Err(Errno::EINVAL) => {
                     let group = sys::open_pidfd(self.status()?.tgid)?;

@@ -61,79 +61,60 @@ pub(in crate::supervisor) struct Shared {
 
 /// The mediating side of a running command.
 #[derive(Debug)]
-pub(super) struct Mediator {
-    shared: Option<Arc<Shared>>,
-    /// Readable when a call may have been blocking for a while; never without a listener.
-    stalled: OwnedFd,
-}
+pub(super) struct Mediator(Arc<Shared>);
 
 impl Mediator {
-    /// Starts answering. Without a listener there is nothing to answer.
-    pub(super) fn start(
-        plan: &Plan,
-        listener: Option<OwnedFd>,
-        scoped: bool,
-    ) -> std::io::Result<Self> {
+    /// Starts answering.
+    pub(super) fn start(plan: &Plan, listener: OwnedFd, scoped: bool) -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
         pinned::enter()?;
-        let leadership = Leadership::new()?;
-        let stalled = leadership.stalled_fd().try_clone_to_owned()?;
-        let shared = listener.map(|fd| {
-            Arc::new(Shared {
-                policy: plan.policy.clone(),
-                listener: Listener::new(fd, scoped),
-                scoped,
-                proxy: plan.proxy,
-                bucket: Bucket::new(plan.policy.rate),
-                charged: MediationMode::of(plan.policy.network.mode),
-                recorder: Mutex::default(),
-                leadership,
-                started: Instant::now(),
-                reads_unseen: AtomicBool::new(false),
-            })
+        let shared = Arc::new(Shared {
+            policy: plan.policy.clone(),
+            listener: Listener::new(listener, scoped),
+            scoped,
+            proxy: plan.proxy,
+            bucket: Bucket::new(plan.policy.rate),
+            charged: MediationMode::of(plan.policy.network.mode),
+            recorder: Mutex::default(),
+            leadership: Leadership::new()?,
+            started: Instant::now(),
+            reads_unseen: AtomicBool::new(false),
         });
-        if let Some(shared) = &shared {
-            leader::start(shared)?;
-        }
-        Ok(Self { shared, stalled })
+        leader::start(&shared)?;
+        Ok(Self(shared))
     }
 
     /// How long the main loop may sleep: `most`, or less while calls are blocking.
-    pub(super) fn next_check(&self, _now: Instant, most: Duration) -> Duration {
-        self.shared
-            .as_ref()
-            .map_or(most, |s| s.leadership.next_check().map_or(most, |d| d.min(most)))
+    pub(super) fn next_check(&self, most: Duration) -> Duration {
+        self.0.leadership.next_check().map_or(most, |soon| soon.min(most))
     }
 
+    /// Readable when a call may have been blocking for a while.
     pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.stalled)
+        self.0.leadership.stalled_fd()
     }
 
     /// Puts a stand-in in the place of a leader that is stuck in a call, and releases helpers
     /// whose callers were interrupted or died.
     pub(super) fn check(&self, stalled: bool) {
-        if let Some(shared) = &self.shared {
-            blocking::check(shared, stalled);
-        }
+        blocking::check(&self.0, stalled);
     }
 
     /// The records so far.
     pub(super) fn so_far(&self) -> (DenialLog, u64) {
-        let Some(shared) = &self.shared else { return (DenialLog::default(), 0) };
-        (lock(&shared.recorder).log().clone(), shared.leadership.slowed())
+        (lock(&self.0.recorder).log().clone(), self.0.leadership.slowed())
     }
 
     /// Whether a program was started whose reads are not all seen.
     pub(super) fn reads_unseen(&self) -> bool {
-        self.shared.as_ref().is_some_and(|s| s.reads_unseen.load(Ordering::Relaxed))
+        self.0.reads_unseen.load(Ordering::Relaxed)
     }
 
     /// The records, once every call that was answered has been recorded too.
     pub(super) fn finish(self) -> (DenialLog, u64) {
-        let Some(shared) = self.shared else { return (DenialLog::default(), 0) };
-        shared.leadership.wait_until_idle();
-        let recorder = std::mem::take(&mut *lock(&shared.recorder));
-        (recorder.into_log(), shared.leadership.slowed())
+        self.0.leadership.wait_until_idle();
+        let recorder = std::mem::take(&mut *lock(&self.0.recorder));
+        (recorder.into_log(), self.0.leadership.slowed())
     }
 }
 

@@ -1,6 +1,6 @@
 //! From a caller's path to the object it means, pinned by a descriptor.
 //!
-//! The caller's root is ours (the static filter refuses `chroot` and mount calls), its working
+//! The caller's root is ours (the filter refuses `chroot` and mount calls), its working
 //! directory is not, and neither is `/proc/self`. The fast way is one `openat2` that follows no
 //! link: what it opens is where the path says. Links cost a second one and the question where it
 //! led; where a path goes through a magic link or a `self` of `/proc`, it is walked component by

@@ -1,4 +1,4 @@
-//! Calls that are refused to everybody: the same answer as from a fixed filter, and a record.
+//! Calls that are refused to everybody: the same answer as from the filter alone, and a record.
 
 use crate::filter::{Needs, Refused, describe, is_internet};
 use crate::policy::Access;
