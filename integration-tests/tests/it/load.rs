@@ -1,7 +1,9 @@
 //! Many runs leave the server as it was.
 
-use nono_integration_tests::{Site, User, processes, wait};
+use nono_integration_tests::{Server, Site, User, processes, wait};
+use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
 fn hundreds_of_runs_leak_nothing() {
@@ -49,6 +51,87 @@ fn runs_leak_nothing(count: usize) {
     assert!(wait::until(|| processes::zombies(server.pid()) == 0), "zombies stay");
     let grown = processes::weight(server.pid()).2.saturating_sub(resident);
     assert!(grown < 20 * 1024, "grew by {grown} KiB");
+}
+
+#[test]
+fn mixed_runs_side_by_side_leave_nothing() {
+    mixed_runs_leave_nothing(400);
+}
+
+/// `cargo test -p nono-integration-tests --test it -- --ignored --nocapture twenty_thousand`
+#[test]
+#[ignore = "twenty thousand runs take minutes"]
+fn twenty_thousand_mixed_runs_leave_nothing() {
+    mixed_runs_leave_nothing(20_000);
+}
+
+/// So many runs, sixteen at a time, of every way to end: what the server has afterwards is what it
+/// had after the first two hundred.
+fn mixed_runs_leave_nothing(count: usize) {
+    const WARM: usize = 200;
+    let site = Site::new(User::Same);
+    let garbage = site.file("ws/garbage", "\x7fELF and nothing more");
+    std::fs::set_permissions(garbage, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    site.file("home/.netrc", "password");
+    let server = site.serve();
+    let files = || std::fs::read_dir(site.path("tmp")).map_or(0, Iterator::count);
+    let settled = || {
+        let (fds, _, _) = processes::weight(server.pid());
+        (fds, processes::descendants(server.pid()).len(), processes::zombies(server.pid()), files())
+    };
+    mixed(&server, 0..WARM);
+    assert!(wait::until(|| server.ask("run_list", json!({})).value["live"] == 0));
+    let before = settled();
+    let (_, threads, resident) = processes::weight(server.pid());
+    let start = std::time::Instant::now();
+    mixed(&server, WARM..count);
+    let took = start.elapsed();
+    // Spare supervisors may be on their way; a thread pool shrinks in time.
+    let same = || settled() <= before && processes::weight(server.pid()).1 <= threads + 4;
+    assert!(wait::until(same), "before {before:?}, {threads} threads; after {:?}", settled());
+    let now = processes::weight(server.pid()).2;
+    println!("{count} runs, {took:.0?}: {before:?}, {resident} KiB -> {:?}, {now} KiB", settled());
+    assert!(now < resident + 32 * 1024, "grew from {resident} to {now} KiB");
+}
+
+fn mixed(server: &Server, rounds: std::ops::Range<usize>) {
+    let next = AtomicUsize::new(rounds.start);
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                loop {
+                    let round = next.fetch_add(1, Ordering::Relaxed);
+                    if round >= rounds.end {
+                        return;
+                    }
+                    ends_as_it_should(server, round);
+                }
+            });
+        }
+    });
+}
+
+/// One run; which one goes by its number.
+fn ends_as_it_should(server: &Server, round: usize) {
+    let shell = |command: &str| server.shell(command);
+    let (answer, status) = match round % 8 {
+        0 => (server.exec(&["true"]), "exited"),
+        1 => (shell("exit 3"), "exited"),
+        2 => {
+            let call = json!({"command": "sleep 60", "timeout_ms": 20});
+            (server.ask("shell", call), "timed_out")
+        }
+        3 => {
+            let begun = server.ask("shell", json!({"command": "sleep 60", "yield_ms": 0}));
+            let signal = json!({"run_id": begun.str("run_id"), "signal": "KILL"});
+            (server.ask("run_signal", signal), "cancelled")
+        }
+        4 => (shell("setsid sleep 60 & echo begun"), "exited"),
+        5 => (shell("cat ../home/.netrc; true"), "exited"),
+        6 => (shell("head -c 300000 /dev/zero"), "exited"),
+        _ => (server.exec(&["./garbage"]), "refused"),
+    };
+    assert_eq!(answer.status(), status, "round {round}: {}", answer.text);
 }
 
 #[test]
