@@ -1,12 +1,12 @@
 //! Names nobody can guess.
 
-use std::fs::File;
-use std::io::{self, Read};
+use nono_sandbox::sys;
+use std::io;
 
 /// `N` random bytes from the kernel, in hexadecimal.
 ///
 /// # Errors
-/// If `/dev/urandom` cannot be read.
+/// As getrandom(2).
 pub(crate) fn hex<const N: usize>() -> io::Result<String> {
     Ok(self::bytes::<N>()?.iter().map(|b| format!("{b:02x}")).collect())
 }
@@ -14,11 +14,9 @@ pub(crate) fn hex<const N: usize>() -> io::Result<String> {
 /// `N` random bytes from the kernel.
 ///
 /// # Errors
-/// If `/dev/urandom` cannot be read.
+/// As getrandom(2).
 pub(crate) fn bytes<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0u8; N];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes)
+    Ok(sys::random_bytes()?)
 }
 
 #[cfg(test)]

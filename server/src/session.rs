@@ -75,6 +75,13 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
+    /// What runs under a policy rest on: with the address of their proxy.
+    fn basis(&self, policy: &Policy, proxy: Option<&Proxy>) -> Arc<Basis> {
+        let mut policy = policy.clone();
+        policy.network.proxy = proxy.map(Proxy::address);
+        Arc::new(Basis { policy, landlock_abi_limit: self.landlock_abi_limit })
+    }
+
     /// Resolves `setup` and makes the private folder.
     ///
     /// # Errors
@@ -189,10 +196,8 @@ impl Common {
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
         let proxy = proxy_for(grounds)?.map(Arc::new);
-        let basis = grounds.first().map(|ground| Basis {
-            policy: behind(&ground.sandbox.policy, proxy.as_deref()),
-            landlock_abi_limit: ground.landlock_abi_limit,
-        });
+        let basis =
+            grounds.first().map(|ground| ground.basis(&ground.sandbox.policy, proxy.as_deref()));
         let folder = std::env::temp_dir();
         let kernel_log = kernel_log_for(grounds)?;
         let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis, kernel_log)?;
@@ -205,13 +210,6 @@ fn kernel_log_for(grounds: &[Ground]) -> Result<Option<KernelLog>, ServerError> 
     let wants = |ground: &&Ground| ground.sandbox.policy.observe == Observe::Audit;
     let Some(ground) = grounds.iter().find(wants) else { return Ok(None) };
     Ok(Some(KernelLog::open(ground.host.landlock_abi)?))
-}
-
-/// The policy that a run is given: with the address of its proxy.
-fn behind(policy: &Policy, proxy: Option<&Proxy>) -> Policy {
-    let mut policy = policy.clone();
-    policy.network.proxy = proxy.map(Proxy::address);
-    policy
 }
 
 /// The proxy of runs on these grounds. A call can narrow an open network to one that has a proxy.
@@ -258,6 +256,8 @@ pub(crate) struct Session {
     pub(crate) principal: Option<String>,
     /// What does not change.
     pub(crate) ground: Ground,
+    /// What runs rest on that do not ask for less.
+    basis: Arc<Basis>,
     /// What earlier answers said about denials.
     pub(crate) history: History,
     /// The runs.
@@ -306,7 +306,8 @@ impl Session {
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
         let tasks = Tasks::default();
-        Arc::new(Self { principal, ground, history, runs, tasks, audit, proxy, started })
+        let basis = ground.basis(&ground.sandbox.policy, proxy.as_deref());
+        Arc::new(Self { principal, ground, basis, history, runs, tasks, audit, proxy, started })
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -356,20 +357,18 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let policy = behind(&sandbox.policy, self.proxy.as_deref());
-        let mut plan = plan(&policy, wanted.request)
+        let mut plan = plan(&self.basis(&sandbox), wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
-        plan.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
-        plan.own_network = self.ground.host.isolates_network(&sandbox.policy);
-        plan.landlock_abi_limit = self.ground.landlock_abi_limit;
-        let network = &plan.policy.network;
+        plan.launch.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
+        plan.launch.own_network = self.ground.host.isolates_network(&sandbox.policy);
+        let network = &plan.basis.policy.network;
         let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {
             Some(proxy) => Some(proxy.admit(network).map_err(|error| {
                 (NotStarted::Failed, format!("the run gets no place at its proxy: {error}"))
             })?),
             None => None,
         };
-        plan.proxy = tenancy.as_ref().map(Tenancy::secret);
+        plan.launch.proxy = tenancy.as_ref().map(Tenancy::secret);
         let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
         let why = |error: &ServerError| match error {
             ServerError::Busy { .. } => NotStarted::Busy,
@@ -378,6 +377,14 @@ impl Session {
             _ => NotStarted::Failed,
         };
         self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
+    }
+
+    /// What runs in a sandbox rest on. Most are in the operator's.
+    fn basis(&self, sandbox: &Arc<Sandbox>) -> Arc<Basis> {
+        if Arc::ptr_eq(sandbox, &self.ground.sandbox) {
+            return Arc::clone(&self.basis);
+        }
+        self.ground.basis(&sandbox.policy, self.proxy.as_deref())
     }
 
     /// Records that a call is about to do something to a run.

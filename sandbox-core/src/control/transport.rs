@@ -1,7 +1,7 @@
 //! Messages over a stream socket, descriptors included.
 
 use super::{Event, Order};
-use crate::plan::{Basis, Plan};
+use crate::plan::{Basis, Launch};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -15,11 +15,11 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// First byte of the start message.
 const START: u8 = b'N';
-/// First byte of a message that says what a start message will probably rest on.
+/// First byte of a message that says what start messages behind it rest on.
 const BASIS: u8 = b'B';
 /// First byte of the message with the socket at which a run looks for its proxy.
 const LISTENER: u8 = b'L';
-/// Descriptors that travel with the start message: plan, stdin, stdout, stderr.
+/// Descriptors that travel with the start message: launch, stdin, stdout, stderr.
 const START_FDS: usize = 4;
 /// The same, and the socket by which the listener comes back. No message has more.
 const MOST_FDS: usize = START_FDS + 1;
@@ -40,8 +40,8 @@ pub struct Stdio {
 /// What the supervisor was given.
 #[derive(Debug)]
 pub struct Received {
-    /// What to do.
-    pub plan: Plan,
+    /// What to start, on the basis that was sent last.
+    pub launch: Launch,
     /// The command's streams.
     pub stdio: Stdio,
     /// Where the server waits for the socket at which the run looks for its proxy, if the run has a
@@ -98,7 +98,7 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
     move |source| ControlError::Io { what, source }
 }
 
-/// Server: sends the plan and the command's streams. One `sendmsg`, so it never blocks for long
+/// Server: sends what to start, on the basis that was sent last, and the command's streams. One `sendmsg`, so it never blocks for long
 /// and never goes out in part; the server's copies of the streams are closed on return.
 /// `relay`: see [`Received`].
 ///
@@ -106,11 +106,11 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
 /// [`ControlError`] if the supervisor is gone or memory ran out.
 pub fn send_start(
     socket: BorrowedFd<'_>,
-    plan: &Plan,
+    launch: &Launch,
     stdio: Stdio,
     relay: Option<OwnedFd>,
 ) -> Result<(), ControlError> {
-    let memory = seal(plan)?;
+    let memory = seal(launch)?;
     let mut fds = vec![&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr];
     fds.extend(&relay);
     send_fds(socket, START, &fds)
@@ -137,8 +137,8 @@ pub fn receive_listener(socket: BorrowedFd<'_>) -> Result<OwnedFd, ControlError>
     }
 }
 
-/// Server: says what a start message will probably rest on, so that a spare supervisor can get
-/// ready for it. The start message itself counts, whatever it says.
+/// Server: says what the start message will rest on, so that a spare supervisor can get ready for
+/// it. The last one counts.
 ///
 /// # Errors
 /// [`ControlError`] if the supervisor is gone or memory ran out.
@@ -191,7 +191,7 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
             let relay = if fds.len() == MOST_FDS { fds.pop() } else { None };
             let [memory, stdin, stdout, stderr]: [_; START_FDS] = fds.try_into().map_err(odd)?;
             let stdio = Stdio { stdin, stdout, stderr };
-            Ok(Work::Start(Box::new(Received { plan: unseal(memory)?, stdio, relay })))
+            Ok(Work::Start(Box::new(Received { launch: unseal(memory)?, stdio, relay })))
         }
         (BASIS, fds) => {
             let [memory]: [_; 1] = fds.try_into().map_err(odd)?;

@@ -10,6 +10,7 @@ use crate::policy::{Limits, Observe, Policy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a caller asks for, already validated as far as that needs the file system: the program
@@ -44,8 +45,17 @@ pub enum Leftovers {
 }
 
 /// Everything a supervisor needs for one run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
+    /// What it rests on. Seldom another one than that of the run before.
+    pub basis: Arc<Basis>,
+    /// What is started there.
+    pub launch: Launch,
+}
+
+/// What is started on a [`Basis`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
     /// The executable.
     pub program: AbsPath,
     /// Arguments, the zeroth included; no NUL bytes.
@@ -54,8 +64,6 @@ pub struct Plan {
     pub environ: Vec<Vec<u8>>,
     /// Working directory.
     pub cwd: AbsPath,
-    /// What the command may do.
-    pub policy: Policy,
     /// What the runs' proxy knows this run by, if it has one.
     pub proxy: Option<RunSecret>,
     /// Wall-clock limit for the whole tree.
@@ -75,34 +83,29 @@ pub struct Plan {
     pub namespaces: Option<Namespaces>,
     /// Whether one of them is for the network.
     pub own_network: bool,
-    /// The operator's switch for trying the way older kernels take: pretend that this is the newest
-    /// Landlock ABI there is.
-    pub landlock_abi_limit: Option<u32>,
     /// A random number that the command's first process shows to the kernel's audit log, so that
     /// who reads it knows whose domain is whose; `None` where nobody does.
     pub kernel_log_token: Option<u64>,
 }
 
-/// What a supervisor needs to know to build a sandbox before there is a request for it.
+/// What a sandbox is built from, before there is a request for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// What commands may do.
     pub policy: Policy,
-    /// As in [`Plan`].
+    /// The operator's switch for trying the way older kernels take: pretend that this is the newest
+    /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
 }
 
 impl Basis {
-    /// What `plan` rests on.
-    #[must_use]
-    pub fn of(plan: &Plan) -> Self {
-        Self { policy: plan.policy.clone(), landlock_abi_limit: plan.landlock_abi_limit }
-    }
-
-    /// Whether a sandbox built on this is the one that `plan` asks for.
-    #[must_use]
-    pub fn fits(&self, plan: &Plan) -> bool {
-        self.policy == plan.policy && self.landlock_abi_limit == plan.landlock_abi_limit
+    /// This one, or one where so much is watched.
+    fn watching(self: &Arc<Self>, observe: Observe) -> Arc<Self> {
+        if self.policy.observe == observe {
+            return Arc::clone(self);
+        }
+        let policy = Policy { observe, ..self.policy.clone() };
+        Arc::new(Self { policy, ..**self })
     }
 }
 
@@ -148,32 +151,32 @@ pub enum PlanError {
 ///
 /// # Errors
 /// [`PlanError`] names the argument or variable that cannot be used.
-pub fn plan(policy: &Policy, request: Request) -> Result<Plan, PlanError> {
+pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
     if request.argv.is_empty() {
         return Err(PlanError::NoArguments);
     }
     if let Some(at) = request.argv.iter().position(|a| a.contains(&0)) {
         return Err(PlanError::NulInArgument(at));
     }
+    let policy = &basis.policy;
     let observe = if request.diagnose { Observe::All } else { policy.observe };
-    Ok(Plan {
+    let launch = Launch {
         environ: environ(policy, &request)?,
         program: request.program,
         argv: request.argv,
         cwd: request.cwd,
         limits: policy.limits,
-        policy: Policy { observe, ..policy.clone() },
         proxy: None,
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
         namespaces: None,
         own_network: false,
-        landlock_abi_limit: None,
         kernel_log_token: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
-    })
+    };
+    Ok(Plan { basis: basis.watching(observe), launch })
 }
 
 /// The command's environment: the policy's variables, over them those of the proxy if there is one,

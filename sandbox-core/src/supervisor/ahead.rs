@@ -2,19 +2,17 @@
 //!
 //! Opening the rules of a policy, making rule sets of them and compiling the filters is most of what
 //! a run costs before its command starts, and none of it depends on the command. A spare supervisor
-//! does it while nobody waits. What it has made is used only if the request rests on the very same
-//! policy and the paths of its rules still mean the same objects; else it is made again, as it is
-//! where nothing was made ahead.
+//! does it while nobody waits. What it has made is used only if the paths of the rules still mean the
+//! same objects; else it is made again.
 
 use super::SetupFailed;
 use super::bootstrap::Gate;
 use super::confine::{Kernel, Rulesets};
-use crate::plan::{Basis, Plan};
+use crate::plan::Basis;
 
 /// Rule sets and filters of one policy.
 #[derive(Debug)]
 pub(super) struct Foundation {
-    basis: Basis,
     pub(super) kernel: Kernel,
     pub(super) rulesets: Rulesets,
     pub(super) gate: Gate,
@@ -22,18 +20,18 @@ pub(super) struct Foundation {
 
 impl Foundation {
     /// Makes everything that rests on the policy alone.
-    pub(super) fn lay(basis: Basis) -> Result<Self, SetupFailed> {
+    pub(super) fn lay(basis: &Basis) -> Result<Self, SetupFailed> {
         let kernel = Kernel::probe(basis.landlock_abi_limit)?;
         let rulesets = Rulesets::new(&basis.policy, kernel)?;
         let gate = Gate::new(&basis.policy, kernel.scoped)?;
-        Ok(Self { basis, kernel, rulesets, gate })
+        Ok(Self { kernel, rulesets, gate })
     }
 
-    /// The foundation of `plan`: the one that was laid ahead, if it is that, or a new one.
-    pub(super) fn of(plan: &Plan, ahead: Option<Self>) -> Result<Self, SetupFailed> {
+    /// The one that was laid ahead, if the machine is still as it was then, or a new one.
+    pub(super) fn current(ahead: Option<Self>, basis: &Basis) -> Result<Self, SetupFailed> {
         match ahead {
-            Some(ahead) if ahead.basis.fits(plan) && ahead.rulesets.are_current() => Ok(ahead),
-            _ => Self::lay(Basis::of(plan)),
+            Some(ahead) if ahead.rulesets.are_current() => Ok(ahead),
+            _ => Self::lay(basis),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage, seal};
 use crate::control::{
-    ControlError, Event, Received, Work, receive_work, send_event, send_listener,
+    ControlError, Event, Received, Stdio, Work, receive_work, send_event, send_listener,
 };
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
@@ -23,6 +23,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The supervisor process. The control socket is its standard input; it returns when the run is
@@ -76,11 +77,14 @@ fn serve(
     groups: Groups,
     first: Result<Option<FirstProcess>, SetupFailed>,
 ) -> ExitCode {
-    let mut ahead = None;
+    let (mut basis, mut ahead) = (None, None);
     let received = loop {
         match receive_work(control.as_fd()) {
-            // What cannot be built ahead cannot be built later either, and then somebody is told.
-            Ok(Work::Prepare(basis)) => ahead = Foundation::lay(*basis).ok(),
+            Ok(Work::Prepare(told)) => {
+                // What cannot be built now cannot be built later either, and then somebody is told.
+                ahead = Foundation::lay(&told).ok();
+                basis = Some(Arc::new(*told));
+            }
             Ok(Work::Start(received)) => break *received,
             Err(ControlError::Closed) => return ExitCode::SUCCESS,
             Err(error) => {
@@ -89,23 +93,29 @@ fn serve(
             }
         }
     };
+    let Some(basis) = basis else {
+        let odd = "a start message without a basis";
+        return report(control, &Event::Refused(SetupFailed::new(Stage::ReadPlan, 0, odd)));
+    };
+    let Received { launch, stdio, relay } = received;
     // Where not all runs of a server are in the same namespaces, the plan is the first to say.
     // Then nothing was built ahead either: the guard must not hold a copy of its sockets.
-    if received.plan.namespaces.is_some() && matches!(first, Ok(None)) {
+    if launch.namespaces.is_some() && matches!(first, Ok(None)) {
         ahead = None;
     }
     let first = match first {
-        Ok(None) => match go_inside(received.plan.namespaces) {
+        Ok(None) => match go_inside(launch.namespaces) {
             Going::Inside(first) => first,
             Going::Outside(guard) => {
-                drop((control, groups, received));
+                drop((control, groups, stdio, relay));
                 return guard.wait();
             }
         },
         known => known,
     };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    match first.and_then(|first| start(ours, received, ahead, groups, first)) {
+    let work = Commission { plan: Plan { basis, launch }, stdio, relay };
+    match first.and_then(|first| start(ours, work, ahead, groups, first)) {
         Ok(watch) => {
             drop(control);
             watch.until_end()
@@ -133,20 +143,27 @@ fn take_control_socket() -> io::Result<OwnedFd> {
     }
 }
 
+/// A run that is to be started.
+struct Commission {
+    plan: Plan,
+    stdio: Stdio,
+    relay: Option<OwnedFd>,
+}
+
 /// Builds the sandbox and lets the command go.
 fn start(
     control: OwnedFd,
-    received: Received,
+    work: Commission,
     ahead: Option<Foundation>,
     mut groups: Groups,
     first: Option<FirstProcess>,
 ) -> Result<Watch, SetupFailed> {
-    let Received { plan, stdio, relay } = received;
-    if plan.namespaces != first.map(|first| first.namespaces) {
+    let Commission { plan, stdio, relay } = work;
+    if plan.launch.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
         return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
     }
-    match (plan.own_network, first) {
+    match (plan.launch.own_network, first) {
         (false, _) => {}
         (true, Some(first)) => {
             own_network::enter(first)?;
@@ -162,27 +179,29 @@ fn start(
     };
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
-    let Foundation { kernel, rulesets, gate, .. } = Foundation::of(&plan, ahead)?;
-    let before = seal::Before::of(&plan.policy.fs);
+    let Foundation { kernel, rulesets, gate, .. } = Foundation::current(ahead, &plan.basis)?;
+    let before = seal::Before::of(&plan.basis.policy.fs);
     if first.is_some() {
-        seal::seal(&plan.policy.fs, &before)?;
+        seal::seal(&plan.basis.policy.fs, &before)?;
     }
-    groups.set(&plan.limits);
-    let input = InputObject::of(&stdio.stdin, plan.terminal);
+    groups.set(&plan.launch.limits);
+    let input = InputObject::of(&stdio.stdin, plan.launch.terminal);
     let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
     let bootstrap = Prepared::new(&plan, stdio, ruleset, gate)?.start()?;
     let (armed, listener) = bootstrap.arm()?;
     let mediator = Mediator::start(&plan, listener, kernel.scoped)
         .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
     let running = armed.release()?;
-    let limits = LimitWatch::new(plan.limits, groups, Instant::now());
+    let limits = LimitWatch::new(plan.launch.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };
     Ok(Watch::new(plan, running, mediator, surroundings))
 }
 
 /// Gives the server the socket at which the run will look for its proxy, if it has one.
 fn hand_over_relay(plan: &Plan, relay: Option<OwnedFd>) -> Result<(), SetupFailed> {
-    let (Some(relay), Some(proxy)) = (relay, plan.policy.network.proxy) else { return Ok(()) };
+    let (Some(relay), Some(proxy)) = (relay, plan.basis.policy.network.proxy) else {
+        return Ok(());
+    };
     let listener = own_network::relay(proxy)?;
     send_listener(relay.as_fd(), &listener)
         .map_err(|error| SetupFailed::new(Stage::Namespaces, 0, error.to_string()))

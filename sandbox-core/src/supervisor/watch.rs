@@ -130,7 +130,7 @@ impl Watch {
     /// The next phase, from what is known now. `Some`: the run is over.
     fn advance(&mut self, now: Instant, tree_alive: bool) -> Option<End> {
         let live = matches!(self.phase, Phase::Running | Phase::Kept);
-        if live && now >= self.started + self.plan.timeout {
+        if live && now >= self.started + self.plan.launch.timeout {
             self.begin_end(End::TimedOut, now);
         }
         match (self.phase, self.death) {
@@ -139,8 +139,8 @@ impl Watch {
             (_, Some(death)) if !tree_alive => Some(ended(death)),
             (Phase::Draining { until }, Some(death)) if now >= until => Some(ended(death)),
             (Phase::Running, Some(death)) => {
-                self.phase = match self.plan.leftovers {
-                    Leftovers::Kill => Phase::Draining { until: now + self.plan.drain },
+                self.phase = match self.plan.launch.leftovers {
+                    Leftovers::Kill => Phase::Draining { until: now + self.plan.launch.drain },
                     Leftovers::Keep => {
                         self.tell(&Event::LeaderEnded(ended(death)));
                         Phase::Kept
@@ -166,13 +166,13 @@ impl Watch {
         tree::signal_all(Signal::SIGTERM as i32, self.scope.as_ref());
         // A stopped process acts on the request only once it runs again.
         tree::signal_all(Signal::SIGCONT as i32, self.scope.as_ref());
-        self.phase = Phase::Ending { why, kill_at: now + self.plan.grace };
+        self.phase = Phase::Ending { why, kill_at: now + self.plan.launch.grace };
     }
 
     /// Sleeps until something happens. `Some`: the run is to end at once.
     fn wait(&mut self, now: Instant) -> Result<Option<End>, ServerGone> {
         let deadline = match self.phase {
-            Phase::Running | Phase::Kept => self.started + self.plan.timeout,
+            Phase::Running | Phase::Kept => self.started + self.plan.launch.timeout,
             Phase::Draining { until } => until,
             Phase::Ending { kill_at, .. } => kill_at,
         };
@@ -223,7 +223,7 @@ impl Watch {
     fn carry_out(&mut self, order: Order) -> Option<End> {
         match order {
             Order::Stop { grace } => {
-                self.plan.grace = grace.unwrap_or(self.plan.grace);
+                self.plan.launch.grace = grace.unwrap_or(self.plan.launch.grace);
                 self.begin_end(End::Cancelled, Instant::now());
             }
             Order::Kill(exceeded) => return Some(End::LimitExceeded(exceeded)),
@@ -266,8 +266,8 @@ impl Watch {
             _ => groups.exceeded(),
         };
         let tree = self.scope.as_ref().map_or(TreeTier::Sweep, SignalScope::tier);
-        let asked = confirms(&self.plan.policy)
-            || infers(&self.plan.policy) && self.mediator.reads_unseen();
+        let asked = confirms(&self.plan.basis.policy)
+            || infers(&self.plan.basis.policy) && self.mediator.reads_unseen();
         let (denials, slowed) = self.mediator.finish();
         let outcome = Outcome {
             end,
@@ -300,14 +300,14 @@ fn last_words(control: &File, mut orders: Decoder<Order>, plan: &Plan, outcome: 
         match orders.next_message() {
             Ok(Some(Order::Infer(quoted))) => {
                 let took_ms = u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX);
-                let (policy, cwd, log) = (&plan.policy, &plan.cwd, &outcome.denials);
+                let (policy, cwd, log) = (&plan.basis.policy, &plan.launch.cwd, &outcome.denials);
                 let found = infer(Ran { policy, cwd, log, took_ms }, &quoted);
                 // A server that is gone misses nothing.
                 let _gone = send_event(control, &Event::Inferred(found));
                 return;
             }
             Ok(Some(Order::Confirm(refusals))) => {
-                let confirmed = confirm(&plan.policy.fs, refusals);
+                let confirmed = confirm(&plan.basis.policy.fs, refusals);
                 let _gone = send_event(control, &Event::Confirmed(confirmed));
                 return;
             }

@@ -22,7 +22,7 @@ pub use notify::{
 };
 pub use process::{
     ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread, open_pidfd,
-    open_thread_pidfd, random_u64, reset_signals, send_with_secret, set_window_size,
+    open_thread_pidfd, random_bytes, reset_signals, send_with_secret, set_window_size,
     signal_process, signal_thread, take_controlling_terminal, thread_id, try_to_make_device,
     unshare_file_attributes, watch_interrupts,
 };

@@ -216,15 +216,16 @@ pub fn unshare_file_attributes() -> Result<(), Errno> {
     Errno::result(unsafe { libc::unshare(libc::CLONE_FS) }).map(|_| ())
 }
 
-/// Eight random bytes from the kernel.
+/// Random bytes from the kernel, 256 at most.
 ///
 /// # Errors
 /// As getrandom(2).
-pub fn random_u64() -> Result<u64, Errno> {
-    let mut bytes = [0u8; 8];
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], Errno> {
+    const { assert!(N <= 256, "more may come in pieces") };
+    let mut bytes = [0u8; N];
     // SAFETY: getrandom writes at most `len` bytes to the exclusively borrowed buffer. Up to 256
     // bytes always arrive in one piece.
     let result = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     Errno::result(result)?;
-    Ok(u64::from_ne_bytes(bytes))
+    Ok(bytes)
 }

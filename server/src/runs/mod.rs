@@ -139,12 +139,13 @@ impl Runs {
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
         let Job { identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
-        plan.limits.user_tasks = plan.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
+        plan.launch.limits.user_tasks =
+            plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
-        let supervisor = self.pool.spares.take(&plan)?;
+        let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;
-        let relay = match tenancy.as_ref().filter(|_| plan.own_network) {
+        let relay = match tenancy.as_ref().filter(|_| plan.launch.own_network) {
             Some(tenancy) => Some(tenancy.wait_for_relay()?),
             None => None,
         };
@@ -155,7 +156,7 @@ impl Runs {
         let output = Output::new(Arc::clone(&self.arena));
         let (flood_tell, flood) = mpsc::channel(1);
         let (asks_tell, asks) = mpsc::unbounded_channel();
-        let most = plan.limits.output_bytes;
+        let most = plan.launch.limits.output_bytes;
         let hashed = trail.is_kept();
         let target = Target {
             output: Arc::clone(&output),
@@ -185,7 +186,7 @@ impl Runs {
             halt: self.pool.places.halt.subscribe(),
             spares: self.pool.spares.clone(),
             secrets: self.secrets.clone(),
-            ending: plan.drain + plan.grace,
+            ending: plan.launch.drain + plan.launch.grace,
             permit,
             trail,
             tenancy,
@@ -201,14 +202,14 @@ impl Runs {
         plan: &mut Plan,
         supervisor: &Supervisor,
     ) -> Result<Option<Following>, ServerError> {
-        let wanted = plan.policy.observe == Observe::Audit;
+        let wanted = plan.basis.policy.observe == Observe::Audit;
         let Some((log, id)) = self.pool.kernel_log.as_ref().filter(|_| wanted).zip(supervisor.id())
         else {
             return Ok(None);
         };
         let token = crate::random::bytes().map(u64::from_ne_bytes);
-        let token = token.map_err(ServerError::doing("read /dev/urandom"))?;
-        plan.kernel_log_token = Some(token);
+        let token = token.map_err(ServerError::doing("read random numbers"))?;
+        plan.launch.kernel_log_token = Some(token);
         Ok(log.follow(id, token))
     }
 

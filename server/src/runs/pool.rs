@@ -45,7 +45,7 @@ impl Pool {
         folder: PathBuf,
         cgroups: Cgroups,
         namespaces: Option<Namespaces>,
-        basis: Option<Basis>,
+        basis: Option<Arc<Basis>>,
         kernel_log: Option<KernelLog>,
     ) -> Result<Arc<Self>, ServerError> {
         let supervisors = Supervisors::new(namespaces)?;

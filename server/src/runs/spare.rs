@@ -34,8 +34,7 @@ struct Stock {
 
 impl Spares {
     /// An empty stock of supervisors that will get ready for `basis`.
-    pub(super) fn new(supervisors: Supervisors, basis: Option<Basis>) -> Self {
-        let basis = basis.map(Arc::new);
+    pub(super) fn new(supervisors: Supervisors, basis: Option<Arc<Basis>>) -> Self {
         let stock = Stock { idle: VecDeque::new(), coming: 0, closed: false, basis };
         Self(Arc::new(Shared { supervisors, stock: Mutex::new(stock) }))
     }
@@ -47,9 +46,7 @@ impl Spares {
     /// [`ServerError::System`] if none can be started.
     pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, ServerError> {
         let mut stock = self.0.lock();
-        if !stock.basis.as_ref().is_some_and(|basis| basis.fits(plan)) {
-            stock.basis = Some(Arc::new(Basis::of(plan)));
-        }
+        stock.basis = Some(Arc::clone(&plan.basis));
         drop(stock);
         while let Some(mut spare) = self.0.pop() {
             if spare.is_alive() {
@@ -99,7 +96,7 @@ impl Shared {
 
     fn add(&self) {
         let basis = self.lock().basis.clone();
-        let started = self.supervisors.start().and_then(|spare| {
+        let started = self.supervisors.start().and_then(|mut spare| {
             if let Some(basis) = basis {
                 spare.prepare(&basis)?;
             }

@@ -74,6 +74,7 @@ impl Supervisors {
             child,
             control,
             decoder: Decoder::default(),
+            basis: None,
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
         })
@@ -126,6 +127,8 @@ pub(super) struct Supervisor {
     child: Child,
     control: UnixStream,
     decoder: Decoder<Event>,
+    /// What it was told that its run will rest on.
+    basis: Option<Arc<Basis>>,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
 }
@@ -141,12 +144,16 @@ impl Supervisor {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Says what its run will probably rest on.
+    /// Says what its run will rest on, unless it knows.
     ///
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn prepare(&self, basis: &Basis) -> Result<(), ServerError> {
-        Ok(send_basis(self.control.as_fd(), basis)?)
+    pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), ServerError> {
+        if self.basis.as_ref() != Some(basis) {
+            send_basis(self.control.as_fd(), basis)?;
+            self.basis = Some(Arc::clone(basis));
+        }
+        Ok(())
     }
 
     /// Hands over the plan and the command's streams, and where the run's own network is to be
@@ -155,12 +162,13 @@ impl Supervisor {
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
     pub(super) fn start(
-        &self,
+        &mut self,
         plan: &Plan,
         stdio: control::Stdio,
         relay: Option<OwnedFd>,
     ) -> Result<(), ServerError> {
-        Ok(send_start(self.control.as_fd(), plan, stdio, relay)?)
+        self.prepare(&plan.basis)?;
+        Ok(send_start(self.control.as_fd(), &plan.launch, stdio, relay)?)
     }
 
     /// The next event; `None` once the supervisor has closed the socket. Safe to cancel.

@@ -69,7 +69,8 @@ impl Gate {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "bootstrap socket pair"))?;
-        let secret = sys::random_u64()
+        let secret = sys::random_bytes()
+            .map(u64::from_ne_bytes)
             .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
         let filter = compile(policy, handover, scoped)
@@ -99,16 +100,16 @@ impl Prepared {
             all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()
         };
         let command = Command {
-            program: c_string(plan.program.as_bytes())?,
-            argv: strings(&plan.argv)?,
-            environ: strings(&plan.environ)?,
+            program: c_string(plan.launch.program.as_bytes())?,
+            argv: strings(&plan.launch.argv)?,
+            environ: strings(&plan.launch.environ)?,
             cwd: open_folder(plan)?,
             stdio,
             ruleset,
             filter,
             secret,
-            terminal: plan.terminal,
-            limits: plan.limits,
+            terminal: plan.launch.terminal,
+            limits: plan.launch.limits,
             introduction: introduction(plan)?,
         };
         Ok(Self { command, sockets })
@@ -139,8 +140,8 @@ fn c_string(bytes: &[u8]) -> Result<CString, SetupFailed> {
 
 /// A name below the folder for temporary files that nobody can have taken.
 fn introduction(plan: &Plan) -> Result<Option<(CString, u64)>, SetupFailed> {
-    let Some(token) = plan.kernel_log_token else { return Ok(None) };
-    let place = plan.policy.fs.tmpdir.join(format!(".{token:016x}"));
+    let Some(token) = plan.launch.kernel_log_token else { return Ok(None) };
+    let place = plan.basis.policy.fs.tmpdir.join(format!(".{token:016x}"));
     let place = place.map_err(|e| SetupFailed::new(Stage::Landlock, 0, e.to_string()))?;
     Ok(Some((c_string(place.as_bytes())?, token)))
 }
@@ -150,8 +151,8 @@ fn open_folder(plan: &Plan) -> Result<OwnedFd, SetupFailed> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(AT_FDCWD, plan.cwd.as_path(), how).map_err(|e| {
-        SetupFailed::new(Stage::WorkingDirectory, e as i32, format!("open {}", plan.cwd))
+    openat2(AT_FDCWD, plan.launch.cwd.as_path(), how).map_err(|e| {
+        SetupFailed::new(Stage::WorkingDirectory, e as i32, format!("open {}", plan.launch.cwd))
     })
 }
 

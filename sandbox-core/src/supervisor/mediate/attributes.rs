@@ -175,7 +175,7 @@ fn judge(
 ) -> Result<(), Errno> {
     let Some(path) = &pinned.path else { return Ok(()) };
     let device = [SFlag::S_IFCHR, SFlag::S_IFBLK].contains(&kind(&pinned.stat));
-    let (reason, rule) = match Reason::of(shared.policy.fs.lookup(path, Access::WRITE)) {
+    let (reason, rule) = match Reason::of(shared.policy().fs.lookup(path, Access::WRITE)) {
         Some(refused) => refused,
         None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),
         None => return Ok(()),

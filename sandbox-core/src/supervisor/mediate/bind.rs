@@ -87,7 +87,7 @@ fn judge(
     syscall: &'static str,
 ) -> Result<Reach, Errno> {
     let resolved = place.path()?;
-    let (reason, rule) = match unix_path(&shared.policy, Operation::Bind, &resolved) {
+    let (reason, rule) = match unix_path(shared.policy(), Operation::Bind, &resolved) {
         PathVerdict::Granted(grant) => return Ok(grant.reach),
         PathVerdict::NotMediated => return Ok(Reach::Subtree),
         PathVerdict::Denied(reason, rule) => (reason, rule),

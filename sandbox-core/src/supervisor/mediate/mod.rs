@@ -26,7 +26,7 @@ pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
 use crate::control::RunSecret;
-use crate::plan::Plan;
+use crate::plan::{Basis, Plan};
 use crate::policy::{Access, Mediation, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
@@ -43,7 +43,7 @@ use std::time::{Duration, Instant};
 /// What all mediating threads of a run share.
 #[derive(Debug)]
 pub(in crate::supervisor) struct Shared {
-    pub(in crate::supervisor) policy: Policy,
+    basis: Arc<Basis>,
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
@@ -69,12 +69,12 @@ impl Mediator {
         crate::sys::watch_interrupts()?;
         pinned::enter()?;
         let shared = Arc::new(Shared {
-            policy: plan.policy.clone(),
+            basis: Arc::clone(&plan.basis),
             listener: Listener::new(listener, scoped),
             scoped,
-            proxy: plan.proxy,
-            bucket: Bucket::new(plan.policy.rate),
-            charged: MediationMode::of(plan.policy.network.mode),
+            proxy: plan.launch.proxy,
+            bucket: Bucket::new(plan.basis.policy.rate),
+            charged: MediationMode::of(plan.basis.policy.network.mode),
             recorder: Mutex::default(),
             leadership: Leadership::new()?,
             started: Instant::now(),
@@ -167,9 +167,14 @@ impl<'p> Refusal<'p> {
 }
 
 impl Shared {
+    /// What the command may do.
+    pub(in crate::supervisor) fn policy(&self) -> &Policy {
+        &self.basis.policy
+    }
+
     /// Whether abstract names are judged by the kernel, or by nobody.
     fn abstract_as_copied(&self) -> bool {
-        self.scoped || self.policy.unix.mediation == Mediation::Off
+        self.scoped || self.policy().unix.mediation == Mediation::Off
     }
 
     fn listener(&self) -> &Listener {

@@ -30,7 +30,7 @@ pub(super) fn connect(
 ) -> Result<(), Interrupted> {
     let shared = std::sync::Arc::clone(turn.shared);
     let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
-    match ip_call(&shared.policy.network, &request.address, true) {
+    match ip_call(&shared.policy().network, &request.address, true) {
         IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &request.bytes),
         IpCall::Proxy => proxy::connect(turn, caller, confirmed, request),
         IpCall::Refuse(refusal) => {
@@ -51,7 +51,7 @@ pub(super) fn judge_send(
     syscall: &'static str,
 ) -> Result<Confirmed, Errno> {
     let confirmed = caller.still_waits()?;
-    match ip_call(&shared.policy.network, &request.address, false) {
+    match ip_call(&shared.policy().network, &request.address, false) {
         IpCall::AsCopied | IpCall::Proxy => {}
         IpCall::Refuse(refusal) => {
             let host = (refusal.address.port() == DNS_PORT).then(|| question(data)).flatten();
@@ -61,7 +61,7 @@ pub(super) fn judge_send(
         IpCall::Fail(errno) => return Err(errno),
     }
     // The kernel gives the socket a port on all addresses with its first send.
-    match shared.policy.network.mode {
+    match shared.policy().network.mode {
         NetworkMode::Loopback | NetworkMode::Proxy => tie(&request.socket)?,
         NetworkMode::None | NetworkMode::Hosts | NetworkMode::Open => {}
     }
@@ -76,7 +76,7 @@ pub(super) fn bind(
     syscall: &'static str,
 ) -> Result<(), Errno> {
     caller.still_waits()?;
-    let verdict = ip_bind(&shared.policy.network, &request.address);
+    let verdict = ip_bind(&shared.policy().network, &request.address);
     prepare(shared, caller, &request.socket, verdict, (Operation::Bind, syscall))?;
     sys::bind(request.socket.as_fd(), &request.bytes)
 }
@@ -98,7 +98,7 @@ pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
         };
         turn.pay_for(family);
         if domain == Domain::Inet {
-            let verdict = ip_listen(&shared.policy.network, bound(&socket)?);
+            let verdict = ip_listen(&shared.policy().network, bound(&socket)?);
             prepare(&shared, &caller, &socket, verdict, (Operation::Listen, call.name))?;
         }
         listen(&socket, backlog_of(backlog))

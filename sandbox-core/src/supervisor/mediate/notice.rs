@@ -104,7 +104,7 @@ fn judge(
     (access, operation): (Access, Operation),
     syscall: &'static str,
 ) -> Result<(), Errno> {
-    let answer = shared.policy.fs.lookup(&noticed.path, access);
+    let answer = shared.policy().fs.lookup(&noticed.path, access);
     let Some((reason, rule)) = Reason::of(answer) else { return Ok(()) };
     let name = pinned::name(&noticed.object);
     if faccessat(AT_FDCWD, name.as_str(), AccessFlags::R_OK, AtFlags::empty()).is_err() {

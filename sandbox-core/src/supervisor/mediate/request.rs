@@ -115,7 +115,7 @@ pub(super) fn judge(
     };
     let place = resolve(caller, base.as_ref(), path, Last::Follow)?;
     let confirmed = caller.still_waits()?;
-    let (reason, rule) = match unix_path(&shared.policy, operation, &place.path) {
+    let (reason, rule) = match unix_path(shared.policy(), operation, &place.path) {
         PathVerdict::Granted(_) | PathVerdict::NotMediated => {
             return Ok((place.object, confirmed));
         }

@@ -84,7 +84,7 @@ fn kept_source(
     (dirfd, address): (i32, u64),
     flags: i32,
 ) -> Option<Watched> {
-    if shared.policy.fs.kept.is_empty() {
+    if shared.policy().fs.kept.is_empty() {
         return None;
     }
     let written = caller.read_path(address).ok()?;
@@ -95,7 +95,7 @@ fn kept_source(
             resolve(caller, from.base.as_ref(), &from.path, Last::Follow).ok()?.path
         }
     };
-    shared.policy.fs.kept.iter().any(|kept| kept.holds(&path)).then(|| Watched {
+    shared.policy().fs.kept.iter().any(|kept| kept.holds(&path)).then(|| Watched {
         attempt: Attempt::RELINK,
         path: path.as_bytes().to_vec(),
         base: None,

@@ -57,13 +57,13 @@ impl Watched {
     /// Whether the path as it is written is allowed. A link may make that wrong, so this decides
     /// only when the call is looked at.
     fn seems_allowed(&self, shared: &Shared) -> bool {
-        if self.may_change() && !shared.policy.fs.kept.is_empty() {
+        if self.may_change() && !shared.policy().fs.kept.is_empty() {
             return false;
         }
         let path = OsStr::from_bytes(&self.path);
         match self.path.first() {
             Some(b'/') => AbsPath::new(path).is_ok_and(|path| {
-                shared.policy.fs.lookup(&path, self.attempt.access) == Lookup::Allowed
+                shared.policy().fs.lookup(&path, self.attempt.access) == Lookup::Allowed
             }),
             // Below the working directory, which commands are seldom without rights in.
             _ => !self.path.starts_with(b".."),
@@ -91,10 +91,10 @@ fn examine(
     let Ok(Some(Refused { attempt, path, by_name })) = refused(shared, caller, watched) else {
         return Verdict::GoOn;
     };
-    let answer = answer(&shared.policy.fs, &path, &attempt, by_name);
+    let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
     let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };
     let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
+    if verdict == Verdict::GoOn && !shared.policy().observe.watches() {
         return verdict;
     }
     let execute = attempt.operation == Operation::Execute;
@@ -155,7 +155,7 @@ fn refused(
     let attempt = &watched.attempt;
     if let Some(place) = existing(caller, watched)? {
         let attempt = attempt.settled(true);
-        let answer = answer(&shared.policy.fs, &place.path, &attempt, false);
+        let answer = answer(&shared.policy().fs, &place.path, &attempt, false);
         // What is kept may be sealed against writing, which looks like a missing permission.
         let permitted =
             || matches!(answer, Lookup::Kept(_)) || permitted(&place.object, needed(&attempt));
@@ -167,7 +167,7 @@ fn refused(
     let attempt = attempt.settled(false);
     let Some(new) = new_place(caller, watched)? else { return Ok(None) };
     let path = new.path()?;
-    let answer = answer(&shared.policy.fs, &path, &attempt, true);
+    let answer = answer(&shared.policy().fs, &path, &attempt, true);
     let sealed = matches!(answer, Lookup::Kept(_));
     let yes = answer != Lookup::Allowed && possible(&attempt, &new, sealed)?;
     Ok(yes.then_some(Refused { attempt, path, by_name: true }))

@@ -36,14 +36,14 @@ pub(super) fn examine(
     };
     let Ok(resolved) = place.path() else { return Verdict::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
-    let kept = shared.policy.fs.kept_by_name(&resolved);
-    let answer = shared.policy.fs.lookup_name(&resolved, Access::WRITE);
+    let kept = shared.policy().fs.kept_by_name(&resolved);
+    let answer = shared.policy().fs.lookup_name(&resolved, Access::WRITE);
     let (reason, rule) = Reason::of(answer).unwrap_or(match kept {
         Some(kept) => (Reason::Kept, Some(&kept.source)),
         None => (Reason::MoreRights, None),
     });
     let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && !shared.policy.observe.watches() {
+    if verdict == Verdict::GoOn && !shared.policy().observe.watches() {
         return verdict;
     }
     let link = moving.how == Relocation::Link;
@@ -75,11 +75,12 @@ fn refused(
     let old = stat(&from)?;
     let new = stat(&to).ok();
     let is_folder = sort_of(&old) == Sort::Folder;
-    let verdict = relocation(&shared.policy.fs, moving.how, &from.path()?, &to.path()?, is_folder);
+    let verdict =
+        relocation(&shared.policy().fs, moving.how, &from.path()?, &to.path()?, is_folder);
     let Some((obstacle, errno)) = verdict else { return Ok(None) };
     let named = if obstacle == Obstacle::From { &from } else { &to };
     // What is kept may be sealed, which looks like another file system or a missing permission.
-    let kept = shared.policy.fs.kept_by_name(&named.path()?).is_some();
+    let kept = shared.policy().fs.kept_by_name(&named.path()?).is_some();
     if !kept && !ordinary(moving, &from, &to, &old, new.as_ref())? {
         return Ok(None);
     }
