@@ -44,7 +44,8 @@ fn signals_that_rain_on_a_caller_change_no_answer() {
         let server = site.serve_with(&json!({"filesystem": {"unix_socket": [path]}}));
         let said = server.probe(&["signal-storm", &path, "3000"]);
         assert!(said.starts_with("ok 3000 signals true"), "{said}");
-        assert!(socket.reached() >= 3000, "{}", socket.reached());
+        // The last ones may still wait to be accepted.
+        assert!(wait::until(|| socket.reached() >= 3000), "{}", socket.reached());
     });
 }
 
