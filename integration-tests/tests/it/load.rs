@@ -3,6 +3,7 @@
 use nono_integration_tests::{Server, Site, User, processes, wait};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[test]
@@ -16,11 +17,17 @@ fn a_thousand_runs_leak_nothing() {
     runs_leak_nothing(1000);
 }
 
-/// Runs of every end leave descriptors, threads and processes of the server where they were.
-fn runs_leak_nothing(count: usize) {
+/// In the workspace lies a program that cannot be executed.
+fn site_with_garbage() -> Site {
     let site = Site::new(User::Same);
     let garbage = site.file("ws/garbage", "\x7fELF and nothing more");
     std::fs::set_permissions(garbage, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    site
+}
+
+/// Runs of every end leave descriptors, threads and processes of the server where they were.
+fn runs_leak_nothing(count: usize) {
+    let site = site_with_garbage();
     let server = site.serve();
     for _ in 0..10 {
         server.shell("./probe connect stream ../outside/none; cat ../home/.netrc; sleep 9 &");
@@ -69,29 +76,41 @@ fn twenty_thousand_mixed_runs_leave_nothing() {
 /// had after the first two hundred.
 fn mixed_runs_leave_nothing(count: usize) {
     const WARM: usize = 200;
-    let site = Site::new(User::Same);
-    let garbage = site.file("ws/garbage", "\x7fELF and nothing more");
-    std::fs::set_permissions(garbage, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let site = site_with_garbage();
     site.file("home/.netrc", "password");
     let server = site.serve();
-    let files = || std::fs::read_dir(site.path("tmp")).map_or(0, Iterator::count);
-    let settled = || {
-        let (fds, _, _) = processes::weight(server.pid());
-        (fds, processes::descendants(server.pid()).len(), processes::zombies(server.pid()), files())
+    let weight = || processes::weight(server.pid());
+    let now = || {
+        let below = processes::descendants(server.pid()).len();
+        [weight().0, below, processes::zombies(server.pid()), entries(&site.path("tmp"))]
     };
     mixed(&server, 0..WARM);
     assert!(wait::until(|| server.ask("run_list", json!({})).value["live"] == 0));
-    let before = settled();
-    let (_, threads, resident) = processes::weight(server.pid());
+    // Until the spare supervisors are there, and those of the last runs are gone.
+    let (mut before, mut looks) = (now(), 0);
+    assert!(wait::until(|| {
+        let last = std::mem::replace(&mut before, now());
+        looks = if before == last { looks + 1 } else { 0 };
+        looks > 30
+    }));
+    let (_, threads, resident) = weight();
     let start = std::time::Instant::now();
     mixed(&server, WARM..count);
     let took = start.elapsed();
-    // Spare supervisors may be on their way; a thread pool shrinks in time.
-    let same = || settled() <= before && processes::weight(server.pid()).1 <= threads + 4;
-    assert!(wait::until(same), "before {before:?}, {threads} threads; after {:?}", settled());
-    let now = processes::weight(server.pid()).2;
-    println!("{count} runs, {took:.0?}: {before:?}, {resident} KiB -> {:?}, {now} KiB", settled());
-    assert!(now < resident + 32 * 1024, "grew from {resident} to {now} KiB");
+    // A thread pool shrinks in time.
+    let same = || {
+        now().iter().zip(before).all(|(now, before)| *now <= before) && weight().1 <= threads + 4
+    };
+    assert!(wait::until(same), "before {before:?}, {threads} threads; after {:?}", now());
+    let after = weight().2;
+    println!("{count} runs, {took:.0?}: {before:?}, {resident} KiB -> {:?}, {after} KiB", now());
+    assert!(after < resident + 32 * 1024, "grew from {resident} to {after} KiB");
+}
+
+/// Everything in a folder, however deep.
+fn entries(folder: &Path) -> usize {
+    let inside = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    inside.map(|entry| 1 + entries(&entry.path())).sum()
 }
 
 fn mixed(server: &Server, rounds: std::ops::Range<usize>) {

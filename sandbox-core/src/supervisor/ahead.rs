@@ -1,6 +1,6 @@
 //! What a supervisor builds of a sandbox before there is a request for it.
 //!
-//! Opening the rules of a policy, making rule sets of them and compiling the filters is most of what
+//! Opening the rules of a policy, making rule sets of them and compiling the filter is most of what
 //! a run costs before its command starts, and none of it depends on the command. A spare supervisor
 //! does it while nobody waits. What it has made is used only if the paths of the rules still mean the
 //! same objects; else it is made again.
@@ -10,7 +10,7 @@ use super::bootstrap::Gate;
 use super::confine::{Kernel, Rulesets};
 use crate::plan::Basis;
 
-/// Rule sets and filters of one policy.
+/// Rule sets and filter of one policy.
 #[derive(Debug)]
 pub(super) struct Foundation {
     pub(super) kernel: Kernel,

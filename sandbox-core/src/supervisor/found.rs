@@ -16,11 +16,14 @@ fn identity(path: &AbsPath) -> Option<Identity> {
 /// Paths and what lay there. The objects have to be held, so that none of their identities is given
 /// to another one.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Found(BTreeMap<AbsPath, Folder>);
+
+/// What was looked at in a folder. Most paths are in a few folders, and one that has not changed has
+/// no other names in it than before.
+#[derive(Debug)]
+struct Folder {
+    stamp: Option<Stamp>,
     paths: Vec<(AbsPath, Option<Identity>)>,
-    /// The folders they are in. One that has not changed has no other names in it than before, and
-    /// most paths are in a few folders.
-    folders: BTreeMap<AbsPath, Option<Stamp>>,
 }
 
 /// A folder and its last change.
@@ -33,22 +36,19 @@ struct Stamp {
 impl Found {
     /// Takes note of a path that is about to be opened: what is put there later is noticed later.
     pub(super) fn note(&mut self, path: AbsPath) {
-        if let Some(folder) = path.parent() {
-            self.folders.entry(folder).or_insert_with_key(Stamp::settled);
-        }
+        let folder = path.parent().unwrap_or_else(AbsPath::root);
+        let new = |folder: &AbsPath| Folder { stamp: Stamp::settled(folder), paths: Vec::new() };
+        let folder = self.0.entry(folder).or_insert_with_key(new);
         let identity = identity(&path);
-        self.paths.push((path, identity));
+        folder.paths.push((path, identity));
     }
 
     /// Whether all paths still lead to what they led to, and what was missing is missing.
     pub(super) fn is_current(&self) -> bool {
-        let unchanged = |(folder, stamp): &(&AbsPath, &Option<Stamp>)| {
-            stamp.is_some() && Stamp::of(folder) == **stamp
-        };
-        let unchanged: Vec<&AbsPath> =
-            self.folders.iter().filter(unchanged).map(|(folder, _)| folder).collect();
-        let in_one = |path: &AbsPath| path.parent().is_some_and(|f| unchanged.contains(&&f));
-        self.paths.iter().all(|(path, found)| in_one(path) || identity(path) == *found)
+        self.0.iter().all(|(at, Folder { stamp, paths })| {
+            let unchanged = stamp.is_some() && Stamp::of(at) == *stamp;
+            unchanged || paths.iter().all(|(path, found)| identity(path) == *found)
+        })
     }
 }
 
@@ -96,8 +96,8 @@ mod tests {
         /// The same, of folders whose last change was long ago.
         fn settled(&self) -> Found {
             let mut found = self.found();
-            for (folder, stamp) in &mut found.folders {
-                *stamp = Stamp::of(folder);
+            for (at, folder) in &mut found.0 {
+                folder.stamp = Stamp::of(at);
             }
             found
         }
@@ -150,6 +150,6 @@ mod tests {
     #[test]
     fn a_folder_that_has_just_changed_is_no_proof() {
         let tree = tree();
-        assert!(tree.found().folders.values().all(Option::is_none));
+        assert!(tree.found().0.values().all(|folder| folder.stamp.is_none()));
     }
 }

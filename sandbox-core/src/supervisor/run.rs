@@ -179,7 +179,7 @@ fn start(
     };
     nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
     let signals = Watch::child_signals().map_err(setup("signalfd"))?;
-    let Foundation { kernel, rulesets, gate, .. } = Foundation::current(ahead, &plan.basis)?;
+    let Foundation { kernel, rulesets, gate } = Foundation::current(ahead, &plan.basis)?;
     let before = seal::Before::of(&plan.basis.policy.fs);
     if first.is_some() {
         seal::seal(&plan.basis.policy.fs, &before)?;

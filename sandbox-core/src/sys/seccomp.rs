@@ -5,36 +5,6 @@ use nix::errno::Errno;
 use seccompiler::sock_filter;
 use std::os::fd::OwnedFd;
 
-/// The kernel's `struct sock_fprog`.
-fn with_program<T>(
-    program: &[sock_filter],
-    call: impl FnOnce(&libc::sock_fprog) -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    let len = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
-    if len == 0 {
-        return Err(Errno::EINVAL);
-    }
-    // The kernel copies the instructions and never writes to them; the field is `*mut` in C only.
-    let filter = program.as_ptr().cast_mut().cast::<libc::sock_filter>();
-    call(&libc::sock_fprog { len, filter })
-}
-
-fn seccomp(flags: libc::c_ulong, program: &[sock_filter]) -> Result<libc::c_long, Errno> {
-    with_program(program, |fprog| {
-        // SAFETY: `fprog` points to `len` instructions that outlive the call (seccomp(2));
-        // seccompiler's `sock_filter` is `repr(C)` with the layout of linux/filter.h.
-        let result = unsafe {
-            libc::syscall(
-                libc::SYS_seccomp,
-                libc::SECCOMP_SET_MODE_FILTER,
-                flags,
-                std::ptr::from_ref(fprog),
-            )
-        };
-        Errno::result(result)
-    })
-}
-
 /// Installs a filter for the calling thread and everything it starts, and returns its listener.
 ///
 /// `WAIT_KILLABLE_RECV` (Linux 5.19): once a notification was received, only a fatal signal ends
@@ -45,9 +15,25 @@ fn seccomp(flags: libc::c_ulong, program: &[sock_filter]) -> Result<libc::c_long
 /// `EACCES` without `no_new_privs`, `EINVAL` for an empty or malformed program, `EBUSY` if the
 /// thread already has a listener (seccomp(2)).
 pub fn install_filter(program: &[sock_filter]) -> Result<OwnedFd, Errno> {
+    let len = libc::c_ushort::try_from(program.len()).map_err(|_| Errno::EINVAL)?;
+    if len == 0 {
+        return Err(Errno::EINVAL);
+    }
+    // The kernel copies the instructions and never writes to them; the field is `*mut` in C only.
+    let filter = program.as_ptr().cast_mut().cast::<libc::sock_filter>();
+    let program = libc::sock_fprog { len, filter };
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    own_returned(seccomp(flags, program)?)
+    // SAFETY: `program` points to `len` instructions that outlive the call (seccomp(2));
+    // seccompiler's `sock_filter` is `repr(C)` with the layout of linux/filter.h.
+    own_returned(unsafe {
+        libc::syscall(
+            libc::SYS_seccomp,
+            libc::SECCOMP_SET_MODE_FILTER,
+            flags,
+            std::ptr::from_ref(&program),
+        )
+    })
 }
 
 /// Whether the kernel knows user notification: asked, not guessed from a version.

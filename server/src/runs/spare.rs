@@ -45,9 +45,7 @@ impl Spares {
     /// # Errors
     /// [`ServerError::System`] if none can be started.
     pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, ServerError> {
-        let mut stock = self.0.lock();
-        stock.basis = Some(Arc::clone(&plan.basis));
-        drop(stock);
+        self.0.lock().basis = Some(Arc::clone(&plan.basis));
         while let Some(mut spare) = self.0.pop() {
             if spare.is_alive() {
                 return Ok(spare);
