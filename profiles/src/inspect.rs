@@ -10,8 +10,8 @@ use crate::reference::ProfileRef;
 use crate::variables::Variable;
 use crate::{builtin, protect};
 use nono_sandbox::policy::{
-    Access, FsRule, HostGrant, Limit, Lookup, Mediation, Observe, Origin, Policy, PortRange, Reach,
-    Scope, Source, UnixGrant,
+    Access, FsRule, Hiding, HostGrant, Limit, Lookup, Mediation, Observe, Origin, Policy,
+    PortRange, Reach, Scope, Source, Tmp, UnixGrant,
 };
 use std::path::PathBuf;
 
@@ -131,6 +131,14 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         Mediation::Off => "sockets are not mediated",
     };
     let datagrams = if policy.unix.datagrams { "allowed" } else { "refused" };
+    let tmp = match policy.fs.tmp {
+        Tmp::Machine | Tmp::Impossible(_) => "the machine's",
+        Tmp::Wanted(_) | Tmp::Private { .. } => "$TMPDIR, where it can be mounted",
+    };
+    let hiding = match policy.fs.hiding {
+        Hiding::Off => "can be seen to be there",
+        Hiding::Wanted | Hiding::On => "hidden, where they can be covered",
+    };
     let watched = match policy.observe {
         Observe::All => "observe",
         Observe::Writes => "writes",
@@ -141,6 +149,8 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         single("network", policy.network.mode.name().to_owned(), "network.mode"),
         single("unix sockets", mediation.to_owned(), "linux.af_unix_mediation"),
         single("unix datagrams", datagrams.to_owned(), "linux.af_unix_datagram"),
+        single("/tmp", tmp.to_owned(), "filesystem.private_tmp"),
+        single("closed files", hiding.to_owned(), "filesystem.hide_denied"),
         single("isolation", policy.isolation.name().to_owned(), "isolation"),
         single("network isolation", policy.network.isolate.name().to_owned(), "network.isolate"),
         single("file diagnostics", watched.to_owned(), "diagnostics.filesystem"),

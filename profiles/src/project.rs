@@ -202,13 +202,15 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         let value = workdir.value & allowed;
         narrowed.workdir = Some(Sourced { value, ..workdir.clone() });
     }
-    if let Some(read_only) = &own.read_only {
-        if read_only.value {
-            narrowed.read_only = Some(read_only.clone());
-        } else if operator.read_only.as_ref().is_some_and(|on| on.value) {
-            ignore(&read_only.source, "the operator's profile is read-only");
-        }
-    }
+    narrowed.read_only = set(&own.read_only, &operator.read_only, |source| {
+        ignore(source, "the operator's profile is read-only");
+    });
+    narrowed.private_tmp = set(&own.private_tmp, &operator.private_tmp, |source| {
+        ignore(source, "the operator's profile has a /tmp of the runs' own");
+    });
+    narrowed.hide_denied = set(&own.hide_denied, &operator.hide_denied, |source| {
+        ignore(source, "the operator's profile hides what it closes");
+    });
     if let Some(network) = &own.network {
         let has = operator.network.as_ref().map_or(DEFAULT_MODE, |n| n.value);
         if network.value < has {
@@ -257,6 +259,19 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         ignore(source, reports);
     }
     narrowed
+}
+
+/// A switch that narrows, if a project file sets it.
+fn set(
+    own: &Option<Sourced<bool>>,
+    operator: &Option<Sourced<bool>>,
+    ignore: impl FnOnce(&Source),
+) -> Option<Sourced<bool>> {
+    let wanted = own.as_ref()?;
+    if !wanted.value && operator.as_ref().is_some_and(|on| on.value) {
+        ignore(&wanted.source);
+    }
+    wanted.value.then(|| wanted.clone())
 }
 
 /// What a project file asks for, if that isolates further than the operator does.

@@ -12,8 +12,8 @@ use crate::{credentials, environment, grants, keep, limits, narrow, project, pro
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
-    NetworkPolicy, Observe, Policy, Source, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
+    NetworkPolicy, Observe, Policy, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -137,6 +137,8 @@ fn compile(
     let suppress_paths = suppressed(&layer.suppress_paths, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
+    let tmp = single.private_tmp.filter(|on| on.value);
+    let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
     kept.retain(|kept| may_be_written(&rules, kept));
     let policy = Policy {
@@ -147,6 +149,9 @@ fn compile(
             kept,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
+            tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),
+            hiding: if hide { Hiding::Wanted } else { Hiding::Off },
+            own_terminals: false,
         },
         unix: UnixPolicy {
             mediation: single.mediation.map_or(Mediation::Pathname, |m| m.value),

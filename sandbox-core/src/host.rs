@@ -6,7 +6,7 @@ pub use calls::OuterCall;
 
 use crate::namespaces::Namespaces;
 use crate::plan::Cgroups;
-use crate::policy::{Isolation, Mediation, NetworkMode, Observe, Policy};
+use crate::policy::{Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, Tmp};
 use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use crate::sys;
 use std::fs;
@@ -120,6 +120,8 @@ impl Host {
             self.mediation(mediated, listener),
             self.isolation(policy),
             self.protected_files(policy),
+            self.private_tmp(policy),
+            self.hidden_files(policy),
             self.network(policy.network.mode),
             self.network_isolation(policy),
             LayerState {
@@ -225,6 +227,31 @@ impl Host {
         };
         let active = sealed && !policy.fs.kept.is_empty();
         LayerState { name: "protected_files", active, required: false, detail }
+    }
+
+    fn private_tmp(&self, policy: &Policy) -> LayerState {
+        let detail = match &policy.fs.tmp {
+            Tmp::Machine => "switched off by the profile (filesystem.private_tmp)".into(),
+            Tmp::Wanted(_) => "needs the layer isolation".into(),
+            Tmp::Private { stays } if stays.is_empty() => "/tmp is $TMPDIR".into(),
+            Tmp::Private { stays } => {
+                let stays: Vec<String> = stays.iter().map(ToString::to_string).collect();
+                format!("/tmp is $TMPDIR, beside {}", stays.join(", "))
+            }
+            Tmp::Impossible(why) => format!("/tmp is the machine's: {why}"),
+        };
+        let active = matches!(policy.fs.tmp, Tmp::Private { .. });
+        LayerState { name: "private_tmp", active, required: false, detail }
+    }
+
+    fn hidden_files(&self, policy: &Policy) -> LayerState {
+        let detail = match policy.fs.hiding {
+            Hiding::Off => "switched off by the profile (filesystem.hide_denied)".into(),
+            Hiding::Wanted => "needs the layer isolation".into(),
+            Hiding::On => "what is closed is covered by something empty".into(),
+        };
+        let active = policy.fs.hiding == Hiding::On;
+        LayerState { name: "hidden_files", active, required: false, detail }
     }
 
     fn network(&self, mode: NetworkMode) -> LayerState {

@@ -319,6 +319,17 @@ pub struct Filesystem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub read_only: Option<bool>,
+    /// Whether the private `$TMPDIR` is at `/tmp` as well, so that programs that do not ask where
+    /// temporary files go can run; `false` if left out, and `/tmp` is the machine's then. Needs
+    /// `isolation`. Results name the folder `/tmp`, and nobody outside of runs sees it there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub private_tmp: Option<bool>,
+    /// Whether what `deny` closes is covered by something empty, so that not even names, sizes and
+    /// times of what is in it can be learnt; `false` if left out. Needs `isolation`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub hide_denied: Option<bool>,
     /// Files and folders that stay closed whatever else is granted, present or not. A grant that
     /// would open one is narrowed around it where that can be enforced, and refused where not.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -26,6 +26,8 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// The operator's.
     pub(crate) fn new(policy: Policy, host: &Host, suppress: Suppressed) -> Self {
+        let mounts = host.namespaces_for(&policy).is_some();
+        let policy = policy.settled(mounts, is_folder);
         let (layers, missing) = (host.layers(&policy), host.missing(&policy));
         Self { policy, layers, missing, narrowed: Vec::new(), wider: None, suppress }
     }
@@ -49,7 +51,7 @@ impl Sandbox {
             narrowed: &self.narrowed,
             suppress: &self.suppress,
             layers: &self.layers,
-            is_folder: &|path| path.as_path().is_dir(),
+            is_folder: &is_folder,
         }
     }
 
@@ -57,4 +59,9 @@ impl Sandbox {
     pub(crate) fn workspace(&self) -> &AbsPath {
         self.policy.fs.workspaces.first().unwrap_or(&self.policy.fs.tmpdir)
     }
+}
+
+/// Whether a canonical path is a folder.
+fn is_folder(path: &AbsPath) -> bool {
+    std::fs::symlink_metadata(path.as_path()).is_ok_and(|found| found.is_dir())
 }

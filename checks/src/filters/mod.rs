@@ -8,8 +8,8 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::filter::interpret::{Call, run};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::policy::{
-    Environment, FsPolicy, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Policy, PortRange, Source, UnixPolicy,
+    Environment, FsPolicy, Hiding, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, Policy, PortRange, Source, Tmp, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::num::NonZeroU32;
@@ -45,6 +45,9 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
             kept: if bytes.bool() { vec![kept] } else { vec![] },
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy {
             mediation: bytes.of(&[Mediation::Pathname, Mediation::Off]),

@@ -33,6 +33,7 @@ mod load;
 mod narrowing;
 mod network;
 mod output;
+mod own_view;
 mod profiles;
 mod progress;
 mod protected;

@@ -87,7 +87,8 @@ fn the_sandbox_says_what_it_is() {
         assert!(roots.iter().any(|r| r == &site.text("ws")), "{sandbox}");
         let layers = sandbox["layers"].as_array().expect("a list");
         // Off unless a profile asks for it.
-        let usual = |l: &&Value| l["name"] != "network_isolation";
+        let asked_for = ["network_isolation", "private_tmp", "hidden_files"];
+        let usual = |l: &&Value| !asked_for.iter().any(|name| l["name"] == *name);
         let usual: Vec<&Value> = layers.iter().filter(usual).collect();
         assert!(usual.len() >= 2 && usual.iter().all(|l| l["active"] == true), "{sandbox}");
     });

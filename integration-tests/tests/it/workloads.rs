@@ -185,15 +185,22 @@ fn many_short_processes_at_once() {
     });
 }
 
-/// tmux opens the far end of its terminal by name, below /dev/pts, where the user's own terminals are
-/// as well. So it does not run, and the denial says which name it was.
+/// tmux opens the far end of its terminal by name. Below /dev/pts are the user's own terminals as
+/// well, unless a run has a file system of terminals to itself.
 #[test]
-fn tmux_is_refused_its_terminal_by_name() {
+fn tmux_has_terminals_of_its_own() {
+    const SESSION: &str =
+        "SHELL=/bin/sh tmux -L private -f /dev/null new-session -d -x 80 -y 24 'exec cat'
+        tmux -L private send-keys -t 0 hello Enter
+        until tmux -L private capture-pane -t 0 -p | grep -c hello | grep -q 2; do sleep 0.05; done
+        tmux -L private kill-server";
     as_each_user(|site| {
         if !has(&site, &["tmux"]) {
             return;
         }
-        let answer = work(&site.serve(), "tmux -L private -f /dev/null new-session -d 'exec cat'");
+        passes(&site.serve(), SESSION);
+        let without = site.serve_with(&serde_json::json!({ "isolation": "off" }));
+        let answer = work(&without, "tmux -L private -f /dev/null new-session -d 'exec cat'");
         assert_ne!(answer.exit_code(), Some(0), "{}", answer.text);
         let terminal = |d: &serde_json::Value| {
             d["target"].as_str().is_some_and(|target| target.starts_with("/dev/pts/"))

@@ -233,6 +233,8 @@ pub(crate) struct Layer {
 pub(crate) struct Single {
     pub(crate) workdir: Option<Sourced<Access>>,
     pub(crate) read_only: Option<Sourced<bool>>,
+    pub(crate) private_tmp: Option<Sourced<bool>>,
+    pub(crate) hide_denied: Option<Sourced<bool>>,
     pub(crate) network: Option<Sourced<NetworkMode>>,
     pub(crate) listen: Option<Sourced<Vec<PortRange>>>,
     pub(crate) expose: Option<Sourced<Vec<PortRange>>>,
@@ -251,6 +253,8 @@ impl Single {
         Self {
             workdir: self.workdir.or(base.workdir),
             read_only: self.read_only.or(base.read_only),
+            private_tmp: self.private_tmp.or(base.private_tmp),
+            hide_denied: self.hide_denied.or(base.hide_denied),
             network: self.network.or(base.network),
             listen: self.listen.or(base.listen),
             expose: self.expose.or(base.expose),
@@ -283,6 +287,8 @@ impl Single {
         }
         let named = [
             ("filesystem.read_only", of(&self.read_only)),
+            ("filesystem.private_tmp", of(&self.private_tmp)),
+            ("filesystem.hide_denied", of(&self.hide_denied)),
             ("network.mode", of(&self.network)),
             ("linux.af_unix_mediation", of(&self.mediation)),
             ("linux.af_unix_datagram", of(&self.datagrams)),

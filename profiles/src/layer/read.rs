@@ -95,6 +95,14 @@ fn single(document: &Document) -> Result<Single, ProfileError> {
             .filesystem
             .read_only
             .map(|on| value(document, "filesystem.read_only", &on.to_string(), on)),
+        private_tmp: file
+            .filesystem
+            .private_tmp
+            .map(|on| value(document, "filesystem.private_tmp", &on.to_string(), on)),
+        hide_denied: file
+            .filesystem
+            .hide_denied
+            .map(|on| value(document, "filesystem.hide_denied", &on.to_string(), on)),
         network: file.network.mode.map(|mode| network::mode(document, mode)),
         listen: match &file.network.listen {
             Some(list) => Some(network::ports(document, "listen", list)?),

@@ -33,6 +33,9 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
         kept,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
+        tmp: a.tmp.or(&b.tmp),
+        hiding: a.hiding.or(b.hiding),
+        own_terminals: a.own_terminals && b.own_terminals,
     }
 }
 

@@ -14,7 +14,9 @@ pub use fs::Writable;
 pub(crate) use fs::{always_writable, without_repetitions};
 
 use crate::nearest::nearest;
-use nono_sandbox::policy::{Environment, Limit, Limits, Mediation, NetworkMode, Origin, Policy};
+use nono_sandbox::policy::{
+    Environment, Hiding, Limit, Limits, Mediation, NetworkMode, Origin, Policy, Tmp,
+};
 use nono_sandbox::rate::Quota;
 use std::collections::BTreeMap;
 
@@ -144,10 +146,14 @@ pub(crate) fn intersection(a: &Policy, b: &Policy) -> Policy {
         origins: a.origins.clone(),
     };
     let off = |policy: &Policy| policy.unix.mediation == Mediation::Off;
+    let shows = |policy: &Policy| policy.fs.hiding == Hiding::Off;
+    let shares = |policy: &Policy| policy.fs.tmp == Tmp::Machine;
     let narrower = [
         ("network.mode", b.network.mode < a.network.mode),
         ("linux.af_unix_mediation", off(a) && !off(b)),
         ("linux.af_unix_datagram", a.unix.datagrams && !b.unix.datagrams),
+        ("filesystem.private_tmp", shares(a) && !shares(b)),
+        ("filesystem.hide_denied", shows(a) && !shows(b)),
         ("isolation", b.isolation > a.isolation),
         ("network.isolate", b.network.isolate > a.network.isolate),
         ("rate.per_second", b.rate.per_second < a.rate.per_second),

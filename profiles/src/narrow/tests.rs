@@ -3,8 +3,8 @@
 use super::*;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, NetworkMode,
-    NetworkPolicy, Observe, Origin, Origins, Reach, Scope, Source, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Hiding, Isolation, Limit, Limits, Lookup, Mediation, NetworkMode,
+    NetworkPolicy, Observe, Origin, Origins, Reach, Scope, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -66,6 +66,9 @@ fn policy() -> impl Strategy<Value = Policy> {
             kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy {
             mediation: if off { Mediation::Off } else { Mediation::Pathname },
@@ -236,6 +239,9 @@ fn simple(rules: &[(&str, Access)], network: NetworkMode) -> Policy {
             kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
         network: NetworkPolicy::of_mode(network),

@@ -80,7 +80,7 @@ fn more_rights(fs: &FsPolicy, from: &AbsPath, to: &AbsPath, is_folder: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{FsRule, Scope, Source};
+    use crate::policy::{FsRule, Hiding, Scope, Source, Tmp};
 
     #[test]
     fn verdicts_are_the_kernels() {
@@ -104,6 +104,9 @@ mod tests {
             kept: vec![Kept { path: path("/ws/.git/config"), source: rule("/ws", all).source }],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         };
         use Relocation::{Exchange, Link, Rename};
         let table = [

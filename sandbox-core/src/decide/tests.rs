@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Reach, UnixGrant, UnixPolicy,
+    Environment, FsPolicy, Hiding, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, Reach, Tmp, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use nix::errno::Errno;
@@ -25,6 +25,9 @@ fn policy() -> Policy {
             kept: vec![],
             workspaces: vec![],
             tmpdir: path("/tmp/x"),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy {
             mediation: Mediation::Pathname,

@@ -4,8 +4,8 @@ use super::interpret::{Call, run, walk};
 use super::*;
 use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Policy, UnixPolicy,
+    Environment, FsPolicy, Hiding, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, Policy, Tmp, UnixPolicy,
 };
 use crate::rate::Quota;
 use seccompiler::sock_filter;
@@ -25,6 +25,9 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
             kept: vec![],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy { mediation, grants: vec![], datagrams },
         network: NetworkPolicy::of_mode(NetworkMode::Open),

@@ -1,7 +1,7 @@
 //! Landlock rules as data. Pure; `supervisor::confine` opens the paths and enforces them.
 
 use crate::AbsPath;
-use crate::policy::{Access, Mediation, Policy, Reach, Scope};
+use crate::policy::{Access, FsPolicy, FsRule, Mediation, Policy, Reach, Scope};
 use landlock::{ABI, AccessFs, BitFlags};
 
 /// One rule to add: rights below (or on) a path.
@@ -19,7 +19,8 @@ fn on_file(abi: ABI) -> BitFlags<AccessFs> {
 }
 
 /// The kernel's rights for ours. Device nodes can never be made.
-fn rights(access: Access, scope: Scope, path: &AbsPath, abi: ABI) -> BitFlags<AccessFs> {
+fn rights(rule: &FsRule, fs: &FsPolicy, abi: ABI) -> BitFlags<AccessFs> {
+    let FsRule { path, scope, access, .. } = rule;
     let mut rights = BitFlags::<AccessFs>::empty();
     if access.contains(Access::READ) {
         rights |= AccessFs::ReadFile | AccessFs::ReadDir;
@@ -34,8 +35,10 @@ fn rights(access: Access, scope: Scope, path: &AbsPath, abi: ABI) -> BitFlags<Ac
                 | AccessFs::MakeSock
                 | AccessFs::IoctlDev
                 | AccessFs::ResolveUnix);
-        // Terminal and device commands only on devices that are granted by name.
-        if scope == Scope::File && path.as_path().starts_with("/dev") {
+        // Terminal and device commands only on devices that are granted by name, and on terminals
+        // of the run's own.
+        let named = *scope == Scope::File && path.as_path().starts_with("/dev");
+        if named || fs.are_own_terminals(path) {
             rights |= AccessFs::from_write(abi) & AccessFs::IoctlDev;
         }
     }
@@ -55,10 +58,7 @@ pub fn rules(policy: &Policy, abi: ABI) -> Vec<LandlockRule> {
         .fs
         .rules
         .iter()
-        .map(|r| LandlockRule {
-            path: r.path.clone(),
-            access: rights(r.access, r.scope, &r.path, abi),
-        })
+        .map(|r| LandlockRule { path: r.path.clone(), access: rights(r, &policy.fs, abi) })
         .filter(|r| !r.access.is_empty())
         .collect();
     if AccessFs::from_all(abi).contains(AccessFs::ResolveUnix) {
@@ -92,8 +92,8 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, FsPolicy, FsRule, Isolation, Limits, NetworkMode, NetworkPolicy, Observe,
-        Origins, Source, UnixGrant, UnixPolicy,
+        Environment, Hiding, Isolation, Limits, NetworkMode, NetworkPolicy, Observe, Origins,
+        Source, Tmp, UnixGrant, UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;
@@ -117,6 +117,9 @@ mod tests {
                 kept: vec![],
                 workspaces: vec![],
                 tmpdir: AbsPath::root(),
+                tmp: Tmp::default(),
+                hiding: Hiding::default(),
+                own_terminals: false,
             },
             unix: UnixPolicy {
                 mediation: Mediation::Pathname,

@@ -107,6 +107,14 @@ impl Basis {
         let policy = Policy { observe, ..self.policy.clone() };
         Arc::new(Self { policy, ..**self })
     }
+
+    /// This one, or one for a run on a terminal of the machine.
+    fn on_a_terminal(self: Arc<Self>, terminal: bool) -> Arc<Self> {
+        if !(terminal && self.policy.fs.own_terminals) {
+            return self;
+        }
+        Arc::new(Self { policy: self.policy.clone().on_a_terminal(), ..*self })
+    }
 }
 
 /// Folders of control groups that groups for runs can be made in.
@@ -176,7 +184,8 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     };
-    Ok(Plan { basis: basis.watching(observe), launch })
+    let basis = basis.watching(observe).on_a_terminal(launch.terminal);
+    Ok(Plan { basis, launch })
 }
 
 /// The command's environment: the policy's variables, over them those of the proxy if there is one,

@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::{Kept, Source};
+use super::{Hiding, Kept, Source, Tmp};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,12 @@ pub struct FsPolicy {
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
     pub tmpdir: AbsPath,
+    /// What is at `/tmp`.
+    pub tmp: Tmp,
+    /// What is seen of `protected`.
+    pub hiding: Hiding,
+    /// Whether the terminals that have names are those the run has made, and no others.
+    pub own_terminals: bool,
 }
 
 /// The answer to "may this be done with that path?".
@@ -96,6 +102,12 @@ impl FsPolicy {
     #[must_use]
     pub fn lookup_name(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
         self.judge(path, &path.parent().unwrap_or_else(AbsPath::root), access)
+    }
+
+    /// Whether something empty is seen in the place of `path`, or of what holds it.
+    #[must_use]
+    pub fn hides(&self, path: &AbsPath) -> bool {
+        self.hiding == Hiding::On && self.lookup(path, Access::READ) == Lookup::Protected
     }
 
     /// What would be replaced if something else came to be at the name `path`, or went from there.
@@ -140,6 +152,7 @@ impl FsPolicy {
             .rules
             .iter()
             .filter(|r| r.scope == Scope::Tree && r.access.contains(Access::WRITE))
+            .filter(|r| !self.are_own_terminals(&r.path))
             .map(|r| &r.path);
         for path in self.workspaces.iter().chain([&self.tmpdir]).chain(granted) {
             let writable = self.lookup(path, Access::WRITE) == Lookup::Allowed;
@@ -174,6 +187,9 @@ mod tests {
             }],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         };
         let write = Access::WRITE;
         assert_eq!(policy.lookup(&path("/a/file"), write), Lookup::Allowed);

@@ -9,6 +9,7 @@ mod kept;
 mod limits;
 mod network;
 mod origin;
+mod own_view;
 mod unix_socket;
 
 pub use environment::Environment;
@@ -21,6 +22,7 @@ pub use network::{
     meant,
 };
 pub use origin::{Origin, Origins};
+pub use own_view::{Hiding, OwnView, PrivateTmp, Tmp};
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 
 use crate::rate::Quota;

@@ -5,7 +5,7 @@
 //! everything of the run is below it, is reaped by it, and ends with it, whatever happens: the
 //! kernel kills a process namespace whose first process is gone.
 
-use super::{SetupFailed, Stage};
+use super::{SetupFailed, Stage, mounts};
 use crate::namespaces::Namespaces;
 use crate::sys::{self, ForkResult};
 use nix::errno::Errno;
@@ -62,7 +62,7 @@ pub(super) fn enter(namespaces: Namespaces) -> Result<Entered, SetupFailed> {
         ForkResult::Child => {
             // If the guard is gone already, the control socket is closed, which is noticed.
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).map_err(failed("death signal"))?;
-            mounts()?;
+            usual_mounts()?;
             Ok(Entered::Supervisor(FirstProcess { namespaces }))
         }
     }
@@ -79,7 +79,7 @@ fn write(path: &str, text: &str) -> Result<(), SetupFailed> {
 }
 
 /// What a run sees differently. Nothing of it reaches the host's mounts.
-fn mounts() -> Result<(), SetupFailed> {
+fn usual_mounts() -> Result<(), SetupFailed> {
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
         .map_err(failed("make mounts private"))?;
@@ -128,7 +128,10 @@ pub fn attempt() -> ExitCode {
     let say = |text: &str| say_to(std::io::stdout(), text.as_bytes());
     let said = match enter(namespaces) {
         Ok(Entered::Guard(guard)) => return guard.wait(),
-        Ok(Entered::Supervisor(first)) => say(first.namespaces.name()),
+        Ok(Entered::Supervisor(first)) => match mounts::attempt() {
+            Ok(()) => say(first.namespaces.name()),
+            Err(failed) => say(&format!("{REASON}{failed}")),
+        },
         Err(failed) => say(&format!("{REASON}{failed}")),
     };
     if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -7,10 +7,11 @@ use super::confine;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
 use super::mediate::Mediator;
+use super::mounts::{self, seal};
 use super::own_network;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
-use super::{SetupFailed, Stage, seal};
+use super::{SetupFailed, Stage};
 use crate::control::{
     ControlError, Event, Received, Stdio, Work, receive_work, send_event, send_listener,
 };
@@ -77,12 +78,16 @@ fn serve(
     groups: Groups,
     first: Result<Option<FirstProcess>, SetupFailed>,
 ) -> ExitCode {
-    let (mut basis, mut ahead) = (None, None);
+    let (mut basis, mut ahead, mut made) = (None, None, mounts::Made::default());
     let received = loop {
         match receive_work(control.as_fd()) {
             Ok(Work::Prepare(told)) => {
                 // What cannot be built now cannot be built later either, and then somebody is told.
-                ahead = Foundation::lay(&told).ok();
+                let mounted = match first {
+                    Ok(Some(_)) => made.make(&told),
+                    _ => Ok(()),
+                };
+                ahead = mounted.and_then(|()| Foundation::lay(&told)).ok();
                 basis = Some(Arc::new(*told));
             }
             Ok(Work::Start(received)) => break *received,
@@ -114,7 +119,7 @@ fn serve(
         known => known,
     };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    let work = Commission { plan: Plan { basis, launch }, stdio, relay };
+    let work = Commission { plan: Plan { basis, launch }, stdio, relay, made };
     match first.and_then(|first| start(ours, work, ahead, groups, first)) {
         Ok(watch) => {
             drop(control);
@@ -148,6 +153,8 @@ struct Commission {
     plan: Plan,
     stdio: Stdio,
     relay: Option<OwnedFd>,
+    /// What is mounted for it already.
+    made: mounts::Made,
 }
 
 /// Builds the sandbox and lets the command go.
@@ -158,7 +165,7 @@ fn start(
     mut groups: Groups,
     first: Option<FirstProcess>,
 ) -> Result<Watch, SetupFailed> {
-    let Commission { plan, stdio, relay } = work;
+    let Commission { plan, stdio, relay, mut made } = work;
     if plan.launch.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
         return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
@@ -173,6 +180,10 @@ fn start(
             let odd = "the plan asks for a network of its own and for no other namespace";
             return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
         }
+    }
+    match first {
+        Some(_) => made.make(&plan.basis)?,
+        None => mounts::Made::none_for(&plan.basis)?,
     }
     let setup = |what: &'static str| {
         move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)

@@ -4,6 +4,7 @@ use super::View;
 use super::denials::denial_path;
 use super::group::Group;
 use nono_sandbox::AbsPath;
+use nono_sandbox::policy::Tmp;
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
 
 /// Alternatives for one denial.
@@ -34,7 +35,9 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
     let first = group.first;
     let mut ways: Vec<String> = Vec::new();
     if is_shared_temporary(view, first) {
-        ways.push("use $TMPDIR instead of /tmp for temporary files".to_owned());
+        let asked = view.policy.fs.tmp != Tmp::Machine;
+        let otherwise = if asked { "" } else { "; or the operator sets filesystem.private_tmp" };
+        ways.push(format!("use $TMPDIR instead of /tmp for temporary files{otherwise}"));
     }
     match (first.kind, first.reason) {
         (Kind::NestedSandbox, _) => ways.push(

@@ -6,8 +6,8 @@ use nono_sandbox::control::{
     End, Listening, ListensAt, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor,
 };
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, NetworkMode,
-    Observe, Origins, Resource, Scope, Source, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Hiding, Isolation, Limits, Mediation,
+    NetworkMode, Observe, Origins, Resource, Scope, Source, Tmp, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -41,6 +41,9 @@ fn policy() -> Policy {
             kept: vec![],
             workspaces: vec![path("/ws")],
             tmpdir: path("/tmp/nono-1"),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
         network: nono_sandbox::policy::NetworkPolicy::of_mode(

@@ -45,9 +45,13 @@ impl Spares {
     /// # Errors
     /// [`ServerError::System`] if none can be started.
     pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, ServerError> {
+        // Runs on a terminal are few, and see another file system than the others.
+        if plan.launch.terminal {
+            return self.0.supervisors.start();
+        }
         self.0.lock().basis = Some(Arc::clone(&plan.basis));
         while let Some(mut spare) = self.0.pop() {
-            if spare.is_alive() {
+            if spare.is_alive() && spare.fits(&plan.basis) {
                 return Ok(spare);
             }
             spare.retire();

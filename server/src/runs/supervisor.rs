@@ -144,6 +144,13 @@ impl Supervisor {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Whether it can be used for this: what it has mounted for a run under another policy stays.
+    pub(super) fn fits(&self, basis: &Arc<Basis>) -> bool {
+        let view = |basis: &Basis| basis.policy.own_view();
+        let told = self.basis.as_ref().filter(|told| !Arc::ptr_eq(told, basis));
+        told.is_none_or(|told| view(told) == view(basis))
+    }
+
     /// Says what its run will rest on, unless it knows.
     ///
     /// # Errors

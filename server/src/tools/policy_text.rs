@@ -1,6 +1,6 @@
 //! The policy in a few sentences, for descriptions of tools.
 
-use nono_sandbox::policy::{Mediation, NetworkMode, Policy};
+use nono_sandbox::policy::{Mediation, NetworkMode, Policy, Tmp};
 
 /// Writable folders named.
 const MAX_ROOTS: usize = 8;
@@ -25,9 +25,15 @@ pub(super) fn policy_text(policy: &Policy) -> String {
         Mediation::Pathname => "UNIX sockets outside of those need a grant",
         Mediation::Off => "UNIX sockets are not restricted",
     };
+    let temporary = match policy.fs.tmp {
+        Tmp::Private { .. } => {
+            "/tmp is $TMPDIR, which outside of runs has the path in that variable"
+        }
+        _ => "Use $TMPDIR for temporary files, not /tmp",
+    };
     format!(
         "Sandbox: profile {}; writable: {}{more}; network: {network}; {sockets}; files \
-         the profile does not grant cannot be read. Use $TMPDIR for temporary files, not /tmp. Denials are \
+         the profile does not grant cannot be read. {temporary}. Denials are \
          listed in the result; do not retry unchanged: only the operator can add a grant.",
         policy.name,
         named.join(", "),

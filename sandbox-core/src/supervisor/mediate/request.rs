@@ -6,6 +6,7 @@ use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
 use super::resolve::{Last, resolve};
 use super::{Refusal, Shared, pinned};
+use crate::AbsPath;
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
 use crate::record::{Kind, Layer, Operation, Reason};
 use crate::sys;
@@ -13,7 +14,9 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{AccessFlags, faccessat};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// The largest address the kernel copies (`sizeof(struct sockaddr_storage)`).
 const MAX_ADDRESS: u64 = 128;
@@ -101,6 +104,22 @@ pub(super) fn refuse_abstract(
     Interrupted::Failed(Errno::EACCES)
 }
 
+/// Records that nothing was found because what is there is hidden.
+fn refuse_hidden(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    (errno, path): (Errno, &[u8]),
+    operation: Operation,
+    syscall: &'static str,
+) {
+    let absolute = AbsPath::new(OsStr::from_bytes(path));
+    if errno == Errno::EACCES && absolute.is_ok_and(|path| shared.policy().fs.hides(&path)) {
+        let what = (Kind::UnixSocket, operation);
+        let why = (Reason::Protected, None);
+        shared.record(caller, Refusal::mediated(what, path.to_vec(), syscall, why));
+    }
+}
+
 /// Resolves and judges a path; the pinned socket if it may be reached, by a caller that still waits.
 pub(super) fn judge(
     shared: &Shared,
@@ -113,7 +132,9 @@ pub(super) fn judge(
         Some(b'/') => None,
         _ => Some(caller.folder(libc::AT_FDCWD)?),
     };
-    let place = resolve(caller, base.as_ref(), path, Last::Follow)?;
+    let place = resolve(caller, base.as_ref(), path, Last::Follow).inspect_err(|errno| {
+        refuse_hidden(shared, caller, (*errno, path), operation, syscall);
+    })?;
     let confirmed = caller.still_waits()?;
     let (reason, rule) = match unix_path(shared.policy(), operation, &place.path) {
         PathVerdict::Granted(_) | PathVerdict::NotMediated => {

@@ -82,7 +82,7 @@ fn may_change(folder: &AbsPath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, FsRule, Scope, Source};
+    use crate::policy::{Access, FsRule, Hiding, Scope, Source, Tmp};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
@@ -117,6 +117,9 @@ mod tests {
             kept: vec![],
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         };
         let log = confirm(
             &fs,

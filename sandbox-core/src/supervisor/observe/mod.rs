@@ -4,7 +4,7 @@
 //! weaken a verdict. The one exception is for what the profile keeps as it is in trees that may be
 //! written ([`Kept`](crate::policy::Kept)), about which Landlock has no say: a call that would
 //! change it is refused. A program that changes its arguments at the right moment gets past that;
-//! what stands behind it is in `supervisor/seal.rs`.
+//! what stands behind it is in `supervisor/mounts/seal.rs`.
 //!
 //! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces refuse the call, the object exists (or could have been
 //! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
@@ -153,12 +153,21 @@ fn refused(
     watched: &Watched,
 ) -> Result<Option<Refused>, Errno> {
     let attempt = &watched.attempt;
-    if let Some(place) = existing(caller, watched)? {
+    let fs = &shared.policy().fs;
+    let found = match existing(caller, watched) {
+        Err(Errno::EACCES) => return Ok(behind_cover(fs, watched)),
+        found => found?,
+    };
+    if let Some(place) = found {
         let attempt = attempt.settled(true);
-        let answer = answer(&shared.policy().fs, &place.path, &attempt, false);
-        // What is kept may be sealed against writing, which looks like a missing permission.
-        let permitted =
-            || matches!(answer, Lookup::Kept(_)) || permitted(&place.object, needed(&attempt));
+        let answer = answer(fs, &place.path, &attempt, false);
+        // What is kept may be sealed against writing, and what is closed be covered: both look like
+        // a missing permission.
+        let permitted = || {
+            matches!(answer, Lookup::Kept(_))
+                || fs.hides(&place.path)
+                || permitted(&place.object, needed(&attempt))
+        };
         let yes = answer != Lookup::Allowed
             && attempt.fit.admits(sort_of(&fstat(&place.object)?))
             && permitted();
@@ -167,10 +176,25 @@ fn refused(
     let attempt = attempt.settled(false);
     let Some(new) = new_place(caller, watched)? else { return Ok(None) };
     let path = new.path()?;
-    let answer = answer(&shared.policy().fs, &path, &attempt, true);
+    let answer = answer(fs, &path, &attempt, true);
     let sealed = matches!(answer, Lookup::Kept(_));
-    let yes = answer != Lookup::Allowed && possible(&attempt, &new, sealed)?;
+    let yes = answer != Lookup::Allowed && (fs.hides(&path) || possible(&attempt, &new, sealed)?);
     Ok(yes.then_some(Refused { attempt, path, by_name: true }))
+}
+
+/// A call about something in a folder that is covered: nobody can say whether it is there, and that
+/// is what the cover is for. Told by the path as it was written.
+fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<Refused> {
+    let path = OsStr::from_bytes(&watched.path);
+    let path = match &watched.base {
+        None => AbsPath::new(path).ok()?,
+        Some(base) => {
+            let folder = readlinkat(AT_FDCWD, pinned::name(base).as_str()).ok()?;
+            AbsPath::new(folder).ok()?.join(path).ok()?
+        }
+    };
+    let attempt = watched.attempt.settled(true);
+    fs.hides(&path).then_some(Refused { attempt, path, by_name: false })
 }
 
 /// What ordinary permissions must give on an object. A file without a name is made in its folder.

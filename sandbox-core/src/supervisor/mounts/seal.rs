@@ -6,15 +6,14 @@
 //! starts, mounts that cannot be written; and a comparison of before and after, which tells what
 //! changed all the same.
 
-use super::{SetupFailed, Stage};
+use super::pin;
 use crate::AbsPath;
 use crate::policy::{FsPolicy, Kept};
+use crate::supervisor::{SetupFailed, Stage};
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat};
 use std::fs::{self, Metadata};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -26,7 +25,7 @@ const MOST_NAMES: usize = 256;
 ///
 /// Only in a mount namespace of the run's own, before anything of the policy's paths is handed to
 /// the command. `before`: what there is.
-pub(super) fn seal(policy: &FsPolicy, before: &Before) -> Result<(), SetupFailed> {
+pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<(), SetupFailed> {
     let mut paths: Vec<&AbsPath> = before.existing().collect();
     let mut folders: Vec<AbsPath> =
         paths.iter().flat_map(|path| on_the_way(policy, path)).collect();
@@ -69,15 +68,7 @@ fn remount(path: &AbsPath, writing: Writing) -> Result<bool, SetupFailed> {
     let failed = |errno: Errno| {
         SetupFailed::new(Stage::Namespaces, errno as i32, format!("seal {path} against writing"))
     };
-    let object = match open(path) {
-        Ok(object) => object,
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => return Ok(false),
-        Err(errno) => return Err(failed(errno)),
-    };
-    let kind = SFlag::from_bits_truncate(fstat(&object).map_err(failed)?.st_mode) & SFlag::S_IFMT;
-    if kind == SFlag::S_IFLNK {
-        return Ok(false);
-    }
+    let Some(object) = pin(path).map_err(failed)? else { return Ok(false) };
     let mount = sys::second_mount(object.as_fd()).map_err(failed)?;
     if writing == Writing::Ends {
         sys::make_read_only(mount.as_fd()).map_err(failed)?;
@@ -86,21 +77,13 @@ fn remount(path: &AbsPath, writing: Writing) -> Result<bool, SetupFailed> {
     Ok(true)
 }
 
-/// The path was canonical when the policy was made: a link in it was put there since.
-fn open(path: &AbsPath) -> Result<OwnedFd, Errno> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(AT_FDCWD, path.as_path(), how)
-}
-
 /// What was there before a run, to be compared with what is there after it.
 #[derive(Debug)]
-pub(super) struct Before(Vec<(AbsPath, State)>);
+pub(in crate::supervisor) struct Before(Vec<(AbsPath, State)>);
 
 impl Before {
     /// Looks at everything that stays as it is.
-    pub(super) fn of(policy: &FsPolicy) -> Self {
+    pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
         let look = |kept: &Kept| (kept.path.clone(), State::of(kept.path.as_path()));
         Self(policy.kept.iter().map(look).collect())
     }
@@ -111,7 +94,7 @@ impl Before {
     }
 
     /// What is not as it was: changed by the run, or by somebody else meanwhile.
-    pub(super) fn changed(&self) -> Vec<AbsPath> {
+    pub(in crate::supervisor) fn changed(&self) -> Vec<AbsPath> {
         let differs = |(path, before): &&(AbsPath, State)| State::of(path.as_path()) != *before;
         self.0.iter().filter(differs).map(|(path, _)| path.clone()).collect()
     }
@@ -164,7 +147,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Source;
+    use crate::policy::{Hiding, Source, Tmp};
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
@@ -175,6 +158,9 @@ mod tests {
             kept: paths.iter().map(kept).collect(),
             workspaces: vec![],
             tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
         }
     }
 

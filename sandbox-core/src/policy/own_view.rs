@@ -1,0 +1,257 @@
+//! What a run sees differently from the machine, where it has a mount namespace of its own and its
+//! profile asks for that.
+
+use super::{Access, FsPolicy, FsRule, Policy, Reach, Scope, Source, UnixGrant};
+use crate::AbsPath;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// Where programs put temporary files that do not ask where.
+const TMP: &str = "/tmp";
+/// Where terminals have names (pts(4)).
+const PTS: &str = "/dev/pts";
+/// What makes one: a device, or a link to the second path (devpts is mounted that way in containers).
+const PTMX: [&str; 2] = ["/dev/ptmx", "/dev/pts/ptmx"];
+
+/// What runs find at `/tmp`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tmp {
+    /// What the machine has there.
+    #[default]
+    Machine,
+    /// The private temporary folder is asked for. Until this is settled, as before.
+    Wanted(Source),
+    /// The private temporary folder.
+    Private {
+        /// Folders of the machine's `/tmp` that are there all the same, none inside another. What
+        /// may be done in them is no less than in the private folder: for the kernel they lie in it.
+        stays: Vec<AbsPath>,
+    },
+    /// It was asked for and cannot be had; why.
+    Impossible(String),
+}
+
+/// What runs see of what no rule may open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Hiding {
+    /// That it is there, and of what size and age.
+    #[default]
+    Off,
+    /// Nothing is asked for. Until this is settled, as before.
+    Wanted,
+    /// Something empty, which cannot be entered, in its place.
+    On,
+}
+
+impl Tmp {
+    /// Where it is.
+    #[must_use]
+    pub fn path() -> AbsPath {
+        at(TMP)
+    }
+
+    /// What either of two asks for.
+    #[must_use]
+    pub fn or(&self, other: &Tmp) -> Tmp {
+        if *self == Tmp::Machine { other.clone() } else { self.clone() }
+    }
+}
+
+impl Hiding {
+    /// What either of two asks for.
+    #[must_use]
+    pub fn or(self, other: Hiding) -> Hiding {
+        if self == Hiding::Off { other } else { self }
+    }
+}
+
+/// What has to be mounted for a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnView {
+    /// What to see at `/tmp`, if not the machine's.
+    pub tmp: Option<PrivateTmp>,
+    /// What is to be hidden where it exists, none inside another.
+    pub hidden: Vec<AbsPath>,
+    /// Where the run's own terminals have names, if they do.
+    pub terminals: Option<AbsPath>,
+}
+
+/// A folder to be seen at `/tmp`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrivateTmp {
+    /// The folder.
+    pub folder: AbsPath,
+    /// Folders below `/tmp` that stay what they are.
+    pub stays: Vec<AbsPath>,
+}
+
+impl OwnView {
+    /// Where terminals have names.
+    #[must_use]
+    pub fn place_of_terminals() -> AbsPath {
+        at(PTS)
+    }
+
+    /// Whether there is nothing to mount.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Policy {
+    /// This policy on a machine where its runs have a mount namespace, or have none. `is_folder`:
+    /// whether a path is a folder and no link.
+    #[must_use]
+    pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> Policy {
+        if !mounts {
+            return self;
+        }
+        if self.fs.hiding == Hiding::Wanted {
+            self.fs.hiding = Hiding::On;
+        }
+        if let Some(rule) = own_terminals(&self).filter(|rule| is_folder(&rule.path)) {
+            self.fs.rules.push(rule);
+            self.fs.own_terminals = true;
+        }
+        if let Tmp::Wanted(source) = self.fs.tmp.clone() {
+            self.fs.tmp = match stays(&self, is_folder) {
+                Err(why) => Tmp::Impossible(why),
+                Ok(stays) => {
+                    self.grant_tmp(source);
+                    Tmp::Private { stays }
+                }
+            };
+        }
+        self
+    }
+
+    /// Gives `/tmp` what the private folder has.
+    fn grant_tmp(&mut self, source: Source) {
+        let path = Tmp::path();
+        if let Some(bind) = sockets_below(self, &self.fs.tmpdir) {
+            let (path, source) = (path.clone(), source.clone());
+            self.unix.grants.push(UnixGrant { path, reach: Reach::Subtree, bind, source });
+        }
+        let access = self.fs.rights(&self.fs.tmpdir);
+        self.fs.rules.push(FsRule { path, scope: Scope::Tree, access, source });
+    }
+
+    /// This policy for a run whose standard streams are a terminal of the machine, which has its
+    /// name among the machine's.
+    #[must_use]
+    pub fn on_a_terminal(mut self) -> Policy {
+        let mut rules = std::mem::take(&mut self.fs.rules);
+        rules.retain(|rule| !self.fs.are_own_terminals(&rule.path));
+        self.fs = FsPolicy { rules, own_terminals: false, ..self.fs };
+        self
+    }
+
+    /// What has to be mounted for a run of this policy, which is settled.
+    #[must_use]
+    pub fn own_view(&self) -> OwnView {
+        let tmp = match &self.fs.tmp {
+            Tmp::Private { stays } => {
+                Some(PrivateTmp { folder: self.fs.tmpdir.clone(), stays: stays.clone() })
+            }
+            Tmp::Machine | Tmp::Wanted(_) | Tmp::Impossible(_) => None,
+        };
+        let hidden = match self.fs.hiding {
+            Hiding::On => outermost(self.fs.protected.iter().filter(|path| !self.opens_in(path))),
+            Hiding::Off | Hiding::Wanted => Vec::new(),
+        };
+        let terminals = self.fs.own_terminals.then(|| at(PTS));
+        OwnView { tmp, hidden, terminals }
+    }
+
+    /// Whether anything inside is granted.
+    fn opens_in(&self, path: &AbsPath) -> bool {
+        let mut granted = granted(self).chain(&self.fs.workspaces).chain([&self.fs.tmpdir]);
+        granted.any(|granted| granted.is_within(path))
+    }
+}
+
+impl FsPolicy {
+    /// Whether this is where the run's own terminals have names.
+    #[must_use]
+    pub fn are_own_terminals(&self, path: &AbsPath) -> bool {
+        self.own_terminals && *path == at(PTS)
+    }
+}
+
+/// The right to open the run's own terminals by name, where it may make some and is granted none of
+/// the machine's.
+fn own_terminals(policy: &Policy) -> Option<FsRule> {
+    let makes = |rule: &&FsRule| PTMX.iter().any(|ptmx| rule.path == at(ptmx));
+    let rule = policy.fs.rules.iter().find(makes)?;
+    let terminals = at(PTS);
+    let machines = |rule: &FsRule| rule.path.is_within(&terminals) && !makes(&rule);
+    let none = !policy.fs.rules.iter().any(machines);
+    let access = rule.access & (Access::READ | Access::WRITE);
+    let source = rule.source.clone();
+    none.then_some(FsRule { path: terminals, scope: Scope::Tree, access, source })
+}
+
+/// One of the paths above.
+fn at(path: &str) -> AbsPath {
+    AbsPath::new(path).unwrap_or_else(|_| AbsPath::root())
+}
+
+/// The paths that grants name.
+fn granted(policy: &Policy) -> impl Iterator<Item = &AbsPath> {
+    let files = policy.fs.rules.iter().map(|rule| &rule.path);
+    files.chain(policy.unix.grants.iter().map(|grant| &grant.path))
+}
+
+/// Those that do not lie in another one.
+fn outermost<'p>(paths: impl Iterator<Item = &'p AbsPath>) -> Vec<AbsPath> {
+    let mut paths: Vec<&AbsPath> = paths.collect();
+    paths.sort_unstable_by_key(|path| path.as_bytes().len());
+    let mut outer: Vec<AbsPath> = Vec::new();
+    for path in paths {
+        if !outer.iter().any(|folder| path.is_within(folder)) {
+            outer.push(path.clone());
+        }
+    }
+    outer
+}
+
+/// Whether sockets anywhere below a folder may be connected to, and if so, whether bound as well.
+fn sockets_below(policy: &Policy, folder: &AbsPath) -> Option<bool> {
+    let deep = folder.join(Path::new("any").join("socket")).ok()?;
+    let connect = policy.unix.connect_grant(&deep).is_some();
+    connect.then(|| policy.unix.bind_grant(&deep).is_some())
+}
+
+/// What stays of the machine's `/tmp`, or what is in the way.
+fn stays(policy: &Policy, is_folder: impl Fn(&AbsPath) -> bool) -> Result<Vec<AbsPath>, String> {
+    let (tmp, fs) = (Tmp::path(), &policy.fs);
+    if !is_folder(&tmp) {
+        return Err("/tmp is not a folder here".to_owned());
+    }
+    let whole = fs.workspaces.iter().any(|workspace| tmp.is_within(workspace));
+    if whole || fs.rights(&tmp).contains(Access::WRITE) {
+        return Err("the profile lets the machine's /tmp itself be written".to_owned());
+    }
+    let like_ours = |folder: &&AbsPath| {
+        folder.is_below(&tmp)
+            && fs.rights(folder).contains(fs.rights(&fs.tmpdir))
+            && sockets_below(policy, folder) >= sockets_below(policy, &fs.tmpdir)
+            && is_folder(folder)
+    };
+    let trees = fs.rules.iter().filter(|rule| rule.scope == Scope::Tree).map(|rule| &rule.path);
+    let folders = trees.chain(&fs.workspaces).chain([&fs.tmpdir]);
+    let stays = outermost(folders.filter(like_ours));
+    let lost = granted(policy)
+        .find(|path| path.is_below(&tmp) && !stays.iter().any(|folder| path.is_within(folder)));
+    match lost {
+        None => Ok(stays),
+        Some(path) => Err(format!(
+            "the profile grants {path} in the machine's /tmp, and not as a folder that may be \
+             written like $TMPDIR"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
