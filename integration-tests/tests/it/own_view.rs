@@ -179,6 +179,36 @@ fn calls_that_see_different_things_can_follow_each_other() {
     });
 }
 
+/// What was mounted ahead is what is there when a run starts.
+#[test]
+fn a_folder_that_is_made_again_is_the_new_one() {
+    as_each_user(|site| {
+        let server = private(&site);
+        for round in 0..3 {
+            assert_eq!(server.shell("echo x > file; ls file").stdout(), "file\n");
+            let old = site.path(&format!("old-{round}"));
+            std::fs::rename(site.workspace(), &old).expect("move it away");
+            site.folder("ws");
+            std::fs::copy(old.join("probe"), site.path("ws/probe")).expect("copy");
+            let answer = server.shell("ls");
+            assert_eq!(answer.stdout(), "probe\n", "{}", answer.text);
+        }
+    });
+}
+
+/// The same for what comes to be closed after that.
+#[test]
+fn what_comes_to_be_while_a_supervisor_waits_is_hidden_too() {
+    as_each_user(|site| {
+        let server = hiding(&site);
+        let path = site.text("home/.pgpass");
+        assert_eq!(server.shell(&format!("test -e {path}")).exit_code(), Some(1));
+        site.file("home/.pgpass", "secret\n");
+        let answer = server.shell(&format!("stat -c %s {path}"));
+        assert_eq!(answer.stdout(), "0\n", "{}", answer.text);
+    });
+}
+
 #[test]
 fn what_is_closed_cannot_be_seen_and_is_still_reported() {
     as_each_user(|site| {

@@ -6,7 +6,7 @@ use super::cgroup::Groups;
 use super::confine;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
-use super::mediate::Mediator;
+use super::mediate;
 use super::mounts::{self, seal};
 use super::own_network;
 use super::usage::LimitWatch;
@@ -199,9 +199,10 @@ fn start(
     let input = InputObject::of(&stdio.stdin, plan.launch.terminal);
     let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
     let bootstrap = Prepared::new(&plan, stdio, ruleset, gate)?.start()?;
+    let waiting =
+        mediate::Waiting::new().map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
     let (armed, listener) = bootstrap.arm()?;
-    let mediator = Mediator::start(&plan, listener, kernel.scoped)
-        .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
+    let mediator = waiting.start(&plan, listener, kernel.scoped);
     let running = armed.release()?;
     let limits = LimitWatch::new(plan.launch.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };

@@ -22,6 +22,7 @@ mod spare;
 mod spool;
 #[cfg(test)]
 mod spool_tests;
+mod standing;
 mod streams;
 mod supervisor;
 mod sweep;

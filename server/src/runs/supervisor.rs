@@ -1,6 +1,7 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
 use super::orphans::Family;
+use super::standing::Standing;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nono_sandbox::control::{
@@ -75,6 +76,7 @@ impl Supervisors {
             control,
             decoder: Decoder::default(),
             basis: None,
+            standing: Standing::default(),
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
         })
@@ -129,6 +131,8 @@ pub(super) struct Supervisor {
     decoder: Decoder<Event>,
     /// What it was told that its run will rest on.
     basis: Option<Arc<Basis>>,
+    /// What it has mounted for that.
+    standing: Standing,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
 }
@@ -144,11 +148,9 @@ impl Supervisor {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Whether it can be used for this: what it has mounted for a run under another policy stays.
-    pub(super) fn fits(&self, basis: &Arc<Basis>) -> bool {
-        let view = |basis: &Basis| basis.policy.own_view();
-        let told = self.basis.as_ref().filter(|told| !Arc::ptr_eq(told, basis));
-        told.is_none_or(|told| view(told) == view(basis))
+    /// Whether it can be used for this: what it has mounted cannot be mounted anew.
+    pub(super) fn fits(&self, basis: &Basis) -> bool {
+        self.basis.is_none() || self.standing == Standing::of(basis.policy.own_view())
     }
 
     /// Says what its run will rest on, unless it knows.
@@ -157,6 +159,7 @@ impl Supervisor {
     /// [`ServerError::Handover`] if the supervisor is gone.
     pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), ServerError> {
         if self.basis.as_ref() != Some(basis) {
+            self.standing = Standing::of(basis.policy.own_view());
             send_basis(self.control.as_fd(), basis)?;
             self.basis = Some(Arc::clone(basis));
         }

@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// After this time a count is made again, beside the next run.
+/// After this time a count is made again, after the start of the next run.
 const FRESH: Duration = Duration::from_secs(2);
+/// How long after that: most runs are over by then.
+const LATER: Duration = Duration::from_millis(50);
 /// What other programs of the user may start while a run goes on.
 const ROOM: u64 = 1024;
 
@@ -33,10 +35,13 @@ impl UserTasks {
         if counted.at.elapsed() >= FRESH {
             counted.at = Instant::now();
             let shared = Arc::clone(&self.0);
-            // Takes milliseconds, so not on the way of a run.
-            tokio::task::spawn_blocking(move || {
-                let tasks = count();
-                lock(&shared).tasks = tasks;
+            // Takes milliseconds, so not on the way of a run, nor beside the start of one.
+            tokio::spawn(async move {
+                tokio::time::sleep(LATER).await;
+                tokio::task::spawn_blocking(move || {
+                    let tasks = count();
+                    lock(&shared).tasks = tasks;
+                });
             });
         }
         counted.tasks + u64::from(own) + ROOM

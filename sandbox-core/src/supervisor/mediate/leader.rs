@@ -21,6 +21,7 @@ use nix::unistd::Pid;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -141,19 +142,31 @@ fn processors() -> usize {
     (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap_or(false)).count().max(1)
 }
 
-/// Starts the first leader.
-pub(super) fn start(shared: &Arc<Shared>) -> io::Result<()> {
-    lock(&shared.leadership.state).leaders = 1;
-    spawn(shared)
+/// The first leader, before there is anything to receive. Dropped: it ends.
+#[derive(Debug)]
+pub(super) struct FirstLeader(SyncSender<Arc<Shared>>);
+
+impl FirstLeader {
+    pub(super) fn spawn() -> io::Result<Self> {
+        let (sender, receiver) = mpsc::sync_channel::<Arc<Shared>>(1);
+        thread(move || receiver.iter().for_each(|shared| lead(&shared)))?;
+        Ok(Self(sender))
+    }
+
+    pub(super) fn lead(self, shared: &Arc<Shared>) {
+        lock(&shared.leadership.state).leaders = 1;
+        // It waits for this and nothing else.
+        let _received = self.0.send(Arc::clone(shared));
+    }
 }
 
 fn spawn(shared: &Arc<Shared>) -> io::Result<()> {
     let shared = Arc::clone(shared);
-    std::thread::Builder::new()
-        .name("mediator".into())
-        .stack_size(STACK)
-        .spawn(move || lead(&shared))
-        .map(|_| ())
+    thread(move || lead(&shared))
+}
+
+fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    std::thread::Builder::new().name("mediator".into()).stack_size(STACK).spawn(work).map(|_| ())
 }
 
 /// One thread's time as leader.

@@ -32,7 +32,7 @@ use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
 use crate::supervisor::observe;
 use crate::sys::NotificationData;
-use leader::Leadership;
+use leader::{FirstLeader, Leadership};
 use listener::Listener;
 use nix::errno::Errno;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -59,15 +59,28 @@ pub(in crate::supervisor) struct Shared {
     reads_unseen: AtomicBool,
 }
 
+/// A mediating side that is ready and has nothing to answer yet. The child that is to become the
+/// command confines itself meanwhile, so none of this costs any time.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    first: FirstLeader,
+    leadership: Leadership,
+}
+
 /// The mediating side of a running command.
 #[derive(Debug)]
 pub(super) struct Mediator(Arc<Shared>);
 
-impl Mediator {
-    /// Starts answering.
-    pub(super) fn start(plan: &Plan, listener: OwnedFd, scoped: bool) -> std::io::Result<Self> {
+impl Waiting {
+    /// Gets ready. There are threads afterwards, so nothing is forked any more.
+    pub(super) fn new() -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
         pinned::enter()?;
+        Ok(Self { leadership: Leadership::new()?, first: FirstLeader::spawn()? })
+    }
+
+    /// Starts answering.
+    pub(super) fn start(self, plan: &Plan, listener: OwnedFd, scoped: bool) -> Mediator {
         let shared = Arc::new(Shared {
             basis: Arc::clone(&plan.basis),
             listener: Listener::new(listener, scoped),
@@ -76,14 +89,16 @@ impl Mediator {
             bucket: Bucket::new(plan.basis.policy.rate),
             charged: MediationMode::of(plan.basis.policy.network.mode),
             recorder: Mutex::default(),
-            leadership: Leadership::new()?,
+            leadership: self.leadership,
             started: Instant::now(),
             reads_unseen: AtomicBool::new(false),
         });
-        leader::start(&shared)?;
-        Ok(Self(shared))
+        self.first.lead(&shared);
+        Mediator(shared)
     }
+}
 
+impl Mediator {
     /// How long the main loop may sleep: `most`, or less while calls are blocking.
     pub(super) fn next_check(&self, most: Duration) -> Duration {
         self.0.leadership.next_check().map_or(most, |soon| soon.min(most))
