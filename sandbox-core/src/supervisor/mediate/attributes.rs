@@ -8,7 +8,7 @@ use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
-use super::resolve::{Last, resolve};
+use super::resolve::{Last, Place, resolve};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
@@ -19,10 +19,11 @@ use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, readlinkat};
 use nix::sys::stat::{
-    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmodat, fstat, utimensat,
+    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, fstat, futimens,
+    utimensat,
 };
 use nix::sys::time::TimeSpec;
-use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, geteuid};
+use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, fchown, geteuid};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
@@ -44,10 +45,20 @@ enum Copied {
 #[derive(Debug)]
 struct Pinned {
     object: OwnedFd,
+    by: By,
     stat: FileStat,
     /// `None`: not a file of any folder (a pipe, a socket, memory), or one without a name left.
     path: Option<AbsPath>,
     written: Vec<u8>,
+}
+
+/// How an object is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// By a duplicate of the program's descriptor, through which it can be changed.
+    Descriptor,
+    /// By one that is no way to it (`O_PATH`).
+    Path,
 }
 
 /// Performs the call and answers it.
@@ -67,7 +78,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>, what: Attribu
         Ok(None) => Ok(()),
         Ok(Some((pinned, change))) => {
             // A network file system may let us wait.
-            turn.may_block(&caller, || apply(&pinned.object, &change))
+            turn.may_block(&caller, || apply(&pinned, &change))
         }
         Err(errno) => Err(Interrupted::Failed(errno)),
     };
@@ -115,36 +126,46 @@ fn xattr_name(caller: &Caller<'_>, address: u64) -> Result<Vec<u8>, Errno> {
 }
 
 fn pin(caller: &Caller<'_>, target: AttributeTarget) -> Result<Pinned, Errno> {
-    let (object, written) = match target {
+    match target {
         AttributeTarget::Descriptor(fd) => {
             let object = caller.descriptor(fd)?;
             // Such a descriptor is no way to the object (open(2)).
-            let flags = OFlag::from_bits_retain(fcntl(&object, FcntlArg::F_GETFL)?);
-            if flags.contains(OFlag::O_PATH) {
+            if flags(&object)?.contains(OFlag::O_PATH) {
                 return Err(Errno::EBADF);
             }
-            (object, None)
+            unwritten(object, By::Descriptor)
         }
         AttributeTarget::Path { dirfd, address, follow, empty } => {
-            let path = caller.read_path(address)?;
-            if path.is_empty() && empty {
-                (caller.folder(dirfd)?, None)
-            } else {
-                let base = match path.first() {
-                    Some(b'/') => None,
-                    _ => Some(caller.folder(dirfd)?),
-                };
-                let last = if follow { Last::Follow } else { Last::NoFollow };
-                (resolve(caller, base.as_ref(), &path, last)?.object, Some(path))
+            let written = caller.read_path(address)?;
+            if written.is_empty() && empty {
+                let object = caller.folder(dirfd)?;
+                let by =
+                    if flags(&object)?.contains(OFlag::O_PATH) { By::Path } else { By::Descriptor };
+                return unwritten(object, by);
             }
+            let base = match written.first() {
+                Some(b'/') => None,
+                _ => Some(caller.folder(dirfd)?),
+            };
+            let last = if follow { Last::Follow } else { Last::NoFollow };
+            let Place { object, path } = resolve(caller, base.as_ref(), &written, last)?;
+            let stat = fstat(&object)?;
+            let path = (stat.st_nlink > 0).then_some(path);
+            Ok(Pinned { object, by: By::Path, stat, path, written })
         }
-    };
+    }
+}
+
+fn flags(object: &OwnedFd) -> Result<OFlag, Errno> {
+    fcntl(object, FcntlArg::F_GETFL).map(OFlag::from_bits_retain)
+}
+
+/// An object that the program called by no path: it is called what it is called now.
+fn unwritten(object: OwnedFd, by: By) -> Result<Pinned, Errno> {
     let stat = fstat(&object)?;
     let path = named(&object, &stat)?;
-    let written = written
-        .or_else(|| path.as_ref().map(|p| p.as_bytes().to_vec()))
-        .unwrap_or_else(|| b"(unnamed)".to_vec());
-    Ok(Pinned { object, stat, path, written })
+    let written = path.as_ref().map_or_else(|| b"(unnamed)".to_vec(), |p| p.as_bytes().to_vec());
+    Ok(Pinned { object, by, stat, path, written })
 }
 
 /// Where an object is, if it is anywhere: a file without links belongs to whoever has it open.
@@ -209,12 +230,17 @@ fn permitted(pinned: &Pinned, change: &Copied) -> bool {
     by_writing && faccessat(AT_FDCWD, path.as_str(), AccessFlags::W_OK, AtFlags::empty()).is_ok()
 }
 
-/// Changes the pinned object. Its link in `/proc` leads to it and to nothing else, a symbolic link
-/// included.
-fn apply(object: &OwnedFd, change: &Copied) -> Result<(), Errno> {
+/// Changes the pinned object: through the descriptor where that can be, or by its link in `/proc`,
+/// which leads to it and to nothing else, a symbolic link included.
+fn apply(pinned: &Pinned, change: &Copied) -> Result<(), Errno> {
+    let object = &pinned.object;
+    let direct = pinned.by == By::Descriptor;
     let path = pinned::name(object);
     let path = path.as_str();
     match change {
+        Copied::Mode(mode) if direct => fchmod(object, *mode),
+        Copied::Owner(user, group) if direct => fchown(object, *user, *group),
+        Copied::Times([accessed, modified]) if direct => futimens(object, accessed, modified),
         Copied::Mode(mode) => fchmodat(AT_FDCWD, path, *mode, FchmodatFlags::FollowSymlink),
         Copied::Owner(user, group) => chown(path, *user, *group),
         Copied::Times([accessed, modified]) => {

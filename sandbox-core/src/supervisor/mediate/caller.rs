@@ -107,7 +107,7 @@ impl<'l> Caller<'l> {
         Err(Errno::ENAMETOOLONG)
     }
 
-    /// The socket behind one of its descriptor numbers.
+    /// What is behind one of its descriptor numbers.
     pub(super) fn descriptor(&self, fd: u64) -> Result<OwnedFd, Errno> {
         let fd = i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?;
         LAST.with_borrow_mut(|last| {
@@ -133,11 +133,14 @@ impl<'l> Caller<'l> {
 
     /// The folder a relative path starts from: its working directory, or one of its descriptors.
     pub(in crate::supervisor) fn folder(&self, dirfd: i32) -> Result<OwnedFd, Errno> {
-        let path = match dirfd {
-            libc::AT_FDCWD => format!("/proc/{}/cwd", self.tid),
-            fd => format!("/proc/{}/fd/{fd}", self.tid),
-        };
-        open(path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+        match u64::try_from(dirfd) {
+            Ok(fd) => self.descriptor(fd),
+            Err(_) if dirfd == libc::AT_FDCWD => {
+                let path = format!("/proc/{}/cwd", self.tid);
+                open(path.as_str(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
+            }
+            Err(_) => Err(Errno::EBADF),
+        }
     }
 
     /// Its program, empty if that cannot be told.

@@ -32,6 +32,8 @@ const MAX_BLOCKED: usize = 2048;
 const MAX_LEADERS: usize = 8;
 /// After so many calls in a row that no other was in hand with, one leader more than one is enough.
 const CALM: u32 = 256;
+/// From then on it is looked only so often whether another call waits.
+const SELDOM: u32 = 8;
 const STACK: usize = 128 << 10;
 
 /// Roles of the mediating threads of one run.
@@ -68,12 +70,13 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Takes a call in hand. Whether all leaders now have one.
+    /// Takes a call in hand. Whether it is worth asking if another one waits: all leaders have one
+    /// now, and it has not just been found out that calls come one by one.
     fn begin(&mut self) -> bool {
         self.busy += 1;
         let in_hand = self.busy.saturating_sub(self.former);
         self.calm = if in_hand > 1 { 0 } else { self.calm.saturating_add(1) };
-        in_hand >= self.leaders
+        in_hand >= self.leaders && (self.calm < CALM || self.calm.is_multiple_of(SELDOM))
     }
 
     /// A call is answered. What becomes of its thread.
@@ -173,8 +176,8 @@ fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn lead(shared: &Arc<Shared>) {
     let thread = sys::thread_id();
     while let Some(notification) = shared.listener.receive() {
-        let all_busy = lock(&shared.leadership.state).begin();
-        if all_busy && shared.listener.another_waits() {
+        let ask = lock(&shared.leadership.state).begin();
+        if ask && shared.listener.another_waits() {
             lead_with_another(shared);
         }
         let mut turn = Turn { shared, thread, leading: true };
