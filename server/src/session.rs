@@ -79,7 +79,12 @@ impl Ground {
     fn basis(&self, policy: &Policy, proxy: Option<&Proxy>) -> Arc<Basis> {
         let mut policy = policy.clone();
         policy.network.proxy = proxy.map(Proxy::address);
-        Arc::new(Basis { policy, landlock_abi_limit: self.landlock_abi_limit })
+        Arc::new(Basis {
+            landlock_abi_limit: self.landlock_abi_limit,
+            namespaces: self.host.namespaces_for(&policy),
+            own_network: self.host.isolates_network(&policy),
+            policy,
+        })
     }
 
     /// Resolves `setup` and makes the private folder.
@@ -359,8 +364,6 @@ impl Session {
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
         let mut plan = plan(&self.basis(&sandbox), wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
-        plan.launch.namespaces = self.ground.host.namespaces_for(&sandbox.policy);
-        plan.launch.own_network = self.ground.host.isolates_network(&sandbox.policy);
         let network = &plan.basis.policy.network;
         let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {
             Some(proxy) => Some(proxy.admit(network).map_err(|error| {

@@ -13,14 +13,19 @@ fn reads(server: &Server, path: &str) -> Option<String> {
     (answer.exit_code() == Some(0)).then(|| answer.stdout().to_owned())
 }
 
+/// Whether this is a supervisor, its guard, or a child of it that is no command yet.
+fn is_supervisor(pid: u32) -> bool {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    line.split(|b| *b == 0).any(|word| word == b"__supervise")
+}
+
 /// Lets two spare supervisors get ready for what there is now, as far as that can be seen.
 fn settle(server: &Server) {
-    let waits = |(pid, _): &(u32, String)| {
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        line.split(|b| *b == 0).any(|word| word == b"__supervise")
-            && processes::state(*pid) == Some('S')
-    };
-    let ready = || processes::descendants(server.pid()).iter().filter(|p| waits(p)).count() >= 2;
+    let waits =
+        |(pid, _): &(u32, String)| is_supervisor(*pid) && processes::state(*pid) == Some('S');
+    // Guard, supervisor and child of two that are ready, and one of each but the child.
+    const ALL: usize = 8;
+    let ready = || processes::descendants(server.pid()).iter().filter(|p| waits(p)).count() == ALL;
     // The calls use up those that were there before.
     for _ in 0..2 {
         assert!(wait::until(ready), "spare supervisors");
@@ -37,6 +42,53 @@ fn granted(site: &Site) -> (Server, String) {
     let server = site.serve_with(&json!({"filesystem": {"read": [folder]}}));
     assert_eq!(reads(&server, &format!("{folder}/file")).as_deref(), Some("first"));
     (server, folder)
+}
+
+/// Protected files that somebody outside made or replaced meanwhile are sealed.
+#[test]
+fn what_is_to_stay_as_it_is_is_what_is_there_now() {
+    as_each_user(|site| {
+        let server = site.serve_with(&json!({"isolation": "required"}));
+        let sealed = |name: &str| {
+            let script = format!("grep -c '/ws/{name} ro' /proc/self/mountinfo");
+            server.shell(&script).stdout().trim().to_owned()
+        };
+        settle(&server);
+        assert_eq!(sealed(".envrc"), "0");
+        for round in 0..ROUNDS {
+            settle(&server);
+            site.file("ws/.envrc.new", &round.to_string());
+            std::fs::rename(site.path("ws/.envrc.new"), site.path("ws/.envrc")).expect("rename");
+            assert_eq!(sealed(".envrc"), "1", "round {round}");
+            let answer = server.shell("echo x >> .envrc");
+            assert_eq!(answer.denials()[0]["reason"], "kept", "{}", answer.text);
+            let kept = std::fs::read_to_string(site.path("ws/.envrc")).expect("read");
+            assert_eq!(kept, round.to_string());
+        }
+    });
+}
+
+/// Whatever becomes of those that wait, a call gets one that works.
+#[test]
+fn a_spare_that_lost_its_child_is_not_used() {
+    as_each_user(|site| {
+        let server = site.serve();
+        for _ in 0..ROUNDS {
+            settle(&server);
+            let idle = processes::descendants(server.pid());
+            let last = |pid: &u32| is_supervisor(*pid) && processes::descendants(*pid).is_empty();
+            let waiting: Vec<u32> = idle.iter().map(|(pid, _)| *pid).filter(last).collect();
+            for pid in &waiting {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
+                // Some are gone by the time it is their turn.
+                let _gone = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+            }
+            assert!(!waiting.is_empty());
+            let dead = |pid: &u32| matches!(processes::state(*pid), None | Some('Z'));
+            assert!(wait::until(|| idle.iter().all(|(pid, _)| !is_supervisor(*pid) || dead(pid))));
+            assert_eq!(reads(&server, "/dev/null").as_deref(), Some(""));
+        }
+    });
 }
 
 #[test]

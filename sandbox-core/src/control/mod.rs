@@ -17,6 +17,7 @@ pub use transport::{
     ControlError, Decoder, Received, Stdio, Work, receive_listener, receive_work, send_basis,
     send_event, send_listener, send_order, send_start,
 };
+pub(crate) use transport::{receive_fds, seal, send_fds, unseal};
 
 use crate::AbsPath;
 use crate::policy::Exceeded;

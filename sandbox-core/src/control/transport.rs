@@ -146,8 +146,8 @@ pub fn send_basis(socket: BorrowedFd<'_>, basis: &Basis) -> Result<(), ControlEr
     send_fds(socket, BASIS, &[&seal(basis)?])
 }
 
-/// A memory file that nobody can change any more.
-fn seal(value: &impl Serialize) -> Result<OwnedFd, ControlError> {
+/// A value in a memory file that nobody can change any more.
+pub(crate) fn seal(value: &impl Serialize) -> Result<OwnedFd, ControlError> {
     let encoded = postcard::to_stdvec(value).map_err(ControlError::Codec)?;
     let memory = memfd_create(c"nono-plan", MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING)
         .map_err(call("memfd_create"))?;
@@ -158,7 +158,7 @@ fn seal(value: &impl Serialize) -> Result<OwnedFd, ControlError> {
     Ok(memory.into())
 }
 
-fn unseal<T: DeserializeOwned>(memory: OwnedFd) -> Result<T, ControlError> {
+pub(crate) fn unseal<T: DeserializeOwned>(memory: OwnedFd) -> Result<T, ControlError> {
     let mut memory = File::from(memory);
     memory.rewind().map_err(io("rewind the plan"))?;
     let mut encoded = Vec::new();
@@ -166,7 +166,12 @@ fn unseal<T: DeserializeOwned>(memory: OwnedFd) -> Result<T, ControlError> {
     postcard::from_bytes(&encoded).map_err(ControlError::Codec)
 }
 
-fn send_fds(socket: BorrowedFd<'_>, kind: u8, fds: &[&OwnedFd]) -> Result<(), ControlError> {
+/// One byte with descriptors.
+pub(crate) fn send_fds(
+    socket: BorrowedFd<'_>,
+    kind: u8,
+    fds: &[&OwnedFd],
+) -> Result<(), ControlError> {
     let fds: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd()).collect();
     sendmsg::<()>(
         socket.as_raw_fd(),
@@ -202,7 +207,7 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
 }
 
 /// One byte and the descriptors that came with it, all owned and close-on-exec.
-fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlError> {
+pub(crate) fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlError> {
     let mut byte = [0u8];
     let mut space = cmsg_space!([std::os::fd::RawFd; MOST_FDS]);
     let mut parts = [IoSliceMut::new(&mut byte)];

@@ -78,11 +78,6 @@ pub struct Launch {
     pub terminal: bool,
     /// How much of the machine the run may use.
     pub limits: Limits,
-    /// Namespaces the run has. Decided when the server starts; a run that cannot have them is
-    /// refused.
-    pub namespaces: Option<Namespaces>,
-    /// Whether one of them is for the network.
-    pub own_network: bool,
     /// A random number that the command's first process shows to the kernel's audit log, so that
     /// who reads it knows whose domain is whose; `None` where nobody does.
     pub kernel_log_token: Option<u64>,
@@ -96,6 +91,11 @@ pub struct Basis {
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
+    /// Namespaces its runs have. Decided when the server starts; a run that cannot have them is
+    /// refused.
+    pub namespaces: Option<Namespaces>,
+    /// Whether one of them is for the network.
+    pub own_network: bool,
 }
 
 impl Basis {
@@ -178,8 +178,6 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
-        namespaces: None,
-        own_network: false,
         kernel_log_token: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),

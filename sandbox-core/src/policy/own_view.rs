@@ -91,12 +91,6 @@ impl OwnView {
     pub fn place_of_terminals() -> AbsPath {
         at(PTS)
     }
-
-    /// Whether there is nothing to mount.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
 }
 
 impl Policy {
@@ -162,6 +156,16 @@ impl Policy {
         };
         let terminals = self.fs.own_terminals.then(|| at(PTS));
         OwnView { tmp, hidden, terminals }
+    }
+
+    /// The paths a sandbox is built on: of what is granted to be opened, stays as it is or is mounted.
+    #[must_use]
+    pub fn paths(&self) -> Vec<AbsPath> {
+        let OwnView { tmp, hidden, .. } = self.own_view();
+        let mounted = tmp.into_iter().flat_map(|tmp| tmp.stays.into_iter().chain([tmp.folder]));
+        let named = self.fs.rules.iter().map(|rule| &rule.path);
+        let named = named.chain(self.fs.kept.iter().map(|kept| &kept.path)).cloned();
+        named.chain(mounted).chain(hidden).collect()
     }
 
     /// Whether anything inside is granted.

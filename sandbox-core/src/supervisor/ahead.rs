@@ -1,9 +1,5 @@
-//! What a supervisor builds of a sandbox before there is a request for it.
-//!
-//! Opening the rules of a policy, making rule sets of them and compiling the filter is most of what
-//! a run costs before its command starts, and none of it depends on the command. A spare supervisor
-//! does it while nobody waits. What it has made is used only if the paths of the rules still mean the
-//! same objects; else it is made again.
+//! What a sandbox is made of, as far as it rests on the policy alone: opened rules, rule sets, the
+//! filter.
 
 use super::SetupFailed;
 use super::bootstrap::Gate;
@@ -25,13 +21,5 @@ impl Foundation {
         let rulesets = Rulesets::new(&basis.policy, kernel)?;
         let gate = Gate::new(&basis.policy, kernel.scoped)?;
         Ok(Self { kernel, rulesets, gate })
-    }
-
-    /// The one that was laid ahead, if the machine is still as it was then, or a new one.
-    pub(super) fn current(ahead: Option<Self>, basis: &Basis) -> Result<Self, SetupFailed> {
-        match ahead {
-            Some(ahead) if ahead.rulesets.are_current() => Ok(ahead),
-            _ => Self::lay(basis),
-        }
     }
 }

@@ -61,7 +61,7 @@ pub(super) struct Rulesets {
     /// command's memory, and not the other way round.
     pub(super) command: RulesetCreated,
     /// What lay at the paths of the rules.
-    found: Found,
+    pub(super) found: Found,
 }
 
 impl Rulesets {
@@ -89,12 +89,6 @@ impl Rulesets {
             command = command.log_new_exec(true).map_err(unusual)?;
         }
         Ok(Self { supervisor, command, found })
-    }
-
-    /// Whether the paths of the rules still lead to what they led to when this was made, and what
-    /// was missing is missing. Else the rule sets are those of another moment.
-    pub(super) fn are_current(&self) -> bool {
-        self.found.is_current()
     }
 }
 

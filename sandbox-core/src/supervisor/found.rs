@@ -16,7 +16,7 @@ fn identity(path: &AbsPath) -> Option<Identity> {
 /// Paths and what lay there. The objects have to be held, so that none of their identities is given
 /// to another one.
 #[derive(Debug, Default)]
-pub(super) struct Found(BTreeMap<AbsPath, Folder>);
+pub struct Found(BTreeMap<AbsPath, Folder>);
 
 /// What was looked at in a folder. Most paths are in a few folders, and one that has not changed has
 /// no other names in it than before.
@@ -34,6 +34,19 @@ struct Stamp {
 }
 
 impl Found {
+    /// Looks at these.
+    pub fn of<'p>(paths: impl IntoIterator<Item = &'p AbsPath>) -> Self {
+        let mut found = Self::default();
+        paths.into_iter().for_each(|path| found.note(path.clone()));
+        found
+    }
+
+    /// Looks at the same paths again, by somebody who may see less.
+    pub(super) fn again(&self) -> Self {
+        let paths = self.0.values().flat_map(|folder| &folder.paths);
+        Self::of(paths.map(|(path, _)| path))
+    }
+
     /// Takes note of a path that is about to be opened: what is put there later is noticed later.
     pub(super) fn note(&mut self, path: AbsPath) {
         let folder = path.parent().unwrap_or_else(AbsPath::root);
@@ -44,7 +57,8 @@ impl Found {
     }
 
     /// Whether all paths still lead to what they led to, and what was missing is missing.
-    pub(super) fn is_current(&self) -> bool {
+    #[must_use]
+    pub fn is_current(&self) -> bool {
         self.0.iter().all(|(at, Folder { stamp, paths })| {
             let unchanged = stamp.is_some() && Stamp::of(at) == *stamp;
             unchanged || paths.iter().all(|(path, found)| identity(path) == *found)

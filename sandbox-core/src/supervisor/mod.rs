@@ -19,11 +19,13 @@ mod observe;
 mod own_network;
 mod run;
 mod stage;
+mod standby;
 mod tree;
 mod usage;
 mod watch;
 
 pub(crate) use confine::{MINIMUM_ABI, SCOPES_ABI};
+pub use found::Found;
 pub use isolate::{attempt, read_attempt};
 pub use run::main;
 pub use stage::{SetupFailed, Stage};

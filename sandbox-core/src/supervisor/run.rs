@@ -1,14 +1,12 @@
 //! One run, from the start message to the outcome.
 
 use super::ahead::Foundation;
-use super::bootstrap::Prepared;
 use super::cgroup::Groups;
-use super::confine;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
-use super::mediate;
-use super::mounts::{self, seal};
+use super::mounts;
 use super::own_network;
+use super::standby::{Released, Standby};
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
@@ -17,7 +15,7 @@ use crate::control::{
 };
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
-use crate::plan::Plan;
+use crate::plan::{Basis, Plan};
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::File;
@@ -76,50 +74,44 @@ fn go_inside(wanted: Option<Namespaces>) -> Going {
 fn serve(
     control: OwnedFd,
     groups: Groups,
-    first: Result<Option<FirstProcess>, SetupFailed>,
+    mut first: Result<Option<FirstProcess>, SetupFailed>,
 ) -> ExitCode {
-    let (mut basis, mut ahead, mut made) = (None, None, mounts::Made::default());
+    let (mut basis, mut ahead) = (None, Ahead::Nothing);
     let received = loop {
+        if let Ahead::Standing(standby) = &ahead
+            && standby.wait(control.as_fd()).is_err()
+        {
+            // The server starts another one.
+            return ExitCode::FAILURE;
+        }
         match receive_work(control.as_fd()) {
+            // More than one would have to be unbuilt.
+            Ok(Work::Prepare(_)) if basis.is_some() => {
+                return refuse(control, "told twice what to get ready for");
+            }
             Ok(Work::Prepare(told)) => {
-                // What cannot be built now cannot be built later either, and then somebody is told.
-                let mounted = match first {
-                    Ok(Some(_)) => made.make(&told),
-                    _ => Ok(()),
-                };
-                ahead = mounted.and_then(|()| Foundation::lay(&told)).ok();
+                // Where not all runs of a server are in the same namespaces, this is the first to say.
+                if matches!(first, Ok(None)) {
+                    first = match go_inside(told.namespaces) {
+                        Going::Inside(first) => first,
+                        Going::Outside(guard) => {
+                            drop((control, groups));
+                            return guard.wait();
+                        }
+                    };
+                }
+                ahead = first.as_ref().map_or(Ahead::Nothing, |first| Ahead::of(&told, *first));
                 basis = Some(Arc::new(*told));
             }
             Ok(Work::Start(received)) => break *received,
             Err(ControlError::Closed) => return ExitCode::SUCCESS,
-            Err(error) => {
-                let failed = SetupFailed::new(Stage::ReadPlan, 0, error.to_string());
-                return report(control, &Event::Refused(failed));
-            }
+            Err(error) => return refuse(control, &error.to_string()),
         }
     };
-    let Some(basis) = basis else {
-        let odd = "a start message without a basis";
-        return report(control, &Event::Refused(SetupFailed::new(Stage::ReadPlan, 0, odd)));
-    };
+    let Some(basis) = basis else { return refuse(control, "a start message without a basis") };
     let Received { launch, stdio, relay } = received;
-    // Where not all runs of a server are in the same namespaces, the plan is the first to say.
-    // Then nothing was built ahead either: the guard must not hold a copy of its sockets.
-    if launch.namespaces.is_some() && matches!(first, Ok(None)) {
-        ahead = None;
-    }
-    let first = match first {
-        Ok(None) => match go_inside(launch.namespaces) {
-            Going::Inside(first) => first,
-            Going::Outside(guard) => {
-                drop((control, groups, stdio, relay));
-                return guard.wait();
-            }
-        },
-        known => known,
-    };
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    let work = Commission { plan: Plan { basis, launch }, stdio, relay, made };
+    let work = Commission { plan: Plan { basis, launch }, stdio, relay };
     match first.and_then(|first| start(ours, work, ahead, groups, first)) {
         Ok(watch) => {
             drop(control);
@@ -127,6 +119,10 @@ fn serve(
         }
         Err(failed) => report(control, &Event::Refused(failed)),
     }
+}
+
+fn refuse(control: OwnedFd, odd: &str) -> ExitCode {
+    report(control, &Event::Refused(SetupFailed::new(Stage::ReadPlan, 0, odd)))
 }
 
 fn report(control: OwnedFd, event: &Event) -> ExitCode {
@@ -153,60 +149,87 @@ struct Commission {
     plan: Plan,
     stdio: Stdio,
     relay: Option<OwnedFd>,
-    /// What is mounted for it already.
-    made: mounts::Made,
 }
 
-/// Builds the sandbox and lets the command go.
-fn start(
-    control: OwnedFd,
-    work: Commission,
-    ahead: Option<Foundation>,
-    mut groups: Groups,
+/// What a supervisor has built before there is a request.
+#[derive(Debug)]
+enum Ahead {
+    Nothing,
+    /// All of it.
+    Standing(Box<Standby>),
+    /// It was begun and failed, after which nothing else can be built here.
+    Failed(SetupFailed),
+}
+
+impl Ahead {
+    /// What can be built ahead for runs on `basis`.
+    fn of(basis: &Basis, first: Option<FirstProcess>) -> Self {
+        if !Standby::is_possible(basis) {
+            return Self::Nothing;
+        }
+        match build(basis, first, None) {
+            Ok(standby) => Self::Standing(Box::new(standby)),
+            Err(failed) => Self::Failed(failed),
+        }
+    }
+}
+
+/// Mounts, opens, compiles and confines.
+fn build(
+    basis: &Basis,
     first: Option<FirstProcess>,
-) -> Result<Watch, SetupFailed> {
-    let Commission { plan, stdio, relay, mut made } = work;
-    if plan.launch.namespaces != first.map(|first| first.namespaces) {
+    introduction: Option<u64>,
+) -> Result<Standby, SetupFailed> {
+    if basis.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
         return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
     }
-    match (plan.launch.own_network, first) {
-        (false, _) => {}
-        (true, Some(first)) => {
-            own_network::enter(first)?;
-            hand_over_relay(&plan, relay)?;
+    mounts::make(&basis.policy.own_view(), first)?;
+    Standby::build(basis, Foundation::lay(basis)?, first, introduction)
+}
+
+/// Builds what is not built yet and lets the command go.
+fn start(
+    control: OwnedFd,
+    work: Commission,
+    ahead: Ahead,
+    mut groups: Groups,
+    first: Option<FirstProcess>,
+) -> Result<Watch, SetupFailed> {
+    let Commission { plan, stdio, relay } = work;
+    let standby = match ahead {
+        Ahead::Standing(standby) => standby.current(&plan.basis.policy)?,
+        Ahead::Failed(failed) => return Err(failed),
+        Ahead::Nothing => {
+            enter_network(&plan, relay, first)?;
+            build(&plan.basis, first, plan.launch.kernel_log_token)?
         }
-        (true, None) => {
-            let odd = "the plan asks for a network of its own and for no other namespace";
-            return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
-        }
-    }
-    match first {
-        Some(_) => made.make(&plan.basis)?,
-        None => mounts::Made::none_for(&plan.basis)?,
-    }
-    let setup = |what: &'static str| {
-        move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
     };
-    nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
-    let signals = Watch::child_signals().map_err(setup("signalfd"))?;
-    let Foundation { kernel, rulesets, gate } = Foundation::current(ahead, &plan.basis)?;
-    let before = seal::Before::of(&plan.basis.policy.fs);
-    if first.is_some() {
-        seal::seal(&plan.basis.policy.fs, &before)?;
-    }
     groups.set(&plan.launch.limits);
     let input = InputObject::of(&stdio.stdin, plan.launch.terminal);
-    let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
-    let bootstrap = Prepared::new(&plan, stdio, ruleset, gate)?.start()?;
-    let waiting =
-        mediate::Waiting::new().map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
-    let (armed, listener) = bootstrap.arm()?;
-    let mediator = waiting.start(&plan, listener, kernel.scoped);
-    let running = armed.release()?;
+    let Released { signals, scope, mediator, running, before } = standby.release(&plan, stdio)?;
     let limits = LimitWatch::new(plan.launch.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };
     Ok(Watch::new(plan, running, mediator, surroundings))
+}
+
+/// Leaves the machine's network, if the plan says so.
+fn enter_network(
+    plan: &Plan,
+    relay: Option<OwnedFd>,
+    first: Option<FirstProcess>,
+) -> Result<(), SetupFailed> {
+    match (plan.basis.own_network, first) {
+        (false, _) => Ok(()),
+        (true, Some(first)) => {
+            own_network::enter(first)?;
+            hand_over_relay(plan, relay)
+        }
+        (true, None) => {
+            let odd = "the plan asks for a network of its own and for no other namespace";
+            Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd))
+        }
+    }
 }
 
 /// Gives the server the socket at which the run will look for its proxy, if it has one.

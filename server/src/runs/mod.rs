@@ -22,7 +22,6 @@ mod spare;
 mod spool;
 #[cfg(test)]
 mod spool_tests;
-mod standing;
 mod streams;
 mod supervisor;
 mod sweep;
@@ -146,7 +145,7 @@ impl Runs {
         let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;
-        let relay = match tenancy.as_ref().filter(|_| plan.launch.own_network) {
+        let relay = match tenancy.as_ref().filter(|_| plan.basis.own_network) {
             Some(tenancy) => Some(tenancy.wait_for_relay()?),
             None => None,
         };

@@ -1,6 +1,7 @@
 //! Supervisors started ahead, so that a run does not wait for one to start and to build a sandbox.
 //!
-//! They get ready for a run like the last one.
+//! They get ready for a run like the last one. One more is there for any other: what has got ready
+//! cannot get ready for something else.
 
 use super::supervisor::{Supervisor, Supervisors};
 use crate::error::ServerError;
@@ -9,8 +10,10 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Supervisors kept waiting.
+/// Supervisors kept ready for runs like the last one.
 const KEPT: usize = 2;
+/// Supervisors kept ready in all: servers with several policies come back to the others.
+const MOST: usize = 3 * KEPT;
 
 /// A small stock of idle supervisors.
 #[derive(Debug, Clone)]
@@ -24,7 +27,10 @@ struct Shared {
 
 #[derive(Debug)]
 struct Stock {
-    idle: VecDeque<Supervisor>,
+    /// Told what to get ready for, the oldest first.
+    ready: VecDeque<Supervisor>,
+    /// Not told anything.
+    blank: Option<Supervisor>,
     /// Being started; counted so that a burst of runs starts no more than is kept.
     coming: usize,
     closed: bool,
@@ -35,7 +41,8 @@ struct Stock {
 impl Spares {
     /// An empty stock of supervisors that will get ready for `basis`.
     pub(super) fn new(supervisors: Supervisors, basis: Option<Arc<Basis>>) -> Self {
-        let stock = Stock { idle: VecDeque::new(), coming: 0, closed: false, basis };
+        let (ready, blank, coming) = (VecDeque::new(), None, 0);
+        let stock = Stock { ready, blank, coming, closed: false, basis };
         Self(Arc::new(Shared { supervisors, stock: Mutex::new(stock) }))
     }
 
@@ -45,16 +52,22 @@ impl Spares {
     /// # Errors
     /// [`ServerError::System`] if none can be started.
     pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, ServerError> {
-        // Runs on a terminal are few, and see another file system than the others.
-        if plan.launch.terminal {
-            return self.0.supervisors.start();
+        if !plan.launch.terminal {
+            // Runs on a terminal are few, and see another file system than the others.
+            self.0.lock().basis = Some(Arc::clone(&plan.basis));
         }
-        self.0.lock().basis = Some(Arc::clone(&plan.basis));
-        while let Some(mut spare) = self.0.pop() {
-            if spare.is_alive() && spare.fits(&plan.basis) {
+        while let Some(mut spare) = self.0.take_ready(&plan.basis) {
+            if spare.is_alive() && spare.is_current() {
                 return Ok(spare);
             }
             spare.retire();
+        }
+        let blank = self.0.lock().blank.take();
+        if let Some(mut blank) = blank {
+            if blank.is_alive() {
+                return Ok(blank);
+            }
+            blank.retire();
         }
         self.0.supervisors.start()
     }
@@ -72,44 +85,77 @@ impl Spares {
     /// Starts what is missing from the stock, in the background.
     pub(super) fn refill(&self) {
         let mut stock = self.0.lock();
-        if stock.closed || stock.idle.len() + stock.coming >= KEPT {
-            return;
-        }
-        let missing = KEPT - stock.idle.len() - stock.coming;
+        let missing = stock.missing();
         stock.coming += missing;
         drop(stock);
-        let shared = Arc::clone(&self.0);
-        tokio::spawn(async move { (0..missing).for_each(|_| shared.add()) });
+        if missing > 0 {
+            let shared = Arc::clone(&self.0);
+            tokio::spawn(async move { (0..missing).for_each(|_| shared.add()) });
+        }
     }
 
     /// Ends the idle supervisors and starts no more.
     pub(super) fn close(&self) {
         let mut stock = self.0.lock();
         stock.closed = true;
-        stock.idle.drain(..).for_each(Supervisor::retire);
+        stock.ready.drain(..).for_each(Supervisor::retire);
+        stock.blank.take().into_iter().for_each(Supervisor::retire);
+    }
+}
+
+impl Stock {
+    /// How many are to be started.
+    fn missing(&self) -> usize {
+        if self.closed {
+            return 0;
+        }
+        let ready = match &self.basis {
+            Some(basis) => self.ready.iter().filter(|spare| spare.is_for(basis)).count(),
+            None => KEPT,
+        };
+        let there = ready.min(KEPT) + usize::from(self.blank.is_some());
+        (KEPT + 1).saturating_sub(there + self.coming)
     }
 }
 
 impl Shared {
-    /// The one that was started first: it had the most time to get ready.
-    fn pop(&self) -> Option<Supervisor> {
-        self.lock().idle.pop_front()
+    /// The one that was started first of those for this: it had the most time to get ready.
+    fn take_ready(&self, basis: &Arc<Basis>) -> Option<Supervisor> {
+        let mut stock = self.lock();
+        let at = stock.ready.iter().position(|spare| spare.is_for(basis))?;
+        stock.ready.remove(at)
     }
 
     fn add(&self) {
-        let basis = self.lock().basis.clone();
+        // Who waits for one next is more likely to want another run like the last.
+        let basis = {
+            let stock = self.lock();
+            let wanted = stock.basis.as_ref().filter(|basis| {
+                let ready = stock.ready.iter().filter(|spare| spare.is_for(basis)).count();
+                ready < KEPT
+            });
+            wanted.cloned()
+        };
         let started = self.supervisors.start().and_then(|mut spare| {
-            if let Some(basis) = basis {
-                spare.prepare(&basis)?;
+            if let Some(basis) = &basis {
+                spare.prepare(basis)?;
             }
             Ok(spare)
         });
         let mut stock = self.lock();
         stock.coming -= 1;
         match started {
-            Ok(spare) if !stock.closed => stock.idle.push_back(spare),
-            Ok(late) => late.retire(),
             Err(error) => tracing::warn!(%error, "no spare supervisor"),
+            Ok(late) if stock.closed => late.retire(),
+            Ok(blank) if basis.is_none() => {
+                stock.blank.replace(blank).into_iter().for_each(Supervisor::retire);
+            }
+            Ok(ready) => {
+                stock.ready.push_back(ready);
+                if stock.ready.len() > MOST {
+                    stock.ready.pop_front().into_iter().for_each(Supervisor::retire);
+                }
+            }
         }
     }
 

@@ -1,15 +1,17 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
 use super::orphans::Family;
-use super::standing::Standing;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
 use nono_sandbox::control::{
     self, ControlError, Decoder, Event, Order, send_basis, send_order, send_start,
 };
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::{self, Namespaces};
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
+use nono_sandbox::supervisor::Found;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -76,7 +78,7 @@ impl Supervisors {
             control,
             decoder: Decoder::default(),
             basis: None,
-            standing: Standing::default(),
+            found: Found::default(),
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
         })
@@ -131,8 +133,8 @@ pub(super) struct Supervisor {
     decoder: Decoder<Event>,
     /// What it was told that its run will rest on.
     basis: Option<Arc<Basis>>,
-    /// What it has mounted for that.
-    standing: Standing,
+    /// What lay at the paths of that.
+    found: Found,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
 }
@@ -143,23 +145,33 @@ impl Supervisor {
         self.child.id()
     }
 
-    /// Whether it is still there.
+    /// Whether it is still there and has said nothing: one that waits for work has nothing to say.
     pub(super) fn is_alive(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        // Its end of the socket closes before it can be waited for.
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        let quiet = recv(self.control.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN);
+        quiet && matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Whether it can be used for this: what it has mounted cannot be mounted anew.
-    pub(super) fn fits(&self, basis: &Basis) -> bool {
-        self.basis.is_none() || self.standing == Standing::of(basis.policy.own_view())
+    /// Whether it was told to get ready for this.
+    pub(super) fn is_for(&self, basis: &Arc<Basis>) -> bool {
+        self.basis.as_ref().is_some_and(|told| Arc::ptr_eq(told, basis) || told == basis)
     }
 
-    /// Says what its run will rest on, unless it knows.
+    /// Whether what it has built is of what is there now. It cannot build anything anew, and what it
+    /// has mounted it can see only from inside.
+    pub(super) fn is_current(&self) -> bool {
+        self.found.is_current()
+    }
+
+    /// Says what its run will rest on, unless it knows. It can be told once.
     ///
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
     pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), ServerError> {
         if self.basis.as_ref() != Some(basis) {
-            self.standing = Standing::of(basis.policy.own_view());
+            // Before it looks itself: what changes in between counts as changed.
+            self.found = Found::of(&basis.policy.paths());
             send_basis(self.control.as_fd(), basis)?;
             self.basis = Some(Arc::clone(basis));
         }

@@ -1,7 +1,8 @@
 //! The forked child, step by step until it is the command. Nothing here returns to the caller.
 
-use super::Command;
 use super::report::{self, GO};
+use super::{Confinement, Entry};
+use crate::control::{ControlError, Stdio, receive_fds, unseal};
 use crate::policy::Limits;
 use crate::supervisor::Stage;
 use crate::supervisor::confine;
@@ -11,6 +12,8 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use nix::unistd::{self, Pid};
 use std::convert::Infallible;
+use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A step that failed.
@@ -21,8 +24,8 @@ fn at(stage: Stage) -> impl Fn(Errno) -> Failed {
 }
 
 /// Becomes the command, or reports the step that failed and ends.
-pub(super) fn become_command(command: Command, socket: OwnedFd, supervisor: Pid) -> ! {
-    let failure = match steps(command, &socket, supervisor) {
+pub(super) fn become_command(confinement: Confinement, socket: OwnedFd, supervisor: Pid) -> ! {
+    let failure = match steps(confinement, &socket, supervisor) {
         Ok(never) => match never {},
         Err((stage, errno)) => report::encode_failure(stage, errno as i32),
     };
@@ -32,40 +35,52 @@ pub(super) fn become_command(command: Command, socket: OwnedFd, supervisor: Pid)
 }
 
 /// The order is the contract; `docs/ARCHITECTURE.md` gives the reason for each place in it.
-fn steps(command: Command, socket: &OwnedFd, supervisor: Pid) -> Result<Infallible, Failed> {
+fn steps(
+    confinement: Confinement,
+    socket: &OwnedFd,
+    supervisor: Pid,
+) -> Result<Infallible, Failed> {
     unistd::setsid().map_err(at(Stage::Session))?;
     sys::reset_signals().map_err(at(Stage::Session))?;
     // Readable for the supervisor, which the fork of an undumpable process would not be.
     nix::sys::prctl::set_dumpable(true).map_err(at(Stage::Session))?;
-    standard_streams(&command).map_err(at(Stage::Stdio))?;
-    if command.terminal {
-        sys::take_controlling_terminal().map_err(at(Stage::Stdio))?;
-    }
-    limit(&command.limits).map_err(at(Stage::Limits))?;
-    unistd::fchdir(&command.cwd).map_err(at(Stage::WorkingDirectory))?;
+    // Opened now and written later: who waits for orders need not be the first to go.
+    let score = File::options().write(true).open("/proc/self/oom_score_adj").ok();
     stay_with(supervisor).map_err(at(Stage::ParentDeath))?;
     sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
     nix::sys::prctl::set_no_new_privs().map_err(at(Stage::NoNewPrivileges))?;
-    confine::enforce(command.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
-    if let Some((name, token)) = &command.introduction {
+    confine::enforce(confinement.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
+    if let Some((name, token)) = &confinement.introduction {
         // No rule gives the right to make a device, so this is refused, and the log has the token.
         let _refused = sys::try_to_make_device(name, *token);
     }
-    let listener = sys::install_filter(&command.filter).map_err(at(Stage::Filter))?;
-    sys::send_with_secret(socket.as_fd(), &[report::LISTENER], listener.as_fd(), command.secret)
+    let listener = sys::install_filter(&confinement.filter).map_err(at(Stage::Filter))?;
+    let secret = confinement.secret;
+    sys::send_with_secret(socket.as_fd(), &[report::LISTENER], listener.as_fd(), secret)
         .map_err(at(Stage::Handover))?;
     drop(listener);
-    await_go(socket).map_err(at(Stage::AwaitRelease))?;
+    execute(&await_orders(socket)?, score)
+}
+
+/// Does what was ordered. Everything that confines is behind it.
+fn execute(entry: &Entry, score: Option<File>) -> Result<Infallible, Failed> {
+    let Entry { orders, stdio, cwd } = entry;
+    // Where memory runs out, this goes before what started it. Not worth a refusal if it fails.
+    let _stays_as_it_is = score.map(|mut score| score.write_all(b"300"));
+    standard_streams(stdio).map_err(at(Stage::Stdio))?;
+    if orders.terminal {
+        sys::take_controlling_terminal().map_err(at(Stage::Stdio))?;
+    }
+    limit(&orders.limits).map_err(at(Stage::Limits))?;
+    unistd::fchdir(cwd).map_err(at(Stage::WorkingDirectory))?;
     // The one place that ends every inherited descriptor: flagged here, closed once by `execve`.
     sys::close_on_exec_from(3).map_err(at(Stage::Exec))?;
-    unistd::execve(&command.program, &command.argv, &command.environ).map_err(at(Stage::Exec))
+    unistd::execve(&orders.program, &orders.argv, &orders.environ).map_err(at(Stage::Exec))
 }
 
 /// Limits the kernel keeps for each process. Never above what this one was given.
 fn limit(limits: &Limits) -> Result<(), Errno> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    // Where memory runs out, this goes before what started it. Not worth a refusal if it fails.
-    let _stays_as_it_is = std::fs::write("/proc/self/oom_score_adj", "300");
     // A second more: the supervisor, which counts the whole tree, comes first and says why.
     let cpu = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2));
     let wanted = [
@@ -82,12 +97,11 @@ fn limit(limits: &Limits) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Gives the listener to the supervisor and closes this end of it.
 /// The three descriptors the command starts with.
-fn standard_streams(command: &Command) -> Result<(), Errno> {
-    unistd::dup2_stdin(&command.stdio.stdin)?;
-    unistd::dup2_stdout(&command.stdio.stdout)?;
-    unistd::dup2_stderr(&command.stdio.stderr)
+fn standard_streams(stdio: &Stdio) -> Result<(), Errno> {
+    unistd::dup2_stdin(&stdio.stdin)?;
+    unistd::dup2_stdout(&stdio.stdout)?;
+    unistd::dup2_stderr(&stdio.stderr)
 }
 
 /// Dies with the supervisor. The check closes the gap before the signal was asked for.
@@ -96,15 +110,21 @@ fn stay_with(supervisor: Pid) -> Result<(), Errno> {
     if unistd::getppid() == supervisor { Ok(()) } else { Err(Errno::ESRCH) }
 }
 
-fn await_go(socket: &OwnedFd) -> Result<(), Errno> {
-    let mut byte = [0u8];
-    loop {
-        match unistd::read(socket.as_fd(), &mut byte) {
-            Ok(1) if byte == [GO] => return Ok(()),
-            Err(Errno::EINTR) => {}
-            Ok(_) => return Err(Errno::EPIPE),
-            Err(errno) => return Err(errno),
+/// Waits for the supervisor, for as long as there is no command.
+fn await_orders(socket: &OwnedFd) -> Result<Entry, Failed> {
+    let failed = |error: ControlError| match error {
+        ControlError::Call { errno, .. } => (Stage::AwaitRelease, errno),
+        _ => (Stage::AwaitRelease, Errno::EPROTO),
+    };
+    match receive_fds(socket.as_fd()).map_err(failed)? {
+        (GO, descriptors) => {
+            let odd = |_| (Stage::AwaitRelease, Errno::EPROTO);
+            let [memory, stdin, stdout, stderr, cwd]: [_; 5] =
+                descriptors.try_into().map_err(odd)?;
+            let orders = unseal(memory).map_err(failed)?;
+            Ok(Entry { orders, stdio: Stdio { stdin, stdout, stderr }, cwd })
         }
+        _ => Err((Stage::AwaitRelease, Errno::EPROTO)),
     }
 }
 

@@ -11,9 +11,10 @@ mod report;
 mod tests;
 
 use super::{SetupFailed, Stage};
-use crate::control::Stdio;
+use crate::AbsPath;
+use crate::control::{ControlError, Stdio, seal, send_fds};
 use crate::filter::{Handover, compile};
-use crate::plan::Plan;
+use crate::plan::Launch;
 use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
@@ -28,30 +29,65 @@ use nix::sys::socket::{
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use seccompiler::BpfProgram;
+use serde::{Deserialize, Serialize};
 use std::ffi::CString;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// For every step of the hand-over together. Nothing in there waits for anything but the processor.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Everything the child needs, made before it exists: after the fork only system calls are left.
+/// What confines the child. Made before it exists: on the way into the sandbox it opens nothing.
 #[derive(Debug)]
-struct Command {
-    program: CString,
-    argv: Vec<CString>,
-    environ: Vec<CString>,
-    cwd: OwnedFd,
-    stdio: Stdio,
+struct Confinement {
     ruleset: RulesetCreated,
     filter: BpfProgram,
     secret: u64,
+    /// Where, and with what, it makes itself known to the kernel's audit log.
+    introduction: Option<(CString, u64)>,
+}
+
+/// What a confined child is to become.
+#[derive(Debug)]
+pub(super) struct Entry {
+    orders: Orders,
+    stdio: Stdio,
+    cwd: OwnedFd,
+}
+
+/// The part of it that is no descriptor.
+#[derive(Debug, Serialize, Deserialize)]
+struct Orders {
+    program: CString,
+    argv: Vec<CString>,
+    environ: Vec<CString>,
     /// Whether the standard streams are a terminal that becomes the controlling one.
     terminal: bool,
     limits: Limits,
-    /// Where, and with what, it makes itself known to the kernel's audit log.
-    introduction: Option<(CString, u64)>,
+}
+
+impl Entry {
+    /// Opens what `launch` names. `workspaces`: as they were opened while there were more rights to
+    /// get to them.
+    pub(super) fn new(
+        launch: &Launch,
+        stdio: Stdio,
+        workspaces: &[(AbsPath, OwnedFd)],
+    ) -> Result<Self, SetupFailed> {
+        let strings = |all: &[Vec<u8>]| {
+            all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()
+        };
+        let orders = Orders {
+            program: c_string(launch.program.as_bytes())?,
+            argv: strings(&launch.argv)?,
+            environ: strings(&launch.environ)?,
+            terminal: launch.terminal,
+            limits: launch.limits,
+        };
+        Ok(Self { orders, stdio, cwd: open_folder(&launch.cwd, workspaces)? })
+    }
 }
 
 /// The filter of a policy, and the one way past it: the hand-over of the listener.
@@ -82,43 +118,28 @@ impl Gate {
 /// Ready to fork.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    command: Command,
+    confinement: Confinement,
     /// As in [`Gate`].
     sockets: (OwnedFd, OwnedFd),
 }
 
 impl Prepared {
-    /// Opens what `plan` names.
+    /// `introduction`: a random number to be shown to the kernel's audit log.
     pub(super) fn new(
-        plan: &Plan,
-        stdio: Stdio,
+        policy: &Policy,
         ruleset: RulesetCreated,
         gate: Gate,
+        introduction: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let Gate { filter, secret, sockets } = gate;
-        let strings = |all: &[Vec<u8>]| {
-            all.iter().map(|s| c_string(s)).collect::<Result<Vec<_>, SetupFailed>>()
-        };
-        let command = Command {
-            program: c_string(plan.launch.program.as_bytes())?,
-            argv: strings(&plan.launch.argv)?,
-            environ: strings(&plan.launch.environ)?,
-            cwd: open_folder(plan)?,
-            stdio,
-            ruleset,
-            filter,
-            secret,
-            terminal: plan.launch.terminal,
-            limits: plan.launch.limits,
-            introduction: introduction(plan)?,
-        };
-        Ok(Self { command, sockets })
+        let introduction = introduction.map(|token| introduce(policy, token)).transpose()?;
+        Ok(Self { confinement: Confinement { ruleset, filter, secret, introduction }, sockets })
     }
 
     /// Forks. The child goes its way; the parent waits for the listener.
     pub(super) fn start(self) -> Result<Bootstrap<AwaitingListener>, SetupFailed> {
         let supervisor = Pid::this();
-        let Self { command, sockets: (ours, theirs) } = self;
+        let Self { confinement, sockets: (ours, theirs) } = self;
         match sys::fork().map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "fork"))? {
             ForkResult::Parent { child } => {
                 drop(theirs);
@@ -127,7 +148,7 @@ impl Prepared {
             }
             ForkResult::Child => {
                 drop(ours);
-                child::become_command(command, theirs, supervisor)
+                child::become_command(confinement, theirs, supervisor)
             }
         }
     }
@@ -139,21 +160,27 @@ fn c_string(bytes: &[u8]) -> Result<CString, SetupFailed> {
 }
 
 /// A name below the folder for temporary files that nobody can have taken.
-fn introduction(plan: &Plan) -> Result<Option<(CString, u64)>, SetupFailed> {
-    let Some(token) = plan.launch.kernel_log_token else { return Ok(None) };
-    let place = plan.basis.policy.fs.tmpdir.join(format!(".{token:016x}"));
+fn introduce(policy: &Policy, token: u64) -> Result<(CString, u64), SetupFailed> {
+    let place = policy.fs.tmpdir.join(format!(".{token:016x}"));
     let place = place.map_err(|e| SetupFailed::new(Stage::Landlock, 0, e.to_string()))?;
-    Ok(Some((c_string(place.as_bytes())?, token)))
+    Ok((c_string(place.as_bytes())?, token))
 }
 
-/// The working directory, by the path that was checked and no link put there since.
-fn open_folder(plan: &Plan) -> Result<OwnedFd, SetupFailed> {
+/// The working directory, by the path that was checked and no link put there since. A folder on the
+/// way to the workspace may be closed to this process by now.
+fn open_folder(path: &AbsPath, workspaces: &[(AbsPath, OwnedFd)]) -> Result<OwnedFd, SetupFailed> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    openat2(AT_FDCWD, plan.launch.cwd.as_path(), how).map_err(|e| {
-        SetupFailed::new(Stage::WorkingDirectory, e as i32, format!("open {}", plan.launch.cwd))
-    })
+    let below = |(workspace, folder): &(AbsPath, OwnedFd)| {
+        let below = path.as_path().strip_prefix(workspace.as_path()).ok()?;
+        openat2(folder, &Path::new(".").join(below), how).ok()
+    };
+    let opened = match openat2(AT_FDCWD, path.as_path(), how) {
+        Err(Errno::EACCES) => workspaces.iter().find_map(below).ok_or(Errno::EACCES),
+        opened => opened,
+    };
+    opened.map_err(|e| SetupFailed::new(Stage::WorkingDirectory, e as i32, format!("open {path}")))
 }
 
 /// A child that is not the command yet. Dropped: killed and reaped.
@@ -216,12 +243,23 @@ impl Bootstrap<AwaitingListener> {
 
 impl Bootstrap<Armed> {
     /// Lets the child execute. The caller must be answering notifications by now.
-    pub(super) fn release(self) -> Result<Running, SetupFailed> {
+    pub(super) fn release(self, entry: &Entry) -> Result<Running, SetupFailed> {
+        self.release_within(entry, PATIENCE)
+    }
+
+    fn release_within(self, entry: &Entry, most: Duration) -> Result<Running, SetupFailed> {
         let Armed = self.state;
-        nix::unistd::write(&self.socket, &[report::GO])
-            .map_err(|e| SetupFailed::new(Stage::AwaitRelease, e as i32, "send the go"))?;
+        // It may have waited for long.
+        let deadline = Instant::now() + most;
+        let failed = |error: ControlError| {
+            SetupFailed::new(Stage::AwaitRelease, 0, format!("order the command: {error}"))
+        };
+        let Entry { orders, stdio, cwd } = entry;
+        let orders = seal(orders).map_err(failed)?;
+        let descriptors = [&orders, &stdio.stdin, &stdio.stdout, &stdio.stderr, cwd];
+        send_fds(self.socket.as_fd(), report::GO, &descriptors).map_err(failed)?;
         // The child's end closes with `execve`, so the end of the stream is success.
-        let (message, _) = receive(&self.socket, self.deadline)?;
+        let (message, _) = receive(&self.socket, deadline)?;
         if !message.is_empty() {
             let odd = || SetupFailed::new(Stage::Exec, libc::EPROTO, "not a known message");
             return Err(report::decode_failure(&message).unwrap_or_else(odd));

@@ -6,7 +6,7 @@ use crate::supervisor::{SetupFailed, Stage};
 pub(super) const LISTENER: u8 = b'L';
 /// Followed by stage and errno.
 const FAILED: u8 = b'E';
-/// The supervisor's answer: execute.
+/// The supervisor's answer: execute this.
 pub(super) const GO: u8 = b'G';
 /// The longest message.
 pub(super) const MAX_MESSAGE: usize = 6;

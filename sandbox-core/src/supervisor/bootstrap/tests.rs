@@ -126,16 +126,30 @@ fn armed(patience: Duration) -> (Bootstrap<Armed>, OwnedFd, Pid) {
     (bootstrap, theirs, pid)
 }
 
+/// Orders that nobody carries out.
+fn entry() -> Entry {
+    let null = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
+    let orders = Orders {
+        program: c"/bin/true".into(),
+        argv: vec![c"true".into()],
+        environ: vec![],
+        terminal: false,
+        limits: Limits::default(),
+    };
+    let stdio = Stdio { stdin: null(), stdout: null(), stderr: null() };
+    Entry { orders, stdio, cwd: null() }
+}
+
 #[test]
 fn execve_that_fails_and_execve_that_never_comes() {
     let (bootstrap, theirs, pid) = armed(long());
     send(&theirs, &report::encode_failure(Stage::Exec, libc::ENOEXEC), &[]);
-    let failed = bootstrap.release().unwrap_err();
+    let failed = bootstrap.release(&entry()).unwrap_err();
     assert_eq!((failed.stage, failed.errno), (Stage::Exec, libc::ENOEXEC));
     assert_reaped(pid);
 
-    let (bootstrap, _theirs, pid) = armed(Duration::from_millis(50));
-    let failed = bootstrap.release().unwrap_err();
+    let (bootstrap, _theirs, pid) = armed(long());
+    let failed = bootstrap.release_within(&entry(), Duration::from_millis(50)).unwrap_err();
     assert_eq!(failed.errno, libc::ETIMEDOUT);
     assert_reaped(pid);
 }
@@ -147,11 +161,10 @@ fn a_released_child_is_left_alone() {
     assert_eq!(flags & libc::FD_CLOEXEC, libc::FD_CLOEXEC);
     // The child executes as soon as it has the go; its end closes with that.
     let child = std::thread::spawn(move || {
-        let mut byte = [0u8; 2];
-        assert_eq!(nix::unistd::read(&theirs, &mut byte), Ok(1));
-        assert_eq!(byte[0], report::GO);
+        let (kind, descriptors) = crate::control::receive_fds(theirs.as_fd()).unwrap();
+        assert_eq!((kind, descriptors.len()), (report::GO, 5));
     });
-    let running = bootstrap.release().unwrap();
+    let running = bootstrap.release(&entry()).unwrap();
     child.join().unwrap();
     assert_eq!(running.leader, pid);
     kill(pid, None::<Signal>).unwrap();

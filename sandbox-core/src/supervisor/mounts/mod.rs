@@ -3,7 +3,7 @@
 mod own_view;
 pub(super) mod seal;
 
-pub(super) use own_view::{Made, attempt};
+pub(super) use own_view::{attempt, make};
 
 use crate::AbsPath;
 use nix::errno::Errno;

@@ -3,8 +3,8 @@
 
 use super::{kind, pin};
 use crate::AbsPath;
-use crate::plan::Basis;
 use crate::policy::{OwnView, PrivateTmp, Tmp};
+use crate::supervisor::isolate::FirstProcess;
 use crate::supervisor::{SetupFailed, Stage};
 use crate::sys;
 use nix::errno::Errno;
@@ -14,42 +14,27 @@ use nix::sys::stat::{Mode, SFlag, mkdirat};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// What was mounted here, once. Mounts are not taken back, so a supervisor that has some is good for
-/// runs that want the same ones.
-#[derive(Debug, Default)]
-pub(in crate::supervisor) struct Made(Option<Result<OwnView, SetupFailed>>);
-
-impl Made {
-    /// Mounts what the runs of `basis` see differently, or makes sure that this is what there is.
-    ///
-    /// Only in a mount namespace of the run's own, and before any path of the policy is opened.
-    ///
-    /// # Errors
-    /// What could not be mounted, every time: half a view is none.
-    pub(in crate::supervisor) fn make(&mut self, basis: &Basis) -> Result<(), SetupFailed> {
-        let wanted = basis.policy.own_view();
-        let made = self.0.get_or_insert_with(|| mount_all(&wanted).map(|()| wanted.clone()));
-        match made {
-            Ok(made) if *made == wanted => Ok(()),
-            Ok(_) => Err(odd("this supervisor has mounts of another policy")),
-            Err(failed) => Err(failed.clone()),
-        }
+/// Mounts what a run sees differently.
+///
+/// Before any path of the policy is opened; half a view is none.
+///
+/// # Errors
+/// What could not be mounted, and if there is no mount namespace of the run's own.
+pub(in crate::supervisor) fn make(
+    view: &OwnView,
+    first: Option<FirstProcess>,
+) -> Result<(), SetupFailed> {
+    if first.is_none() && *view != OwnView::default() {
+        let odd = "the policy needs mounts, and the plan asks for no namespace";
+        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
     }
-
-    /// Makes sure that a run without a mount namespace is not promised any.
-    ///
-    /// # Errors
-    /// If it is.
-    pub(in crate::supervisor) fn none_for(basis: &Basis) -> Result<(), SetupFailed> {
-        match basis.policy.own_view().is_empty() {
-            true => Ok(()),
-            false => Err(odd("the policy needs mounts, and the plan asks for no namespace")),
-        }
+    if let Some(tmp) = &view.tmp {
+        private_tmp(tmp)?;
     }
-}
-
-fn odd(what: &str) -> SetupFailed {
-    SetupFailed::new(Stage::Namespaces, libc::EPROTO, what)
+    if let Some(place) = &view.terminals {
+        terminals(place)?;
+    }
+    hide(&view.hidden)
 }
 
 fn failed(what: &'static str, path: &AbsPath) -> impl Fn(Errno) -> SetupFailed {
@@ -60,16 +45,6 @@ fn failed(what: &'static str, path: &AbsPath) -> impl Fn(Errno) -> SetupFailed {
 pub(in crate::supervisor) fn attempt() -> Result<(), SetupFailed> {
     let place = OwnView::place_of_terminals();
     if place.as_path().is_dir() { terminals(&place) } else { Ok(()) }
-}
-
-fn mount_all(view: &OwnView) -> Result<(), SetupFailed> {
-    if let Some(tmp) = &view.tmp {
-        private_tmp(tmp)?;
-    }
-    if let Some(place) = &view.terminals {
-        terminals(place)?;
-    }
-    hide(&view.hidden)
 }
 
 /// A file system of terminals that starts empty (devpts, each mount of which has its own since Linux

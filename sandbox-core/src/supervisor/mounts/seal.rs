@@ -93,6 +93,14 @@ impl Before {
         self.0.iter().filter(|(_, state)| state.own.is_some()).map(|(path, _)| path)
     }
 
+    /// Whether the same objects are there, whatever is in them.
+    pub(in crate::supervisor) fn same_objects(&self, other: &Self) -> bool {
+        let object = |state: &State| state.own.as_ref().map(|stamp| stamp.object);
+        let pairs = || self.0.iter().zip(&other.0);
+        self.0.len() == other.0.len()
+            && pairs().all(|((path, a), (other, b))| path == other && object(a) == object(b))
+    }
+
     /// What is not as it was: changed by the run, or by somebody else meanwhile.
     pub(in crate::supervisor) fn changed(&self) -> Vec<AbsPath> {
         let differs = |(path, before): &&(AbsPath, State)| State::of(path.as_path()) != *before;
