@@ -1,9 +1,9 @@
 //! What server and supervisor say to each other, and how it travels.
 //!
-//! The supervisor's standard input is one end of a stream socket pair. A spare one may be told what
-//! it will probably run under (a sealed memory file with the [`Basis`](crate::plan::Basis)). The
-//! server sends one message with descriptors (a sealed memory file with the
-//! [`Plan`](crate::plan::Plan), then stdin, stdout and stderr of the command), after that
+//! The supervisor's standard input is one end of a stream socket pair. It is told once what its run
+//! rests on (a sealed memory file with the [`Basis`](crate::plan::Basis)), a spare one before there is
+//! anything to run. Then one message starts the run (a sealed memory file with the
+//! [`Launch`](crate::plan::Launch), and stdin, stdout and stderr of the command), after that come
 //! length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 

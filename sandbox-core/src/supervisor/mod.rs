@@ -6,11 +6,11 @@
 //! the tree can be found to the last process; and it parses hostile input, so whatever goes wrong
 //! in here ends one run and not the server.
 
-mod ahead;
 mod bootstrap;
 mod cgroup;
 mod confine;
 mod found;
+mod foundation;
 mod isolate;
 mod look;
 mod mediate;

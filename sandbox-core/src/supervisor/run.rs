@@ -1,6 +1,6 @@
 //! One run, from the start message to the outcome.
 
-use super::ahead::Foundation;
+use super::foundation::Foundation;
 use super::cgroup::Groups;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
