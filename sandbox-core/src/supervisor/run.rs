@@ -1,7 +1,7 @@
 //! One run, from the start message to the outcome.
 
-use super::foundation::Foundation;
 use super::cgroup::Groups;
+use super::foundation::Foundation;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
 use super::mounts;

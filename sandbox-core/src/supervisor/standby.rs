@@ -5,10 +5,10 @@
 //! again, since nobody here has the rights any more; so it is used only if everything it was built
 //! on is still there. Whoever hands out work looks at that first; here it is looked at once more.
 
-use super::foundation::Foundation;
 use super::bootstrap::{Armed, Bootstrap, Entry, Prepared, Running};
 use super::confine::{self, SignalScope};
 use super::found::Found;
+use super::foundation::Foundation;
 use super::isolate::FirstProcess;
 use super::mediate::{self, Mediator};
 use super::mounts::seal::{self, Before};
