@@ -1,9 +1,9 @@
 //! Started as root: commands are root's, without root's capabilities. What counts on those works by
 //! a remedy, or the result says what to do.
 
-use nono_integration_tests::{Site, User};
+use nono_integration_tests::{Server, Site, User};
 use serde_json::json;
-use std::os::unix::fs::lchown;
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 
 /// Somebody who is not root.
@@ -107,4 +107,27 @@ fn what_has_no_remedy_is_explained() {
     }
     let answer = server.shell("cp -a --no-preserve=ownership theirs copy && cat copy");
     assert_eq!(answer.stdout(), "x", "{}", answer.text);
+}
+
+/// Without root's capabilities the way to it is closed, and the workspace is not.
+#[test]
+fn a_workspace_below_a_folder_of_somebody_else() {
+    let Some(site) = site() else { return };
+    site.folder("closed/ws");
+    site.file("closed/ws/file", "inside\n");
+    lchown(site.path("closed"), Some(OTHER), Some(OTHER)).expect("give it away");
+    let closed = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(site.path("closed"), closed).expect("close it");
+    for isolation in ["required", "off"] {
+        let profile = site.profile(&json!({ "isolation": isolation }));
+        let (workspace, profile) = (site.text("closed/ws"), profile.to_string_lossy().into_owned());
+        let args = ["--stdio", "--workspace", &workspace, "--profile", &profile];
+        let server = Server::start_command(&site, site.nono_mcp(&args));
+        for _ in 0..3 {
+            let answer = server.exec(&["cat", "file"]);
+            assert_eq!(answer.stdout(), "inside\n", "{isolation}: {}", answer.text);
+            let answer = server.exec(&["cat", &format!("{workspace}/file")]);
+            assert_eq!(answer.exit_code(), Some(1), "{isolation}, the control: {}", answer.text);
+        }
+    }
 }
