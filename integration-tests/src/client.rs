@@ -282,6 +282,16 @@ impl Answer {
         self.value["denials"]["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// A layer of the sandbox. Each is always shown.
+    ///
+    /// # Panics
+    /// If it is not.
+    #[must_use]
+    pub fn layer(&self, name: &str) -> Value {
+        let layers = self.value["sandbox"]["layers"].as_array().expect("layers");
+        layers.iter().find(|l| l["name"] == name).expect("the layer is always shown").clone()
+    }
+
     /// The denial of one kind with one target as the program gave it.
     #[must_use]
     pub fn denial(&self, kind: &str, target: &str) -> Option<Value> {

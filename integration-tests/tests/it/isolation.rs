@@ -1,14 +1,8 @@
 //! Namespaces of a run: what `isolation` asks for is what there is, and results say so.
 
 use nono_integration_tests::processes::Victim;
-use nono_integration_tests::{Answer, Server, Site, as_each_user, processes, wait};
+use nono_integration_tests::{Server, Site, as_each_user, processes, wait};
 use serde_json::json;
-
-/// The state of the layer in a result.
-fn layer(answer: &Answer) -> serde_json::Value {
-    let layers = answer.value["sandbox"]["layers"].as_array().expect("layers").clone();
-    layers.into_iter().find(|l| l["name"] == "isolation").expect("the layer is always shown")
-}
 
 fn serve(site: &Site, isolation: &str) -> Server {
     site.serve_with(&json!({ "isolation": isolation }))
@@ -26,7 +20,7 @@ fn each_value_does_what_it_says() {
         for (isolation, isolated) in [("auto", true), ("required", true), ("off", false)] {
             let server = serve(&site, isolation);
             let answer = server.shell("echo $PPID; cat /proc/self/cmdline | wc -c");
-            let shown = layer(&answer);
+            let shown = answer.layer("isolation");
             assert_eq!(shown["active"], isolated, "{isolation} as {:?}: {shown}", site.user());
             assert_eq!(answer.stdout().starts_with("1\n"), isolated, "{isolation}: the parent");
             assert_eq!(sees(&server, &victim), !isolated, "{isolation}: processes outside");
@@ -78,10 +72,10 @@ fn a_project_file_cannot_take_it_away() {
         site.folder("ws/.nono");
         site.file("ws/.nono/profile.json", r#"{"isolation": "off"}"#);
         let answer = serve(&site, "auto").shell("true");
-        assert_eq!(layer(&answer)["active"], true, "{}", answer.text);
+        assert_eq!(answer.layer("isolation")["active"], true, "{}", answer.text);
         site.file("ws/.nono/profile.json", r#"{"isolation": "required"}"#);
         let answer = serve(&site, "off").shell("true");
-        assert_eq!(layer(&answer)["active"], true, "{}", answer.text);
+        assert_eq!(answer.layer("isolation")["active"], true, "{}", answer.text);
     });
 }
 

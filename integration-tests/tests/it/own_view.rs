@@ -3,16 +3,10 @@
 
 use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::site::{open_to_all, readable_by_all};
-use nono_integration_tests::{Answer, Server, Site, as_each_user, processes};
+use nono_integration_tests::{Server, Site, as_each_user, processes};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
-
-/// A layer as a result shows it.
-fn layer(answer: &Answer, name: &str) -> Value {
-    let layers = answer.value["sandbox"]["layers"].as_array().expect("layers").clone();
-    layers.into_iter().find(|l| l["name"] == name).expect("the layer is always shown")
-}
 
 /// A server with a profile like this. What the profile grants in the home is not to lie in `/tmp`,
 /// where the sites of tests are.
@@ -83,7 +77,7 @@ fn tmp_is_the_private_folder_and_not_the_machines() {
         assert_eq!(shared.shell(&format!("test -e {path}")).value["exit_code"], 0, "control");
         let server = private(&site);
         let answer = server.shell(&format!("test -e {path} && echo seen; echo one > /tmp/file"));
-        assert_eq!(layer(&answer, "private_tmp")["active"], true, "{}", answer.text);
+        assert_eq!(answer.layer("private_tmp")["active"], true, "{}", answer.text);
         assert_eq!((answer.stdout(), answer.exit_code()), ("", Some(0)), "{}", answer.text);
         // The next run finds it, by either name; nobody outside does under the one in /tmp.
         let answer =
@@ -153,7 +147,7 @@ fn where_it_cannot_be_had_tmp_is_closed_and_results_say_why() {
             let server = serve(&site, &profile);
             let path = InTmp(InTmp::name()).text();
             let answer = server.shell(&format!("echo x > {path}"));
-            let shown = layer(&answer, "private_tmp");
+            let shown = answer.layer("private_tmp");
             assert_eq!(shown["active"], false, "{profile}");
             assert!(shown["detail"].as_str().expect("why").contains(why), "{shown}");
             assert!(answer.denial("fs", &path).is_some(), "{}", answer.text);
@@ -173,7 +167,7 @@ fn calls_that_see_different_things_can_follow_each_other() {
             let call = json!({ "command": "cat /tmp/file", "writable": [] });
             // The workspace lies in /tmp and may not be written like the private folder.
             let narrow = server.ask("shell", call);
-            assert_eq!(layer(&narrow, "private_tmp")["active"], false, "{}", narrow.text);
+            assert_eq!(narrow.layer("private_tmp")["active"], false, "{}", narrow.text);
             assert_eq!(narrow.stdout(), "", "{}", narrow.text);
         }
     });
@@ -232,7 +226,7 @@ fn what_is_closed_cannot_be_seen_and_is_still_reported() {
             (format!("cd {folder} || cat .ssh/id_ed25519; cd ..; cat {key}"), &key),
         ] {
             let answer = server.shell(&command);
-            assert_eq!(layer(&answer, "hidden_files")["active"], true);
+            assert_eq!(answer.layer("hidden_files")["active"], true);
             let denial = answer.denial("fs", path);
             let denial = denial.unwrap_or_else(|| panic!("{command}: {}", answer.text));
             assert_eq!(denial["reason"], "protected", "{command}: {denial}");
@@ -267,7 +261,7 @@ fn a_project_file_can_ask_for_both_and_take_away_neither() {
             site.file("ws/.nono/profile.json", &project.to_string());
             let answer = serve(&site, &operator).shell("true");
             for name in ["private_tmp", "hidden_files"] {
-                assert_eq!(layer(&answer, name)["active"], true, "{project}: {}", answer.text);
+                assert_eq!(answer.layer(name)["active"], true, "{project}: {}", answer.text);
             }
         }
     });

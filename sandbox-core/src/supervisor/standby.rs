@@ -11,6 +11,7 @@ use super::found::Found;
 use super::foundation::Foundation;
 use super::isolate::FirstProcess;
 use super::mediate::{self, Mediator};
+use super::mounts::pin;
 use super::mounts::seal::{self, Before};
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
@@ -19,10 +20,8 @@ use crate::control::Stdio;
 use crate::plan::{Basis, Plan};
 use crate::policy::{Observe, Policy};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signalfd::SignalFd;
-use nix::sys::stat::Mode;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// See the module's description.
@@ -74,6 +73,7 @@ impl Standby {
         if first.is_some() {
             seal::seal(&policy.fs, &Before::of(&policy.fs))?;
         }
+        let opened = |path: &AbsPath| Some((path.clone(), pin(path).ok()??));
         let workspaces = policy.fs.workspaces.iter().filter_map(opened).collect();
         let Foundation { kernel, mut rulesets, gate } = foundation;
         let found = std::mem::take(&mut rulesets.found);
@@ -136,10 +136,4 @@ impl Standby {
         let running = bootstrap.release(&entry)?;
         Ok(Released { signals, scope, mediator, running, before })
     }
-}
-
-/// A workspace, if it is there.
-fn opened(path: &AbsPath) -> Option<(AbsPath, OwnedFd)> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    Some((path.clone(), open(path.as_path(), flags, Mode::empty()).ok()?))
 }

@@ -104,15 +104,17 @@ impl Spares {
 }
 
 impl Stock {
+    /// How many wait for a run on `basis`.
+    fn ready_for(&self, basis: &Arc<Basis>) -> usize {
+        self.ready.iter().filter(|spare| spare.is_for(basis)).count()
+    }
+
     /// How many are to be started.
     fn missing(&self) -> usize {
         if self.closed {
             return 0;
         }
-        let ready = match &self.basis {
-            Some(basis) => self.ready.iter().filter(|spare| spare.is_for(basis)).count(),
-            None => KEPT,
-        };
+        let ready = self.basis.as_ref().map_or(KEPT, |basis| self.ready_for(basis));
         let there = ready.min(KEPT) + usize::from(self.blank.is_some());
         (KEPT + 1).saturating_sub(there + self.coming)
     }
@@ -130,10 +132,7 @@ impl Shared {
         // Who waits for one next is more likely to want another run like the last.
         let basis = {
             let stock = self.lock();
-            let wanted = stock.basis.as_ref().filter(|basis| {
-                let ready = stock.ready.iter().filter(|spare| spare.is_for(basis)).count();
-                ready < KEPT
-            });
+            let wanted = stock.basis.as_ref().filter(|basis| stock.ready_for(basis) < KEPT);
             wanted.cloned()
         };
         let started = self.supervisors.start().and_then(|mut spare| {

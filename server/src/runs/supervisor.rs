@@ -169,7 +169,7 @@ impl Supervisor {
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
     pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), ServerError> {
-        if self.basis.as_ref() != Some(basis) {
+        if !self.is_for(basis) {
             // Before it looks itself: what changes in between counts as changed.
             self.found = Found::of(&basis.policy.paths());
             send_basis(self.control.as_fd(), basis)?;

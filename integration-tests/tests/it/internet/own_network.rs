@@ -4,16 +4,9 @@
 use super::{PYTHON, connecting, on_a_network, python, python_outside, with_network};
 use nono_integration_tests::host_net::Echo;
 use nono_integration_tests::internet::{FAR, FAR6, PORT, PUBLIC};
-use nono_integration_tests::{Answer, processes, require, wait};
-use serde_json::{Value, json};
+use nono_integration_tests::{processes, require, wait};
+use serde_json::json;
 use std::process::Command;
-
-/// The state of the layer in a result.
-fn layer(answer: &Answer) -> Value {
-    let layers = answer.value["sandbox"]["layers"].as_array().expect("layers").clone();
-    let found = layers.into_iter().find(|l| l["name"] == "network_isolation");
-    found.expect("the layer is always shown")
-}
 
 const DEVICES: &str = "tail -n +3 /proc/net/dev | cut -d: -f1 | tr -d ' ' | sort | xargs";
 
@@ -26,14 +19,14 @@ fn the_proxy_is_there_and_nothing_else() {
         let plain = with_network(site, &json!({ "mode": "proxy", "allow": allow }));
         let control = plain.shell(DEVICES);
         assert_eq!(control.stdout().trim(), "lo near", "control: {}", control.text);
-        assert_eq!(layer(&control)["active"], false, "{}", control.value);
+        assert_eq!(control.layer("network_isolation")["active"], false, "{}", control.value);
         plain.shell(&reach_echo);
         assert!(wait::until(|| echo.served() == 1), "control: services of this machine");
         let server =
             with_network(site, &json!({ "mode": "proxy", "allow": allow, "isolate": "required" }));
         let devices = server.shell(DEVICES);
         assert_eq!(devices.stdout().trim(), "lo", "{}", devices.text);
-        assert_eq!(layer(&devices)["active"], true, "{}", devices.value);
+        assert_eq!(devices.layer("network_isolation")["active"], true, "{}", devices.value);
         // The proxy, both protocols; what it refuses is known as ever.
         for proxy in ["$HTTP_PROXY", "socks5h://${HTTP_PROXY#http://}"] {
             let get =
@@ -71,7 +64,7 @@ fn a_connection_that_nobody_judges_finds_no_route() {
         let tag = processes::new_tag();
         let argv = json!(["./probe", "idle", tag]);
         let started = server.ask("exec", json!({ "argv": argv, "background": true }));
-        assert_eq!(layer(&started)["active"], true, "{}", started.value);
+        assert_eq!(started.layer("network_isolation")["active"], true, "{}", started.value);
         assert!(wait::until(|| processes::with_tag(&tag).len() == 1), "{}", started.text);
         let inside = processes::with_tag(&tag)[0].to_string();
         for host in [FAR, PUBLIC, FAR6] {
@@ -97,7 +90,7 @@ fn it_is_never_dropped_silently() {
             assert!(refused.text.contains("network_isolation"), "{}", refused.text);
             assert!(!arrived.has("direct"));
             let without = python(&with_network(site, &network("auto")), &code);
-            let shown = layer(&without);
+            let shown = without.layer("network_isolation");
             assert_eq!(shown["active"], false, "{shown}");
             assert!(shown["detail"].to_string().contains(mode), "{shown}");
             assert!(arrived.has("direct"), "{}", without.text);
@@ -111,11 +104,11 @@ fn it_is_never_dropped_silently() {
         let file = |text: &str| drop(site.file("ws/.nono/profile.json", text));
         file(r#"{"network": {"isolate": "required"}}"#);
         let asked = with_network(site, &json!({"mode": "loopback"})).shell("true");
-        assert_eq!(layer(&asked)["active"], true, "{}", asked.value);
+        assert_eq!(asked.layer("network_isolation")["active"], true, "{}", asked.value);
         file(r#"{"network": {"isolate": "off"}}"#);
         let kept =
             with_network(site, &json!({"mode": "loopback", "isolate": "auto"})).shell("true");
-        assert_eq!(layer(&kept)["active"], true, "{}", kept.value);
+        assert_eq!(kept.layer("network_isolation")["active"], true, "{}", kept.value);
         std::fs::remove_dir_all(site.path("ws/.nono")).expect("remove the project file");
     });
 }

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 
 /// The object at a path, `None` if there is nothing that could be mounted over: nothing at all, or a
 /// symbolic link. The path was canonical when the policy was made: a link in it was put there since.
-fn pin(path: &AbsPath) -> Result<Option<OwnedFd>, Errno> {
+pub(super) fn pin(path: &AbsPath) -> Result<Option<OwnedFd>, Errno> {
     let how = OpenHow::new()
         .flags(OFlag::O_PATH | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW)
         .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
