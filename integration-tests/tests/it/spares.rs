@@ -21,17 +21,25 @@ fn is_supervisor(pid: u32) -> bool {
 
 /// Lets two spare supervisors get ready for what there is now, as far as that can be seen.
 fn settle(server: &Server) {
-    let waits =
-        |(pid, _): &(u32, String)| is_supervisor(*pid) && processes::state(*pid) == Some('S');
-    // Guard, supervisor and child of two that are ready, and one of each but the child.
-    const ALL: usize = 8;
-    let ready = || processes::descendants(server.pid()).iter().filter(|p| waits(p)).count() == ALL;
     // The calls use up those that were there before.
     for _ in 0..2 {
-        assert!(wait::until(ready), "spare supervisors");
+        wait_for_spares(server);
         assert_eq!(reads(server, "/dev/null").as_deref(), Some(""));
     }
-    assert!(wait::until(ready), "spare supervisors");
+    wait_for_spares(server);
+}
+
+/// Waits until guard, supervisor and child of two that are ready are there, and one of each but the
+/// child.
+fn wait_for_spares(server: &Server) {
+    const ALL: usize = 8;
+    let there = || processes::descendants(server.pid()).into_iter().map(|(pid, _)| pid);
+    let waits = |pid: &u32| is_supervisor(*pid) && processes::state(*pid) == Some('S');
+    if !wait::until(|| there().filter(waits).count() == ALL) {
+        let seen: Vec<_> =
+            there().map(|pid| (pid, processes::state(pid), is_supervisor(pid))).collect();
+        panic!("{ALL} idle processes of spare supervisors: {seen:?}; {}", server.log());
+    }
 }
 
 /// A server that may read a folder, which is there when its profile is resolved.

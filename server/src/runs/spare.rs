@@ -31,18 +31,27 @@ struct Stock {
     ready: VecDeque<Supervisor>,
     /// Not told anything.
     blank: Option<Supervisor>,
-    /// Being started; counted so that a burst of runs starts no more than is kept.
-    coming: usize,
+    /// Somebody is starting what is missing: one at a time, so that a burst of runs starts no more
+    /// than is kept.
+    filling: bool,
     closed: bool,
     /// What they get ready for; `None` before anybody can tell.
     basis: Option<Arc<Basis>>,
 }
 
+/// A supervisor to be started.
+enum Missing {
+    /// To get ready for runs like this.
+    Ready(Arc<Basis>),
+    /// For a run unlike the last.
+    Blank,
+}
+
 impl Spares {
     /// An empty stock of supervisors that will get ready for `basis`.
     pub(super) fn new(supervisors: Supervisors, basis: Option<Arc<Basis>>) -> Self {
-        let (ready, blank, coming) = (VecDeque::new(), None, 0);
-        let stock = Stock { ready, blank, coming, closed: false, basis };
+        let ready = VecDeque::new();
+        let stock = Stock { ready, blank: None, filling: false, closed: false, basis };
         Self(Arc::new(Shared { supervisors, stock: Mutex::new(stock) }))
     }
 
@@ -85,12 +94,9 @@ impl Spares {
     /// Starts what is missing from the stock, in the background.
     pub(super) fn refill(&self) {
         let mut stock = self.0.lock();
-        let missing = stock.missing();
-        stock.coming += missing;
-        drop(stock);
-        if missing > 0 {
+        if !std::mem::replace(&mut stock.filling, true) {
             let shared = Arc::clone(&self.0);
-            tokio::spawn(async move { (0..missing).for_each(|_| shared.add()) });
+            tokio::spawn(async move { while shared.add() {} });
         }
     }
 
@@ -109,14 +115,17 @@ impl Stock {
         self.ready.iter().filter(|spare| spare.is_for(basis)).count()
     }
 
-    /// How many are to be started.
-    fn missing(&self) -> usize {
+    /// What is to be started next, if anything is.
+    fn missing(&self) -> Option<Missing> {
         if self.closed {
-            return 0;
+            return None;
         }
-        let ready = self.basis.as_ref().map_or(KEPT, |basis| self.ready_for(basis));
-        let there = ready.min(KEPT) + usize::from(self.blank.is_some());
-        (KEPT + 1).saturating_sub(there + self.coming)
+        // Who waits for one next is more likely to want another run like the last.
+        let basis = self.basis.as_ref().filter(|basis| self.ready_for(basis) < KEPT);
+        match basis {
+            Some(basis) => Some(Missing::Ready(Arc::clone(basis))),
+            None => self.blank.is_none().then_some(Missing::Blank),
+        }
     }
 }
 
@@ -128,34 +137,38 @@ impl Shared {
         stock.ready.remove(at)
     }
 
-    fn add(&self) {
-        // Who waits for one next is more likely to want another run like the last.
-        let basis = {
-            let stock = self.lock();
-            let wanted = stock.basis.as_ref().filter(|basis| stock.ready_for(basis) < KEPT);
-            wanted.cloned()
+    /// Starts one that is missing; gives whether there may be more.
+    fn add(&self) -> bool {
+        let mut stock = self.lock();
+        let Some(missing) = stock.missing() else {
+            stock.filling = false;
+            return false;
         };
+        drop(stock);
         let started = self.supervisors.start().and_then(|mut spare| {
-            if let Some(basis) = &basis {
+            if let Missing::Ready(basis) = &missing {
                 spare.prepare(basis)?;
             }
             Ok(spare)
         });
         let mut stock = self.lock();
-        stock.coming -= 1;
-        match started {
-            Err(error) => tracing::warn!(%error, "no spare supervisor"),
-            Ok(late) if stock.closed => late.retire(),
-            Ok(blank) if basis.is_none() => {
-                stock.blank.replace(blank).into_iter().for_each(Supervisor::retire);
+        match (started, missing) {
+            (Err(error), _) => {
+                // The next run tries again.
+                tracing::warn!(%error, "no spare supervisor");
+                stock.filling = false;
+                return false;
             }
-            Ok(ready) => {
+            (Ok(late), _) if stock.closed => late.retire(),
+            (Ok(blank), Missing::Blank) => stock.blank = Some(blank),
+            (Ok(ready), Missing::Ready(_)) => {
                 stock.ready.push_back(ready);
                 if stock.ready.len() > MOST {
                     stock.ready.pop_front().into_iter().for_each(Supervisor::retire);
                 }
             }
         }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, Stock> {
