@@ -8,11 +8,14 @@ use std::path::{Component, Path, PathBuf};
 
 /// An absolute path without `.`, `..`, repeated slashes or NUL bytes.
 ///
-/// Paths are bytes, not text. Comparison is by component, never by string prefix. The type says
-/// nothing about symbolic links: whoever makes a policy out of a path canonicalises it first.
+/// Paths are bytes, not text. They are normal, so equal paths have equal bytes. Whether one holds
+/// another is a question of components, never of a string prefix. The type says nothing about
+/// symbolic links: whoever makes a policy out of a path canonicalises it first.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "Vec<u8>", into = "Vec<u8>")]
-pub struct AbsPath(PathBuf);
+// Not a `PathBuf`: that one is taken apart to be compared. A policy has more than a hundred rules,
+// and asking them all would cost a watched call more than everything else.
+pub struct AbsPath(OsString);
 
 /// Why a path cannot be an [`AbsPath`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,7 +42,7 @@ impl AbsPath {
             return Err(PathError::Nul(path));
         }
         if is_normal(path.as_os_str().as_bytes()) {
-            return Ok(Self(path));
+            return Ok(Self(path.into_os_string()));
         }
         if !path.is_absolute() {
             return Err(PathError::Relative(path));
@@ -47,33 +50,36 @@ impl AbsPath {
         if path.components().any(|c| c == Component::ParentDir) {
             return Err(PathError::ParentComponent(path));
         }
-        Ok(Self(path.components().collect()))
+        Ok(Self(path.components().collect::<PathBuf>().into_os_string()))
     }
 
     /// The root directory.
     #[must_use]
     pub fn root() -> Self {
-        Self(PathBuf::from("/"))
+        Self(OsString::from("/"))
     }
 
     /// The path as the standard library's type.
     #[must_use]
     pub fn as_path(&self) -> &Path {
-        &self.0
+        Path::new(&self.0)
     }
 
     /// The path's bytes, without a terminator.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        self.0.as_os_str().as_bytes()
+        self.0.as_bytes()
     }
 
     /// Whether `self` is `tree` or lies below it.
     #[must_use]
     pub fn is_within(&self, tree: &AbsPath) -> bool {
-        // Bytes first: a policy has more than a hundred rules and a path fits few of them, and
-        // taking paths apart costs a watched call more than everything else here.
-        self.as_bytes().starts_with(tree.as_bytes()) && self.0.starts_with(&tree.0)
+        match self.as_bytes().strip_prefix(tree.as_bytes()) {
+            // Only the root ends with a slash.
+            Some([] | [b'/', ..]) => true,
+            Some(_) => tree.as_bytes() == b"/",
+            None => false,
+        }
     }
 
     /// Whether `self` lies below `tree` and is not `tree` itself.
@@ -85,13 +91,13 @@ impl AbsPath {
     /// The directory that holds this path; `None` for `/`.
     #[must_use]
     pub fn parent(&self) -> Option<AbsPath> {
-        self.0.parent().map(|p| Self(p.to_path_buf()))
+        self.as_path().parent().map(|p| Self(p.into()))
     }
 
     /// The last component; `None` for `/`.
     #[must_use]
     pub fn file_name(&self) -> Option<&OsStr> {
-        self.0.file_name()
+        self.as_path().file_name()
     }
 
     /// This path with one more component.
@@ -99,7 +105,7 @@ impl AbsPath {
     /// # Errors
     /// [`PathError::ParentComponent`] or [`PathError::Nul`] if `name` is not a plain component.
     pub fn join(&self, name: impl AsRef<Path>) -> Result<AbsPath, PathError> {
-        AbsPath::new(self.0.join(name))
+        AbsPath::new(self.as_path().join(name))
     }
 }
 
@@ -112,7 +118,7 @@ fn is_normal(path: &[u8]) -> bool {
 
 impl AsRef<Path> for AbsPath {
     fn as_ref(&self) -> &Path {
-        &self.0
+        self.as_path()
     }
 }
 
@@ -125,7 +131,7 @@ impl TryFrom<Vec<u8>> for AbsPath {
 
 impl From<AbsPath> for Vec<u8> {
     fn from(path: AbsPath) -> Self {
-        path.0.into_os_string().into_vec()
+        path.0.into_vec()
     }
 }
 
@@ -138,7 +144,7 @@ impl fmt::Debug for AbsPath {
 /// Lossy for bytes that are not UTF-8; for messages, never for decisions.
 impl fmt::Display for AbsPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.display().fmt(f)
+        self.as_path().display().fmt(f)
     }
 }
 
@@ -157,6 +163,8 @@ mod tests {
         assert!(!p("/home/user").is_below(&p("/home/user")));
         assert!(!p("/home/username").is_within(&p("/home/user")));
         assert!(p("/anything").is_within(&AbsPath::root()));
+        assert!(AbsPath::root().is_within(&AbsPath::root()));
+        assert!(!AbsPath::root().is_within(&p("/home")));
     }
 
     #[test]

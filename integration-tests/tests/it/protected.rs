@@ -119,6 +119,53 @@ fn each_change_works_where_nothing_protects() {
     });
 }
 
+/// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
+const DETOURS: [&str; 8] = [
+    "ln -s . here && echo x > here/.envrc",
+    "mkdir a && ln -s ../.. a/up && mkdir -p a/b && echo x > a/up/ws/.envrc",
+    "mkdir gone && cd gone && rmdir ../gone && echo x > ../.envrc",
+    "ln -s .envrc name && echo x > name",
+    "ln -s name2 name1 && ln -s .envrc name2 && echo x > name1",
+    "cd / && cd - > /dev/null && echo x > ./../ws/./.envrc",
+    "exec 7< . && echo x > /proc/self/fd/7/.envrc",
+    // Where it starts from is longer than a path may be.
+    "n=$(printf 'd%.0s' $(seq 250)); for i in $(seq 20); do mkdir $n && cd -P $n || exit; done; \
+     echo x > $(printf '../%.0s' $(seq 20)).envrc",
+];
+
+#[test]
+fn no_detour_leads_to_what_is_protected() {
+    as_each_user(|site| {
+        let user = site.user();
+        for isolation in TIERS {
+            for detour in DETOURS {
+                let site = Site::new(user);
+                let server = serve(&site, isolation);
+                let answer = server.shell(detour);
+                assert_ne!(answer.exit_code(), Some(0), "{isolation} {detour}: {}", answer.text);
+                let denial = denial(&answer);
+                let led = denial.get("resolved_target").unwrap_or(&denial["target"]);
+                assert_eq!(*led, site.text("ws/.envrc"), "{isolation} {detour}: {}", answer.text);
+                assert!(!site.path("ws/.envrc").exists(), "{isolation} {detour}");
+            }
+        }
+    });
+}
+
+#[test]
+fn every_detour_works_where_nothing_protects() {
+    as_each_user(|site| {
+        let user = site.user();
+        for detour in DETOURS {
+            let site = Site::new(user);
+            let profile = json!({"groups": {"exclude": ["run_later_protected"]}});
+            let answer = site.serve_with(&profile).shell(detour);
+            assert_eq!(answer.exit_code(), Some(0), "{detour}: {}", answer.text);
+            assert!(site.path("ws/.envrc").exists(), "{detour}");
+        }
+    });
+}
+
 /// A path that changes while it is judged gets past the watch. It meets the mounts, and where there
 /// are none, the result tells.
 #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 bitflags::bitflags! {
     /// What may be done with a path. Landlock's finer rights are derived from these in one place
     /// ([`crate::plan::landlock`]).
-    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
     pub struct Access: u8 {
         /// Read files, list folders.
         const READ = 1;

@@ -5,6 +5,7 @@
 
 mod environment;
 mod fs;
+mod fs_index;
 mod kept;
 mod limits;
 mod network;
@@ -14,6 +15,7 @@ mod unix_socket;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
+pub use fs_index::FsIndex;
 pub use kept::Kept;
 pub use limits::{Exceeded, Limit, Limits, Resource};
 pub use network::{

@@ -80,7 +80,7 @@ impl Standby {
         let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
         let bootstrap = Prepared::new(policy, ruleset, gate, introduction)?.start()?;
         let (found, before) = (found.again(), Before::of(&policy.fs));
-        let mediator = mediate::Waiting::new()
+        let mediator = mediate::Waiting::new(&policy.fs)
             .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
         let (bootstrap, listener) = bootstrap.arm()?;
         let scoped = kernel.scoped;

@@ -4,9 +4,10 @@
 //! is valid, so whoever acts on what was found asks [`Caller::still_waits`] *after* the look-up.
 
 use super::listener::Listener;
+use crate::AbsPath;
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{OFlag, open, readlink};
 use nix::sys::stat::Mode;
 use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
@@ -141,6 +142,16 @@ impl<'l> Caller<'l> {
             }
             Err(_) => Err(Errno::EBADF),
         }
+    }
+
+    /// Where that folder is.
+    pub(in crate::supervisor) fn folder_path(&self, dirfd: i32) -> Result<AbsPath, Errno> {
+        let link = match dirfd {
+            libc::AT_FDCWD => format!("/proc/{}/cwd", self.tid),
+            fd => format!("/proc/{}/fd/{fd}", self.tid),
+        };
+        let path = readlink(link.as_str())?;
+        AbsPath::new(path).map_err(|_| Errno::ENOENT)
     }
 
     /// Its program, empty if that cannot be told.

@@ -27,7 +27,7 @@ pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
 use crate::control::RunSecret;
 use crate::plan::{Basis, Plan};
-use crate::policy::{Access, Mediation, Policy, Source};
+use crate::policy::{Access, FsIndex, FsPolicy, Mediation, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
 use crate::supervisor::observe;
@@ -44,6 +44,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(in crate::supervisor) struct Shared {
     basis: Arc<Basis>,
+    index: FsIndex,
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
@@ -63,6 +64,7 @@ pub(in crate::supervisor) struct Shared {
 /// command confines itself meanwhile, so none of this costs any time.
 #[derive(Debug)]
 pub(super) struct Waiting {
+    index: FsIndex,
     first: FirstLeader,
     leadership: Leadership,
 }
@@ -73,16 +75,18 @@ pub(super) struct Mediator(Arc<Shared>);
 
 impl Waiting {
     /// Gets ready. There are threads afterwards, so nothing is forked any more.
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(super) fn new(policy: &FsPolicy) -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
         pinned::enter()?;
-        Ok(Self { leadership: Leadership::new()?, first: FirstLeader::spawn()? })
+        let index = FsIndex::new(policy);
+        Ok(Self { index, leadership: Leadership::new()?, first: FirstLeader::spawn()? })
     }
 
     /// Starts answering.
     pub(super) fn start(self, plan: &Plan, listener: OwnedFd, scoped: bool) -> Mediator {
         let shared = Arc::new(Shared {
             basis: Arc::clone(&plan.basis),
+            index: self.index,
             listener: Listener::new(listener, scoped),
             scoped,
             proxy: plan.launch.proxy,
@@ -185,6 +189,16 @@ impl Shared {
     /// What the command may do.
     pub(in crate::supervisor) fn policy(&self) -> &Policy {
         &self.basis.policy
+    }
+
+    /// The file-system part of that, for questions that callers wait for.
+    pub(in crate::supervisor) fn index(&self) -> &FsIndex {
+        &self.index
+    }
+
+    /// Whether something stays as it is although it lies in a tree that may be written.
+    pub(in crate::supervisor) fn keeps(&self) -> bool {
+        !self.policy().fs.kept.is_empty()
     }
 
     /// Whether abstract names are judged by the kernel, or by nobody.

@@ -89,6 +89,15 @@ pub(in crate::supervisor) fn resolve(
     }
 }
 
+/// Whether a path may lead over a link, so that what it means is not where it says. One that leads
+/// nowhere without a link leads nowhere else either.
+pub(in crate::supervisor) fn may_have_links(path: &AbsPath, last: Last) -> bool {
+    let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    let how = OpenHow::new().flags(PIN | follow).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let found = openat2(AT_FDCWD, path.as_path(), how);
+    !matches!(found, Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES))
+}
+
 /// Pins the object of a path that no caller waits for, relative to `base`. Nothing that depends on
 /// who asks has a meaning then: magic links and what is in `/proc` are not followed.
 pub(in crate::supervisor) fn resolve_quoted(base: &OwnedFd, path: &[u8]) -> Result<Place, Errno> {

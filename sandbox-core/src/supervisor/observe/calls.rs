@@ -1,13 +1,16 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::{Verdict, Watched, examine, signals};
+use super::{Start, Verdict, Watched, examine, signals};
+use crate::AbsPath;
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::supervisor::mediate::resolve::{Last, resolve};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// What a call asks for, read while its caller waits.
 enum Seen {
@@ -24,28 +27,37 @@ enum Seen {
 /// Reads what the call is about, looks at it and lets it go on, unless it would change what stays
 /// as it is.
 ///
-/// The usual call is for something that is allowed, as its path already tells. That one goes on
-/// first and is looked at then, since a link may still lead elsewhere. The others are looked at
-/// while they wait: their object, their program and their process are what they are now. Where
-/// something is kept as it is, calls that could change it are among these.
+/// The usual call is for something that is allowed, as its path already tells if there is no link
+/// on the way. Such a call goes on first and the links are looked for then; where something is kept
+/// as it is, one that could change it waits for that. The others are looked at while they wait:
+/// their object, their program and their process are what they are now.
 pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
     let Some(caller) = shared.caller(&data) else { return call.go_on() };
-    // An error: the kernel will find the same fault.
-    let seen = read(shared, &caller, call.call, &data).unwrap_or(Seen::Nothing);
+    let seen = match read(shared, &caller, call.call, &data) {
+        Ok(seen) => seen,
+        Err(errno) => match Verdict::without_look(shared.keeps(), errno) {
+            Verdict::GoOn => return call.go_on(),
+            Verdict::Refuse(errno) => return call.refuse(errno),
+        },
+    };
     if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
         shared.note_program(&watched.path);
     }
-    let after = match &seen {
-        Seen::Path(watched) => watched.seems_allowed(shared),
-        Seen::Nothing => return call.go_on(),
-        Seen::Move(_) | Seen::Signal(_) => false,
+    let seems_allowed = match &seen {
+        Seen::Path(watched) => watched.seems_allowed(shared.index()),
+        Seen::Move(_) | Seen::Signal(_) | Seen::Nothing => false,
     };
+    let waits = |watched: &Watched| shared.keeps() && watched.may_change();
     let mut call = Some(call);
-    if after && let Some(call) = call.take() {
+    if seems_allowed
+        && !matches!(&seen, Seen::Path(watched) if waits(watched))
+        && let Some(call) = call.take()
+    {
         call.go_on();
     }
     let verdict = match &seen {
+        Seen::Path(watched) if seems_allowed && !watched.may_have_links() => Verdict::GoOn,
         Seen::Path(watched) => examine(shared, &caller, watched, name),
         Seen::Move(moving) => moves::examine(shared, &caller, moving, name),
         Seen::Signal(pid) => {
@@ -70,11 +82,27 @@ fn int(register: u64) -> i32 {
 /// A path argument and where it starts.
 fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result<Watched, Errno> {
     let path = caller.read_path(address)?;
-    let base = match path.first() {
-        Some(b'/') => None,
-        _ => Some(caller.folder(dirfd)?),
+    let start = match plain(caller, dirfd, &path) {
+        Some(plain) => Start::Plain(plain),
+        None if path.first() == Some(&b'/') => Start::In(None),
+        None => Start::In(Some(caller.folder(dirfd)?)),
     };
-    Ok(Watched { attempt, path, base })
+    Ok(Watched { attempt, path, start })
+}
+
+/// The whole of a path that goes straight down. Not of one that says that its end is a folder: it
+/// would lose that.
+fn plain(caller: &Caller<'_>, dirfd: i32, path: &[u8]) -> Option<AbsPath> {
+    if path.is_empty() || path == b"." || path.ends_with(b"/") || path.ends_with(b"/.") {
+        return None;
+    }
+    let written = OsStr::from_bytes(path);
+    let plain = match path.first() {
+        Some(b'/') => AbsPath::new(written).ok()?,
+        _ => caller.folder_path(dirfd).ok()?.join(written).ok()?,
+    };
+    // What is too long for a system call has to be followed from its folder.
+    (plain.as_bytes().len() < libc::PATH_MAX as usize).then_some(plain)
 }
 
 /// The file that `linkat` with these flags gives a second name, if that one stays as it is.
@@ -84,7 +112,7 @@ fn kept_source(
     (dirfd, address): (i32, u64),
     flags: i32,
 ) -> Option<Watched> {
-    if shared.policy().fs.kept.is_empty() {
+    if !shared.keeps() {
         return None;
     }
     let written = caller.read_path(address).ok()?;
@@ -92,13 +120,14 @@ fn kept_source(
         true => pinned::path(&caller.folder(dirfd).ok()?).ok()?,
         false => {
             let from = at(caller, dirfd, address, Attempt::RELINK).ok()?;
-            resolve(caller, from.base.as_ref(), &from.path, Last::Follow).ok()?.path
+            let (start, path) = from.place();
+            resolve(caller, start, path, Last::Follow).ok()?.path
         }
     };
     shared.policy().fs.kept.iter().any(|kept| kept.holds(&path)).then(|| Watched {
         attempt: Attempt::RELINK,
         path: path.as_bytes().to_vec(),
-        base: None,
+        start: Start::Plain(path),
     })
 }
 

@@ -18,13 +18,14 @@ mod moves;
 mod quoted;
 mod refused;
 mod signals;
+mod verdict;
 
-use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
+use super::mediate::resolve::{Last, NewPlace, Place, may_have_links, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, FsPolicy, Lookup};
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
+use crate::policy::{Access, FsIndex, FsPolicy, Lookup};
+use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
@@ -37,14 +38,24 @@ pub(super) use calls::look;
 pub(super) use kernel::{confirm, confirms};
 pub(super) use quoted::{Ran, infer, infers, reads_unseen};
 pub(super) use refused::refuse;
+use verdict::{Verdict, decided};
 
 /// One path of a watched call, read while the caller waited.
 #[derive(Debug)]
 struct Watched {
     attempt: Attempt,
+    /// As the program gave it.
     path: Vec<u8>,
-    /// Where a relative path starts.
-    base: Option<OwnedFd>,
+    start: Start,
+}
+
+/// What it takes to follow a path later.
+#[derive(Debug)]
+enum Start {
+    /// Nothing: it goes straight down, and this is the whole of it.
+    Plain(AbsPath),
+    /// The folder it starts from; `None` for the root.
+    In(Option<OwnedFd>),
 }
 
 impl Watched {
@@ -54,30 +65,38 @@ impl Watched {
         access.intersects(Access::WRITE | Access::MAKE_SOCKET) || target == Target::ObjectOrParent
     }
 
-    /// Whether the path as it is written is allowed. A link may make that wrong, so this decides
-    /// only when the call is looked at.
-    fn seems_allowed(&self, shared: &Shared) -> bool {
-        if self.may_change() && !shared.policy().fs.kept.is_empty() {
-            return false;
-        }
-        let path = OsStr::from_bytes(&self.path);
-        match self.path.first() {
-            Some(b'/') => AbsPath::new(path).is_ok_and(|path| {
-                shared.policy().fs.lookup(&path, self.attempt.access) == Lookup::Allowed
-            }),
-            // Below the working directory, which commands are seldom without rights in.
-            _ => !self.path.starts_with(b".."),
+    /// Whether the path as it is written is allowed. A link may make that wrong.
+    fn seems_allowed(&self, index: &FsIndex) -> bool {
+        let Attempt { access, target, fit, .. } = self.attempt;
+        let Start::Plain(path) = &self.start else { return false };
+        match target {
+            // Names behind its own come to be as well.
+            _ if fit == Fit::NewLink => false,
+            Target::Object | Target::Link => index.allows(path, access),
+            Target::Parent | Target::ParentOfExisting => index.allows_name(path, access),
+            Target::ObjectOrParent => {
+                index.allows(path, access) && index.allows_name(path, access | Access::WRITE)
+            }
         }
     }
-}
 
-/// What becomes of a watched call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    /// The kernel decides.
-    GoOn,
-    /// It would change what stays as it is.
-    Refuse(Errno),
+    /// Whether the path as it is written may not be the path of what the call is about.
+    fn may_have_links(&self) -> bool {
+        let Start::Plain(path) = &self.start else { return true };
+        let last = match self.attempt.target {
+            Target::Object | Target::ObjectOrParent => Last::Follow,
+            Target::Link | Target::Parent | Target::ParentOfExisting => Last::NoFollow,
+        };
+        may_have_links(path, last)
+    }
+
+    /// Where to look, and for what.
+    fn place(&self) -> (Option<&OwnedFd>, &[u8]) {
+        match &self.start {
+            Start::Plain(path) => (None, path.as_bytes()),
+            Start::In(folder) => (folder.as_ref(), &self.path),
+        }
+    }
 }
 
 /// Looks the path up and records a refusal if there is one.
@@ -87,9 +106,10 @@ fn examine(
     watched: &Watched,
     syscall: &'static str,
 ) -> Verdict {
-    // Whatever cannot be found here failed, or will fail, for an ordinary reason.
-    let Ok(Some(Refused { attempt, path, by_name })) = refused(shared, caller, watched) else {
-        return Verdict::GoOn;
+    let Refused { attempt, path, by_name } = match refused(shared, caller, watched) {
+        Ok(Some(refused)) => refused,
+        Ok(None) => return Verdict::GoOn,
+        Err(errno) => return Verdict::without_look(shared.keeps(), errno),
     };
     let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
     let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };
@@ -114,14 +134,6 @@ fn examine(
     };
     shared.record(caller, refusal);
     verdict
-}
-
-/// Who refuses for this reason, and what that makes of the call.
-fn decided(reason: Reason) -> (Layer, Confidence, Verdict) {
-    match reason {
-        Reason::Kept => (Layer::Mediation, Confidence::Enforced, Verdict::Refuse(Errno::EACCES)),
-        _ => (Layer::Landlock, Confidence::Observed, Verdict::GoOn),
-    }
 }
 
 /// What the rules refuse and ordinary permissions allow, and where.
@@ -186,12 +198,10 @@ fn refused(
 /// is what the cover is for. Told by the path as it was written.
 fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<Refused> {
     let path = OsStr::from_bytes(&watched.path);
-    let path = match &watched.base {
-        None => AbsPath::new(path).ok()?,
-        Some(base) => {
-            let folder = readlinkat(AT_FDCWD, pinned::name(base).as_str()).ok()?;
-            AbsPath::new(folder).ok()?.join(path).ok()?
-        }
+    let path = match &watched.start {
+        Start::Plain(path) => path.clone(),
+        Start::In(None) => AbsPath::new(path).ok()?,
+        Start::In(Some(folder)) => pinned::path(folder).ok()?.join(path).ok()?,
     };
     let attempt = watched.attempt.settled(true);
     fs.hides(&path).then_some(Refused { attempt, path, by_name: false })
@@ -209,7 +219,8 @@ fn needed(attempt: &Attempt) -> Access {
 /// be made where it leads.
 fn new_place(caller: &Caller<'_>, watched: &Watched) -> Result<Option<NewPlace>, Errno> {
     const MAX_LINKS: usize = 8;
-    let mut new = resolve_new(caller, watched.base.as_ref(), &watched.path)?;
+    let (start, path) = watched.place();
+    let mut new = resolve_new(caller, start, path)?;
     if watched.attempt.target != Target::ObjectOrParent {
         return Ok(Some(new));
     }
@@ -241,9 +252,9 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
 
 /// The object the call is about; `None` if it is about a name in a folder.
 fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Errno> {
-    let Watched { attempt, path, base } = watched;
-    let object = |last| resolve(caller, base.as_ref(), path, last);
-    match attempt.target {
+    let (start, path) = watched.place();
+    let object = |last| resolve(caller, start, path, last);
+    match watched.attempt.target {
         Target::Object => object(Last::Follow).map(Some),
         Target::Link => object(Last::NoFollow).map(Some),
         Target::ObjectOrParent => match object(Last::Follow) {

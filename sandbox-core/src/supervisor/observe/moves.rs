@@ -30,9 +30,10 @@ pub(super) fn examine(
     moving: &Moving,
     syscall: &'static str,
 ) -> Verdict {
-    // Whatever cannot be found here fails for an ordinary reason.
-    let Ok(Some((obstacle, errno, place))) = refused(shared, caller, moving) else {
-        return Verdict::GoOn;
+    let (obstacle, errno, place) = match refused(shared, caller, moving) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Verdict::GoOn,
+        Err(errno) => return Verdict::without_look(shared.keeps(), errno),
     };
     let Ok(resolved) = place.path() else { return Verdict::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
@@ -70,8 +71,11 @@ fn refused(
     caller: &Caller<'_>,
     moving: &Moving,
 ) -> Result<Option<(Obstacle, Errno, NewPlace)>, Errno> {
-    let from = resolve_new(caller, moving.from.base.as_ref(), &moving.from.path)?;
-    let to = resolve_new(caller, moving.to.base.as_ref(), &moving.to.path)?;
+    let new_place = |watched: &Watched| {
+        let (start, path) = watched.place();
+        resolve_new(caller, start, path)
+    };
+    let (from, to) = (new_place(&moving.from)?, new_place(&moving.to)?);
     let old = stat(&from)?;
     let new = stat(&to).ok();
     let is_folder = sort_of(&old) == Sort::Folder;

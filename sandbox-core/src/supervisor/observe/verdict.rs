@@ -1,0 +1,50 @@
+//! What becomes of a watched call.
+
+use crate::record::{Confidence, Layer, Reason};
+use nix::errno::Errno;
+
+/// What becomes of a watched call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The kernel decides.
+    GoOn,
+    /// It would change what stays as it is.
+    Refuse(Errno),
+}
+
+impl Verdict {
+    /// About a call that could not be looked at. What is not found here failed, or will fail, for an
+    /// ordinary reason; but where something stays as it is (`keeps`), nothing goes on because this
+    /// process has run out of something.
+    pub(super) fn without_look(keeps: bool, errno: Errno) -> Self {
+        match errno {
+            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM if keeps => Verdict::Refuse(errno),
+            _ => Verdict::GoOn,
+        }
+    }
+}
+
+/// Who refuses for this reason, and what that makes of the call.
+pub(super) fn decided(reason: Reason) -> (Layer, Confidence, Verdict) {
+    match reason {
+        Reason::Kept => (Layer::Mediation, Confidence::Enforced, Verdict::Refuse(Errno::EACCES)),
+        _ => (Layer::Landlock, Confidence::Observed, Verdict::GoOn),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_on_for_want_of_descriptors_where_something_is_kept() {
+        let told = |keeps, errno| Verdict::without_look(keeps, errno);
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert_eq!(told(true, errno), Verdict::Refuse(errno));
+            assert_eq!(told(false, errno), Verdict::GoOn);
+        }
+        for errno in [Errno::ENOENT, Errno::EFAULT, Errno::ENAMETOOLONG, Errno::EACCES] {
+            assert_eq!(told(true, errno), Verdict::GoOn);
+        }
+    }
+}
