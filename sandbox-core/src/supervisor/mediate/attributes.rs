@@ -8,7 +8,7 @@ use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
-use super::resolve::{Last, Place, resolve};
+use super::resolve::{Last, Place, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
@@ -143,12 +143,8 @@ fn pin(caller: &Caller<'_>, target: AttributeTarget) -> Result<Pinned, Errno> {
                     if flags(&object)?.contains(OFlag::O_PATH) { By::Path } else { By::Descriptor };
                 return unwritten(object, by);
             }
-            let base = match written.first() {
-                Some(b'/') => None,
-                _ => Some(caller.folder(dirfd)?),
-            };
             let last = if follow { Last::Follow } else { Last::NoFollow };
-            let Place { object, path } = resolve(caller, base.as_ref(), &written, last)?;
+            let Place { object, path } = resolve_at(caller, dirfd, &written, last)?;
             let stat = fstat(&object)?;
             let path = (stat.st_nlink > 0).then_some(path);
             Ok(Pinned { object, by: By::Path, stat, path, written })

@@ -40,6 +40,13 @@ pub(super) struct BlockingCall {
     caller_tid: i32,
 }
 
+impl BlockingCall {
+    /// Whether its thread is a leader that may have to be replaced.
+    pub(super) fn is_watched(&self) -> bool {
+        self.leading
+    }
+}
+
 /// How a blocking call ended, where not well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Interrupted {
@@ -60,7 +67,7 @@ impl Turn<'_> {
         socket: BorrowedFd<'_>,
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
-        let others_blocked = lock(&self.shared.leadership.state).former > 0;
+        let others_blocked = lock(&self.shared.leadership.state).is_any_blocked();
         if others_blocked {
             let flags = fcntl(socket, FcntlArg::F_GETFL).map(OFlag::from_bits_truncate);
             if flags.is_ok_and(|f| f.contains(OFlag::O_NONBLOCK)) {
@@ -105,7 +112,7 @@ impl Turn<'_> {
     fn enter(&mut self, caller: &Caller<'_>) {
         let leadership = &self.shared.leadership;
         let mut state = lock(&leadership.state);
-        if self.leading && (state.former > 0 || leadership.watch(&mut state).is_err()) {
+        if self.leading && (state.is_any_blocked() || leadership.watch(&mut state).is_err()) {
             self.leading = !stand_in(self.shared, &mut state);
         }
         state.calls.push(BlockingCall {

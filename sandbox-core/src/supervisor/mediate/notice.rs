@@ -8,7 +8,7 @@ use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
-use super::resolve::{Last, resolve};
+use super::resolve::{Last, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::policy::Access;
@@ -39,12 +39,8 @@ pub(super) fn watch(turn: &Turn<'_>, call: MediatedCall<'_>) {
     let act = || -> Result<i64, Errno> {
         let inotify = caller.descriptor(fd)?;
         let written = caller.read_path(address)?;
-        let base = match written.first() {
-            Some(b'/') => None,
-            _ => Some(caller.folder(libc::AT_FDCWD)?),
-        };
         let last = if mask & libc::IN_DONT_FOLLOW == 0 { Last::Follow } else { Last::NoFollow };
-        let place = resolve(&caller, base.as_ref(), &written, last)?;
+        let place = resolve_at(&caller, libc::AT_FDCWD, &written, last)?;
         caller.still_waits()?;
         let noticed = Noticed { object: place.object, path: place.path, written };
         judge(&shared, &caller, &noticed, (Access::READ, Operation::Read), call.name)?;

@@ -4,7 +4,7 @@
 use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
-use super::resolve::{Last, resolve};
+use super::resolve::{Last, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
@@ -128,11 +128,7 @@ pub(super) fn judge(
     operation: Operation,
     syscall: &'static str,
 ) -> Result<(OwnedFd, Confirmed), Errno> {
-    let base = match path.first() {
-        Some(b'/') => None,
-        _ => Some(caller.folder(libc::AT_FDCWD)?),
-    };
-    let place = resolve(caller, base.as_ref(), path, Last::Follow).inspect_err(|errno| {
+    let place = resolve_at(caller, libc::AT_FDCWD, path, Last::Follow).inspect_err(|errno| {
         refuse_hidden(shared, caller, (*errno, path), operation, syscall);
     })?;
     let confirmed = caller.still_waits()?;

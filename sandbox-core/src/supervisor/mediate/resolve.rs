@@ -52,6 +52,45 @@ const MAX_LINKS: u32 = 40;
 
 const PIN: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
+/// Pins the object of `path` as `caller` means it, relative to the folder `dirfd`.
+pub(super) fn resolve_at(
+    caller: &Caller<'_>,
+    dirfd: i32,
+    path: &[u8],
+    last: Last,
+) -> Result<Place, Errno> {
+    let absolute = path.first() == Some(&b'/');
+    if !absolute && let Some(whole) = plain(caller, dirfd, path) {
+        let found = resolve(caller, None, whole.as_bytes(), last);
+        // Nothing is there, or the folder was moved since it was named.
+        if found.is_ok() || plain(caller, dirfd, path).as_ref() == Some(&whole) {
+            return found;
+        }
+    }
+    let base = if absolute { None } else { Some(caller.folder(dirfd)?) };
+    resolve(caller, base.as_ref(), path, last)
+}
+
+/// The whole of a path that goes straight down, relative to the folder `dirfd` of `caller`. Naming
+/// a folder costs half of what holding it does. Not of a path that says that its end is a folder:
+/// it would lose that.
+pub(in crate::supervisor) fn plain(
+    caller: &Caller<'_>,
+    dirfd: i32,
+    path: &[u8],
+) -> Option<AbsPath> {
+    if path.is_empty() || path == b"." || path.ends_with(b"/") || path.ends_with(b"/.") {
+        return None;
+    }
+    let written = OsStr::from_bytes(path);
+    let plain = match path.first() {
+        Some(b'/') => AbsPath::new(written).ok()?,
+        _ => caller.folder_path(dirfd).ok()?.join(written).ok()?,
+    };
+    // What is too long for a system call has to be followed from its folder.
+    (plain.as_bytes().len() < libc::PATH_MAX as usize).then_some(plain)
+}
+
 /// Pins the object of `path`, relative to `base`.
 pub(in crate::supervisor) fn resolve(
     caller: &Caller<'_>,

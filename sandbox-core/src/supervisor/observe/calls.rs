@@ -2,15 +2,12 @@
 
 use super::moves::{self, Moving};
 use super::{Start, Verdict, Watched, examine, signals};
-use crate::AbsPath;
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
-use crate::supervisor::mediate::resolve::{Last, resolve};
+use crate::supervisor::mediate::resolve::{Last, plain, resolve};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 
 /// What a call asks for, read while its caller waits.
 enum Seen {
@@ -88,21 +85,6 @@ fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result
         None => Start::In(Some(caller.folder(dirfd)?)),
     };
     Ok(Watched { attempt, path, start })
-}
-
-/// The whole of a path that goes straight down. Not of one that says that its end is a folder: it
-/// would lose that.
-fn plain(caller: &Caller<'_>, dirfd: i32, path: &[u8]) -> Option<AbsPath> {
-    if path.is_empty() || path == b"." || path.ends_with(b"/") || path.ends_with(b"/.") {
-        return None;
-    }
-    let written = OsStr::from_bytes(path);
-    let plain = match path.first() {
-        Some(b'/') => AbsPath::new(written).ok()?,
-        _ => caller.folder_path(dirfd).ok()?.join(written).ok()?,
-    };
-    // What is too long for a system call has to be followed from its folder.
-    (plain.as_bytes().len() < libc::PATH_MAX as usize).then_some(plain)
 }
 
 /// The file that `linkat` with these flags gives a second name, if that one stays as it is.

@@ -85,6 +85,8 @@ impl Watched {
         let Start::Plain(path) = &self.start else { return true };
         let last = match self.attempt.target {
             Target::Object | Target::ObjectOrParent => Last::Follow,
+            // A single name in a folder: the kernel says where the folder is.
+            _ if !self.path.contains(&b'/') => return false,
             Target::Link | Target::Parent | Target::ParentOfExisting => Last::NoFollow,
         };
         may_have_links(path, last)
