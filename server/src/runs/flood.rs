@@ -28,15 +28,27 @@ pub(super) fn drain(
     mut told: impl FnMut() -> bool,
     mut keep: impl FnMut(&[u8]),
 ) -> Drained {
-    while !told() {
-        match read_now(from.as_fd(), chunk) {
-            Read::Bytes(length) => keep(chunk.get(..length).unwrap_or_default()),
-            Read::Nothing if has_more(from) => {}
-            Read::Nothing => return Drained::Calm,
-            Read::End => return Drained::Ended,
+    let mut filled = 0;
+    let end = loop {
+        if told() {
+            break Drained::Ended;
         }
-    }
-    Drained::Ended
+        match read_now(from.as_fd(), chunk.get_mut(filled..).unwrap_or_default()) {
+            Read::Bytes(length) => {
+                filled += length;
+                if filled < chunk.len() {
+                    continue;
+                }
+            }
+            Read::Nothing if filled == 0 && !has_more(from) => break Drained::Calm,
+            Read::Nothing => {}
+            Read::End => break Drained::Ended,
+        }
+        keep(chunk.get(..filled).unwrap_or_default());
+        filled = 0;
+    };
+    keep(chunk.get(..filled).unwrap_or_default());
+    end
 }
 
 /// Waits for something to read, or for the end.
