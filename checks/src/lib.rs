@@ -8,10 +8,14 @@
 mod bytes;
 mod control;
 mod filters;
+mod grants;
 mod message;
+mod question;
 mod sockaddr;
 
 pub use control::control;
 pub use filters::filters;
+pub use grants::grants;
 pub use message::message;
+pub use question::question;
 pub use sockaddr::sockaddr;

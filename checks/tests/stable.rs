@@ -21,6 +21,8 @@ fn corpora() {
     corpus("message", nono_checks::message);
     corpus("control", nono_checks::control);
     corpus("filters", nono_checks::filters);
+    corpus("grants", nono_checks::grants);
+    corpus("question", nono_checks::question);
 }
 
 /// Bytes that begin like an address of one of the families that matter.
@@ -63,6 +65,16 @@ proptest! {
     #[test]
     fn messages(bytes in prop_oneof![control_messages(), proptest::collection::vec(any::<u8>(), 0..256)]) {
         nono_checks::message(&bytes);
+    }
+
+    #[test]
+    fn grants(bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..120)) {
+        nono_checks::grants(&bytes);
+    }
+
+    #[test]
+    fn questions(bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>()], 0..300)) {
+        nono_checks::question(&bytes);
     }
 
     #[test]
