@@ -11,35 +11,23 @@ use serde_json::json;
 /// The newest Landlock ABI without scopes.
 const UNSCOPED: u32 = 5;
 
-/// What a row of the table of names gives with scopes and without.
-struct Row {
-    probe: &'static [&'static str],
-    native: &'static str,
-    fallback: &'static str,
-}
-
-const fn same(probe: &'static [&'static str], said: &'static str) -> Row {
-    Row { probe, native: said, fallback: said }
-}
-
-/// `@` stands for a name that nobody else uses.
-const INSIDE: [Row; 8] = [
-    Row { probe: &["serve-self", "stream", "@"], native: "ok hello", fallback: "EACCES" },
-    Row { probe: &["serve-self", "seqpacket", "@"], native: "ok hello", fallback: "EACCES" },
-    Row { probe: &["autobind"], native: "ok", fallback: "EACCES" },
-    same(&["bind", "stream", "@"], "ok"),
-    same(&["pair", "stream"], "ok across"),
-    same(&["pair", "seqpacket"], "ok across"),
-    same(&["serve-self", "stream", "own.sock"], "ok hello"),
-    same(&["mail-self", "@"], "EACCES"),
+/// What works inside a run, with scopes and without; `@` stands for a name that nobody else uses.
+const INSIDE: [(&[&str], &str); 8] = [
+    (&["serve-self", "stream", "@"], "ok hello"),
+    (&["serve-self", "seqpacket", "@"], "ok hello"),
+    (&["autobind"], "ok"),
+    (&["bind", "stream", "@"], "ok"),
+    (&["pair", "stream"], "ok across"),
+    (&["pair", "seqpacket"], "ok across"),
+    (&["serve-self", "stream", "own.sock"], "ok hello"),
+    (&["mail-self", "@"], "EACCES"),
 ];
 
 fn names(site: &Site, server: &Server, fallback: bool) {
-    for row in &INSIDE {
+    for (probe, expected) in INSIDE {
         let name = format!("@{}", new_tag());
         let words: Vec<&str> =
-            row.probe.iter().map(|w| if *w == "@" { name.as_str() } else { *w }).collect();
-        let expected = if fallback { row.fallback } else { row.native };
+            probe.iter().map(|w| if *w == "@" { name.as_str() } else { *w }).collect();
         assert_eq!(server.probe(&words), expected, "{words:?}");
         let _ = std::fs::remove_file(site.path("ws/own.sock"));
     }
@@ -55,16 +43,54 @@ fn names(site: &Site, server: &Server, fallback: bool) {
     assert_eq!(denial["decided_by"]["layer"], layer, "{denial}");
 }
 
+/// The name that a socket of a run has for the rest of the machine.
+fn seen_from_outside(tag: &str) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/net/unix").expect("the table");
+    let mut names = table.lines().filter_map(|line| line.split_whitespace().nth(7));
+    names.find(|name| name.starts_with('@') && name.ends_with(tag)).map(str::to_owned)
+}
+
 /// A run serves a name; another run may not come, the host may.
-fn across(site: &Site, server: &Server) {
-    let name = format!("@{}", new_tag());
+fn across(site: &Site, server: &Server, fallback: bool) {
+    let tag = new_tag();
+    let asked = format!("@{tag}");
     std::thread::scope(|scope| {
-        let served = scope.spawn(|| server.probe(&["visited", &name]));
-        let table = || std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
-        assert!(wait::until(|| table().contains(&name)), "{name} is bound");
+        let served = scope.spawn(|| server.probe(&["visited", &asked]));
+        assert!(wait::until(|| seen_from_outside(&tag).is_some()), "{asked} is bound");
+        let name = seen_from_outside(&tag).expect("it is bound");
+        assert_eq!(name == asked, !fallback, "{name}");
         assert_eq!(server.probe(&["connect", "stream", &name]), "EACCES", "run to run");
+        if fallback {
+            assert_eq!(server.probe(&["connect", "stream", &asked]), "ECONNREFUSED", "another's");
+        }
         assert_eq!(site.outside(&["connect", "stream", &name]), "ok welcome", "host to run");
         assert_eq!(served.join().expect("an answer"), "ok visited");
+    });
+}
+
+/// Nobody else's name is refused without a record: there is nothing to be reached.
+#[test]
+fn a_name_that_nobody_has_is_no_denial() {
+    as_each_user(|site| {
+        for server in [site.serve(), site.serve_pretending(UNSCOPED)] {
+            let answer = server.run("probe", &["connect", "stream", &format!("@{}", new_tag())]);
+            assert_eq!(answer.said(), "ECONNREFUSED", "{}", answer.text);
+            assert_eq!(answer.denials_total(), 0, "{}", answer.text);
+        }
+    });
+}
+
+#[test]
+fn a_name_without_room_for_the_runs_own_is_refused() {
+    as_each_user(|site| {
+        let server = site.serve_pretending(UNSCOPED);
+        let name = |length| format!("@{}{}", "x".repeat(length - new_tag().len()), new_tag());
+        assert_eq!(server.probe(&["serve-self", "stream", &name(80)]), "ok hello");
+        let long = name(100);
+        assert_eq!(site.outside(&["serve-self", "stream", &long]), "ok hello", "control");
+        let answer = server.run("probe", &["bind", "stream", &long]);
+        assert_eq!(answer.said(), "EACCES", "{}", answer.text);
+        assert!(answer.denial("unix_socket", &long).is_some(), "{}", answer.text);
     });
 }
 
@@ -74,7 +100,7 @@ fn names_by_the_kernels_scope() {
     as_each_user(|site| {
         let server = site.serve();
         names(&site, &server, false);
-        across(&site, &server);
+        across(&site, &server, false);
     });
 }
 
@@ -83,7 +109,7 @@ fn names_without_a_scope() {
     as_each_user(|site| {
         let server = site.serve_pretending(UNSCOPED);
         names(&site, &server, true);
-        across(&site, &server);
+        across(&site, &server, true);
     });
 }
 
@@ -96,11 +122,11 @@ fn datagrams_to_names_with_and_without_a_scope() {
         assert!(wait::until(|| host.reached() == 1), "control");
         let profile = site.profile(&json!({"linux": {"af_unix_datagram": true}}));
         let own = || format!("@{}", new_tag());
-        for (abi, said) in [("7", "ok letter"), ("5", "EACCES")] {
+        for abi in ["7", "5"] {
             let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
             command.args(["--pretend-landlock-abi", abi, "--profile"]).arg(&profile);
             let server = Server::start_command(&site, command);
-            assert_eq!(server.probe(&["mail-self", &own()]), said, "ABI {abi}");
+            assert_eq!(server.probe(&["mail-self", &own()]), "ok letter", "ABI {abi}");
             for way in ["sendto", "sendmsg", "sendmmsg", "connect"] {
                 let refused = server.probe(&[way, "dgram", &name]);
                 assert_eq!(refused, "EACCES", "ABI {abi}: {way}");

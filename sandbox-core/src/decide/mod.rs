@@ -9,6 +9,7 @@ mod attempt;
 mod attribute;
 mod message;
 mod network;
+mod own_names;
 mod question;
 mod relocate;
 mod signal;
@@ -18,6 +19,7 @@ pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
 pub use message::{Control, Header, controls, pieces};
 pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
+pub use own_names::OwnNames;
 pub use question::question;
 pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};
@@ -47,8 +49,9 @@ pub enum SocketCall<'a> {
     AsCopied,
     /// The address names a file: resolve it, judge the result with [`unix_path`].
     Path(&'a [u8]),
-    /// Refuse with this errno.
-    Refuse(nix::errno::Errno, Reason),
+    /// The address is an abstract name, and the kernel would let it lead anywhere: it means the
+    /// run's own socket of that name ([`OwnNames`]).
+    OwnName(&'a [u8]),
 }
 
 /// First half of the verdict.
@@ -58,9 +61,7 @@ pub enum SocketCall<'a> {
 pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> SocketCall<'a> {
     match (domain, address) {
         (Domain::Unix, Address::UnixPath(path)) => SocketCall::Path(path),
-        (Domain::Unix, Address::UnixAbstract(_)) if !scoped => {
-            SocketCall::Refuse(nix::errno::Errno::EACCES, Reason::NotSupported)
-        }
+        (Domain::Unix, Address::UnixAbstract(name)) if !scoped => SocketCall::OwnName(name),
         // A family that does not fit the socket gets the kernel's own error, on the copied bytes.
         (Domain::Unix | Domain::Inet | Domain::Other, _) => SocketCall::AsCopied,
     }

@@ -7,13 +7,12 @@
 //! and binds the name alone.
 
 use super::caller::Caller;
-
 use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, unreadable};
 use super::resolve::{NewPlace, resolve_new};
-use super::{Refusal, Shared, network};
-use crate::decide::{Domain, PathVerdict, SocketCall, socket_call, unix_path};
+use super::{Refusal, Shared, network, private_name};
+use crate::decide::{Address, Domain, PathVerdict, SocketCall, socket_call, unix_path};
 use crate::policy::Reach;
 use crate::record::{Kind, Operation};
 use crate::sys;
@@ -55,12 +54,24 @@ fn bind(
     if request.domain == Domain::Inet {
         return network::bind(shared, caller, request, syscall);
     }
-    match socket_call(request.domain, &request.address, shared.abstract_as_copied()) {
+    let as_copied = shared.abstract_as_copied();
+    match socket_call(request.domain, &request.address, as_copied) {
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
-        SocketCall::AsCopied | SocketCall::Refuse(..) => {
+        SocketCall::AsCopied if request.address != Address::UnixUnnamed || as_copied => {
             caller.still_waits()?;
             sys::bind(request.socket.as_fd(), &request.bytes)
+        }
+        SocketCall::AsCopied => {
+            let address = shared.names.unnamed()?;
+            caller.still_waits()?;
+            sys::bind(request.socket.as_fd(), &address)
+        }
+        SocketCall::OwnName(name) => {
+            let what = (Operation::Bind, syscall);
+            let address = private_name::address(shared, caller, name, what)?;
+            caller.still_waits()?;
+            sys::bind(request.socket.as_fd(), &address)
         }
         SocketCall::Path(path) => {
             let base = caller.folder(libc::AT_FDCWD)?;

@@ -5,7 +5,7 @@ use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
-use super::{network, pinned};
+use super::{network, pinned, private_name};
 use crate::decide::{Address, Domain, SocketCall, socket_call};
 use crate::record::Operation;
 use crate::sys;
@@ -48,17 +48,26 @@ fn connect(
             let result = connect_to(turn, caller, confirmed, &request.socket, &request.bytes);
             match (&request.address, result) {
                 (Address::UnixAbstract(name), Err(Interrupted::Failed(Errno::EPERM))) => {
-                    Err(refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall))
+                    let errno =
+                        refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall);
+                    Err(Interrupted::Failed(errno))
                 }
                 (_, result) => result,
             }
         }
-        SocketCall::Refuse(..) => match &request.address {
-            Address::UnixAbstract(name) => {
-                Err(refuse_abstract(turn.shared, caller, name, Operation::Connect, syscall))
+        SocketCall::OwnName(name) => {
+            let what = (Operation::Connect, syscall);
+            let address = private_name::address(turn.shared, caller, name, what)
+                .map_err(Interrupted::Failed)?;
+            let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
+            match connect_to(turn, caller, confirmed, &request.socket, &address) {
+                Err(Interrupted::Failed(Errno::ECONNREFUSED)) => {
+                    let errno = private_name::not_found(turn.shared, caller, name, what);
+                    Err(Interrupted::Failed(errno))
+                }
+                result => result,
             }
-            _ => Err(Interrupted::Failed(Errno::EACCES)),
-        },
+        }
         SocketCall::Path(path) => {
             let (pinned, confirmed) = judge(turn.shared, caller, path, Operation::Connect, syscall)
                 .map_err(Interrupted::Failed)?;

@@ -15,6 +15,7 @@ mod listener;
 mod network;
 mod notice;
 pub(super) mod pinned;
+mod private_name;
 mod proxy;
 mod request;
 pub(super) mod resolve;
@@ -35,6 +36,7 @@ use crate::sys::NotificationData;
 use leader::{FirstLeader, Leadership};
 use listener::Listener;
 use nix::errno::Errno;
+use private_name::PrivateNames;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,6 +47,7 @@ use std::time::{Duration, Instant};
 pub(in crate::supervisor) struct Shared {
     basis: Arc<Basis>,
     index: FsIndex,
+    names: PrivateNames,
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
@@ -65,6 +68,7 @@ pub(in crate::supervisor) struct Shared {
 #[derive(Debug)]
 pub(super) struct Waiting {
     index: FsIndex,
+    names: PrivateNames,
     first: FirstLeader,
     leadership: Leadership,
 }
@@ -78,8 +82,8 @@ impl Waiting {
     pub(super) fn new(policy: &FsPolicy) -> std::io::Result<Self> {
         crate::sys::watch_interrupts()?;
         pinned::enter()?;
-        let index = FsIndex::new(policy);
-        Ok(Self { index, leadership: Leadership::new()?, first: FirstLeader::spawn()? })
+        let (index, names) = (FsIndex::new(policy), PrivateNames::new()?);
+        Ok(Self { index, names, leadership: Leadership::new()?, first: FirstLeader::spawn()? })
     }
 
     /// Starts answering.
@@ -87,6 +91,7 @@ impl Waiting {
         let shared = Arc::new(Shared {
             basis: Arc::clone(&plan.basis),
             index: self.index,
+            names: self.names,
             listener: Listener::new(listener, scoped),
             scoped,
             proxy: plan.launch.proxy,

@@ -1,7 +1,6 @@
 //! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
 //! and the judgement of a path.
 
-use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
 use super::resolve::{Last, resolve_at};
@@ -95,13 +94,13 @@ pub(super) fn refuse_abstract(
     name: &[u8],
     operation: Operation,
     syscall: &'static str,
-) -> Interrupted {
+) -> Errno {
     let target = [b"@", name].concat();
     let what = (Kind::UnixSocket, operation);
     let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
     let layer = if shared.scoped { Layer::Landlock } else { Layer::Mediation };
     shared.record(caller, Refusal { layer, ..refusal });
-    Interrupted::Failed(Errno::EACCES)
+    Errno::EACCES
 }
 
 /// Records that nothing was found because what is there is hidden.

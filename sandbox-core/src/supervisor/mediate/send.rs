@@ -6,7 +6,7 @@ use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
 use super::listener::{ERESTARTSYS, MediatedCall};
 use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
-use super::{network, pinned};
+use super::{network, pinned, private_name};
 use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
 use crate::filter::Mediated;
 use crate::rate::MediationMode;
@@ -227,16 +227,11 @@ impl Sender<'_, '_, '_> {
             return self.transmit(request, confirmed, &request.bytes, data, control, flags);
         }
         let as_copied = shared.abstract_as_copied();
+        let what = (Operation::Send, self.syscall);
         let name = match socket_call(request.domain, &request.address, as_copied) {
             SocketCall::AsCopied => request.bytes.clone(),
-            SocketCall::Refuse(errno, _) => {
-                return Err(match &request.address {
-                    Address::UnixAbstract(name) => {
-                        refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall)
-                    }
-                    _ => Interrupted::Failed(errno),
-                });
-            }
+            SocketCall::OwnName(name) => private_name::address(&shared, self.caller, name, what)
+                .map_err(Interrupted::Failed)?,
             SocketCall::Path(path) => {
                 let (pinned, confirmed) =
                     judge(&shared, self.caller, path, Operation::Send, self.syscall)
@@ -248,8 +243,16 @@ impl Sender<'_, '_, '_> {
         let confirmed = self.caller.still_waits().map_err(Interrupted::Failed)?;
         let result = self.transmit(request, confirmed, &name, data, control, flags);
         match (result, &request.address) {
-            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name)) => {
-                Err(refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall))
+            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name)) if as_copied => {
+                let errno =
+                    refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall);
+                Err(Interrupted::Failed(errno))
+            }
+            (Err(Interrupted::Failed(Errno::ECONNREFUSED)), Address::UnixAbstract(name))
+                if !as_copied =>
+            {
+                let errno = private_name::not_found(&shared, self.caller, name, what);
+                Err(Interrupted::Failed(errno))
             }
             (result, _) => result,
         }

@@ -1,0 +1,89 @@
+//! Abstract names on kernels without a scope for them: a command gets those of its own run
+//! ([`OwnNames`]) and is told of others.
+
+use super::request::refuse_abstract;
+use super::{Caller, Shared};
+use crate::decide::OwnNames;
+use crate::record::Operation;
+use nix::errno::Errno;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The abstract names of a run.
+#[derive(Debug)]
+pub(super) struct PrivateNames {
+    own: OwnNames,
+    /// Names that were the kernel's to choose.
+    given: AtomicU32,
+}
+
+impl PrivateNames {
+    pub(super) fn new() -> Result<Self, Errno> {
+        let own = OwnNames::new(crate::sys::random_bytes()?);
+        Ok(Self { own, given: AtomicU32::new(0) })
+    }
+
+    /// An address nobody in the run has been given yet.
+    pub(super) fn unnamed(&self) -> Result<Vec<u8>, Errno> {
+        let number = self.given.fetch_add(1, Ordering::Relaxed);
+        self.own.unnamed(number).ok_or(Errno::ENAMETOOLONG)
+    }
+}
+
+/// The address to use for an abstract name; a refusal on record where it cannot be the run's own.
+pub(super) fn address(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    name: &[u8],
+    (operation, syscall): (Operation, &'static str),
+) -> Result<Vec<u8>, Errno> {
+    let address = shared.names.own.address(name);
+    address.ok_or_else(|| refuse_abstract(shared, caller, name, operation, syscall))
+}
+
+/// What a call gets that found no such name in the run. Where somebody else has it, that is a
+/// refusal and recorded as one.
+pub(super) fn not_found(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    name: &[u8],
+    (operation, syscall): (Operation, &'static str),
+) -> Errno {
+    if is_bound(name) {
+        refuse_abstract(shared, caller, name, operation, syscall)
+    } else {
+        Errno::ECONNREFUSED
+    }
+}
+
+/// Whether a socket has the name, as this process's network knows it.
+fn is_bound(name: &[u8]) -> bool {
+    let table = std::fs::read("/proc/self/net/unix").unwrap_or_default();
+    table.split(|byte| *byte == b'\n').any(|line| has_name(line, name))
+}
+
+/// Whether a line of the table (proc_pid_net(5)) is about an abstract name. The kernel writes `@`
+/// for each NUL; nothing can be told of a name with a line end in it.
+fn has_name(line: &[u8], name: &[u8]) -> bool {
+    let shown: Vec<u8> = name.iter().map(|byte| if *byte == 0 { b'@' } else { *byte }).collect();
+    let before = line.strip_suffix(shown.as_slice()).and_then(|line| line.strip_suffix(b" @"));
+    // Seven columns; a name may have spaces in it.
+    before.is_some_and(|line| line.split(|b| *b == b' ').filter(|w| !w.is_empty()).count() == 7)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_from_what_they_end_in() {
+        let line = |name: &str| {
+            format!("0000000000000000: 00000002 00000000 00010000 0001 01   123 {name}")
+                .into_bytes()
+        };
+        assert!(has_name(&line("@a b"), b"a b") && has_name(&line("@a@b"), b"a\0b"));
+        assert!(has_name(&line("@"), b""));
+        assert!(!has_name(&line("@a @b"), b"b") && !has_name(&line("/x/ @b"), b"b"));
+        assert!(!has_name(&line("/a"), b"a") && !has_name(&line("@ab"), b"b"));
+        assert!(!has_name(b"Num       RefCount Protocol Flags    Type St Inode Path", b"Path"));
+    }
+}
