@@ -120,7 +120,7 @@ fn each_change_works_where_nothing_protects() {
 }
 
 /// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
-const DETOURS: [&str; 8] = [
+const DETOURS: [&str; 9] = [
     "ln -s . here && echo x > here/.envrc",
     "mkdir a && ln -s ../.. a/up && mkdir -p a/b && echo x > a/up/ws/.envrc",
     "mkdir gone && cd gone && rmdir ../gone && echo x > ../.envrc",
@@ -128,6 +128,7 @@ const DETOURS: [&str; 8] = [
     "ln -s name2 name1 && ln -s .envrc name2 && echo x > name1",
     "cd / && cd - > /dev/null && echo x > ./../ws/./.envrc",
     "exec 7< . && echo x > /proc/self/fd/7/.envrc",
+    "exec 7> new && ln -L /proc/self/fd/7 .envrc",
     // Where it starts from is longer than a path may be.
     "n=$(printf 'd%.0s' $(seq 250)); for i in $(seq 20); do mkdir $n && cd -P $n || exit; done; \
      echo x > $(printf '../%.0s' $(seq 20)).envrc",

@@ -1,40 +1,26 @@
 //! Abstract names where the kernel has no scope for them: each run has its own, told by how they
 //! begin. Nothing else can tell who made a name, for the time between the question and the call.
 
-use std::fmt::Write;
-
 /// Longest abstract name, its leading NUL not counted (unix(7)).
 const LONGEST: usize = 107;
-/// Random bytes behind the word; two digits each.
-const RANDOM: usize = 8;
-const LENGTH: usize = b"nono/".len() + 2 * RANDOM + b"/".len();
 
 /// How the abstract names of one run begin.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OwnNames([u8; LENGTH]);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnNames(String);
 
 impl OwnNames {
-    /// The names of a run that nothing else will get the same bytes for.
+    /// The names of a run; nothing else gets the same number.
     #[must_use]
-    pub fn new(random: [u8; RANDOM]) -> Self {
-        let mut text = String::from("nono/");
-        for byte in random {
-            // Writing to a `String` does not fail.
-            let _written = write!(text, "{byte:02x}");
-        }
-        text.push('/');
-        let mut start = [0; LENGTH];
-        for (to, from) in start.iter_mut().zip(text.bytes()) {
-            *to = from;
-        }
-        Self(start)
+    pub fn new(random: u64) -> Self {
+        Self(format!("nono/{random:016x}/"))
     }
 
     /// The address that a command means by an abstract `name`: that of the run's own socket of that
     /// name. A name that `getsockname` has given stays as it is. `None`: there is no room for it.
     #[must_use]
     pub fn address(&self, name: &[u8]) -> Option<Vec<u8>> {
-        let start = if name.starts_with(&self.0) { &[][..] } else { &self.0 };
+        let own = self.0.as_bytes();
+        let start = if name.starts_with(own) { &[] } else { own };
         let family = u16::try_from(libc::AF_UNIX).unwrap_or_default().to_ne_bytes();
         (start.len() + name.len() <= LONGEST).then(|| [&family[..], b"\0", start, name].concat())
     }
@@ -43,12 +29,6 @@ impl OwnNames {
     #[must_use]
     pub fn unnamed(&self, number: u32) -> Option<Vec<u8>> {
         self.address(format!("{:05x}", number & 0xf_ffff).as_bytes())
-    }
-}
-
-impl std::fmt::Debug for OwnNames {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "OwnNames({})", String::from_utf8_lossy(&self.0))
     }
 }
 
@@ -66,7 +46,7 @@ mod tests {
 
     #[test]
     fn runs_have_names_of_their_own() {
-        let (a, b) = (OwnNames::new([0xab; 8]), OwnNames::new([1; 8]));
+        let (a, b) = (OwnNames::new(0xabab_abab_abab_abab), OwnNames::new(1));
         assert_eq!(name(&a, b"x"), b"nono/abababababababab/x");
         assert_eq!(name(&a, b""), b"nono/abababababababab/");
         // What `getsockname` says can be used, by the run itself.
@@ -78,10 +58,10 @@ mod tests {
 
     #[test]
     fn what_is_too_long_has_no_address() {
-        let names = OwnNames::new([0; 8]);
-        assert_eq!(names.address(&[b'x'; LONGEST - LENGTH]).unwrap().len(), 3 + LONGEST);
-        assert_eq!(names.address(&[b'x'; LONGEST - LENGTH + 1]), None);
-        let longest = name(&names, &[b'x'; LONGEST - LENGTH]);
+        let names = OwnNames::new(0);
+        assert_eq!(names.address(&[b'x'; 85]).unwrap().len(), 3 + LONGEST);
+        assert_eq!(names.address(&[b'x'; 86]), None);
+        let longest = name(&names, &[b'x'; 85]);
         assert_eq!(name(&names, &longest), longest);
     }
 }

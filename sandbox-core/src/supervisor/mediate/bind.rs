@@ -63,9 +63,8 @@ fn bind(
             sys::bind(request.socket.as_fd(), &request.bytes)
         }
         SocketCall::AsCopied => {
-            let address = shared.names.unnamed()?;
             caller.still_waits()?;
-            sys::bind(request.socket.as_fd(), &address)
+            shared.names.bind(request.socket.as_fd())
         }
         SocketCall::OwnName(name) => {
             let what = (Operation::Bind, syscall);

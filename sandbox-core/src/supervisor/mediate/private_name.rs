@@ -5,7 +5,9 @@ use super::request::refuse_abstract;
 use super::{Caller, Shared};
 use crate::decide::OwnNames;
 use crate::record::Operation;
+use crate::sys;
 use nix::errno::Errno;
+use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The abstract names of a run.
@@ -18,14 +20,24 @@ pub(super) struct PrivateNames {
 
 impl PrivateNames {
     pub(super) fn new() -> Result<Self, Errno> {
-        let own = OwnNames::new(crate::sys::random_bytes()?);
+        let own = OwnNames::new(u64::from_ne_bytes(sys::random_bytes()?));
         Ok(Self { own, given: AtomicU32::new(0) })
     }
 
-    /// An address nobody in the run has been given yet.
-    pub(super) fn unnamed(&self) -> Result<Vec<u8>, Errno> {
-        let number = self.given.fetch_add(1, Ordering::Relaxed);
-        self.own.unnamed(number).ok_or(Errno::ENAMETOOLONG)
+    /// Binds a socket to a name that is free.
+    pub(super) fn bind(&self, socket: BorrowedFd<'_>) -> Result<(), Errno> {
+        /// As many as the kernel has to choose from.
+        const MOST: u32 = 1 << 20;
+        for _ in 0..MOST {
+            let number = self.given.fetch_add(1, Ordering::Relaxed);
+            let address = self.own.unnamed(number).ok_or(Errno::ENAMETOOLONG)?;
+            match sys::bind(socket, &address) {
+                // A command may ask for such a name itself.
+                Err(Errno::EADDRINUSE) => {}
+                bound => return bound,
+            }
+        }
+        Err(Errno::ENOSPC)
     }
 }
 

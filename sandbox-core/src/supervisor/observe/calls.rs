@@ -1,7 +1,8 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::{Start, Verdict, Watched, examine, signals};
+use super::verdict::{Verdict, is_want};
+use super::{Start, Watched, examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::supervisor::mediate::resolve::{Last, plain, resolve};
@@ -41,14 +42,12 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
         shared.note_program(&watched.path);
     }
-    let seems_allowed = match &seen {
-        Seen::Path(watched) => watched.seems_allowed(shared.index()),
-        Seen::Move(_) | Seen::Signal(_) | Seen::Nothing => false,
-    };
-    let waits = |watched: &Watched| shared.keeps() && watched.may_change();
+    let path = if let Seen::Path(watched) = &seen { Some(watched) } else { None };
+    let seems_allowed = path.is_some_and(|watched| watched.seems_allowed(shared.index()));
+    let waits = shared.keeps() && path.is_some_and(Watched::may_change);
     let mut call = Some(call);
     if seems_allowed
-        && !matches!(&seen, Seen::Path(watched) if waits(watched))
+        && !waits
         && let Some(call) = call.take()
     {
         call.go_on();
@@ -93,24 +92,25 @@ fn kept_source(
     caller: &Caller<'_>,
     (dirfd, address): (i32, u64),
     flags: i32,
-) -> Option<Watched> {
+) -> Result<Option<Watched>, Errno> {
     if !shared.keeps() {
-        return None;
+        return Ok(None);
     }
-    let written = caller.read_path(address).ok()?;
+    let written = caller.read_path(address)?;
     let path = match written.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
-        true => pinned::path(&caller.folder(dirfd).ok()?).ok()?,
+        true => pinned::path(&caller.folder(dirfd)?)?,
         false => {
-            let from = at(caller, dirfd, address, Attempt::RELINK).ok()?;
+            let from = at(caller, dirfd, address, Attempt::RELINK)?;
             let (start, path) = from.place();
-            resolve(caller, start, path, Last::Follow).ok()?.path
+            resolve(caller, start, path, Last::Follow)?.path
         }
     };
-    shared.policy().fs.kept.iter().any(|kept| kept.holds(&path)).then(|| Watched {
+    let kept = shared.policy().fs.kept.iter().any(|kept| kept.holds(&path));
+    Ok(kept.then(|| Watched {
         attempt: Attempt::RELINK,
         path: path.as_bytes().to_vec(),
         start: Start::Plain(path),
-    })
+    }))
 }
 
 fn read(
@@ -171,8 +171,10 @@ fn read(
         // is one that stays as it is.
         Observed::LinkAt if int(e) & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) != 0 => {
             match kept_source(shared, caller, (int(a), b), int(e)) {
-                Some(source) => Ok(Seen::Path(source)),
-                None => one(int(c), d, Attempt::CREATE),
+                Ok(Some(source)) => Ok(Seen::Path(source)),
+                Err(errno) if is_want(errno) => Err(errno),
+                // A file without a name has a new one all the same.
+                Ok(None) | Err(_) => one(int(c), d, Attempt::CREATE),
             }
         }
         Observed::LinkAt => two((int(a), b), (int(c), d), Relocation::Link, false),

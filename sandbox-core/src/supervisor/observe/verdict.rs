@@ -17,11 +17,13 @@ impl Verdict {
     /// ordinary reason; but where something stays as it is (`keeps`), nothing goes on because this
     /// process has run out of something.
     pub(super) fn without_look(keeps: bool, errno: Errno) -> Self {
-        match errno {
-            Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM if keeps => Verdict::Refuse(errno),
-            _ => Verdict::GoOn,
-        }
+        if keeps && is_want(errno) { Verdict::Refuse(errno) } else { Verdict::GoOn }
     }
+}
+
+/// Whether this process has run out of something.
+pub(super) fn is_want(errno: Errno) -> bool {
+    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
 }
 
 /// Who refuses for this reason, and what that makes of the call.
