@@ -2,7 +2,8 @@
 
 use super::moves::{self, Moving};
 use super::verdict::{Verdict, is_want};
-use super::{Start, Watched, examine, signals};
+use super::watched::{Start, Watched};
+use super::{examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::supervisor::mediate::resolve::{Last, plain, resolve};

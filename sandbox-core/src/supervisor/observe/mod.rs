@@ -19,12 +19,13 @@ mod quoted;
 mod refused;
 mod signals;
 mod verdict;
+mod watched;
 
-use super::mediate::resolve::{Last, NewPlace, Place, may_have_links, resolve, resolve_new};
+use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
-use crate::policy::{Access, FsIndex, FsPolicy, Lookup};
+use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -39,67 +40,7 @@ pub(super) use kernel::{confirm, confirms};
 pub(super) use quoted::{Ran, infer, infers, reads_unseen};
 pub(super) use refused::refuse;
 use verdict::{Verdict, decided};
-
-/// One path of a watched call, read while the caller waited.
-#[derive(Debug)]
-struct Watched {
-    attempt: Attempt,
-    /// As the program gave it.
-    path: Vec<u8>,
-    start: Start,
-}
-
-/// What it takes to follow a path later.
-#[derive(Debug)]
-enum Start {
-    /// Nothing: it goes straight down, and this is the whole of it.
-    Plain(AbsPath),
-    /// The folder it starts from; `None` for the root.
-    In(Option<OwnedFd>),
-}
-
-impl Watched {
-    /// Whether the call could change something.
-    fn may_change(&self) -> bool {
-        let Attempt { access, target, .. } = self.attempt;
-        access.intersects(Access::WRITE | Access::MAKE_SOCKET) || target == Target::ObjectOrParent
-    }
-
-    /// Whether the path as it is written is allowed. A link may make that wrong.
-    fn seems_allowed(&self, index: &FsIndex) -> bool {
-        let Attempt { access, target, fit, .. } = self.attempt;
-        let Start::Plain(path) = &self.start else { return false };
-        match target {
-            // Names behind its own come to be as well.
-            _ if fit == Fit::NewLink => false,
-            Target::Object | Target::Link => index.allows(path, access),
-            Target::Parent | Target::ParentOfExisting => index.allows_name(path, access),
-            Target::ObjectOrParent => {
-                index.allows(path, access) && index.allows_name(path, access | Access::WRITE)
-            }
-        }
-    }
-
-    /// Whether the path as it is written may not be the path of what the call is about.
-    fn may_have_links(&self) -> bool {
-        let Start::Plain(path) = &self.start else { return true };
-        let last = match self.attempt.target {
-            Target::Object | Target::ObjectOrParent => Last::Follow,
-            // A single name in a folder: the kernel says where the folder is.
-            _ if !self.path.contains(&b'/') => return false,
-            Target::Link | Target::Parent | Target::ParentOfExisting => Last::NoFollow,
-        };
-        may_have_links(path, last)
-    }
-
-    /// Where to look, and for what.
-    fn place(&self) -> (Option<&OwnedFd>, &[u8]) {
-        match &self.start {
-            Start::Plain(path) => (None, path.as_bytes()),
-            Start::In(folder) => (folder.as_ref(), &self.path),
-        }
-    }
-}
+use watched::{Start, Watched};
 
 /// Looks the path up and records a refusal if there is one.
 fn examine(

@@ -1,6 +1,8 @@
 //! Renames and hard links, which the rules judge by both names at once.
 
-use super::{Verdict, Watched, decided, permitted, protects_sticky, sort_of};
+use super::verdict::{Verdict, decided};
+use super::watched::Watched;
+use super::{permitted, protects_sticky, sort_of};
 use crate::decide::{Obstacle, Relocation, Sort, relocation};
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
