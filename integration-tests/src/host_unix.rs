@@ -1,6 +1,7 @@
 //! UNIX sockets of the host: who reaches them is counted, and learns a greeting that nothing else
 //! could have told.
 
+use crate::User;
 use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
@@ -145,9 +146,12 @@ fn accept(listener: &UnixListener) -> Option<UnixStream> {
 
 /// A socket belongs to whom its folder belongs to, and file modes shall not be what refuses.
 pub(crate) fn everybody(path: &Path) {
-    let owner = path.parent().and_then(|p| p.metadata().ok()).expect("a folder");
-    std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
-        .unwrap_or_else(|e| panic!("chown {path:?}: {e}"));
+    // Anybody else's sockets are in folders of their own already.
+    if User::Same.is_root() {
+        let owner = path.parent().and_then(|p| p.metadata().ok()).expect("a folder");
+        std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid()))
+            .unwrap_or_else(|e| panic!("chown {path:?}: {e}"));
+    }
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))
         .unwrap_or_else(|e| panic!("chmod {path:?}: {e}"));
 }
