@@ -4,8 +4,8 @@
 use crate::bytes::Bytes;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsIndex, FsPolicy, FsRule, Hiding, Kept, Lookup, Mediation, Reach, Scope, Source, Tmp,
-    UnixGrant, UnixPolicy,
+    Access, FsIndex, FsPolicy, FsRule, Kept, Lookup, Mediation, Reach, Scope, Source, UnixGrant,
+    UnixPolicy,
 };
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -105,16 +105,7 @@ fn files(bytes: &mut Bytes<'_>, asked: &Named, access: Access) {
         stays |= asked.is_in(&path);
         kept.push(Kept { path: path.path, source: source() });
     }
-    let fs = FsPolicy {
-        rules,
-        protected: vec![],
-        kept,
-        workspaces: vec![],
-        tmpdir: AbsPath::root(),
-        tmp: Tmp::default(),
-        hiding: Hiding::default(),
-        own_terminals: false,
-    };
+    let fs = FsPolicy { kept, ..FsPolicy::of_rules(rules) };
     let stays = stays && access.contains(Access::WRITE);
     let (allowed, name) =
         (granted.contains(access) && !stays, granted_on_name.contains(access) && !stays);

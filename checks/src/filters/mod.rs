@@ -8,8 +8,8 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::filter::interpret::{Call, run};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::policy::{
-    Environment, FsPolicy, Hiding, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy,
-    Observe, Origins, Policy, PortRange, Source, Tmp, UnixPolicy,
+    Environment, FsPolicy, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Policy, PortRange, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::num::NonZeroU32;
@@ -40,14 +40,8 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
     Policy {
         name: "f".into(),
         fs: FsPolicy {
-            rules: vec![],
-            protected: vec![],
             kept: if bytes.bool() { vec![kept] } else { vec![] },
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(vec![])
         },
         unix: UnixPolicy {
             mediation: bytes.of(&[Mediation::Pathname, Mediation::Off]),

@@ -3,8 +3,8 @@
 use super::*;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Hiding, Isolation, Limit, Limits, Lookup, Mediation, NetworkMode,
-    NetworkPolicy, Observe, Origin, Origins, Reach, Scope, Source, Tmp, UnixGrant, UnixPolicy,
+    Access, FsPolicy, FsRule, Isolation, Limit, Limits, Lookup, Mediation, NetworkMode,
+    NetworkPolicy, Observe, Origin, Origins, Reach, Scope, Source, UnixGrant, UnixPolicy,
 };
 use proptest::prelude::*;
 use std::num::NonZeroU32;
@@ -61,14 +61,9 @@ fn policy() -> impl Strategy<Value = Policy> {
     parts.prop_map(|(rules, grants, [off, datagrams, open], variables, limits)| Policy {
         name: "p".into(),
         fs: FsPolicy {
-            rules,
-            protected: vec![],
-            kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(rules)
         },
         unix: UnixPolicy {
             mediation: if off { Mediation::Off } else { Mediation::Pathname },
@@ -234,14 +229,9 @@ fn simple(rules: &[(&str, Access)], network: NetworkMode) -> Policy {
     Policy {
         name: "base".into(),
         fs: FsPolicy {
-            rules: rules.collect(),
-            protected: vec![],
-            kept: vec![],
             workspaces: vec![AbsPath::new("/a").unwrap()],
             tmpdir: AbsPath::new("/t").unwrap(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(rules.collect())
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
         network: NetworkPolicy::of_mode(network),

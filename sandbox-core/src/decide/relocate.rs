@@ -80,7 +80,7 @@ fn more_rights(fs: &FsPolicy, from: &AbsPath, to: &AbsPath, is_folder: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{FsRule, Hiding, Scope, Source, Tmp};
+    use crate::policy::{FsRule, Scope, Source};
 
     #[test]
     fn verdicts_are_the_kernels() {
@@ -94,19 +94,13 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let fs = FsPolicy {
-            rules: vec![
+            kept: vec![Kept { path: path("/ws/.git/config"), source: rule("/ws", all).source }],
+            ..FsPolicy::of_rules(vec![
                 rule("/ws", all),
                 rule("/tmp", all),
                 rule("/shm", data),
                 rule("/usr", Access::READ),
-            ],
-            protected: vec![],
-            kept: vec![Kept { path: path("/ws/.git/config"), source: rule("/ws", all).source }],
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ])
         };
         use Relocation::{Exchange, Link, Rename};
         let table = [

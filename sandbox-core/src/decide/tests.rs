@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Hiding, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
-    Observe, Origins, Reach, Tmp, UnixGrant, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Reach, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -19,14 +19,9 @@ fn policy() -> Policy {
     Policy {
         name: "test".into(),
         fs: FsPolicy {
-            rules: vec![],
             protected: vec![path("/home/u/.gnupg")],
-            kept: vec![],
-            workspaces: vec![],
             tmpdir: path("/tmp/x"),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(vec![])
         },
         unix: UnixPolicy {
             mediation: Mediation::Pathname,

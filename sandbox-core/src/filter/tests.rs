@@ -2,10 +2,9 @@
 
 use super::interpret::{Call, run, walk};
 use super::*;
-use crate::AbsPath;
 use crate::policy::{
-    Environment, FsPolicy, Hiding, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
-    Observe, Origins, Policy, Tmp, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Policy, UnixPolicy,
 };
 use crate::rate::Quota;
 use seccompiler::sock_filter;
@@ -19,16 +18,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
     let one = NonZeroU32::MIN;
     Policy {
         name: "test".into(),
-        fs: FsPolicy {
-            rules: vec![],
-            protected: vec![],
-            kept: vec![],
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
-        },
+        fs: FsPolicy::of_rules(vec![]),
         unix: UnixPolicy { mediation, grants: vec![], datagrams },
         network: NetworkPolicy::of_mode(NetworkMode::Open),
         environment: Environment::default(),

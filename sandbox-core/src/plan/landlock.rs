@@ -92,8 +92,8 @@ fn socket_rules(policy: &Policy) -> Vec<LandlockRule> {
 mod tests {
     use super::*;
     use crate::policy::{
-        Environment, Hiding, Isolation, Limits, NetworkMode, NetworkPolicy, Observe, Origins,
-        Source, Tmp, UnixGrant, UnixPolicy,
+        Environment, Isolation, Limits, NetworkMode, NetworkPolicy, Observe, Origins, Source,
+        UnixGrant, UnixPolicy,
     };
     use crate::rate::Quota;
     use std::num::NonZeroU32;
@@ -103,8 +103,8 @@ mod tests {
         let path = |p: &str| AbsPath::new(p).unwrap();
         Policy {
             name: "t".into(),
-            fs: FsPolicy {
-                rules: rules
+            fs: FsPolicy::of_rules(
+                rules
                     .into_iter()
                     .map(|(p, scope, access)| FsRule {
                         path: path(p),
@@ -113,14 +113,7 @@ mod tests {
                         source: source(),
                     })
                     .collect(),
-                protected: vec![],
-                kept: vec![],
-                workspaces: vec![],
-                tmpdir: AbsPath::root(),
-                tmp: Tmp::default(),
-                hiding: Hiding::default(),
-                own_terminals: false,
-            },
+            ),
             unix: UnixPolicy {
                 mediation: Mediation::Pathname,
                 grants: vec![UnixGrant {

@@ -91,6 +91,21 @@ pub enum Lookup<'p> {
 }
 
 impl FsPolicy {
+    /// What these rules allow, and nothing said beside them.
+    #[must_use]
+    pub fn of_rules(rules: Vec<FsRule>) -> Self {
+        Self {
+            rules,
+            protected: Vec::new(),
+            kept: Vec::new(),
+            workspaces: Vec::new(),
+            tmpdir: AbsPath::root(),
+            tmp: Tmp::default(),
+            hiding: Hiding::default(),
+            own_terminals: false,
+        }
+    }
+
     /// Whether `access` to the canonical `path` is allowed, and if not, why.
     #[must_use]
     pub fn lookup(&self, path: &AbsPath, access: Access) -> Lookup<'_> {
@@ -179,17 +194,12 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let policy = FsPolicy {
-            rules: vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)],
             protected: vec![path("/a/tree/key")],
             kept: vec![Kept {
                 path: path("/a/tree/.envrc"),
                 source: rule("/", Scope::Tree).source,
             }],
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)])
         };
         let write = Access::WRITE;
         assert_eq!(policy.lookup(&path("/a/file"), write), Lookup::Allowed);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// A policy has hundreds of rules and kept paths, and a watched call waits while they are asked: one
 /// by one they cost it more than the call. Here a path costs a look-up for each folder it is in. It
 /// says only whether; the policy says why not.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FsIndex(HashMap<Box<[u8]>, Said>);
 
 /// What is said about one path.
@@ -89,7 +89,7 @@ fn holders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{FsRule, Hiding, Kept, Lookup, Source, Tmp};
+    use crate::policy::{FsRule, Kept, Lookup, Source};
     use proptest::prelude::*;
 
     fn source() -> Source {
@@ -116,16 +116,7 @@ mod tests {
         });
         let kept = path().prop_map(|path| Kept { path, source: source() });
         let (rules, kept) = (prop::collection::vec(rule, 0..6), prop::collection::vec(kept, 0..3));
-        (rules, kept).prop_map(|(rules, kept)| FsPolicy {
-            rules,
-            protected: vec![],
-            kept,
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
-        })
+        (rules, kept).prop_map(|(rules, kept)| FsPolicy { kept, ..FsPolicy::of_rules(rules) })
     }
 
     proptest! {

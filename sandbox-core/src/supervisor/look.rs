@@ -2,6 +2,7 @@
 //! listens. Facts only; nothing here looks at output.
 
 use super::tree;
+use super::unix_table::UnixEntry;
 use crate::control::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 use crate::sys;
 use nix::sys::stat::{FileStat, SFlag, fstat, major, minor, stat};
@@ -213,25 +214,10 @@ fn listener(line: &str) -> Option<(u64, SocketAddr)> {
     Some((words.get(9)?.parse().ok()?, SocketAddr::new(ip, port)))
 }
 
-/// A line of `/proc/net/unix` (proc_pid_net(5)): inode and name, if it listens and has one. The name
-/// is printed as it is, so one with a line end in it is cut there.
+/// Inode and name of a socket that listens and has one.
 fn unix_listener(line: &[u8]) -> Option<(u64, &[u8])> {
-    /// `__SO_ACCEPTCON` (linux/net.h).
-    const ACCEPTS: u64 = 1 << 16;
-    let mut rest = line;
-    let mut word = || {
-        let start = rest.iter().position(|byte| *byte != b' ')?;
-        let word = rest.get(start..)?;
-        let end = word.iter().position(|byte| *byte == b' ').unwrap_or(word.len());
-        let (word, behind) = word.split_at_checked(end)?;
-        rest = behind;
-        std::str::from_utf8(word).ok()
-    };
-    let [_number, _users, _protocol, flags, _kind, _state, inode] =
-        [word()?, word()?, word()?, word()?, word()?, word()?, word()?];
-    let accepts = u64::from_str_radix(flags, 16).ok()? & ACCEPTS != 0;
-    let name = rest.strip_prefix(b" ").filter(|name| accepts && !name.is_empty())?;
-    Some((inode.parse().ok()?, name))
+    let entry = UnixEntry::parse(line).filter(|entry| entry.accepts && !entry.name.is_empty())?;
+    Some((entry.inode, entry.name))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod run;
 mod stage;
 mod standby;
 mod tree;
+mod unix_table;
 mod usage;
 mod watch;
 

@@ -6,8 +6,8 @@ use nono_sandbox::control::{
     End, Listening, ListensAt, Outcome, Seen, Sight, TreeTier, Waiting, WaitsFor,
 };
 use nono_sandbox::policy::{
-    Access, Environment, Exceeded, FsPolicy, FsRule, Hiding, Isolation, Limits, Mediation,
-    NetworkMode, Observe, Origins, Resource, Scope, Source, Tmp, UnixPolicy,
+    Access, Environment, Exceeded, FsPolicy, FsRule, Isolation, Limits, Mediation, NetworkMode,
+    Observe, Origins, Resource, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -36,14 +36,14 @@ fn policy() -> Policy {
     Policy {
         name: "coding".into(),
         fs: FsPolicy {
-            rules: vec![rule("/ws", all), rule("/tmp/nono-1", all), rule("/usr", Access::READ)],
             protected: vec![path("/home/u/.ssh")],
-            kept: vec![],
             workspaces: vec![path("/ws")],
             tmpdir: path("/tmp/nono-1"),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(vec![
+                rule("/ws", all),
+                rule("/tmp/nono-1", all),
+                rule("/usr", Access::READ),
+            ])
         },
         unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
         network: nono_sandbox::policy::NetworkPolicy::of_mode(

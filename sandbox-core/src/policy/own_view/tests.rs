@@ -32,14 +32,12 @@ fn policy(workspaces: &[&str], rules: &[(&str, Access)]) -> Policy {
     Policy {
         name: "t".into(),
         fs: FsPolicy {
-            rules: rules.map(rule).collect(),
             protected: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"].map(path).into(),
-            kept: vec![],
             workspaces: whole.clone(),
             tmpdir: tmpdir.clone(),
             tmp: Tmp::Wanted(source()),
             hiding: Hiding::Wanted,
-            own_terminals: false,
+            ..FsPolicy::of_rules(rules.map(rule).collect())
         },
         unix: UnixPolicy {
             mediation: Mediation::Pathname,

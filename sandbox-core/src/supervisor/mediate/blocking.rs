@@ -40,10 +40,12 @@ pub(super) struct BlockingCall {
     caller_tid: i32,
 }
 
-impl BlockingCall {
-    /// Whether its thread is a leader that may have to be replaced.
-    pub(super) fn is_watched(&self) -> bool {
-        self.leading
+impl State {
+    /// Whether a call outlasted the patience with it and is not through yet. Not whether there are
+    /// former leaders: one that has just answered is still there when its caller calls again, which
+    /// would get that call a stand-in as well, and so on.
+    fn is_any_blocked(&self) -> bool {
+        self.calls.iter().any(|call| !call.leading)
     }
 }
 

@@ -79,13 +79,6 @@ impl State {
         in_hand >= self.leaders && (self.calm < CALM || self.calm.is_multiple_of(SELDOM))
     }
 
-    /// Whether a call outlasted the patience with it and is not through yet. Not whether there are
-    /// former leaders: one that has just answered is still there when its caller calls again, which
-    /// would get that call a stand-in as well, and so on.
-    pub(super) fn is_any_blocked(&self) -> bool {
-        self.calls.iter().any(|call| !call.is_watched())
-    }
-
     /// A call is answered. What becomes of its thread.
     fn end(&mut self, leading: bool) -> Next {
         self.busy -= 1;

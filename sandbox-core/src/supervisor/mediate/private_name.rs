@@ -5,6 +5,7 @@ use super::request::refuse_abstract;
 use super::{Caller, Shared};
 use crate::decide::OwnNames;
 use crate::record::Operation;
+use crate::supervisor::unix_table::UnixEntry;
 use crate::sys;
 use nix::errno::Errno;
 use std::os::fd::BorrowedFd;
@@ -73,13 +74,12 @@ fn is_bound(name: &[u8]) -> bool {
     table.split(|byte| *byte == b'\n').any(|line| has_name(line, name))
 }
 
-/// Whether a line of the table (proc_pid_net(5)) is about an abstract name. The kernel writes `@`
-/// for each NUL; nothing can be told of a name with a line end in it.
+/// Whether a line of the table is about an abstract name. Nothing can be told of one with a line end
+/// in it.
 fn has_name(line: &[u8], name: &[u8]) -> bool {
-    let shown: Vec<u8> = name.iter().map(|byte| if *byte == 0 { b'@' } else { *byte }).collect();
-    let before = line.strip_suffix(shown.as_slice()).and_then(|line| line.strip_suffix(b" @"));
-    // Seven columns; a name may have spaces in it.
-    before.is_some_and(|line| line.split(|b| *b == b' ').filter(|w| !w.is_empty()).count() == 7)
+    let letter = |byte: &u8| if *byte == 0 { b'@' } else { *byte };
+    let shown: Vec<u8> = [0].iter().chain(name).map(letter).collect();
+    UnixEntry::parse(line).is_some_and(|entry| entry.name == shown)
 }
 
 #[cfg(test)]

@@ -101,9 +101,8 @@ pub(in crate::supervisor) fn resolve(
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
-    let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
     let open = |resolve| {
-        let how = OpenHow::new().flags(PIN | follow).resolve(resolve);
+        let how = how(last, resolve);
         match (path.first(), base) {
             (Some(b'/'), _) => openat2(AT_FDCWD, OsStr::from_bytes(path), how),
             (_, Some(base)) => openat2(base, OsStr::from_bytes(path), how),
@@ -128,12 +127,16 @@ pub(in crate::supervisor) fn resolve(
     }
 }
 
+/// How an object is pinned.
+fn how(last: Last, resolve: ResolveFlag) -> OpenHow {
+    let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    OpenHow::new().flags(PIN | follow).resolve(resolve)
+}
+
 /// Whether a path may lead over a link, so that what it means is not where it says. One that leads
 /// nowhere without a link leads nowhere else either.
 pub(in crate::supervisor) fn may_have_links(path: &AbsPath, last: Last) -> bool {
-    let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
-    let how = OpenHow::new().flags(PIN | follow).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let found = openat2(AT_FDCWD, path.as_path(), how);
+    let found = openat2(AT_FDCWD, path.as_path(), how(last, ResolveFlag::RESOLVE_NO_SYMLINKS));
     !matches!(found, Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES))
 }
 

@@ -155,21 +155,12 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Hiding, Source, Tmp};
+    use crate::policy::Source;
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
         let kept = |path: &&Path| Kept { path: AbsPath::new(*path).unwrap(), source: source() };
-        FsPolicy {
-            rules: vec![],
-            protected: vec![],
-            kept: paths.iter().map(kept).collect(),
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
-        }
+        FsPolicy { kept: paths.iter().map(kept).collect(), ..FsPolicy::of_rules(vec![]) }
     }
 
     #[test]

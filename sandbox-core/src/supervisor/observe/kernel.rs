@@ -82,7 +82,7 @@ fn may_change(folder: &AbsPath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, FsRule, Hiding, Scope, Source, Tmp};
+    use crate::policy::{Access, FsRule, Scope, Source};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
@@ -112,14 +112,11 @@ mod tests {
             source: source.clone(),
         };
         let fs = FsPolicy {
-            rules: vec![rule("/usr", Access::READ), rule(open, Access::READ | Access::WRITE)],
             protected: vec![AbsPath::new("/etc").unwrap()],
-            kept: vec![],
-            workspaces: vec![],
-            tmpdir: AbsPath::root(),
-            tmp: Tmp::default(),
-            hiding: Hiding::default(),
-            own_terminals: false,
+            ..FsPolicy::of_rules(vec![
+                rule("/usr", Access::READ),
+                rule(open, Access::READ | Access::WRITE),
+            ])
         };
         let log = confirm(
             &fs,
