@@ -31,6 +31,9 @@ use tokio::sync::{Semaphore, watch};
 const MAX_CONNECTIONS: usize = 2048;
 /// Connections that have not said whose they are.
 const MAX_STRANGERS: usize = 1024;
+/// How long the connections of a run that is over may take to pass on what was sent before: without
+/// a proxy the kernel would deliver it.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a supervisor may take to introduce a connection. It does so at once.
 const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How long a program may take to say what it wants.
@@ -112,7 +115,8 @@ impl Proxy {
     }
 }
 
-/// A run's right to be served. Dropped: its connections are closed, and its secret means nothing.
+/// A run's right to be served. Dropped: its secret means nothing, and its connections are closed once
+/// what its programs have sent is delivered, or after [`LAST_WORDS`].
 #[derive(Debug)]
 pub(crate) struct Tenancy {
     secret: RunSecret,
@@ -229,7 +233,10 @@ async fn accept(listener: TcpListener, tenants: Arc<Tenants>) {
             let Ok(_place) = tenant.places.try_acquire() else { return };
             let mut over = tenant.over.subscribe();
             tokio::select! {
-                _ = over.wait_for(|over| *over) => {}
+                () = async {
+                    drop(over.wait_for(|over| *over).await);
+                    tokio::time::sleep(LAST_WORDS).await;
+                } => {}
                 ended = serve(stream, client) => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "a proxied connection ended");
