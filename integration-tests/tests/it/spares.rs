@@ -2,6 +2,8 @@
 //!
 //! Each call here takes a supervisor that got ready while the file system looked otherwise.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use nono_integration_tests::{Server, Site, as_each_user, processes, wait};
 use serde_json::json;
 
@@ -76,6 +78,42 @@ fn what_is_to_stay_as_it_is_is_what_is_there_now() {
     });
 }
 
+/// What is replaced when the server has just looked is found by the spare itself, too late for it to
+/// build anything: the call gets another, and the caller notices nothing.
+#[test]
+fn a_spare_that_finds_itself_outdated_is_replaced() {
+    as_each_user(|site| {
+        let server = site.serve_with(&json!({"isolation": "required"}));
+        for round in 0..ROUNDS {
+            settle(&server);
+            // Of guard, supervisor and child the one in the middle: a parent learns of a stop.
+            let middle = |pid: &u32| is_supervisor(*pid) && processes::descendants(*pid).len() == 1;
+            let idle = processes::descendants(server.pid()).into_iter().map(|(pid, _)| pid);
+            let idle: Vec<u32> = idle.filter(middle).collect();
+            idle.iter().for_each(|pid| signal(*pid, Signal::SIGSTOP));
+            let answer = std::thread::scope(|scope| {
+                let script = "cat; grep -c '/ws/.envrc ro' /proc/self/mountinfo";
+                let call = json!({"command": script, "stdin": "in\n"});
+                let run = scope.spawn(|| server.call("shell", call).expect("an answer"));
+                let listed = || server.call("run_list", json!({})).expect("a list");
+                assert!(wait::until(|| listed().text.contains("mountinfo")));
+                site.file("ws/.envrc.new", &round.to_string());
+                std::fs::rename(site.path("ws/.envrc.new"), site.path("ws/.envrc"))
+                    .expect("rename");
+                idle.iter().for_each(|pid| signal(*pid, Signal::SIGCONT));
+                run.join().expect("an answer")
+            });
+            assert_eq!(answer.stdout(), "in\n1\n", "round {round}: {}", answer.text);
+        }
+    });
+}
+
+/// Some of the idle processes are gone by the time it is their turn.
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(pid).expect("a pid"));
+    let _gone = kill(pid, signal);
+}
+
 /// Whatever becomes of those that wait, a call gets one that works.
 #[test]
 fn a_spare_that_lost_its_child_is_not_used() {
@@ -86,11 +124,7 @@ fn a_spare_that_lost_its_child_is_not_used() {
             let idle = processes::descendants(server.pid());
             let last = |pid: &u32| is_supervisor(*pid) && processes::descendants(*pid).is_empty();
             let waiting: Vec<u32> = idle.iter().map(|(pid, _)| *pid).filter(last).collect();
-            for pid in &waiting {
-                let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
-                // Some are gone by the time it is their turn.
-                let _gone = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
-            }
+            waiting.iter().for_each(|pid| signal(*pid, Signal::SIGKILL));
             assert!(!waiting.is_empty());
             let dead = |pid: &u32| matches!(processes::state(*pid), None | Some('Z'));
             assert!(wait::until(|| idle.iter().all(|(pid, _)| !is_supervisor(*pid) || dead(pid))));

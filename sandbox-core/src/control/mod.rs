@@ -78,6 +78,9 @@ pub enum Event {
     Started(i32),
     /// The sandbox could not be built in full, so nothing ran.
     Refused(SetupFailed),
+    /// What was built before there was a command is of no use for it, and nothing ran: another
+    /// supervisor has to build it anew.
+    Unusable(SetupFailed),
     /// The first process is gone, what it left goes on ([`Leftovers::Keep`]).
     ///
     /// [`Leftovers::Keep`]: crate::plan::Leftovers::Keep

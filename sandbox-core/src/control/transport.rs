@@ -98,16 +98,15 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
     move |source| ControlError::Io { what, source }
 }
 
-/// Server: sends what to start, on the basis that was sent last, and the command's streams. One `sendmsg`, so it never blocks for long
-/// and never goes out in part; the server's copies of the streams are closed on return.
-/// `relay`: see [`Received`].
+/// Server: sends what to start, on the basis that was sent last, and the command's streams. One
+/// `sendmsg`, so it never blocks for long and never goes out in part. `relay`: see [`Received`].
 ///
 /// # Errors
 /// [`ControlError`] if the supervisor is gone or memory ran out.
 pub fn send_start(
     socket: BorrowedFd<'_>,
     launch: &Launch,
-    stdio: Stdio,
+    stdio: &Stdio,
     relay: Option<OwnedFd>,
 ) -> Result<(), ControlError> {
     let memory = seal(launch)?;
@@ -305,6 +304,7 @@ mod tests {
         let events = [
             Event::Started(42),
             Event::Refused(SetupFailed::new(Stage::Landlock, 95, "no Landlock")),
+            Event::Unusable(SetupFailed::new(Stage::ReadPlan, 116, "replaced")),
         ];
         let mut bytes = Vec::new();
         for event in &events {

@@ -79,10 +79,10 @@ fn serve(
     let (mut basis, mut ahead) = (None, Ahead::Nothing);
     let received = loop {
         if let Ahead::Standing(standby) = &ahead
-            && standby.wait(control.as_fd()).is_err()
+            && let Err(failed) = standby.wait(control.as_fd())
         {
-            // The server starts another one.
-            return ExitCode::FAILURE;
+            // The server starts another one, with what it may just have sent.
+            return report(control, &Event::Unusable(failed));
         }
         match receive_work(control.as_fd()) {
             // More than one would have to be unbuilt.
@@ -112,12 +112,14 @@ fn serve(
     let Received { launch, stdio, relay } = received;
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
     let work = Commission { plan: Plan { basis, launch }, stdio, relay };
-    match first.and_then(|first| start(ours, work, ahead, groups, first)) {
+    let started =
+        first.map_err(Event::Refused).and_then(|first| start(ours, work, ahead, groups, first));
+    match started {
         Ok(watch) => {
             drop(control);
             watch.until_end()
         }
-        Err(failed) => report(control, &Event::Refused(failed)),
+        Err(event) => report(control, &event),
     }
 }
 
@@ -189,22 +191,41 @@ fn build(
 }
 
 /// Builds what is not built yet and lets the command go.
+///
+/// # Errors
+/// With what the server is told instead.
 fn start(
     control: OwnedFd,
-    work: Commission,
+    mut work: Commission,
     ahead: Ahead,
-    mut groups: Groups,
+    groups: Groups,
     first: Option<FirstProcess>,
-) -> Result<Watch, SetupFailed> {
-    let Commission { plan, stdio, relay } = work;
+) -> Result<Watch, Event> {
     let standby = match ahead {
-        Ahead::Standing(standby) => standby.current(&plan.basis.policy)?,
-        Ahead::Failed(failed) => return Err(failed),
-        Ahead::Nothing => {
-            enter_network(&plan, relay, first)?;
-            build(&plan.basis, first, plan.launch.kernel_log_token)?
+        Ahead::Standing(standby) => {
+            standby.current(&work.plan.basis.policy).map_err(Event::Unusable)
         }
+        Ahead::Failed(failed) => Err(Event::Unusable(failed)),
+        Ahead::Nothing => build_now(&mut work, first).map_err(Event::Refused),
     };
+    release(control, work, standby?, groups).map_err(Event::Refused)
+}
+
+/// Builds everything for a command that is known.
+fn build_now(work: &mut Commission, first: Option<FirstProcess>) -> Result<Standby, SetupFailed> {
+    let plan = &work.plan;
+    enter_network(plan, work.relay.take(), first)?;
+    build(&plan.basis, first, plan.launch.kernel_log_token)
+}
+
+/// Lets the command go.
+fn release(
+    control: OwnedFd,
+    work: Commission,
+    standby: Standby,
+    mut groups: Groups,
+) -> Result<Watch, SetupFailed> {
+    let Commission { plan, stdio, .. } = work;
     groups.set(&plan.launch.limits);
     let input = InputObject::of(&stdio.stdin, plan.launch.terminal);
     let Released { signals, scope, mediator, running, before } = standby.release(&plan, stdio)?;

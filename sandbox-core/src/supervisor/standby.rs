@@ -101,14 +101,17 @@ impl Standby {
     ///
     /// # Errors
     /// If the child is gone: this is no good for anything any more.
-    pub(super) fn wait(&self, control: BorrowedFd<'_>) -> Result<(), Errno> {
+    pub(super) fn wait(&self, control: BorrowedFd<'_>) -> Result<(), SetupFailed> {
+        let failed = |errno: Errno, what| SetupFailed::new(Stage::ReadPlan, errno as i32, what);
         let on = |fd| PollFd::new(fd, PollFlags::POLLIN);
         loop {
             let mut fds = [on(control), on(self.signals.as_fd())];
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
-                Err(errno) => return Err(errno),
-                Ok(_) if fds[1].any().unwrap_or(true) => return Err(Errno::ECHILD),
+                Err(errno) => return Err(failed(errno, "wait for work")),
+                Ok(_) if fds[1].any().unwrap_or(true) => {
+                    return Err(failed(Errno::ECHILD, "the child that waited is gone"));
+                }
                 Ok(_) => return Ok(()),
             }
         }
@@ -121,7 +124,7 @@ impl Standby {
     pub(super) fn current(mut self, policy: &Policy) -> Result<Self, SetupFailed> {
         let now = Before::of(&policy.fs);
         if !self.found.is_current() || !now.same_objects(&self.before) {
-            let odd = "files that the sandbox rests on were replaced just now; try again";
+            let odd = "files that the sandbox rests on were replaced just now";
             return Err(SetupFailed::new(Stage::ReadPlan, libc::ESTALE, odd));
         }
         self.before = now;

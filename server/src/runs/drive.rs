@@ -4,7 +4,7 @@ use super::admit::Admission;
 use super::pump::Pump;
 use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
-use super::supervisor::Supervisor;
+use super::supervisor::{Commission, Supervisor};
 use crate::audit::{self, Hash, Trail};
 use crate::kernel_log::Following;
 use crate::proxy::Tenancy;
@@ -13,6 +13,7 @@ use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
 use nono_sandbox::policy::Exceeded;
 use nono_sandbox::record::{Denial, DenialLog};
+use nono_sandbox::supervisor::SetupFailed;
 use std::collections::VecDeque;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -33,6 +34,10 @@ const LAST_WORDS: usize = 16 << 10;
 /// processor from both.
 const AFTER_END: Duration = Duration::from_millis(2);
 const AFTER_START: Duration = Duration::from_millis(20);
+
+/// Why a supervisor counts as lost.
+const SILENT: &str = "it ended without a report";
+const LATE: &str = "it did not answer in time";
 
 /// What runs are asked to do as a whole. Ordered: each step includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +81,9 @@ enum Woken {
 }
 
 impl Driver {
-    /// Sees the run through.
-    pub(super) async fn drive(mut self) {
-        let mut ended = self.until_end().await;
+    /// Sees the run through. `commission`: what the supervisor was told.
+    pub(super) async fn drive(mut self, commission: Commission) {
+        let mut ended = self.until_end(commission).await;
         // Asked once more when everything that the command has said is read.
         let supervisor = match &ended {
             Ended::Outcome(_) => Some(self.supervisor),
@@ -123,9 +128,12 @@ impl Driver {
         self.spares.refill_after(AFTER_END);
     }
 
-    async fn until_end(&mut self) -> Ended {
+    async fn until_end(&mut self, commission: Commission) -> Ended {
         let late = self.run.identity.started + self.run.identity.timeout + self.ending + SLACK;
         let mut late = pin!(sleep_until(late));
+        if let Err(ended) = self.until_started(commission, late.as_mut()).await {
+            return ended;
+        }
         let mut stopping = false;
         let mut looks: VecDeque<oneshot::Sender<Snapshot>> = VecDeque::new();
         loop {
@@ -159,19 +167,73 @@ impl Driver {
         }
     }
 
+    /// Waits until the command runs. Nothing else is done meanwhile, so that a supervisor that has
+    /// to be replaced knows of nothing that the next one would have to be told. From then on the
+    /// streams are the command's alone.
+    async fn until_started(
+        &mut self,
+        commission: Commission,
+        mut late: Pin<&mut Sleep>,
+    ) -> Result<(), Ended> {
+        let mut commission = Some(commission);
+        let mut cut = self.halt.clone();
+        loop {
+            let event = tokio::select! {
+                event = self.supervisor.next_event() => event,
+                _ = cut.wait_for(|halt| *halt >= Halt::Cut) => return Err(Ended::Cut),
+                () = late.as_mut() => return Err(Ended::Lost(LATE.into())),
+            };
+            match event {
+                Ok(Some(Event::Started(pid))) => {
+                    tracing::debug!(pid, "command started");
+                    self.spares.refill_after(AFTER_START);
+                    return Ok(());
+                }
+                Ok(Some(Event::Unusable(failed))) => match commission.take() {
+                    Some(commission) => self.start_anew(&commission, &failed)?,
+                    None => return Err(Ended::Refused(failed)),
+                },
+                Ok(Some(Event::Refused(failed))) => return Err(Ended::Refused(failed)),
+                Ok(Some(_)) => return Err(Ended::Lost("it began with something else".into())),
+                Ok(None) => return Err(Ended::Lost(SILENT.into())),
+                Err(error) => return Err(Ended::Lost(error.to_string())),
+            }
+        }
+    }
+
+    /// Gives the run to a supervisor that has built nothing ahead, which cannot fail for the same
+    /// reason.
+    fn start_anew(&mut self, commission: &Commission, failed: &SetupFailed) -> Result<(), Ended> {
+        tracing::debug!(%failed, run_id = self.run.identity.id, "a spare supervisor is of no use");
+        let fresh = self.spares.fresh().and_then(|mut fresh| {
+            fresh.start(commission, None)?;
+            Ok(fresh)
+        });
+        match fresh {
+            Ok(fresh) => {
+                std::mem::replace(&mut self.supervisor, fresh).retire();
+                Ok(())
+            }
+            Err(error) => {
+                let SetupFailed { stage, errno, .. } = *failed;
+                Err(Ended::Refused(SetupFailed::new(stage, errno, error.to_string())))
+            }
+        }
+    }
+
     async fn woken(&mut self, late: Pin<&mut Sleep>, stopping: bool) -> Woken {
         let mut cut = self.halt.clone();
         tokio::select! {
             event = self.supervisor.next_event() => match event {
                 Ok(Some(event)) => Woken::Event(event),
-                Ok(None) => Woken::Ended(Ended::Lost("it ended without a report".into())),
+                Ok(None) => Woken::Ended(Ended::Lost(SILENT.into())),
                 Err(error) => Woken::Ended(Ended::Lost(error.to_string())),
             },
             Some(ask) = self.asks.recv() => Woken::Ask(ask),
             Some(exceeded) = self.flood.recv() => Woken::Flood(exceeded),
             _ = self.halt.wait_for(|halt| *halt >= Halt::Stop), if !stopping => Woken::Halt,
             _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Woken::Ended(Ended::Cut),
-            () = late => Woken::Ended(Ended::Lost("it did not answer in time".into())),
+            () = late => Woken::Ended(Ended::Lost(LATE.into())),
         }
     }
 
@@ -189,10 +251,6 @@ impl Driver {
         looks: &mut VecDeque<oneshot::Sender<Snapshot>>,
     ) -> Option<Ended> {
         match event {
-            Event::Started(pid) => {
-                tracing::debug!(pid, "command started");
-                self.spares.refill_after(AFTER_START);
-            }
             Event::LeaderEnded(end) => {
                 self.run.state.send_replace(State::LeaderEnded(end));
             }
@@ -204,13 +262,16 @@ impl Driver {
                     drop(tell.send(Snapshot { sight, denials, slowed }));
                 }
             }
-            Event::Refused(failed) => return Some(Ended::Refused(failed)),
             Event::Ended(mut outcome) => {
                 self.add_refused(&mut outcome.denials);
                 return Some(Ended::Outcome(outcome));
             }
-            // Not asked for while the run goes on.
-            Event::Inferred(_) | Event::Confirmed(_) => {}
+            // Said before the command runs, or not asked for while it does.
+            Event::Started(_)
+            | Event::Refused(_)
+            | Event::Unusable(_)
+            | Event::Inferred(_)
+            | Event::Confirmed(_) => {}
         }
         None
     }

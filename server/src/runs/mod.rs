@@ -59,7 +59,7 @@ use registry::{Known, Registry};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streams::Streams;
-use supervisor::Supervisor;
+use supervisor::{Commission, Supervisor};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -149,14 +149,16 @@ impl Runs {
             Some(tenancy) => Some(tenancy.wait_for_relay()?),
             None => None,
         };
-        if let Err(error) = supervisor.start(&plan, theirs, relay) {
+        let (most, ending) =
+            (plan.launch.limits.output_bytes, plan.launch.drain + plan.launch.grace);
+        let commission = Commission { plan, stdio: theirs };
+        if let Err(error) = supervisor.start(&commission, relay) {
             supervisor.retire();
             return Err(error);
         }
         let output = Output::new(Arc::clone(&self.arena));
         let (flood_tell, flood) = mpsc::channel(1);
         let (asks_tell, asks) = mpsc::unbounded_channel();
-        let most = plan.launch.limits.output_bytes;
         let hashed = trail.is_kept();
         let target = Target {
             output: Arc::clone(&output),
@@ -186,13 +188,13 @@ impl Runs {
             halt: self.pool.places.halt.subscribe(),
             spares: self.pool.spares.clone(),
             secrets: self.secrets.clone(),
-            ending: plan.launch.drain + plan.launch.grace,
+            ending,
             permit,
             trail,
             tenancy,
             following,
         };
-        tokio::spawn(driver.drive());
+        tokio::spawn(driver.drive(commission));
         Ok(run)
     }
 

@@ -78,6 +78,14 @@ impl Spares {
             }
             blank.retire();
         }
+        self.fresh()
+    }
+
+    /// A supervisor that has got ready for nothing.
+    ///
+    /// # Errors
+    /// [`ServerError::System`] if none can be started.
+    pub(super) fn fresh(&self) -> Result<Supervisor, ServerError> {
         self.0.supervisors.start()
     }
 

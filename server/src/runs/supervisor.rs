@@ -125,6 +125,13 @@ impl Supervisors {
     }
 }
 
+/// What a run starts with: its plan, and the command's ends of its streams.
+#[derive(Debug)]
+pub(super) struct Commission {
+    pub(super) plan: Plan,
+    pub(super) stdio: control::Stdio,
+}
+
 /// A supervisor process. Dropping it ends its run: it sees its socket close.
 #[derive(Debug)]
 pub(super) struct Supervisor {
@@ -185,10 +192,10 @@ impl Supervisor {
     /// [`ServerError::Handover`] if the supervisor is gone.
     pub(super) fn start(
         &mut self,
-        plan: &Plan,
-        stdio: control::Stdio,
+        commission: &Commission,
         relay: Option<OwnedFd>,
     ) -> Result<(), ServerError> {
+        let Commission { plan, stdio } = commission;
         self.prepare(&plan.basis)?;
         Ok(send_start(self.control.as_fd(), &plan.launch, stdio, relay)?)
     }
