@@ -1,5 +1,5 @@
-//! What these tests need of the kernel. A missing feature fails a test; nothing is skipped, so a
-//! green run means the same everywhere.
+//! What these tests need. A missing feature of the kernel fails a test; a workload whose program is
+//! not installed says so and is left out.
 
 /// Fails the test unless the kernel has the named feature.
 ///
@@ -40,7 +40,20 @@ pub fn seccomp_notify() -> bool {
 /// # Panics
 /// If there is none.
 pub fn program(name: &str) {
+    assert!(is_installed(name), "this test needs the program {name}");
+}
+
+/// Whether there is such a program; that there is none is said.
+#[must_use]
+pub fn has_program(name: &str) -> bool {
+    let found = is_installed(name);
+    if !found {
+        eprintln!("NOT TESTED: this machine has no {name} for it");
+    }
+    found
+}
+
+fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
-    assert!(found, "this test needs the program {name}");
+    std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
 }

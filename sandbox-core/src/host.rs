@@ -100,24 +100,11 @@ impl Host {
     #[must_use]
     pub fn layers(&self, policy: &Policy) -> Vec<LayerState> {
         let mediated = policy.unix.mediation == Mediation::Pathname;
-        let kept = !policy.fs.kept.is_empty();
-        let listener = mediated || policy.observe != Observe::Off || kept;
         vec![
             self.landlock(),
             self.scopes(),
-            LayerState {
-                name: "seccomp",
-                active: self.seccomp_notify,
-                required: true,
-                detail: if self.seccomp_notify {
-                    "filters for everything the command starts".into()
-                } else {
-                    "no seccomp filters; a kernel with CONFIG_SECCOMP_FILTER is needed, and inside \
-                     a container a seccomp profile that allows seccomp(2)"
-                        .into()
-                },
-            },
-            self.mediation(mediated, listener),
+            self.seccomp(),
+            self.mediation(mediated),
             self.isolation(policy),
             self.protected_files(policy),
             self.private_tmp(policy),
@@ -186,7 +173,7 @@ impl Host {
         } else {
             format!(
                 "needs Landlock ABI {SCOPES_ABI} (Linux 6.12); until then signals are mediated and \
-                 connecting to abstract sockets is refused, inside the run as well"
+                 abstract names are a run's own"
             )
         };
         LayerState { name: "landlock_scopes", active, required: false, detail }
@@ -257,9 +244,9 @@ impl Host {
     fn network(&self, mode: NetworkMode) -> LayerState {
         // Without a network there are no sockets, and no addresses to read.
         let judged = mode != NetworkMode::None;
-        let active = self.seccomp_notify && (!judged || self.can_read_callers());
+        let active = if judged { self.seccomp().active } else { self.seccomp_notify };
         let detail = match (active, mode) {
-            (false, _) => "addresses cannot be read; see af_unix_mediation and seccomp".into(),
+            (false, _) => "needs the layer seccomp".into(),
             (true, NetworkMode::None) => "sockets for IP cannot be made".into(),
             (true, NetworkMode::Open) => "open, but for metadata services and this server".into(),
             (true, mode) => format!("{mode}: each address is judged by the supervisor"),
@@ -287,17 +274,31 @@ impl Host {
         self.yama_scope.is_none_or(|scope| scope <= 1)
     }
 
-    fn mediation(&self, mediated: bool, listener: bool) -> LayerState {
+    /// Filters, and somebody who can answer what they pass on: under every profile that is at
+    /// least what changes attributes of files.
+    fn seccomp(&self) -> LayerState {
         let readable = self.can_read_callers();
-        let detail = match (mediated, readable) {
-            (false, _) => "switched off by the profile (linux.af_unix_mediation)".into(),
-            (true, true) => "connect and bind of AF_UNIX sockets by path".into(),
+        let detail = match (self.seccomp_notify, readable) {
+            (false, _) => "no seccomp filters; a kernel with CONFIG_SECCOMP_FILTER is needed, and \
+                           inside a container a seccomp profile that allows seccomp(2)"
+                .into(),
             (true, false) => "kernel.yama.ptrace_scope is 2 or 3, which hides the command's \
                               memory from its supervisor; set it to 1"
                 .into(),
+            (true, true) => "filters for everything the command starts".into(),
         };
-        let active = mediated && readable && self.seccomp_notify;
-        LayerState { name: "af_unix_mediation", active, required: mediated && listener, detail }
+        let active = self.seccomp_notify && readable;
+        LayerState { name: "seccomp", active, required: true, detail }
+    }
+
+    fn mediation(&self, mediated: bool) -> LayerState {
+        let active = mediated && self.seccomp().active;
+        let detail = match (mediated, active) {
+            (false, _) => "switched off by the profile (linux.af_unix_mediation)".into(),
+            (true, true) => "connect and bind of AF_UNIX sockets by path".into(),
+            (true, false) => "needs the layer seccomp".into(),
+        };
+        LayerState { name: "af_unix_mediation", active, required: mediated, detail }
     }
 }
 

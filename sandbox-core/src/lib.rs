@@ -6,7 +6,7 @@
 //! * **supervisor**: the process of one run. It starts the command, answers its mediated calls,
 //!   reaps its tree and reports the outcome ([`supervisor`]).
 //! * **listener**: the seccomp user-notification descriptor of the command's process tree.
-//! * **mediated call**: a call the supervisor performs on the program's behalf (`connect`, `bind`).
+//! * **mediated call**: a call the supervisor performs on the program's behalf (`connect`, `chmod`).
 //! * **observed call**: a call the kernel decides and the supervisor only looks at.
 //! * **denial**: a record of one thing the sandbox refused ([`record::Denial`]).
 //!
@@ -29,6 +29,7 @@ pub mod plan;
 pub mod policy;
 pub mod rate;
 pub mod record;
+mod register;
 pub mod supervisor;
 pub mod sys;
 

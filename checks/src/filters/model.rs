@@ -67,6 +67,7 @@ pub(super) const WORDS: &[u64] = &[
     0x400,
     0x80,
     25,
+    60,
     41,
     62,
     50,
@@ -133,9 +134,17 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
             let route = matches!((b, c), (0, 4) | (41, 57 | 5 | 6));
             let device = matches!(
                 (b, c),
-                (1, 25 | 62) | (0, 50 | 32 | 35 | 39 | 42 | 46) | (41, 76 | 17 | 20 | 27 | 42 | 46)
+                (1, 25 | 62)
+                    | (0, 50 | 32 | 35 | 39 | 42 | 46)
+                    | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
             );
-            (route || device && policy.network.mode.is_closed()).then_some(libc::EPERM)
+            let closed = policy.network.mode.is_closed();
+            if route || device && closed {
+                return Some(libc::EPERM);
+            }
+            let paths = policy.unix.mediation == Mediation::Pathname;
+            let sends = paths && policy.unix.datagrams || closed;
+            (sends && (b, c) == (1, 60)).then_some(libc::EOPNOTSUPP)
         }
         _ => None,
     }

@@ -110,6 +110,27 @@ fn three_hundred_denials_are_a_few_lines_with_true_counts() {
     });
 }
 
+/// A program can make every name in a record as long as a path may be. What does not fit is counted.
+#[test]
+fn denials_with_the_longest_names_there_are_cost_no_result() {
+    const MANY: u64 = 1200;
+    as_each_user(|site| {
+        let deep = [["x"; 200].concat().as_str(); 18].join("/");
+        site.folder(&format!("outside/{deep}"));
+        site.folder(&format!("ws/{deep}"));
+        let shell = site.path(&format!("ws/{deep}/sh"));
+        std::fs::copy("/bin/sh", &shell).expect("copy a shell");
+        let target = site.text(&format!("outside/{deep}"));
+        let script = format!(
+            "n=0; while [ $n -lt {MANY} ]; do n=$((n+1)); (: > {target}/$n) 2>&-; done; exit 7"
+        );
+        let server = site.serve();
+        let answer = server.exec(&[&shell.to_string_lossy(), "-c", &script]);
+        assert_eq!((answer.status(), answer.exit_code()), ("exited", Some(7)), "{}", answer.text);
+        assert_eq!(answer.denials_total(), MANY, "{}", answer.text);
+    });
+}
+
 #[test]
 fn the_likely_cause_comes_first_and_says_why() {
     as_each_user(|site| {

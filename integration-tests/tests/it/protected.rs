@@ -1,6 +1,7 @@
 //! Files that something outside of the sandbox runs later: they stay as they are in every tier, and
 //! the everyday commands of git, npm and cargo go on working beside them.
 
+use nono_integration_tests::require::has_program;
 use nono_integration_tests::{Answer, Server, Site, as_each_user};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -216,11 +217,6 @@ fn it_does_not_depend_on_reports() {
     });
 }
 
-fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
-}
-
 fn git(site: &Site, words: &[&str]) {
     let done = site.command(Path::new("git")).args(words).output().expect("git");
     assert!(done.status.success(), "{words:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -228,7 +224,7 @@ fn git(site: &Site, words: &[&str]) {
 
 #[test]
 fn git_works_in_old_and_new_repositories() {
-    if !has("git") {
+    if !has_program("git") {
         return;
     }
     as_each_user(|site| {

@@ -1,6 +1,7 @@
 //! Started as root: commands are root's, without root's capabilities. What counts on those works by
 //! a remedy, or the result says what to do.
 
+use nono_integration_tests::require::has_program;
 use nono_integration_tests::{Server, Site, User};
 use serde_json::json;
 use std::os::unix::fs::{PermissionsExt, lchown};
@@ -14,11 +15,6 @@ fn site() -> Option<Site> {
     User::Same.is_root().then(|| Site::new(User::Same))
 }
 
-fn has(program: &str) -> bool {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
-}
-
 fn give(path: &Path) {
     lchown(path, Some(OTHER), Some(OTHER)).expect("give it away");
     if path.is_dir() && !path.is_symlink() {
@@ -30,7 +26,7 @@ fn give(path: &Path) {
 
 #[test]
 fn git_reads_repositories_of_others() {
-    let Some(site) = site().filter(|_| has("git")) else { return };
+    let Some(site) = site().filter(|_| has_program("git")) else { return };
     let git = |words: &[&str]| {
         let mut command = site.command(Path::new("git"));
         command.args(["-c", "user.name=A", "-c", "user.email=a@example.invalid"]).args(words);
@@ -69,7 +65,7 @@ fn archives_and_packages_are_made_and_unpacked() {
          install -o root -g root -m 755 t/plain installed && chown root:root installed",
     );
     assert_eq!(answer.stdout(), "x", "{}", answer.text);
-    if has("dpkg-deb") {
+    if has_program("dpkg-deb") {
         let answer = server.shell(
             "mkdir -p d/DEBIAN && printf 'Package: x\\nVersion: 1\\nArchitecture: all\\n\
              Maintainer: a <a@example.invalid>\\nDescription: x\\n' > d/DEBIAN/control &&
@@ -126,8 +122,13 @@ fn a_workspace_below_a_folder_of_somebody_else() {
         for _ in 0..3 {
             let answer = server.exec(&["cat", "file"]);
             assert_eq!(answer.stdout(), "inside\n", "{isolation}: {}", answer.text);
-            let answer = server.exec(&["cat", &format!("{workspace}/file")]);
-            assert_eq!(answer.exit_code(), Some(1), "{isolation}, the control: {}", answer.text);
+            let answer = server.exec(&["chmod", "600", "file"]);
+            assert_eq!(answer.exit_code(), Some(0), "{isolation}: {}", answer.text);
+            for control in [&["cat"][..], &["chmod", "600"]] {
+                let absolute = format!("{workspace}/file");
+                let answer = server.exec(&[control, &[&absolute]].concat());
+                assert_eq!(answer.exit_code(), Some(1), "{isolation}, control: {}", answer.text);
+            }
         }
     }
 }

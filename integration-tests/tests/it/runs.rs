@@ -213,6 +213,40 @@ fn signals_reach_the_tree_or_the_leader() {
 }
 
 #[test]
+fn whoever_asks_again_hastens_the_end_of_a_run() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let stubborn = "trap 'echo asked' TERM; echo ready; while :; do sleep 0.02; done";
+        let id = start(&server, stubborn);
+        let all = || read(&server, &id, json!({"after_seq": 0})).stdout().to_owned();
+        assert!(wait::until(|| all() == "ready\n"));
+        std::thread::scope(|scope| {
+            let patient = json!({"run_id": id, "grace_ms": 60_000});
+            let first = scope.spawn(|| server.ask("run_signal", patient));
+            assert!(wait::until(|| all() == "ready\nasked\n"));
+            let over = server.ask("run_signal", json!({"run_id": id, "signal": "KILL"}));
+            assert_eq!(over.status(), "cancelled", "{}", over.text);
+            assert_eq!(first.join().expect("an answer").status(), "cancelled");
+        });
+    });
+}
+
+/// Time in a queue is nobody's fault: a run has its own from when it starts.
+#[test]
+fn a_run_that_had_to_wait_for_a_place_has_lost_no_time() {
+    as_each_user(|site| {
+        let mut command = site.nono_mcp(&["--stdio", "--max-runs", "1", "--workspace"]);
+        command.arg(site.text("ws"));
+        let server = Server::start_command(&site, command);
+        // Longer than a timeout of 3 s, the grace and the patience with a supervisor together.
+        let before = start(&server, "sleep 12");
+        let queued = server.ask("shell", json!({"command": "echo mine", "timeout_ms": 3000}));
+        assert_eq!((queued.status(), queued.stdout()), ("exited", "mine\n"), "{}", queued.text);
+        assert_eq!(to_the_end(&server, &before).status(), "exited");
+    });
+}
+
+#[test]
 fn a_repeated_call_with_the_same_key_gets_the_same_run() {
     as_each_user(|site| {
         let server = site.serve();
@@ -223,6 +257,19 @@ fn a_repeated_call_with_the_same_key_gets_the_same_run() {
         assert_eq!((first.stdout(), second.stdout()), ("x\n", "x\n"));
         let other = server.ask("shell", json!({"command": "true", "request_key": "build-1"}));
         assert!(other.is_error && other.text.contains("`build-1`"), "{}", other.text);
+        // What a program is fed and may use is part of what was asked for.
+        let fed = json!({"command": "cat", "stdin": "one", "request_key": "build-2"});
+        assert_eq!(server.ask("shell", fed.clone()).stdout(), "one");
+        for (field, value) in [
+            ("stdin", json!("two")),
+            ("keep_stdin", json!(true)),
+            ("limits", json!({"open_files": 100})),
+        ] {
+            let mut other = fed.clone();
+            other[field] = value;
+            let other = server.ask("shell", other);
+            assert!(other.is_error && other.text.contains("`build-2`"), "{field}: {}", other.text);
+        }
         let fresh = server.ask("shell", json!({"command": "echo x >> log; cat log"}));
         assert_eq!(fresh.stdout(), "x\nx\n");
     });

@@ -23,8 +23,9 @@ const LISTENER: u8 = b'L';
 const START_FDS: usize = 4;
 /// The same, and the socket by which the listener comes back. No message has more.
 const MOST_FDS: usize = START_FDS + 1;
-/// Messages larger than this come from a broken or hostile peer.
-const MAX_MESSAGE: usize = 8 << 20;
+/// Nobody sends or takes a larger message. The largest there is: four thousand refusals from the
+/// kernel's audit log, with two paths each.
+const MAX_MESSAGE: usize = 64 << 20;
 
 /// The command's standard streams.
 #[derive(Debug)]
@@ -253,7 +254,8 @@ pub fn send_order(socket: impl Write, order: &Order) -> Result<(), ControlError>
 
 fn send(mut socket: impl Write, message: &impl Serialize) -> Result<(), ControlError> {
     let encoded = postcard::to_stdvec(message).map_err(ControlError::Codec)?;
-    let length = u32::try_from(encoded.len()).map_err(|_| ControlError::Malformed("too large"))?;
+    let length = u32::try_from(encoded.len()).ok().filter(|n| *n as usize <= MAX_MESSAGE);
+    let length = length.ok_or(ControlError::Malformed("message too large"))?;
     let framed = [&length.to_le_bytes()[..], &encoded].concat();
     socket.write_all(&framed).map_err(io("send a message"))
 }

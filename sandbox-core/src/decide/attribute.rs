@@ -2,6 +2,7 @@
 //! right for these, so they are judged like writing and performed on the caller's behalf.
 
 use crate::filter::AttributeCall;
+use crate::register::{int, unsigned};
 use nix::errno::Errno;
 
 /// On what.
@@ -60,12 +61,6 @@ pub enum AttributeChange {
     },
 }
 
-/// A register as the `int` or `unsigned` the kernel takes it for.
-fn word(register: u64) -> u32 {
-    let [a, b, c, d, ..] = register.to_le_bytes();
-    u32::from_le_bytes([a, b, c, d])
-}
-
 /// What a call asks for.
 ///
 /// # Errors
@@ -76,11 +71,10 @@ pub fn attribute(
 ) -> Result<(AttributeTarget, AttributeChange), Errno> {
     use AttributeCall as Call;
     let [a, b, c, d, e, _] = *args;
-    let mode = |register| AttributeChange::Mode(word(register));
-    let owner = |user, group| AttributeChange::Owner(word(user), word(group));
+    let mode = |register| AttributeChange::Mode(unsigned(register));
+    let owner = |user, group| AttributeChange::Owner(unsigned(user), unsigned(group));
     let times = AttributeChange::Times;
-    let set =
-        || AttributeChange::SetXattr { name: b, value: c, size: d, flags: word(e).cast_signed() };
+    let set = || AttributeChange::SetXattr { name: b, value: c, size: d, flags: int(e) };
     let remove = || AttributeChange::RemoveXattr { name: b };
     let fd = AttributeTarget::Descriptor;
     Ok(match call {
@@ -110,12 +104,12 @@ fn path(address: u64, follow: bool) -> AttributeTarget {
 }
 
 fn at(dirfd: u64, address: u64, flags: u64) -> Result<AttributeTarget, Errno> {
-    let flags = word(flags).cast_signed();
+    let flags = int(flags);
     if flags & !(libc::AT_SYMLINK_NOFOLLOW | libc::AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL);
     }
     Ok(AttributeTarget::Path {
-        dirfd: word(dirfd).cast_signed(),
+        dirfd: int(dirfd),
         address,
         follow: flags & libc::AT_SYMLINK_NOFOLLOW == 0,
         empty: flags & libc::AT_EMPTY_PATH != 0,
@@ -125,9 +119,9 @@ fn at(dirfd: u64, address: u64, flags: u64) -> Result<AttributeTarget, Errno> {
 /// `utimensat` without a path is `futimens` (utimensat(2)).
 fn or_descriptor(dirfd: u64, address: u64, flags: u64) -> Result<AttributeTarget, Errno> {
     let target = at(dirfd, address, flags)?;
-    match (address, word(dirfd).cast_signed()) {
+    match (address, int(dirfd)) {
         (0, libc::AT_FDCWD) => Err(Errno::EFAULT),
-        (0, _) if word(flags) != 0 => Err(Errno::EINVAL),
+        (0, _) if unsigned(flags) != 0 => Err(Errno::EINVAL),
         (0, _) => Ok(AttributeTarget::Descriptor(dirfd)),
         _ => Ok(target),
     }

@@ -1,6 +1,7 @@
 //! Who a signal is for, told from registers.
 
 use crate::filter::Mediated;
+use crate::register::int;
 
 /// The receivers of a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +32,6 @@ pub struct Signalling {
     pub signal: i32,
     /// Where the caller's `siginfo_t` is, if it passes one.
     pub info: Option<u64>,
-}
-
-/// The lower half of a register, as the `int` the kernel takes it for.
-fn int(register: u64) -> i32 {
-    let [a, b, c, d, ..] = register.to_le_bytes();
-    i32::from_le_bytes([a, b, c, d])
 }
 
 /// What a mediated signal call asks for; `None` for calls that send no signal.

@@ -276,7 +276,7 @@ pub(super) fn rules(
     if paths || network.mode != NetworkMode::None {
         rules.extend(MEDIATED.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
-    if paths && policy.unix.datagrams || network.mode.is_closed() {
+    if policy.sends_are_mediated() {
         rules.extend(addressed_sends(handover)?);
     }
     if network.mode.is_closed() || network.listen.is_some() {

@@ -2,6 +2,7 @@
 //! disagree.
 
 use super::socket;
+use crate::register::unsigned;
 
 /// What a refused call belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,8 +135,10 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
         libc::SYS_clone | libc::SYS_unshare => namespaces(args[0]),
         libc::SYS_setns => namespaces(args[1]),
         libc::SYS_seccomp => "a listener".to_owned(),
-        libc::SYS_ioctl if low(args[1]) == libc::TIOCSTI => "TIOCSTI".to_owned(),
-        libc::SYS_ioctl if low(args[1]) == libc::TIOCLINUX => "TIOCLINUX".to_owned(),
+        libc::SYS_ioctl if u64::from(unsigned(args[1])) == libc::TIOCSTI => "TIOCSTI".to_owned(),
+        libc::SYS_ioctl if u64::from(unsigned(args[1])) == libc::TIOCLINUX => {
+            "TIOCLINUX".to_owned()
+        }
         _ => String::new(),
     };
     match what {
@@ -143,10 +146,6 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
         _ if flags.is_empty() => name.to_owned(),
         _ => format!("{name}({flags})"),
     }
-}
-
-fn low(register: u64) -> u64 {
-    register & 0xffff_ffff
 }
 
 fn namespaces(flags: u64) -> String {

@@ -2,6 +2,7 @@
 
 use super::{Answer, FilterError, Rules};
 use crate::policy::{Mediation, NetworkMode, Policy};
+use crate::register::unsigned;
 use seccompiler::{
     SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
 };
@@ -52,7 +53,8 @@ pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
-    let devices = if policy.network.mode.is_closed() { DEVICES } else { &[] };
+    let closed = policy.network.mode.is_closed();
+    let devices = if closed { DEVICES } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
         Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
@@ -60,8 +62,17 @@ pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterErro
     let options = ROUTES.iter().chain(devices).map(rule).collect::<Result<_, _>>()?;
     let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
     let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
-    Ok(vec![(options, refused), (fast_open()?, unknown)])
+    let mut silent = vec![(options, refused), (fast_open()?, unknown)];
+    if policy.sends_are_mediated() {
+        let options = vec![rule(&ZERO_COPY)?];
+        silent.push(([(libc::SYS_setsockopt, options)].into_iter().collect(), unknown));
+    }
+    Ok(silent)
 }
+
+/// `SO_ZEROCOPY`: the kernel would go on reading what was sent where it lies, which is the
+/// supervisor's memory (networking/msg_zerocopy.rst). The errno is that of sockets that cannot.
+const ZERO_COPY: (libc::c_int, u64) = (libc::SOL_SOCKET, 60);
 
 /// Ways of one's own: with a source route the first stop is not the address that is judged
 /// (linux/in.h `IP_OPTIONS`; linux/in6.h `IPV6_RTHDR`, `IPV6_2292RTHDR`, `IPV6_2292PKTOPTIONS`).
@@ -75,7 +86,7 @@ const ROUTES: &[(libc::c_int, u64)] = &[
 /// Devices of one's own choice, on which even a loopback address leaves the machine, and
 /// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,
 /// `SO_BINDTOIFINDEX`; linux/in.h `IP_UNICAST_IF`, `IP_MULTICAST_IF`, the memberships;
-/// linux/in6.h the same).
+/// linux/in6.h the same, and `IPV6_PKTINFO`, which names the device of all that follows).
 const DEVICES: &[(libc::c_int, u64)] = &[
     (libc::SOL_SOCKET, 25),
     (libc::SOL_SOCKET, 62),
@@ -91,6 +102,7 @@ const DEVICES: &[(libc::c_int, u64)] = &[
     (libc::IPPROTO_IPV6, 27),
     (libc::IPPROTO_IPV6, 42),
     (libc::IPPROTO_IPV6, 46),
+    (libc::IPPROTO_IPV6, 50),
 ];
 
 /// `MSG_FASTOPEN` makes a send connect. The errno is that of a kernel that has it switched off.
@@ -192,14 +204,14 @@ pub(super) fn refusal_errno(args: &[u64; 6]) -> i32 {
 
 /// Whether `other_protocols` refuses this IP socket, whatever the policy.
 fn is_other_protocol(args: &[u64; 6]) -> bool {
-    let (kind, protocol) = (args[1] & TYPE_MASK, args[2] & 0xffff_ffff);
+    let (kind, protocol) = (args[1] & TYPE_MASK, u64::from(unsigned(args[2])));
     let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
     kind == SEQPACKET || (kind == STREAM && protocol != 0 && protocol != tcp)
 }
 
 /// Whether `other_datagrams` refuses this IP socket.
 fn is_other_datagram(args: &[u64; 6]) -> bool {
-    let (kind, protocol) = (args[1] & TYPE_MASK, args[2] & 0xffff_ffff);
+    let (kind, protocol) = (args[1] & TYPE_MASK, u64::from(unsigned(args[2])));
     let udp = u64::from(libc::IPPROTO_UDP.unsigned_abs());
     match kind {
         STREAM => false,
@@ -214,9 +226,8 @@ pub fn is_internet(args: &[u64; 6]) -> bool {
     [INET, INET6].contains(&family(args)) && !is_other_protocol(args) && !is_other_datagram(args)
 }
 
-/// The family register, as the `int` the kernel takes it for.
 fn family(args: &[u64; 6]) -> u64 {
-    args[0] & 0xffff_ffff
+    unsigned(args[0]).into()
 }
 
 /// A refused socket in words.
@@ -245,5 +256,5 @@ pub(super) fn describe(args: &[u64; 6]) -> String {
             );
         }
     };
-    format!("{family} socket, type {}, protocol {}", args[1] & TYPE_MASK, args[2] & 0xffff_ffff)
+    format!("{family} socket, type {}, protocol {}", args[1] & TYPE_MASK, unsigned(args[2]))
 }

@@ -224,10 +224,12 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
         };
         assert_eq!(option(0, 4), errno(libc::EPERM), "IP_OPTIONS");
         assert_eq!(option(41, 57), errno(libc::EPERM), "IPV6_RTHDR");
-        for (level, name) in [(1, 25), (1, 62), (0, 50), (0, 35), (41, 76), (41, 20)] {
+        for (level, name) in [(1, 25), (1, 62), (0, 50), (0, 35), (41, 76), (41, 20), (41, 50)] {
             let expected = if mode.is_closed() { errno(libc::EPERM) } else { ALLOW };
             assert_eq!(option(level, name), expected, "{mode} {level} {name}");
         }
+        let expected = if mode.is_closed() { absent } else { ALLOW };
+        assert_eq!(option(1, 60), expected, "{mode} SO_ZEROCOPY");
         for (level, name) in [(1, 2), (1, 9), (6, 1), (0, 1), (41, 26), (41, 67)] {
             assert_eq!(option(level, name), ALLOW, "{mode} {level} {name}");
         }

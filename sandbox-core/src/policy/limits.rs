@@ -7,7 +7,7 @@ use std::time::Duration;
 ///
 /// What counts them: a cgroup where one can be had, else process limits (setrlimit(2)) and the
 /// supervisor's own watch, which looks several times a second.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Limits {
     /// Processor time of the whole tree.
     pub cpu: Option<Duration>,

@@ -44,7 +44,7 @@ pub struct Policy {
     pub network: NetworkPolicy,
     /// Which variables the command sees.
     pub environment: Environment,
-    /// How fast mediated AF_UNIX calls may come before they are slowed down.
+    /// How fast charged calls ([`crate::rate::charge`]) may come before they are slowed down.
     pub rate: Quota,
     /// Which file-system calls are watched, so that denials can be reported.
     pub observe: Observe,
@@ -54,6 +54,16 @@ pub struct Policy {
     pub isolation: Isolation,
     /// Where the single values come from.
     pub origins: Origins,
+}
+
+impl Policy {
+    /// Whether sends that may carry an address are performed by the supervisor: where addresses of
+    /// IP are judged, and where there may be UNIX datagrams.
+    #[must_use]
+    pub fn sends_are_mediated(&self) -> bool {
+        let by_path = self.unix.mediation == Mediation::Pathname && self.unix.datagrams;
+        by_path || self.network.mode.is_closed()
+    }
 }
 
 /// Whether a run is in namespaces of its own, the least first.

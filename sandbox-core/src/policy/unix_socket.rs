@@ -58,7 +58,7 @@ pub struct UnixPolicy {
     /// The grants.
     pub grants: Vec<UnixGrant>,
     /// Whether datagram sockets may be made. Without it, `socket` and `socketpair` give stream and
-    /// sequenced-packet sockets only, and no send call needs to be looked at.
+    /// sequenced-packet sockets only, and no send needs to be looked at for AF_UNIX.
     pub datagrams: bool,
 }
 

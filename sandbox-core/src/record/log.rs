@@ -34,16 +34,21 @@ impl DenialLog {
 /// What makes two refusals the same for the reader.
 type Key = (Kind, Operation, Vec<u8>, Option<Vec<u8>>, i32, Vec<u8>);
 
-/// Collects denials. Memory is bounded by [`Recorder::CAPACITY`] distinct records.
+/// Collects denials. Memory is bounded by [`Recorder::CAPACITY`] distinct records and
+/// [`Recorder::NAME_BYTES`].
 #[derive(Debug, Default)]
 pub struct Recorder {
     log: DenialLog,
+    /// Bytes in the names of the log.
+    name_bytes: usize,
     index: HashMap<Key, usize>,
 }
 
 impl Recorder {
     /// Distinct records kept; later ones only count.
     pub const CAPACITY: usize = 1024;
+    /// Bytes in the names of all records: a program can make every name as long as paths may be.
+    pub const NAME_BYTES: usize = 2 << 20;
 
     /// Adds one refusal.
     pub fn add(&mut self, denial: Denial) {
@@ -59,7 +64,14 @@ impl Recorder {
         if let Some(known) = self.index.get(&key).and_then(|&i| self.log.items.get_mut(i)) {
             known.count += denial.count;
             known.last_ms = known.last_ms.max(denial.last_ms);
-        } else if self.log.items.len() < Self::CAPACITY {
+            return;
+        }
+        let Denial { target, resolved, host, exe, .. } = &denial;
+        let optional = [resolved, host].into_iter().flatten();
+        let name_bytes: usize = optional.chain([target, exe]).map(Vec::len).sum();
+        let fits = self.name_bytes + name_bytes <= Self::NAME_BYTES;
+        if fits && self.log.items.len() < Self::CAPACITY {
+            self.name_bytes += name_bytes;
             self.index.insert(key, self.log.items.len());
             self.log.items.push(denial);
         } else {
@@ -145,5 +157,20 @@ mod tests {
         assert_eq!(log.items.len(), Recorder::CAPACITY);
         assert_eq!(log.total, many);
         assert_eq!(log.dropped, many - Recorder::CAPACITY as u64);
+    }
+
+    #[test]
+    fn names_of_any_length_fit_into_a_message() {
+        let mut recorder = Recorder::default();
+        let long = "x".repeat(4000);
+        for n in 0..Recorder::CAPACITY as u64 {
+            let mut denial = denial(&format!("/{n}/{long}"), n);
+            denial.resolved = Some(denial.target.clone());
+            denial.exe = denial.target.clone();
+            recorder.add(denial);
+        }
+        let log = recorder.into_log();
+        assert_eq!(log.items.len() as u64 + log.dropped, log.total);
+        assert!(postcard::to_stdvec(&log).unwrap().len() < 2 * Recorder::NAME_BYTES);
     }
 }

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
@@ -20,6 +21,10 @@ const MAX_DESCRIBED: usize = 32;
 const MAX_LOOKED_INTO: usize = 256;
 /// Descriptors looked at in one process.
 const MAX_DESCRIPTORS: usize = 1024;
+/// Listening sockets told; a run can have as many as descriptors.
+const MAX_LISTENING: usize = 256;
+/// Of a zeroth argument, in bytes; a program can write anything there, of any length.
+const MAX_ARGUMENT: u64 = 4096;
 
 /// The command's standard input, as far as somebody can write to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +67,12 @@ pub(super) fn look(input: Option<InputObject>) -> Sight {
 }
 
 fn describe(pid: Pid) -> Seen {
-    let command_line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let argv0 = command_line.split(|b| *b == 0).next().unwrap_or_default().to_vec();
+    let mut line = Vec::new();
+    if let Ok(file) = fs::File::open(format!("/proc/{pid}/cmdline")) {
+        // Whatever could be read.
+        let _gone = file.take(MAX_ARGUMENT).read_to_end(&mut line);
+    }
+    let argv0 = line.split(|b| *b == 0).next().unwrap_or_default().to_vec();
     Seen { pid: pid.as_raw(), exe: executable(pid), argv0 }
 }
 
@@ -176,6 +185,9 @@ fn listening(tree: &[Pid]) -> Vec<Listening> {
     for pid in tree {
         for inode in sockets(*pid) {
             let Some(address) = table.get(&inode) else { continue };
+            if found.len() == MAX_LISTENING {
+                return found;
+            }
             if !found.iter().any(|known| known.address == *address) {
                 found.push(Listening { address: address.clone(), pid: pid.as_raw() });
             }
@@ -276,7 +288,7 @@ mod tests {
         let (read, write) = std::io::pipe().unwrap();
         let input = InputObject::of(&read, false).unwrap();
         let me = Pid::this();
-        let reader = std::thread::spawn(move || std::io::Read::read(&mut { read }, &mut [0u8]));
+        let reader = std::thread::spawn(move || { read }.read(&mut [0u8]));
         let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
         while waiting(me, &input).is_none() {
             assert!(std::time::Instant::now() < until, "never seen waiting");

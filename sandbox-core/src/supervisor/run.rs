@@ -112,14 +112,15 @@ fn serve(
     let Received { launch, stdio, relay } = received;
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
     let work = Commission { plan: Plan { basis, launch }, stdio, relay };
-    let started =
-        first.map_err(Event::Refused).and_then(|first| start(ours, work, ahead, groups, first));
+    let started = first
+        .map_err(NotStarted::Refused)
+        .and_then(|first| start(ours, work, ahead, groups, first));
     match started {
         Ok(watch) => {
             drop(control);
             watch.until_end()
         }
-        Err(event) => report(control, &event),
+        Err(not_started) => report(control, &not_started.into()),
     }
 }
 
@@ -190,25 +191,39 @@ fn build(
     Standby::build(basis, Foundation::lay(basis)?, first, introduction)
 }
 
+/// Why no command was started.
+enum NotStarted {
+    /// It cannot be.
+    Refused(SetupFailed),
+    /// It can be by another supervisor.
+    Unusable(SetupFailed),
+}
+
+impl From<NotStarted> for Event {
+    fn from(not_started: NotStarted) -> Self {
+        match not_started {
+            NotStarted::Refused(failed) => Self::Refused(failed),
+            NotStarted::Unusable(failed) => Self::Unusable(failed),
+        }
+    }
+}
+
 /// Builds what is not built yet and lets the command go.
-///
-/// # Errors
-/// With what the server is told instead.
 fn start(
     control: OwnedFd,
     mut work: Commission,
     ahead: Ahead,
     groups: Groups,
     first: Option<FirstProcess>,
-) -> Result<Watch, Event> {
+) -> Result<Watch, NotStarted> {
     let standby = match ahead {
         Ahead::Standing(standby) => {
-            standby.current(&work.plan.basis.policy).map_err(Event::Unusable)
+            standby.current(&work.plan.basis.policy).map_err(NotStarted::Unusable)
         }
-        Ahead::Failed(failed) => Err(Event::Unusable(failed)),
-        Ahead::Nothing => build_now(&mut work, first).map_err(Event::Refused),
+        Ahead::Failed(failed) => Err(NotStarted::Unusable(failed)),
+        Ahead::Nothing => build_now(&mut work, first).map_err(NotStarted::Refused),
     };
-    release(control, work, standby?, groups).map_err(Event::Refused)
+    release(control, work, standby?, groups).map_err(NotStarted::Refused)
 }
 
 /// Builds everything for a command that is known.

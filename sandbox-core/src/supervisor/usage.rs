@@ -131,9 +131,14 @@ fn use_of(pid: Pid) -> Option<Use> {
     parse(&stat, &memory)
 }
 
+/// Bytes in a page: 4096, and up to 65536 on other architectures.
+fn page() -> u64 {
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
+    page.and_then(|page| u64::try_from(page).ok()).unwrap_or(4096)
+}
+
 /// Lines of proc_pid_stat(5) and proc_pid_statm(5).
 fn parse(stat: &str, memory: &str) -> Option<Use> {
-    const PAGE: u64 = 4096;
     // Fields are counted from the state, which is the third: a name may contain anything.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
@@ -145,8 +150,8 @@ fn parse(stat: &str, memory: &str) -> Option<Use> {
     Some(Use {
         ticks,
         tasks: field(20)?,
-        own: resident.saturating_sub(shared) * PAGE,
-        shared: shared * PAGE,
+        own: resident.saturating_sub(shared).saturating_mul(page()),
+        shared: shared.saturating_mul(page()),
     })
 }
 

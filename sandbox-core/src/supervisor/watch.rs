@@ -131,7 +131,7 @@ impl Watch {
     fn advance(&mut self, now: Instant, tree_alive: bool) -> Option<End> {
         let live = matches!(self.phase, Phase::Running | Phase::Kept);
         if live && now >= self.started + self.plan.launch.timeout {
-            self.begin_end(End::TimedOut, now);
+            self.begin_end(End::TimedOut, now, self.plan.launch.grace);
         }
         match (self.phase, self.death) {
             (Phase::Ending { why, .. }, _) if !tree_alive => Some(why),
@@ -158,15 +158,20 @@ impl Watch {
         self.limits.check(now).map(End::LimitExceeded)
     }
 
-    /// Asks the whole tree to end; it has the plan's grace to do so.
-    fn begin_end(&mut self, why: End, now: Instant) {
-        if matches!(self.phase, Phase::Ending { .. }) {
-            return;
-        }
+    /// Asks the whole tree to end; it has `grace` to do so, and never longer than if its time had
+    /// run out. Asked again, it can only end sooner.
+    fn begin_end(&mut self, why: End, now: Instant, grace: Duration) {
+        let launch = &self.plan.launch;
+        let last = self.started + launch.timeout + launch.grace;
+        let kill_at = (now + grace).min(last);
+        let (why, kill_at) = match self.phase {
+            Phase::Ending { why, kill_at: before } => (why, kill_at.min(before)),
+            Phase::Running | Phase::Kept | Phase::Draining { .. } => (why, kill_at),
+        };
         tree::signal_all(Signal::SIGTERM as i32, self.scope.as_ref());
         // A stopped process acts on the request only once it runs again.
         tree::signal_all(Signal::SIGCONT as i32, self.scope.as_ref());
-        self.phase = Phase::Ending { why, kill_at: now + self.plan.launch.grace };
+        self.phase = Phase::Ending { why, kill_at };
     }
 
     /// Sleeps until something happens. `Some`: the run is to end at once.
@@ -223,8 +228,8 @@ impl Watch {
     fn carry_out(&mut self, order: Order) -> Option<End> {
         match order {
             Order::Stop { grace } => {
-                self.plan.launch.grace = grace.unwrap_or(self.plan.launch.grace);
-                self.begin_end(End::Cancelled, Instant::now());
+                let grace = grace.unwrap_or(self.plan.launch.grace);
+                self.begin_end(End::Cancelled, Instant::now(), grace);
             }
             Order::Kill(exceeded) => return Some(End::LimitExceeded(exceeded)),
             Order::Signal { signal, scope: Scope::Tree } => {

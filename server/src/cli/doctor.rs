@@ -31,7 +31,7 @@ fn report(ground: &Ground) -> String {
         (
             "cgroup v2",
             host.cgroups.unified.as_ref().map_or_else(
-                || "none delegated; process trees are ended by the subreaper's sweep".into(),
+                || "none delegated; see the layer tree for what ends a run's processes".into(),
                 |path| format!("delegated at {}", path.display()),
             ),
         ),

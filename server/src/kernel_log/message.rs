@@ -47,7 +47,7 @@ pub(super) struct Call {
     pub(super) parent: i32,
     pub(super) exe: Vec<u8>,
     /// The number that a run makes itself known with, if this is that call: the fourth argument of
-    /// `mknodat` (`nono_sandbox::plan::Plan::kernel_log_token`).
+    /// `mknodat` (`nono_sandbox::plan::Launch::kernel_log_token`).
     pub(super) token: Option<u64>,
 }
 

@@ -40,7 +40,9 @@ pub(super) async fn open(stream: &mut TcpStream, client: &Client) -> io::Result<
         if stream.read_buf(&mut read).await? == 0 {
             return Ok(None);
         }
-        match parse(&read) {
+        // Looked at once its end is there, so that a head that comes byte by byte is parsed once.
+        let found = if has_end(&read) { parse(&read) } else { Ok(None) };
+        match found {
             Ok(Some(found)) => break found,
             Ok(None) if read.len() < MAX_HEAD => {}
             Ok(None) => return refuse(stream, Bad::TooLong).await,
@@ -65,6 +67,12 @@ pub(super) async fn open(stream: &mut TcpStream, client: &Client) -> io::Result<
     // What came with the head is the body, or the first of a tunnel.
     upstream.write_all(read.get(length..).unwrap_or_default()).await?;
     Ok(Some(upstream))
+}
+
+/// Whether there is an empty line, which ends a head.
+fn has_end(bytes: &[u8]) -> bool {
+    memchr::memmem::find(bytes, b"\n\r\n").is_some()
+        || memchr::memmem::find(bytes, b"\n\n").is_some()
 }
 
 async fn refuse(stream: &mut TcpStream, bad: Bad) -> io::Result<Option<TcpStream>> {

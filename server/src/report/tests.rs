@@ -120,7 +120,7 @@ fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
         changed: vec![],
     };
     let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
-    Ran { ended: Ended::Outcome(outcome), stdout, stderr }
+    Ran { ended: Ended::Outcome(Box::new(outcome)), stdout, stderr }
 }
 
 fn identity() -> Identity {

@@ -21,6 +21,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// How long a supervisor may take to build a sandbox and start the command in it.
+const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a supervisor may be late before it counts as lost.
 const SLACK: Duration = Duration::from_secs(5);
 /// How long the pipes may stay open after the last process of the tree is gone.
@@ -129,53 +131,63 @@ impl Driver {
     }
 
     async fn until_end(&mut self, commission: Commission) -> Ended {
-        let late = self.run.identity.started + self.run.identity.timeout + self.ending + SLACK;
-        let mut late = pin!(sleep_until(late));
-        if let Err(ended) = self.until_started(commission, late.as_mut()).await {
+        if let Err(ended) = self.until_started(commission).await {
             return ended;
         }
-        let mut stopping = false;
+        // From when the command runs, as the supervisor counts.
+        let late = Instant::now() + self.run.identity.timeout + self.ending + SLACK;
+        let mut late = pin!(sleep_until(late));
+        let mut halted = false;
         let mut looks: VecDeque<oneshot::Sender<Snapshot>> = VecDeque::new();
         loop {
-            match self.woken(late.as_mut(), stopping).await {
+            let order = match self.woken(late.as_mut(), halted).await {
                 Woken::Ended(ended) => return ended,
                 Woken::Event(event) => {
                     if let Some(ended) = self.take_event(event, &mut looks) {
                         return ended;
                     }
+                    continue;
                 }
                 Woken::Ask(Ask::Look(tell)) => {
                     looks.push_back(tell);
-                    self.supervisor.order(&Order::Look).await;
+                    Order::Look
                 }
-                Woken::Ask(Ask::Signal { signal, scope }) => {
-                    self.supervisor.order(&Order::Signal { signal, scope }).await;
+                Woken::Ask(Ask::Signal { signal, scope }) => Order::Signal { signal, scope },
+                Woken::Ask(Ask::Stop { grace }) => Order::Stop { grace },
+                Woken::Flood(exceeded) => Order::Kill(exceeded),
+                Woken::Halt => {
+                    halted = true;
+                    Order::Stop { grace: None }
                 }
-                Woken::Flood(exceeded) => self.supervisor.order(&Order::Kill(exceeded)).await,
-                Woken::Halt | Woken::Ask(Ask::Stop { .. }) if stopping => {}
-                woken @ (Woken::Halt | Woken::Ask(Ask::Stop { .. })) => {
-                    let grace = match woken {
-                        Woken::Ask(Ask::Stop { grace }) => grace,
-                        _ => None,
-                    };
-                    stopping = true;
-                    self.supervisor.order(&Order::Stop { grace }).await;
-                    let grace = grace.unwrap_or(self.ending);
-                    late.as_mut().reset(Instant::now() + grace + SLACK);
-                }
+            };
+            if let Order::Stop { grace } = &order {
+                let end = Instant::now() + grace.unwrap_or(self.ending) + SLACK;
+                // Whoever asks twice can only hasten it.
+                let sooner = late.deadline().min(end);
+                late.as_mut().reset(sooner);
             }
+            if let Err(ended) = self.tell(&order, late.as_mut()).await {
+                return ended;
+            }
+        }
+    }
+
+    /// Sends an order; a supervisor that does not read is as lost as one that says nothing.
+    async fn tell(&mut self, order: &Order, late: Pin<&mut Sleep>) -> Result<(), Ended> {
+        let mut cut = self.halt.clone();
+        tokio::select! {
+            () = self.supervisor.order(order) => Ok(()),
+            _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Err(Ended::Cut),
+            () = late => Err(Ended::Lost(LATE.into())),
         }
     }
 
     /// Waits until the command runs. Nothing else is done meanwhile, so that a supervisor that has
     /// to be replaced knows of nothing that the next one would have to be told. From then on the
     /// streams are the command's alone.
-    async fn until_started(
-        &mut self,
-        commission: Commission,
-        mut late: Pin<&mut Sleep>,
-    ) -> Result<(), Ended> {
+    async fn until_started(&mut self, commission: Commission) -> Result<(), Ended> {
         let mut commission = Some(commission);
+        let mut late = pin!(sleep_until(self.run.identity.started + START_PATIENCE));
         let mut cut = self.halt.clone();
         loop {
             let event = tokio::select! {
@@ -221,7 +233,7 @@ impl Driver {
         }
     }
 
-    async fn woken(&mut self, late: Pin<&mut Sleep>, stopping: bool) -> Woken {
+    async fn woken(&mut self, late: Pin<&mut Sleep>, halted: bool) -> Woken {
         let mut cut = self.halt.clone();
         tokio::select! {
             event = self.supervisor.next_event() => match event {
@@ -231,7 +243,7 @@ impl Driver {
             },
             Some(ask) = self.asks.recv() => Woken::Ask(ask),
             Some(exceeded) = self.flood.recv() => Woken::Flood(exceeded),
-            _ = self.halt.wait_for(|halt| *halt >= Halt::Stop), if !stopping => Woken::Halt,
+            _ = self.halt.wait_for(|halt| *halt >= Halt::Stop), if !halted => Woken::Halt,
             _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Woken::Ended(Ended::Cut),
             () = late => Woken::Ended(Ended::Lost(LATE.into())),
         }
@@ -264,7 +276,7 @@ impl Driver {
             }
             Event::Ended(mut outcome) => {
                 self.add_refused(&mut outcome.denials);
-                return Some(Ended::Outcome(outcome));
+                return Some(Ended::Outcome(Box::new(outcome)));
             }
             // Said before the command runs, or not asked for while it does.
             Event::Started(_)

@@ -138,7 +138,7 @@ impl Runs {
 
     /// Hands the job to a supervisor and the supervisor to a driver.
     fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
-        let Job { identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
+        let Job { mut identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.launch.limits.user_tasks =
             plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
@@ -152,6 +152,8 @@ impl Runs {
         let (most, ending) =
             (plan.launch.limits.output_bytes, plan.launch.drain + plan.launch.grace);
         let commission = Commission { plan, stdio: theirs };
+        // Whoever had to wait for a place has lost none of its time.
+        identity.started = Instant::now();
         if let Err(error) = supervisor.start(&commission, relay) {
             supervisor.retire();
             return Err(error);

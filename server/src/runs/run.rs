@@ -28,7 +28,7 @@ pub(crate) struct Identity {
     pub(crate) argv: Vec<Vec<u8>>,
     /// The wall-clock limit.
     pub(crate) timeout: Duration,
-    /// When it was started.
+    /// When its supervisor was told to start it; from then on its time runs.
     pub(crate) started: Instant,
 }
 
@@ -83,7 +83,7 @@ impl Finished {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ended {
     /// The supervisor reported this.
-    Outcome(Outcome),
+    Outcome(Box<Outcome>),
     /// The sandbox could not be built in full, so nothing ran.
     Refused(SetupFailed),
     /// The server shut down and cut the run off.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// Size of a terminal, in characters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Size {
     /// Lines.
     pub(crate) rows: u16,
@@ -29,7 +29,7 @@ impl From<Size> for Winsize {
 }
 
 /// What the command reads from standard input.
-#[derive(Debug)]
+#[derive(Debug, Hash)]
 pub(crate) enum Input {
     /// Nothing: `/dev/null`.
     Empty,

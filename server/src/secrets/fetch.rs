@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Shortest secret, in bytes. Anything shorter would be found in the middle of other words, and
 /// replacing it would make output unreadable.
@@ -24,7 +24,7 @@ pub(super) fn value(from: &CredentialFrom) -> Result<Vec<u8>, String> {
         CredentialFrom::File(path) => {
             read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
         }
-        CredentialFrom::Command(program, arguments) => run(program, arguments)?,
+        CredentialFrom::Command(program, arguments) => run(program, arguments, PATIENCE)?,
     };
     let end = bytes.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |last| last + 1);
     bytes.truncate(end);
@@ -73,7 +73,7 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
 
 /// What a command prints. It is the operator's own, named in the operator's own profile, so it runs
 /// as the server does.
-fn run(program: &Path, arguments: &[OsString]) -> Result<Vec<u8>, String> {
+fn run(program: &Path, arguments: &[OsString], patience: Duration) -> Result<Vec<u8>, String> {
     let shown = program.display();
     let mut child = Command::new(program)
         .args(arguments)
@@ -86,18 +86,33 @@ fn run(program: &Path, arguments: &[OsString]) -> Result<Vec<u8>, String> {
         // Ends when the pipe does; nobody waits for it once the time is up.
         std::thread::spawn(move || tell.send(bounded(stdout)));
     }
-    let printed = match told.recv_timeout(PATIENCE) {
-        Ok(printed) => printed.map_err(|error| format!("cannot read from {shown}: {error}")),
-        Err(_) => Err(format!("{shown} did not end within {} seconds", PATIENCE.as_secs())),
+    let until = Instant::now() + patience;
+    let late = || format!("{shown} did not end within {patience:?}");
+    let ended = match told.recv_timeout(patience) {
+        // What has closed its output may go on all the same.
+        Ok(Ok(printed)) => match wait_until(&mut child, until) {
+            Ok(Some(status)) if status.success() => return Ok(printed),
+            Ok(Some(status)) => return Err(format!("{shown} failed: {status}")),
+            Ok(None) => late(),
+            Err(error) => format!("cannot wait for {shown}: {error}"),
+        },
+        Ok(Err(error)) => format!("cannot read from {shown}: {error}"),
+        Err(_) => late(),
     };
-    if printed.is_err() {
-        // It may have ended by itself meanwhile.
-        let _gone = child.kill();
-    }
-    let status = child.wait().map_err(|error| format!("cannot wait for {shown}: {error}"))?;
-    match printed {
-        Ok(_) if !status.success() => Err(format!("{shown} failed: {status}")),
-        printed => printed,
+    // It may have ended by itself meanwhile.
+    let _gone = child.kill().and_then(|()| child.wait());
+    Err(ended)
+}
+
+/// How a child ended; `None` if it has not until then.
+fn wait_until(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus>> {
+    const STEP: Duration = Duration::from_millis(10);
+    loop {
+        let ended = child.try_wait()?;
+        if ended.is_some() || Instant::now() >= until {
+            return Ok(ended);
+        }
+        std::thread::sleep(STEP);
     }
 }
 
@@ -137,7 +152,10 @@ mod tests {
         assert!(printed("").unwrap_err().contains("has 0 bytes"));
         let none = value(&CredentialFrom::Command("/no/such".into(), vec![])).unwrap_err();
         assert!(none.contains("cannot start /no/such"), "{none}");
-        // More than fits is no reason to hang.
+        // More than fits is no reason to hang, nor is going on after the last word.
         assert!(printed("yes").is_err());
+        let script = ["-c", "echo s3cr3t-token; exec >&-; exec sleep 600"].map(OsString::from);
+        let late = run(Path::new("/bin/sh"), &script, Duration::from_millis(200)).unwrap_err();
+        assert!(late.contains("did not end within 200ms"), "{late}");
     }
 }

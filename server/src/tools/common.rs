@@ -105,6 +105,7 @@ pub(crate) struct Checked {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) cwd: AbsPath,
     less: Less,
+    limits: Limits,
     env: BTreeMap<String, Vec<u8>>,
     input: Input,
     timeout: Duration,
@@ -143,11 +144,13 @@ impl Shared {
         }
         let stdin = self.stdin.map(String::into_bytes);
         let less = Less { profile: self.profile, network: self.network, writable: self.writable };
-        let sandbox = narrow::sandbox(ground, &less, limits(self.limits.unwrap_or_default()))?;
+        let limits = limits(self.limits.unwrap_or_default());
+        let sandbox = narrow::sandbox(ground, &less, limits)?;
         Ok(Checked {
             cwd: working_directory(&sandbox, self.cwd.as_deref())?,
             sandbox,
             less,
+            limits,
             env,
             input: input(tty, self.keep_stdin.unwrap_or(false), stdin),
             timeout: Duration::from_millis(timeout_ms),
@@ -204,10 +207,9 @@ impl Checked {
         let leftovers = if self.background { Leftovers::Keep } else { Leftovers::Kill };
         let terminal = matches!(self.input, Input::Terminal(..));
         let mut digest = DefaultHasher::new();
-        (&program, &argv, &self.cwd, &self.env, self.timeout, self.background, terminal)
-            .hash(&mut digest);
-        self.less.hash(&mut digest);
-        self.diagnose.hash(&mut digest);
+        let Self { cwd, less, limits, env, input, timeout, background, diagnose, .. } = &self;
+        (&program, &argv, cwd, less, limits, env).hash(&mut digest);
+        (input, timeout, background, diagnose).hash(&mut digest);
         let request = digest.finish();
         Wanted {
             key: self.key.map(|name| Key { name, request }),

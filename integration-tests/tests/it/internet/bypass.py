@@ -423,6 +423,8 @@ MAKE = [
     ("unicast_interface", option(socket.AF_INET, socket.IPPROTO_IP, 50, struct.pack(">I", socket.if_nametoindex(DEVICE)))),
     ("membership", option(socket.AF_INET, socket.IPPROTO_IP, 35, socket.inet_aton("239.1.2.3") + socket.inet_aton("10.77.0.1"))),
     ("membership6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 20, socket.inet_pton(socket.AF_INET6, "ff05::77") + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
+    ("packet_info6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 50, bytes(16) + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
+    ("zero_copy", option(socket.AF_INET, socket.SOL_SOCKET, 60, 1)),
     ("raw", made(socket.AF_INET, socket.SOCK_RAW, 255)),
     ("raw_icmp", made(socket.AF_INET, socket.SOCK_RAW, 1)),
     ("packet", made(socket.AF_PACKET, socket.SOCK_RAW, 0)),

@@ -81,7 +81,7 @@ fn execute(entry: &Entry, score: Option<File>) -> Result<Infallible, Failed> {
 /// Limits the kernel keeps for each process. Never above what this one was given.
 fn limit(limits: &Limits) -> Result<(), Errno> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    // A second more: the supervisor, which counts the whole tree, comes first and says why.
+    // A little more: the supervisor, which counts the whole tree, comes first and says why.
     let cpu = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2));
     let wanted = [
         (Resource::RLIMIT_CPU, cpu),

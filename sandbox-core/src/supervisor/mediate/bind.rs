@@ -6,6 +6,7 @@
 //! what `getsockname` will return. Under a narrower grant the thread stands in the judged folder
 //! and binds the name alone.
 
+use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
@@ -35,14 +36,12 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let [fd, address, length, ..] = data.args;
     let result = SocketRequest::take(&caller, fd, address, length)
         .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Bind, call.name))
+        .map_err(Interrupted::Failed)
         .and_then(|request| {
-            request.charge(turn);
-            bind(&shared, &caller, &request, call.name)
+            request.charge(turn, &caller)?;
+            bind(&shared, &caller, &request, call.name).map_err(Interrupted::Failed)
         });
-    match result {
-        Ok(()) => call.answer(Ok(0)),
-        Err(errno) => call.answer(Err(errno as i32)),
-    }
+    conclude(call, result);
 }
 
 fn bind(

@@ -209,10 +209,20 @@ fn look_after_leaders(shared: &Arc<Shared>) {
 fn must_be_released(shared: &Shared, call: BlockingCall) -> bool {
     let data = sys::NotificationData { id: call.id, tid: call.caller_tid, nr: 0, args: [0; 6] };
     let Some(caller) = Caller::new(&shared.listener, &data) else { return true };
-    if caller.still_waits().is_err() {
-        return true;
+    released(&caller, call.since).is_err()
+}
+
+/// Nothing, for as long as there is somebody to wait for: the caller lives, and has no signal to
+/// handle before its call is done.
+pub(super) fn released(caller: &Caller<'_>, since: Instant) -> Result<(), Interrupted> {
+    let (Ok(_), Ok(status)) = (caller.still_waits(), caller.status()) else {
+        return Err(Interrupted::CallerGone);
+    };
+    if status.is_certain_for(caller.tid()) {
+        Err(Interrupted::Restart)
+    } else if status.shared_signals != 0 && since.elapsed() > UNCLAIMED {
+        Err(Interrupted::Failed(Errno::EINTR))
+    } else {
+        Ok(())
     }
-    let Ok(status) = caller.status() else { return true };
-    status.is_certain_for(call.caller_tid)
-        || (status.shared_signals != 0 && call.since.elapsed() > UNCLAIMED)
 }

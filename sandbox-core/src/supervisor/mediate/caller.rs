@@ -5,6 +5,7 @@
 
 use super::listener::Listener;
 use crate::AbsPath;
+use crate::register::int;
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink};
@@ -110,7 +111,7 @@ impl<'l> Caller<'l> {
 
     /// What is behind one of its descriptor numbers.
     pub(super) fn descriptor(&self, fd: u64) -> Result<OwnedFd, Errno> {
-        let fd = i32::try_from(fd & 0xffff_ffff).map_err(|_| Errno::EBADF)?;
+        let fd = int(fd);
         LAST.with_borrow_mut(|last| {
             let known = last.as_ref().filter(|(tid, _)| *tid == self.tid);
             if let Some(copy) = known.and_then(|(_, t)| sys::duplicate_from(t.as_fd(), fd).ok()) {

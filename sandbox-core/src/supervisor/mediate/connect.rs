@@ -20,8 +20,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let [fd, address, length, ..] = data.args;
     let result = match SocketRequest::take(&caller, fd, address, length) {
         Ok(request) => {
-            request.charge(turn);
-            connect(turn, &caller, &request, call.name)
+            request.charge(turn, &caller).and_then(|()| connect(turn, &caller, &request, call.name))
         }
         Err(Errno::ESRCH) => Err(Interrupted::CallerGone),
         Err(errno) => {

@@ -8,7 +8,9 @@
 //! the callers of all processors would be woken on the processor of the leader, and the others
 //! stand idle. Leaders that are not needed go again: each notification wakes all that wait for one.
 
-use super::blocking::BlockingCall;
+use super::blocking::{BlockingCall, Interrupted, released};
+use super::caller::Caller;
+use super::line::Line;
 use super::listener::Notification;
 use super::{Shared, attributes, bind, connect, lock, network, notice, send, signal};
 use crate::filter::Mediated;
@@ -23,7 +25,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Threads that may be blocked at once. Beyond it callers wait their turn, which delays only their
 /// own run.
@@ -44,9 +46,7 @@ pub(super) struct Leadership {
     pub(super) state: Mutex<State>,
     idle: Condvar,
     slowed: AtomicU64,
-    /// Held by the one caller that waits for the next token; the others wait for it. Without, all
-    /// of them would wake for each token and all but one go back to sleep.
-    queue: Mutex<()>,
+    line: Line,
     /// Leaders there may be at once.
     most: usize,
 }
@@ -113,7 +113,7 @@ impl Leadership {
             state: Mutex::default(),
             idle: Condvar::new(),
             slowed: AtomicU64::new(0),
-            queue: Mutex::default(),
+            line: Line::default(),
             most: processors().min(MAX_LEADERS),
         })
     }
@@ -126,16 +126,21 @@ impl Leadership {
         self.slowed.load(Ordering::Relaxed)
     }
 
-    /// Waits until every received call is recorded. The tree is dead, so none is blocked for long.
-    pub(super) fn wait_until_idle(&self) {
+    /// Waits until every received call is recorded, for a second at most. The tree is dead:
+    /// `release` lets go of the calls that are still blocked for it.
+    pub(super) fn wait_until_idle(&self, release: impl Fn()) {
         const MOST: Duration = Duration::from_secs(1);
-        let mut state = lock(&self.state);
-        state.finishing = true;
-        drop(
-            self.idle
-                .wait_timeout_while(state, MOST, |s| s.busy > 0)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        const STEP: Duration = Duration::from_millis(5);
+        let until = Instant::now() + MOST;
+        lock(&self.state).finishing = true;
+        while Instant::now() < until {
+            release();
+            let state = lock(&self.state);
+            let woken = self.idle.wait_timeout_while(state, STEP, |s| s.busy > 0);
+            if woken.unwrap_or_else(PoisonError::into_inner).0.busy == 0 {
+                return;
+            }
+        }
     }
 }
 
@@ -246,27 +251,23 @@ pub(super) struct Turn<'s> {
 }
 
 impl Turn<'_> {
-    /// Pays for a call, if calls of its family cost something.
-    pub(super) fn pay_for(&mut self, family: Family) {
-        if charge(self.shared.charged, family) == Charge::One {
-            self.pay();
-        }
-    }
-
-    /// Waits for a token if there is none. Only callers whose call is charged wait, each for
-    /// itself: a stand-in goes on answering.
-    fn pay(&mut self) {
-        if self.shared.bucket.take().is_none() {
-            return;
+    /// Pays for a call, if calls of its family cost something. If there is no token the caller
+    /// waits for one, and nobody else does: a stand-in goes on answering.
+    pub(super) fn pay_for(
+        &mut self,
+        caller: &Caller<'_>,
+        family: Family,
+    ) -> Result<(), Interrupted> {
+        let is_free = charge(self.shared.charged, family) == Charge::Free;
+        if is_free || self.shared.bucket.take().is_none() {
+            return Ok(());
         }
         self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
         if self.leading && stand_in(self.shared, &mut lock(&self.shared.leadership.state)) {
             self.leading = false;
         }
-        let _first_in_line = lock(&self.shared.leadership.queue);
-        while let Some(wait) = self.shared.bucket.take() {
-            std::thread::sleep(wait);
-        }
+        let since = Instant::now();
+        self.shared.leadership.line.wait(&self.shared.bucket, || released(caller, since))
     }
 }
 

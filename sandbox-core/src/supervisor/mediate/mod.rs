@@ -11,6 +11,7 @@ mod blocking;
 mod caller;
 mod connect;
 mod leader;
+mod line;
 mod listener;
 mod network;
 mod notice;
@@ -136,7 +137,7 @@ impl Mediator {
 
     /// The records, once every call that was answered has been recorded too.
     pub(super) fn finish(self) -> (DenialLog, u64) {
-        self.0.leadership.wait_until_idle();
+        self.0.leadership.wait_until_idle(|| self.check(false));
         let recorder = std::mem::take(&mut *lock(&self.0.recorder));
         (recorder.into_log(), self.0.leadership.slowed())
     }

@@ -1,6 +1,6 @@
 //! Calls of IP sockets, performed on the caller's behalf once their addresses are judged.
 
-use super::blocking::Interrupted;
+use super::blocking::{Interrupted, conclude};
 use super::caller::{Caller, Confirmed};
 use super::connect::connect_to;
 use super::leader::Turn;
@@ -11,6 +11,7 @@ use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_list
 use crate::policy::{DNS_PORT, NetworkMode, meant};
 use crate::rate::Family;
 use crate::record::Operation;
+use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::socket::{Backlog, getsockopt, listen, setsockopt, sockopt};
@@ -90,30 +91,28 @@ pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let held = hold(&caller, fd)
         .and_then(|held| caller.still_waits().map(|_| held))
         .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Listen, call.name));
-    let result = held.and_then(|(socket, domain)| {
+    let result = held.map_err(Interrupted::Failed).and_then(|(socket, domain)| {
         let family = match domain {
             Domain::Unix => Family::Unix,
             Domain::Inet => Family::Inet,
             Domain::Other => Family::Other,
         };
-        turn.pay_for(family);
-        if domain == Domain::Inet {
-            let verdict = ip_listen(&shared.policy().network, bound(&socket)?);
-            prepare(&shared, &caller, &socket, verdict, (Operation::Listen, call.name))?;
-        }
-        listen(&socket, backlog_of(backlog))
+        turn.pay_for(&caller, family)?;
+        let act = || {
+            if domain == Domain::Inet {
+                let verdict = ip_listen(&shared.policy().network, bound(&socket)?);
+                prepare(&shared, &caller, &socket, verdict, (Operation::Listen, call.name))?;
+            }
+            listen(&socket, backlog_of(backlog))
+        };
+        act().map_err(Interrupted::Failed)
     });
-    match result {
-        Ok(()) => call.answer(Ok(0)),
-        Err(Errno::ESRCH) => drop(call),
-        Err(errno) => call.answer(Err(errno as i32)),
-    }
+    conclude(call, result);
 }
 
-/// The lower half of the register; the kernel takes what is negative or too large for its most.
+/// The kernel takes what is negative or too large for its most.
 fn backlog_of(register: u64) -> Backlog {
-    let low = i32::try_from(register & 0xffff_ffff).unwrap_or(i32::MAX);
-    Backlog::new(low).unwrap_or(Backlog::MAXALLOWABLE)
+    Backlog::new(int(register)).unwrap_or(Backlog::MAXALLOWABLE)
 }
 
 /// The address a socket has; `None` before it has a port.

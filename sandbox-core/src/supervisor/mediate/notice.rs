@@ -13,6 +13,7 @@ use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
+use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
@@ -58,7 +59,7 @@ pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
     let [fd, operation, ..] = data.args;
-    let operation = i32::try_from(operation & 0xffff).unwrap_or(0);
+    let operation = int(operation);
     let pinned = || -> Result<OwnedFd, Errno> {
         let object = caller.descriptor(fd)?;
         caller.still_waits()?;

@@ -1,6 +1,7 @@
 //! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
 //! and the judgement of a path.
 
+use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
 use super::resolve::{Last, resolve_at};
@@ -8,6 +9,7 @@ use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
 use crate::record::{Kind, Layer, Operation, Reason};
+use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -18,7 +20,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// The largest address the kernel copies (`sizeof(struct sockaddr_storage)`).
-const MAX_ADDRESS: u64 = 128;
+const MAX_ADDRESS: usize = 128;
 
 /// A socket call whose address was copied and whose socket is held. Whether both are the caller's
 /// is to be confirmed before anything is done with them.
@@ -41,18 +43,21 @@ impl SocketRequest {
         length: u64,
     ) -> Result<Self, Errno> {
         let (socket, domain) = hold(caller, fd)?;
-        // An `int` in the kernel: negative and oversized lengths are the same fault.
-        let length = match length & 0xffff_ffff {
-            length @ 0..=MAX_ADDRESS => usize::try_from(length).map_err(|_| Errno::EINVAL)?,
-            _ => return Err(Errno::EINVAL),
-        };
+        // Negative and oversized lengths are the same fault.
+        let length = usize::try_from(int(length)).ok().filter(|length| *length <= MAX_ADDRESS);
+        let length = length.ok_or(Errno::EINVAL)?;
         let bytes = caller.read(address, length)?;
         let address = Address::parse(&bytes);
         Ok(Self { socket, domain, bytes, address })
     }
 
-    pub(super) fn charge(&self, turn: &mut Turn<'_>) {
-        turn.pay_for(charged_family(Some(self.domain), Some(&self.address)));
+    /// Pays for the call.
+    pub(super) fn charge(
+        &self,
+        turn: &mut Turn<'_>,
+        caller: &Caller<'_>,
+    ) -> Result<(), Interrupted> {
+        turn.pay_for(caller, charged_family(Some(self.domain), Some(&self.address)))
     }
 }
 

@@ -61,10 +61,15 @@ pub(super) fn resolve_at(
 ) -> Result<Place, Errno> {
     let absolute = path.first() == Some(&b'/');
     if !absolute && let Some(whole) = plain(caller, dirfd, path) {
-        let found = resolve(caller, None, whole.as_bytes(), last);
-        // Nothing is there, or the folder was moved since it was named.
-        if found.is_ok() || plain(caller, dirfd, path).as_ref() == Some(&whole) {
-            return found;
+        match resolve(caller, None, whole.as_bytes(), last) {
+            Ok(place) => return Ok(place),
+            // The way from the root may be closed where the one from the folder is not.
+            Err(Errno::EACCES) => {}
+            // Nothing is there, or the folder was moved since it was named.
+            Err(errno) if plain(caller, dirfd, path).as_ref() == Some(&whole) => {
+                return Err(errno);
+            }
+            Err(_) => {}
         }
     }
     let base = if absolute { None } else { Some(caller.folder(dirfd)?) };

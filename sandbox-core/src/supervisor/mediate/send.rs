@@ -1,5 +1,6 @@
-//! Addressed sends, performed on the caller's behalf. Trapped only where the profile allows
-//! datagram sockets; without them no socket could send to a path without connecting first.
+//! Addressed sends, performed on the caller's behalf. Trapped only where the profile allows UNIX
+//! datagram sockets or judges addresses of IP; elsewhere no socket could send to what it may not
+//! connect to.
 
 use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
@@ -11,6 +12,7 @@ use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, piec
 use crate::filter::Mediated;
 use crate::rate::MediationMode;
 use crate::record::Operation;
+use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -37,9 +39,9 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let mut sender = Sender { turn, caller: &caller, syscall: call.name };
     let [fd, second, third, fourth, fifth, sixth] = data.args;
     let result = match call.call {
-        Mediated::SendTo => sender.send_to(fd, (second, third), flags(fourth), (fifth, sixth)),
-        Mediated::SendMmsg => sender.send_many(fd, second, third, flags(fourth)),
-        Mediated::SendMsg => sender.send_message(fd, second, flags(third)),
+        Mediated::SendTo => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
+        Mediated::SendMmsg => sender.send_many(fd, second, third, int(fourth)),
+        Mediated::SendMsg => sender.send_message(fd, second, int(third)),
         // The leader brings sends here and nothing else.
         _ => return drop(call),
     };
@@ -52,12 +54,6 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
         Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
         Err(Interrupted::CallerGone) => drop(call),
     }
-}
-
-/// The lower half of a register, as the `int` the kernel takes it for.
-fn flags(register: u64) -> i32 {
-    let [a, b, c, d, ..] = register.to_ne_bytes();
-    i32::from_ne_bytes([a, b, c, d])
 }
 
 /// Takes out of a control message what would lead a datagram elsewhere than its address says: the
@@ -95,7 +91,7 @@ impl Sender<'_, '_, '_> {
         let request = SocketRequest::take(self.caller, fd, name, name_length);
         let request = request.map_err(Interrupted::Failed)?;
         let data = self.gather(&request.socket, &[(buffer, length)])?;
-        request.charge(self.turn);
+        request.charge(self.turn, self.caller)?;
         self.deliver(&request, &data, &[], flags)
     }
 
@@ -114,7 +110,7 @@ impl Sender<'_, '_, '_> {
         let (control, _held) = self.control(&header, request.domain).map_err(failed)?;
         // A send without an address is no call about an address; where all are charged, it is.
         if !request.bytes.is_empty() || self.turn.shared.charged == MediationMode::Proxy {
-            request.charge(self.turn);
+            request.charge(self.turn, self.caller)?;
         }
         self.deliver(&request, &data, &control, flags)
     }
@@ -133,8 +129,12 @@ impl Sender<'_, '_, '_> {
                 Ok(sent) => {
                     let sent = u32::try_from(sent).unwrap_or(u32::MAX).to_ne_bytes();
                     let result = header.wrapping_add(RESULT_OFFSET);
-                    self.caller.write(result, &sent).map_err(Interrupted::Failed)?;
-                    done += 1;
+                    match self.caller.write(result, &sent) {
+                        Ok(()) => done += 1,
+                        // As the kernel has it (net/socket.c): the message is gone, uncounted.
+                        Err(_) if done > 0 => break,
+                        Err(errno) => return Err(Interrupted::Failed(errno)),
+                    }
                 }
                 // What was sent is sent: the error of a later message is for the next call.
                 Err(_) if done > 0 => break,
@@ -268,7 +268,9 @@ impl Sender<'_, '_, '_> {
         flags: i32,
     ) -> Result<usize, Interrupted> {
         let socket = request.socket.as_fd();
-        let quiet = flags | libc::MSG_NOSIGNAL;
+        // Without a copy the kernel would go on reading our memory once we have let go of it. It
+        // is refused to ask for that; who got such a socket from outside is not heard.
+        let quiet = (flags | libc::MSG_NOSIGNAL) & !libc::MSG_ZEROCOPY;
         let act = || sys::send_message(socket, name, data, control, quiet);
         let result = if flags & libc::MSG_DONTWAIT != 0 {
             act().map_err(Interrupted::Failed)

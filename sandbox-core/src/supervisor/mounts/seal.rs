@@ -29,7 +29,11 @@ pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<
     let mut paths: Vec<&AbsPath> = before.existing().collect();
     let mut folders: Vec<AbsPath> =
         paths.iter().flat_map(|path| on_the_way(policy, path)).collect();
-    folders.sort_unstable_by_key(|folder| folder.as_bytes().len());
+    // The outermost first, and none twice: paths of the same length are ordered among themselves.
+    folders.sort_unstable_by(|a, b| {
+        let (a, b) = (a.as_bytes(), b.as_bytes());
+        a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+    });
     folders.dedup();
     for folder in &folders {
         remount(folder, Writing::Stays)?;

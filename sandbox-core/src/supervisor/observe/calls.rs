@@ -6,6 +6,7 @@ use super::watched::{Start, Watched};
 use super::{examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
+use crate::register::int;
 use crate::supervisor::mediate::resolve::{Last, plain, resolve};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned};
 use crate::sys::NotificationData;
@@ -68,12 +69,6 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
         (Some(call), Verdict::Refuse(errno)) => call.refuse(errno),
         (None, _) => {}
     }
-}
-
-/// A register as the `int` the kernel takes it for.
-fn int(register: u64) -> i32 {
-    let [a, b, c, d, ..] = register.to_le_bytes();
-    i32::from_le_bytes([a, b, c, d])
 }
 
 /// A path argument and where it starts.
