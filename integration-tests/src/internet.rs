@@ -76,7 +76,15 @@ impl Arrived {
 pub struct Internet {
     /// What arrived there.
     pub arrived: Arrived,
-    asks: mpsc::Sender<(u16, mpsc::Sender<bool>)>,
+    asks: mpsc::Sender<Ask>,
+}
+
+/// What the internet side is asked to try.
+enum Ask {
+    /// To connect to a port.
+    Connect(u16, mpsc::Sender<bool>),
+    /// To send a datagram to a port.
+    Datagram(u16, mpsc::Sender<()>),
 }
 
 impl Internet {
@@ -87,8 +95,18 @@ impl Internet {
     #[must_use]
     pub fn reaches(&self, port: u16) -> bool {
         let (tell, told) = mpsc::channel();
-        self.asks.send((port, tell)).expect("the internet side answers");
+        self.asks.send(Ask::Connect(port, tell)).expect("the internet side answers");
         told.recv().expect("the internet side answers")
+    }
+
+    /// Sends a datagram from the internet side to a port of the machine.
+    ///
+    /// # Panics
+    /// If the internet side broke.
+    pub fn send_datagram(&self, port: u16) {
+        let (tell, told) = mpsc::channel();
+        self.asks.send(Ask::Datagram(port, tell)).expect("the internet side answers");
+        told.recv().expect("the internet side answers");
     }
 }
 
@@ -101,7 +119,7 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
     std::thread::scope(|scope| {
         let (tell, told) = mpsc::channel::<i32>();
         let (ready_tell, ready) = mpsc::channel::<Arrived>();
-        let (asks, asked) = mpsc::channel::<(u16, mpsc::Sender<bool>)>();
+        let (asks, asked) = mpsc::channel::<Ask>();
         let far = scope.spawn(move || {
             unshare(libc::CLONE_NEWNET);
             tell.send(thread_id()).expect("the machine waits");
@@ -117,10 +135,20 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
             serve(&arrived);
             ready_tell.send(arrived).expect("the machine waits");
             // Until the test is over.
-            for (port, tell) in asked {
-                let at = SocketAddr::from(([10, 77, 0, 1], port));
-                let reached = TcpStream::connect_timeout(&at, Duration::from_secs(1)).is_ok();
-                tell.send(reached).expect("somebody asked");
+            let at = |port| SocketAddr::from(([10, 77, 0, 1], port));
+            for ask in asked {
+                match ask {
+                    Ask::Connect(port, tell) => {
+                        let patience = Duration::from_secs(1);
+                        let reached = TcpStream::connect_timeout(&at(port), patience).is_ok();
+                        tell.send(reached).expect("somebody asked");
+                    }
+                    Ask::Datagram(port, tell) => {
+                        let socket = UdpSocket::bind("10.77.0.2:0").expect("a socket");
+                        socket.send_to(b"from afar", at(port)).expect("send");
+                        tell.send(()).expect("somebody asked");
+                    }
+                }
             }
         });
         let near = scope.spawn(move || {

@@ -68,6 +68,9 @@ pub(super) const WORDS: &[u64] = &[
     0x80,
     25,
     60,
+    37,
+    65,
+    32,
     41,
     62,
     50,
@@ -124,14 +127,20 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
             Some(libc::ENOSYS)
         }
         463 | 466 | 469 => Some(libc::ENOSYS),
-        libc::SYS_ioctl => [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x800c_6613, 0x4080_6685]
-            .contains(&b)
-            .then_some(libc::EOPNOTSUPP),
+        libc::SYS_ioctl => {
+            let files =
+                [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4008_6604, 0x800c_6613, 0x4080_6685];
+            let ext4 = [0x660c, 0x6628];
+            let btrfs = [1, 2, 14, 15, 23, 24, 63].map(|nr| 0x5000_9400 | nr);
+            let others = [0x4030_9410, 0x4008_941a, 0xc0c8_9425];
+            let all = files.iter().chain(&ext4).chain(&btrfs).chain(&others);
+            all.into_iter().any(|command| *command == b).then_some(libc::EOPNOTSUPP)
+        }
         libc::SYS_prctl => (a == 4).then_some(0),
         libc::SYS_sendto | libc::SYS_sendmmsg => fast_open(d).then_some(libc::EOPNOTSUPP),
         libc::SYS_sendmsg => fast_open(c).then_some(libc::EOPNOTSUPP),
         libc::SYS_setsockopt => {
-            let route = matches!((b, c), (0, 4) | (41, 57 | 5 | 6));
+            let route = matches!((b, c), (0, 4) | (41, 57 | 5 | 6 | 32));
             let device = matches!(
                 (b, c),
                 (1, 25 | 62)
@@ -139,7 +148,8 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
                     | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
             );
             let closed = policy.network.mode.is_closed();
-            if route || device && closed {
+            let stamp = matches!((b, c), (1, 37 | 65));
+            if route || (stamp || device) && closed {
                 return Some(libc::EPERM);
             }
             let paths = policy.unix.mediation == Mediation::Pathname;
@@ -223,7 +233,7 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
     let any_namespace = namespaces.iter().fold(0, |all, bit| all | bit.cast_unsigned());
     let [a, b, ..] = call.args.map(low);
     match i64::from(call.nr) {
-        _ if refused == Refused::Socket => no_socket(policy, call),
+        _ if refused == Refused::Socket => no_socket(policy, call) || is_made(policy, call),
         libc::SYS_clone => a & any_namespace != 0,
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
@@ -238,6 +248,15 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
         libc::SYS_ioprio_set => (a, b) != (1, 0),
         _ => true,
     }
+}
+
+/// Whether the supervisor makes such a socket.
+fn is_made(policy: &Policy, call: &Call) -> bool {
+    let [family, kind, protocol, ..] = call.args.map(low);
+    let udp = matches!((family, kind & 0xf, protocol), (2 | 10, 2, 0 | 17));
+    let network = &policy.network;
+    let here = matches!(network.mode, NetworkMode::Loopback | NetworkMode::Proxy);
+    i64::from(call.nr) == libc::SYS_socket && udp && here && network.expose.is_empty()
 }
 
 /// Whether such a socket may not exist.

@@ -11,6 +11,7 @@ use nono_integration_tests::internet::{
 };
 use nono_integration_tests::{Answer, Server, Site, User, as_each_user, wait};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -143,7 +144,7 @@ fn no_way_around_the_policy() {
         {
             assert!(arrived.has(one), "control {one}: {:?}", arrived.all());
         }
-        for one in ["packet_info6", "zero_copy"] {
+        for one in ["packet_info6", "zero_copy", "time_stamps", "listen_raced"] {
             assert!(outside.contains(&format!("OPEN {one}\n")), "control {one}: {outside}");
         }
         // Which race is won is chance; that some are is not.
@@ -158,7 +159,7 @@ fn no_way_around_the_policy() {
             let most = 1_200_000;
             let call = json!({ "argv": argv, "timeout_ms": most, "yield_ms": most });
             let answer = server.ask("exec", call);
-            assert!(answer.stdout().ends_with("attempts 75\ndone\n"), "{mode}: {}", answer.text);
+            assert!(answer.stdout().ends_with("attempts 77\ndone\n"), "{mode}: {}", answer.text);
             assert_eq!(arrived.all(), Vec::<String>::new(), "{mode}");
             let open: Vec<&str> =
                 answer.stdout().lines().filter(|l| l.starts_with("OPEN")).collect();
@@ -198,6 +199,57 @@ fn what_listens_on_all_addresses_is_reached_from_this_machine_alone() {
         }
         let unbound = "import socket\nsocket.socket().listen(1)";
         assert_ne!(python(&listed, unbound).exit_code(), Some(0), "a port of the kernel's choice");
+    });
+}
+
+/// The kernel gives a port on all addresses to whoever sends before it has one, even if the send
+/// fails, and no filter sees a `send`.
+#[test]
+fn datagrams_come_from_this_machine_alone() {
+    const WAYS: [&str; 3] = [
+        "try: s.send(b'')\nexcept OSError: pass",
+        "s.bind(('', 0))",
+        "s.sendto(b'', ('127.0.0.1', 9))",
+    ];
+    let code = |way: &str| {
+        format!(
+            "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n{way}\n\
+             print(s.getsockname()[1],flush=True)\n\
+             while True:\n try: print(s.recv(99).decode(),flush=True)\n except OSError: pass"
+        )
+    };
+    on_the_internet(|site, net| {
+        for way in WAYS {
+            let mut outside = site.command(std::path::Path::new(PYTHON));
+            outside.args(["-c", &code(way)]).stdout(std::process::Stdio::piped());
+            let mut outside = outside.spawn().expect("start python");
+            let mut lines = BufReader::new(outside.stdout.take().expect("its output")).lines();
+            let mut line = || lines.next().expect("a line").expect("text");
+            net.send_datagram(line().parse().expect("a port"));
+            assert_eq!(line(), "from afar", "control: {way}");
+            outside.kill().and_then(|()| outside.wait()).expect("end it");
+        }
+        for mode in ["loopback", "proxy"] {
+            let server = with_network(site, &json!({ "mode": mode }));
+            for way in WAYS {
+                let argv = json!([PYTHON, "-c", code(way)]);
+                let started = server.ask("exec", json!({ "argv": argv, "background": true }));
+                let run = started.str("run_id").to_owned();
+                let said = || {
+                    let look = server.ask("run_read", json!({ "run_id": run, "after_seq": 0 }));
+                    look.stdout().to_owned()
+                };
+                assert!(wait::until(|| said().ends_with('\n')), "{way}: {}", started.text);
+                let port: u16 = said().trim().parse().expect("a port");
+                net.send_datagram(port);
+                let here = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+                here.send_to(b"from here", ("127.0.0.1", port)).expect("send");
+                // What came first would have been said first.
+                assert!(wait::until(|| said().contains("from here")), "{mode} {way}");
+                assert!(!said().contains("afar"), "{mode} {way}: {}", said());
+                server.ask("run_signal", json!({ "run_id": run, "signal": "SIGKILL" }));
+            }
+        }
     });
 }
 

@@ -1,6 +1,6 @@
 //! What a run may use of the machine, and what is said when it uses more.
 
-use nono_integration_tests::{Answer, Site, User, as_each_user, processes, wait};
+use nono_integration_tests::{Answer, Server, Site, User, as_each_user, processes, wait};
 use serde_json::{Value, json};
 
 /// The limit that the first denial names, and its size.
@@ -42,16 +42,38 @@ fn memory() {
 #[test]
 fn a_fork_bomb_ends_and_nothing_of_it_is_left() {
     as_each_user(|site| {
-        let server = site.serve();
-        let tag = processes::new_tag();
-        let bomb = format!(
-            "bomb() {{ setsid ./probe idle {tag} & bomb | bomb & }}; bomb; wait; sleep 600"
-        );
-        let call = json!({"command": bomb, "limits": limited("processes", 100)});
-        let over = server.ask("shell", call);
-        assert_eq!(exceeded(&over).0, "processes", "{}", over.text);
-        assert_eq!(processes::with_tag(&tag), Vec::<u32>::new());
-        assert_eq!(server.shell("echo well").stdout(), "well\n");
+        for isolation in ["auto", "off"] {
+            let server = site.serve_with(&json!({ "isolation": isolation }));
+            let tag = processes::new_tag();
+            let bomb = format!(
+                "bomb() {{ setsid ./probe idle {tag} & bomb | bomb & }}; bomb; wait; sleep 600"
+            );
+            let call = json!({"command": bomb, "limits": limited("processes", 100)});
+            let over = server.ask("shell", call);
+            assert_eq!(exceeded(&over).0, "processes", "{isolation}: {}", over.text);
+            assert_eq!(processes::with_tag(&tag), Vec::<u32>::new(), "{isolation}");
+            assert_eq!(server.shell("echo well").stdout(), "well\n");
+        }
+    });
+}
+
+/// The server needs more than a command may have; commands have what they would have had.
+#[test]
+fn commands_have_the_open_files_that_the_server_was_started_with() {
+    as_each_user(|site| {
+        let profile = site.profile(&json!({})).to_string_lossy().into_owned();
+        let mut limited = site.command(std::path::Path::new("/bin/sh"));
+        let server =
+            site.nono_mcp(&["--stdio", "--workspace", &site.text("ws"), "--profile", &profile]);
+        limited.args(["-c", "ulimit -Sn 321; exec \"$0\" \"$@\""]);
+        limited.arg(server.get_program()).args(server.get_args());
+        let server = Server::start_command(&site, limited);
+        assert_eq!(server.shell("ulimit -Sn").stdout(), "321\n");
+        let own =
+            std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("limits");
+        let line = own.lines().find(|l| l.starts_with("Max open files")).expect("a line");
+        let mut numbers = line.split_whitespace().filter_map(|w| w.parse::<u64>().ok());
+        assert!(numbers.next() > Some(321) && numbers.next() > Some(321), "{line}");
     });
 }
 

@@ -120,6 +120,47 @@ fn each_change_works_where_nothing_protects() {
     });
 }
 
+/// What the supervisor cannot read, it cannot judge; nothing goes on for that. Each has a control.
+#[test]
+fn what_cannot_be_seen_changes_nothing() {
+    const HIDDEN_PATH: &str = "import ctypes, mmap, os
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+fd = libc.syscall(447, 0)
+assert fd >= 0, os.strerror(ctypes.get_errno())
+os.ftruncate(fd, 4096)
+place = libc.mmap(None, 4096, 3, 1, fd, 0)
+ctypes.memmove(place, b'.envrc\\0', 7)
+made = libc.open(ctypes.c_void_p(place), os.O_CREAT | os.O_WRONLY, 0o644)
+raise SystemExit(0 if made >= 0 else ctypes.get_errno())";
+    const SOCKET: &str = "import socket; socket.socket(socket.AF_UNIX).bind('.envrc')";
+    let ways: [&[&str]; 3] = [
+        &["/usr/bin/python3", "-c", HIDDEN_PATH],
+        &["/usr/bin/python3", "-c", SOCKET],
+        &["./unreadable", ".envrc"],
+    ];
+    as_each_user(|site| {
+        let envrc = site.path("ws/.envrc");
+        let program = site.path("ws/unreadable");
+        std::fs::copy("/usr/bin/touch", &program).expect("copy touch");
+        site.command(Path::new("chmod")).args(["0111", "unreadable"]).status().expect("chmod");
+        for way in ways {
+            let outside = site.command(Path::new(way[0])).args(&way[1..]).output().expect("run");
+            let said = String::from_utf8_lossy(&outside.stderr);
+            assert!(outside.status.success() && envrc.exists(), "control {way:?}: {said}");
+            std::fs::remove_file(&envrc).expect("remove");
+        }
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for way in ways {
+                let answer = server.exec(way);
+                assert_ne!(answer.exit_code(), Some(0), "{isolation} {way:?}: {}", answer.text);
+                assert!(!envrc.exists(), "{isolation} {way:?}: {}", answer.text);
+            }
+        }
+    });
+}
+
 /// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
 const DETOURS: [&str; 9] = [
     "ln -s . here && echo x > here/.envrc",

@@ -1,6 +1,7 @@
 //! Socket addresses, parsed once from bytes that were copied once.
 
 use crate::rate::Family;
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// `sizeof(sa_family_t)`.
@@ -67,6 +68,29 @@ impl Address {
     }
 }
 
+impl Address {
+    /// The address as the kernel is to get it for a send. The unspecified address of IP, which means
+    /// this machine, is spelled out: the kernel would send to the *source* of the message, and that
+    /// can be one of the machine's other addresses (`ip_route_output_key_hash_rcu`).
+    #[must_use]
+    pub fn spelled_out<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let Self::Inet(address) = self else { return bytes.into() };
+        let (at, loopback): (_, &[u8]) = match address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => (4, &[127, 0, 0, 1]),
+            IpAddr::V6(ip) if ip.is_unspecified() => (23, &[1]),
+            IpAddr::V6(ip) if ip.to_ipv4_mapped().is_some_and(|ip| ip.is_unspecified()) => {
+                (20, &[127, 0, 0, 1])
+            }
+            _ => return bytes.into(),
+        };
+        let mut spelled = bytes.to_vec();
+        if let Some(place) = spelled.get_mut(at..at + loopback.len()) {
+            place.copy_from_slice(loopback);
+        }
+        spelled.into()
+    }
+}
+
 /// `struct sockaddr_in` behind its family: port, address, padding up to 16 bytes in all.
 fn parse_v4(rest: &[u8]) -> Option<SocketAddr> {
     const PADDED: usize = 14;
@@ -92,6 +116,25 @@ mod tests {
 
     fn unix(name: &[u8]) -> Address {
         Address::parse(&[&1u16.to_ne_bytes()[..], name].concat())
+    }
+
+    #[test]
+    fn this_machine_is_spelled_out() {
+        let v4 = |ip: [u8; 4]| [&2u16.to_ne_bytes()[..], &[0, 80], &ip, &[0; 8]].concat();
+        let v6 = |ip: &str| {
+            let ip: Ipv6Addr = ip.parse().unwrap();
+            [&10u16.to_ne_bytes()[..], &[0, 80, 0, 0, 0, 0], &ip.octets(), &[0; 4]].concat()
+        };
+        for (written, meant) in [
+            (v4([0; 4]), v4([127, 0, 0, 1])),
+            (v4([10, 0, 0, 1]), v4([10, 0, 0, 1])),
+            (v6("::"), v6("::1")),
+            (v6("::ffff:0.0.0.0"), v6("::ffff:127.0.0.1")),
+            (v6("fe80::1"), v6("fe80::1")),
+        ] {
+            assert_eq!(*Address::parse(&written).spelled_out(&written), meant);
+        }
+        assert_eq!(*unix(b"/a").spelled_out(b"/a"), *b"/a");
     }
 
     #[test]

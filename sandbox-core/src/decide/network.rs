@@ -84,11 +84,17 @@ pub fn ip_bind<'p>(policy: &'p NetworkPolicy, address: &Address) -> IpBind<'p> {
 }
 
 /// The verdict on listening at the address a socket has; one that has none gets a port of the
-/// kernel's choice on all addresses.
+/// kernel's choice on all addresses. So does one whose address another thread dissolves just before
+/// the call: hence what listens on loopback is tied to it as well.
 #[must_use]
 pub fn ip_listen<'p>(policy: &'p NetworkPolicy, address: Option<SocketAddr>) -> IpBind<'p> {
     let address = address.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0));
-    binding(address, policy.listening(address))
+    match binding(address, policy.listening(address)) {
+        IpBind::AsAsked if policy.mode.is_closed() && address.ip().to_canonical().is_loopback() => {
+            IpBind::OnLoopback
+        }
+        verdict => verdict,
+    }
 }
 
 fn binding<'p>(address: SocketAddr, binding: Binding) -> IpBind<'p> {
@@ -137,6 +143,8 @@ mod tests {
         assert_eq!(kind("127.0.0.1:9", true), None);
         assert_eq!(ip_call(&policy, &inet("127.0.0.1:4000"), true), IpCall::Proxy);
         assert_eq!(kind("127.0.0.1:4000", false), Some(Kind::NetConnect));
-        assert_eq!(ip_listen(&policy, None), IpBind::OnLoopback);
+        for address in [None, "127.0.0.1:80".parse().ok(), "[::ffff:127.0.0.1]:80".parse().ok()] {
+            assert_eq!(ip_listen(&policy, address), IpBind::OnLoopback, "{address:?}");
+        }
     }
 }

@@ -27,6 +27,7 @@ mod tests;
 pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
 pub use refused::{Needs, Refused, describe, refusal_errno};
 pub use socket::is_internet;
+pub(crate) use socket::is_udp;
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;

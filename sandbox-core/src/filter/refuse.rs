@@ -41,10 +41,32 @@ const CLONE_NEWTIME: u64 = 0x80;
 /// Terminal input forged for whoever reads the terminal next.
 const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
 
-/// `EOPNOTSUPP`, as on a file system without such things: a file's flags, generation, encryption
-/// and verity, which take no more than an open descriptor and that one owns the file (linux/fs.h,
-/// linux/fscrypt.h, linux/fsverity.h).
-const FILE_COMMANDS: &[u64] = &[0x4008_6602, 0x401c_5820, 0x4008_7602, 0x800c_6613, 0x4080_6685];
+/// `EOPNOTSUPP`, as on a file system without such things: what changes a file, or makes and removes
+/// one, and takes no more than a descriptor that is open for reading.
+const FILE_COMMANDS: &[u64] = &[
+    // Flags, generation, encryption, verity (linux/fs.h, linux/fscrypt.h, linux/fsverity.h).
+    0x4008_6602,
+    0x401c_5820,
+    0x4008_7602,
+    0x800c_6613,
+    0x4080_6685,
+    // The generation by its older number, blocks and caches of ext4 (fs/ext4/ext4.h).
+    0x4008_6604,
+    0x660c,
+    0x6628,
+    // btrfs (linux/btrfs.h): SNAP_CREATE, DEFRAG, SUBVOL_CREATE, SNAP_DESTROY, SNAP_CREATE_V2,
+    // SUBVOL_CREATE_V2, SNAP_DESTROY_V2, DEFRAG_RANGE, SUBVOL_SETFLAGS, SET_RECEIVED_SUBVOL.
+    0x5000_9401,
+    0x5000_9402,
+    0x5000_940e,
+    0x5000_940f,
+    0x5000_9417,
+    0x5000_9418,
+    0x5000_943f,
+    0x4030_9410,
+    0x4008_941a,
+    0xc0c8_9425,
+];
 
 fn rule(conditions: Vec<Condition>) -> Result<SeccompRule, FilterError> {
     Ok(SeccompRule::new(conditions)?)

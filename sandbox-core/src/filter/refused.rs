@@ -74,6 +74,9 @@ pub(super) const ALWAYS: &[(i64, &str, Refused)] = &[
     (libc::SYS_fanotify_init, "fanotify_init", Call(Nothing)),
     // Message queues of the host.
     (libc::SYS_msgget, "msgget", Call(Nothing)),
+    (libc::SYS_msgsnd, "msgsnd", Call(Nothing)),
+    (libc::SYS_msgrcv, "msgrcv", Call(Nothing)),
+    (libc::SYS_msgctl, "msgctl", Call(Nothing)),
     (libc::SYS_mq_open, "mq_open", Call(Nothing)),
     (libc::SYS_mq_unlink, "mq_unlink", Call(Nothing)),
 ];

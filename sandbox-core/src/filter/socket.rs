@@ -33,7 +33,7 @@ fn both(rules: Vec<SeccompRule>) -> Rules {
     [(libc::SYS_socket, rules.clone()), (libc::SYS_socketpair, rules)].into_iter().collect()
 }
 
-/// Sockets that may not be made, which is worth telling.
+/// Sockets that may not be made, which is worth telling, and those that the supervisor makes.
 pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
     let unix = &policy.unix;
     let mut told = vec![both(other_families()?), both(other_protocols()?)];
@@ -47,7 +47,21 @@ pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
         }
         NetworkMode::Open => {}
     }
+    if policy.network.ties_datagrams() {
+        told.push([(libc::SYS_socket, udp()?)].into_iter().collect());
+    }
     Ok(told)
+}
+
+/// UDP sockets, which the supervisor makes.
+fn udp() -> Result<Vec<SeccompRule>, FilterError> {
+    let protocols = [0, u64::from(libc::IPPROTO_UDP.unsigned_abs())];
+    let all = [INET, INET6].into_iter().flat_map(|f| protocols.map(|p| (f, p)));
+    all.map(|(family, number)| {
+        let conditions = vec![domain(Op::Eq, family)?, kind(DATAGRAM)?, protocol(Op::Eq, number)?];
+        Ok(SeccompRule::new(conditions)?)
+    })
+    .collect()
 }
 
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
@@ -55,11 +69,12 @@ pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
 pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
     let closed = policy.network.mode.is_closed();
     let devices = if closed { DEVICES } else { &[] };
+    let stamps = if closed { STAMPS } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
         Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
     };
-    let options = ROUTES.iter().chain(devices).map(rule).collect::<Result<_, _>>()?;
+    let options = ROUTES.iter().chain(devices).chain(stamps).map(rule).collect::<Result<_, _>>()?;
     let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
     let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
     let mut silent = vec![(options, refused), (fast_open()?, unknown)];
@@ -75,13 +90,20 @@ pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterErro
 const ZERO_COPY: (libc::c_int, u64) = (libc::SOL_SOCKET, 60);
 
 /// Ways of one's own: with a source route the first stop is not the address that is judged
-/// (linux/in.h `IP_OPTIONS`; linux/in6.h `IPV6_RTHDR`, `IPV6_2292RTHDR`, `IPV6_2292PKTOPTIONS`).
+/// (linux/in.h `IP_OPTIONS`; linux/in6.h `IPV6_RTHDR`, `IPV6_2292RTHDR`, `IPV6_2292PKTOPTIONS`, and
+/// `IPV6_FLOWLABEL_MGR`, which can carry one).
 const ROUTES: &[(libc::c_int, u64)] = &[
     (libc::IPPROTO_IP, 4),
     (libc::IPPROTO_IPV6, 57),
     (libc::IPPROTO_IPV6, 5),
     (libc::IPPROTO_IPV6, 6),
+    (libc::IPPROTO_IPV6, 32),
 ];
+
+/// With the time at which something was sent comes what was sent (networking/timestamping.rst), and
+/// on a connection to the proxy that begins with the run's secret (asm-generic/socket.h
+/// `SO_TIMESTAMPING`, in its two forms).
+const STAMPS: &[(libc::c_int, u64)] = &[(libc::SOL_SOCKET, 37), (libc::SOL_SOCKET, 65)];
 
 /// Devices of one's own choice, on which even a loopback address leaves the machine, and
 /// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,
@@ -224,6 +246,11 @@ fn is_other_datagram(args: &[u64; 6]) -> bool {
 #[must_use]
 pub fn is_internet(args: &[u64; 6]) -> bool {
     [INET, INET6].contains(&family(args)) && !is_other_protocol(args) && !is_other_datagram(args)
+}
+
+/// Whether this is a UDP socket.
+pub(crate) fn is_udp(args: &[u64; 6]) -> bool {
+    is_internet(args) && args[1] & TYPE_MASK == DATAGRAM
 }
 
 fn family(args: &[u64; 6]) -> u64 {

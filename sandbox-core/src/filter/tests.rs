@@ -224,6 +224,11 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
         };
         assert_eq!(option(0, 4), errno(libc::EPERM), "IP_OPTIONS");
         assert_eq!(option(41, 57), errno(libc::EPERM), "IPV6_RTHDR");
+        assert_eq!(option(41, 32), errno(libc::EPERM), "IPV6_FLOWLABEL_MGR");
+        for name in [37, 65] {
+            let expected = if mode.is_closed() { errno(libc::EPERM) } else { ALLOW };
+            assert_eq!(option(1, name), expected, "{mode} SO_TIMESTAMPING");
+        }
         for (level, name) in [(1, 25), (1, 62), (0, 50), (0, 35), (41, 76), (41, 20), (41, 50)] {
             let expected = if mode.is_closed() { errno(libc::EPERM) } else { ALLOW };
             assert_eq!(option(level, name), expected, "{mode} {level} {name}");
@@ -247,8 +252,16 @@ fn only_tcp_and_udp_where_addresses_are_judged() {
                 verdict(&program, call(libc::SYS_socket, &[family, kind, protocol]))
             };
             let ordinary = if mode == NetworkMode::None { errno(libc::EACCES) } else { ALLOW };
-            for (kind, protocol) in [(1, 0), (1, 6), (2, 0), (2, 17), (2 | 0o2_004_000, 17)] {
+            let made = matches!(mode, NetworkMode::Loopback | NetworkMode::Proxy);
+            for (kind, protocol) in [(1, 0), (1, 6)] {
                 assert_eq!(answer(kind, protocol), ordinary, "{mode} {kind} {protocol}");
+            }
+            for (kind, protocol) in [(2, 0), (2, 17), (2 | 0o2_004_000, 17)] {
+                let asked = call(libc::SYS_socket, &[family, kind, protocol]);
+                match made {
+                    true => assert_eq!(run(&program, asked), Ok(NOTIFY), "{mode} {kind}"),
+                    false => assert_eq!(verdict(&program, asked), ordinary, "{mode} {kind}"),
+                }
             }
             for (kind, protocol) in [(2, 1), (2, 58), (2, 136), (3, 0), (3, 255), (4, 0), (10, 0)] {
                 let open = mode == NetworkMode::Open;

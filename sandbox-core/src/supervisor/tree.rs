@@ -118,6 +118,10 @@ pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, scope: Option<&Si
     const GIVE_UP: Duration = Duration::from_secs(5);
     let started = Instant::now();
     let mut killed = HashSet::new();
+    if let Some(scope) = scope {
+        // One call, before anything is counted: what forks without end would leave no time for that.
+        scope.signal_everybody(Signal::SIGSTOP as i32);
+    }
     while reap(leader, death) && started.elapsed() < GIVE_UP {
         if killed.is_empty() {
             // Counted before anything dies.

@@ -1,8 +1,11 @@
 //! What a tree uses of the machine, from `/proc`, for limits that no control group keeps.
 
 use super::cgroup::Groups;
+use super::confine::SignalScope;
 use super::tree;
 use crate::policy::{Exceeded, Limits, Resource};
+use nix::sys::signal::Signal;
+use nix::sys::sysinfo::sysinfo;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,7 +20,14 @@ pub(super) struct LimitWatch {
     groups: Groups,
     /// When to look again; `None` if there is nothing to look for.
     next: Option<Instant>,
+    /// Tasks of the machine when the run began.
+    crowd: u64,
+    /// How long the last look took.
+    took: Duration,
 }
+
+/// A look that takes longer than this does not get the processor it needs.
+const STARVED: Duration = Duration::from_millis(500);
 
 /// The use of one process, or of several together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +44,8 @@ impl LimitWatch {
     pub(super) fn new(limits: Limits, groups: Groups, now: Instant) -> Self {
         let watched =
             limits.cpu.is_some() || limits.memory_bytes.is_some() || limits.tasks.is_some();
-        Self { limits, groups, next: watched.then_some(now + INTERVAL) }
+        let (next, took) = (watched.then_some(now + INTERVAL), Duration::ZERO);
+        Self { limits, groups, next, crowd: tasks_of_machine(), took }
     }
 
     pub(super) fn groups(&self) -> &Groups {
@@ -47,12 +58,32 @@ impl LimitWatch {
     }
 
     /// Looks, if it is time to: the limit that has run out.
-    pub(super) fn check(&mut self, now: Instant) -> Option<Exceeded> {
+    ///
+    /// What forks without end leaves this process no time to count it. Where so many tasks have come
+    /// to be, or looking has taken long, the run is stopped first, by one call, and goes on after.
+    pub(super) fn check(&mut self, now: Instant, scope: Option<&SignalScope>) -> Option<Exceeded> {
         if self.next.is_none_or(|at| now < at) {
             return None;
         }
         self.next = Some(now + INTERVAL);
-        self.groups.exceeded().or_else(|| self.measure())
+        let stopped = scope.filter(|_| self.is_crowded() || self.took > STARVED);
+        if let Some(scope) = stopped {
+            scope.signal_everybody(Signal::SIGSTOP as i32);
+        }
+        let began = Instant::now();
+        let exceeded = self.groups.exceeded().or_else(|| self.measure());
+        self.took = began.elapsed();
+        if let Some(scope) = stopped.filter(|_| exceeded.is_none()) {
+            scope.signal_everybody(Signal::SIGCONT as i32);
+        }
+        exceeded
+    }
+
+    /// Whether more tasks have come to be on the machine than the run may have.
+    fn is_crowded(&self) -> bool {
+        let uncounted = !self.groups.counts(Resource::Tasks);
+        let limit = self.limits.tasks.filter(|_| uncounted).map(u64::from);
+        limit.is_some_and(|limit| tasks_of_machine() > self.crowd + limit)
     }
 
     /// The limit behind a signal that the kernel sends for one (setrlimit(2)).
@@ -80,6 +111,11 @@ impl LimitWatch {
         let cpu = tree::usage().cpu + ticks(used.ticks);
         judge(&wanted, &used, cpu, || exact_memory(&tree))
     }
+}
+
+/// Processes and threads of everybody, from one cheap call (sysinfo(2)).
+fn tasks_of_machine() -> u64 {
+    sysinfo().map_or(0, |info| info.process_count().into())
 }
 
 impl Use {

@@ -155,7 +155,7 @@ impl Watch {
     /// The end of a run that used more than it may. It ends whole, also where the kernel has killed
     /// one process of it or refused it a fork: what is left would only fail in stranger ways.
     fn check_limits(&mut self, now: Instant) -> Option<End> {
-        self.limits.check(now).map(End::LimitExceeded)
+        self.limits.check(now, self.scope.as_ref()).map(End::LimitExceeded)
     }
 
     /// Asks the whole tree to end; it has `grace` to do so, and never longer than if its time had

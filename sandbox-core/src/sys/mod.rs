@@ -18,13 +18,14 @@ pub use memory::{read_memory, write_memory};
 pub use mount::{attach, make_read_only, second_mount};
 pub use notice::{add_watch, lock_file};
 pub use notify::{
-    NotificationData, continue_call, finish_call, id_is_valid, receive, set_sync_wakeup,
+    NotificationData, answer_with_descriptor, continue_call, finish_call, id_is_valid, receive,
+    set_sync_wakeup,
 };
 pub use process::{
-    ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread, open_pidfd,
-    open_thread_pidfd, random_bytes, reset_signals, send_with_secret, set_window_size,
-    signal_process, signal_thread, take_controlling_terminal, thread_id, try_to_make_device,
-    unshare_file_attributes, watch_interrupts,
+    ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread,
+    limit_open_files, open_pidfd, open_thread_pidfd, random_bytes, reset_signals, send_with_secret,
+    set_window_size, signal_process, signal_thread, take_controlling_terminal, thread_id,
+    try_to_make_device, unshare_file_attributes, watch_interrupts,
 };
 pub use seccomp::{install_filter, landlock_abi, notify_available};
 pub use socket::{bind, connect, send_message, socket_domain};

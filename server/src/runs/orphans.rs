@@ -1,6 +1,5 @@
 //! Which of this process's children are supervisors; all others are orphans of a lost run.
 
-use crate::parent::parent_of;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
@@ -11,7 +10,7 @@ use std::time::Duration;
 use tokio::process::Child;
 
 /// Rounds of killing, a pause after each: killing a process makes its children ours.
-const ROUNDS: usize = 100;
+const ROUNDS: usize = 400;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// The supervisors that live.
@@ -53,6 +52,10 @@ impl Family {
         let supervisors = self.lock();
         let orphans: Vec<i32> =
             children().into_iter().filter(|pid| !supervisors.contains(pid)).collect();
+        // What is stopped forks no more, so each round leaves fewer that could.
+        for pid in orphans.iter().copied().map(Pid::from_raw) {
+            let _gone = kill(pid, Signal::SIGSTOP);
+        }
         for pid in orphans.iter().copied().map(Pid::from_raw) {
             // Both may fail because the process is gone or not dead yet; the next round looks.
             let killed = kill(pid, Signal::SIGKILL);
@@ -67,13 +70,13 @@ impl Family {
     }
 }
 
-/// This process's children, from `/proc`.
+/// This process's children: those of each thread (proc_pid_children(5)), without a look at
+/// everybody else's, of which there may be thousands when it matters.
 fn children() -> Vec<i32> {
-    let me = Pid::this().as_raw();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter(|pid| parent_of(*pid) == Some(me))
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let lists =
+        threads.flatten().filter_map(|t| std::fs::read_to_string(t.path().join("children")).ok());
+    lists
+        .flat_map(|list| list.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<_>>())
         .collect()
 }

@@ -4,6 +4,7 @@ use super::orphans::Family;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use nono_sandbox::control::{
     self, ControlError, Decoder, Event, Order, send_basis, send_order, send_start,
@@ -12,6 +13,7 @@ use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::{self, Namespaces};
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
 use nono_sandbox::supervisor::Found;
+use nono_sandbox::sys;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -39,6 +41,8 @@ pub(super) struct Supervisors {
     groups: Arc<OnceLock<GroupsAt>>,
     /// What each supervisor makes before it waits for work.
     namespaces: Option<Namespaces>,
+    /// Descriptors that a process started by this one may have open.
+    open_files: Option<u64>,
 }
 
 impl Supervisors {
@@ -52,7 +56,8 @@ impl Supervisors {
             .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
         let binary = File::open("/proc/self/exe")
             .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
-        Ok(Self { binary, family: Arc::default(), groups: Arc::default(), namespaces })
+        let open_files = raise_open_files();
+        Ok(Self { binary, family: Arc::default(), groups: Arc::default(), namespaces, open_files })
     }
 
     /// Starts one; it waits for its plan.
@@ -121,8 +126,23 @@ impl Supervisors {
             .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(stderr);
-        self.family.adopt(|| command.spawn())
+        let child = self.family.adopt(|| command.spawn())?;
+        // What is meant for a server with many connections is not for commands: some go through
+        // all the numbers there could be.
+        if let (Some(soft), Some(pid)) = (self.open_files, child.id())
+            && let Err(error) = sys::limit_open_files(pid.cast_signed(), soft)
+        {
+            tracing::debug!(%error, "a supervisor ended as it was started");
+        }
+        Ok(child)
     }
+}
+
+/// Lets this process have as many descriptors open as it may: what one run holds at its proxy must
+/// not be missing for another. The limit from before, if it was another one.
+fn raise_open_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok().filter(|()| soft < hard).map(|()| soft)
 }
 
 /// What a run starts with: its plan, and the command's ends of its streams.

@@ -410,6 +410,35 @@ def link_changed():
     if error:
         raise OSError(-error, "netlink")
 
+def listen_raced():
+    """Listens on all addresses, tied to no device: the address that a connection gave is dissolved
+    during the call."""
+    sys.setswitchinterval(1e-6)
+    server, port = loopback_listener()
+    nowhere = ctypes.create_string_buffer(bytes(16), 16); current = [None]; stop = threading.Event()
+    def dissolve():
+        while not stop.is_set():
+            number = current[0]
+            if number is not None:
+                current[0] = None
+                libc.connect(number, nowhere, 16)
+    t = threading.Thread(target=dissolve); t.start()
+    try:
+        for wait in range(10 * RACES):
+            s = stream(); s.connect(("127.0.0.1", port)); s.setblocking(True)
+            peer, _ = server.accept(); current[0] = s.fileno()
+            for _ in range(wait % 97):
+                pass
+            listens = libc.listen(s.fileno(), 1) == 0
+            tied = s.getsockopt(socket.SOL_SOCKET, 25, 16).strip(b"\0")
+            if listens and s.getsockopt(socket.SOL_SOCKET, 30) and not tied \
+                    and s.getsockname()[0] == "0.0.0.0":
+                return s
+            s.close(); peer.close()
+    finally:
+        stop.set(); t.join()
+    raise OSError(errno.EPERM, "never won")
+
 def made(*args):
     return lambda: socket.socket(*args)
 
@@ -425,6 +454,8 @@ MAKE = [
     ("membership6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 20, socket.inet_pton(socket.AF_INET6, "ff05::77") + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
     ("packet_info6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 50, bytes(16) + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
     ("zero_copy", option(socket.AF_INET, socket.SOL_SOCKET, 60, 1)),
+    ("time_stamps", option(socket.AF_INET, socket.SOL_SOCKET, 37, 0x102)),
+    ("listen_raced", listen_raced),
     ("raw", made(socket.AF_INET, socket.SOCK_RAW, 255)),
     ("raw_icmp", made(socket.AF_INET, socket.SOCK_RAW, 1)),
     ("packet", made(socket.AF_PACKET, socket.SOCK_RAW, 0)),

@@ -269,6 +269,14 @@ impl NetworkPolicy {
         }
     }
 
+    /// Whether UDP has nothing to do beyond this machine, so that its sockets are made tied to the
+    /// loopback device. The kernel gives a port on all addresses to whoever sends without one, and
+    /// what is not tied could be sent to from other machines.
+    #[must_use]
+    pub fn ties_datagrams(&self) -> bool {
+        matches!(self.mode, NetworkMode::Loopback | NetworkMode::Proxy) && self.expose.is_empty()
+    }
+
     /// What the proxy says to a host before it looks anything up.
     #[must_use]
     pub fn host(&self, host: &Host, port: u16) -> NameVerdict<'_> {

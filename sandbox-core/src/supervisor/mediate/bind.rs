@@ -15,7 +15,7 @@ use super::resolve::{NewPlace, resolve_new};
 use super::{Refusal, Shared, network, private_name};
 use crate::decide::{Address, Domain, PathVerdict, SocketCall, socket_call, unix_path};
 use crate::policy::Reach;
-use crate::record::{Kind, Operation};
+use crate::record::{Kind, Operation, Reason};
 use crate::sys;
 use landlock::{
     AccessFs, CompatLevel, Compatible, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr,
@@ -35,7 +35,9 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
     let [fd, address, length, ..] = data.args;
     let result = SocketRequest::take(&caller, fd, address, length)
-        .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Bind, call.name))
+        .inspect_err(|e| {
+            unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Bind, call.name)
+        })
         .map_err(Interrupted::Failed)
         .and_then(|request| {
             request.charge(turn, &caller)?;
@@ -96,10 +98,17 @@ fn judge(
     syscall: &'static str,
 ) -> Result<Reach, Errno> {
     let resolved = place.path()?;
-    let (reason, rule) = match unix_path(shared.policy(), Operation::Bind, &resolved) {
-        PathVerdict::Granted(grant) => return Ok(grant.reach),
-        PathVerdict::NotMediated => return Ok(Reach::Subtree),
-        PathVerdict::Denied(reason, rule) => (reason, rule),
+    let granted = match unix_path(shared.policy(), Operation::Bind, &resolved) {
+        PathVerdict::Granted(grant) => Ok(grant.reach),
+        PathVerdict::NotMediated => Ok(Reach::Subtree),
+        PathVerdict::Denied(reason, rule) => Err((reason, rule)),
+    };
+    // A socket is something else at a name that stays as it is.
+    let kept = shared.policy().fs.kept_by_name(&resolved);
+    let (reason, rule) = match (granted, kept) {
+        (Ok(_), Some(kept)) => (Reason::Kept, Some(&kept.source)),
+        (Ok(reach), None) => return Ok(reach),
+        (Err(why), _) => why,
     };
     let folder = place.folder.object.as_fd();
     if fstatat(folder, OsStr::from_bytes(&place.name), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {

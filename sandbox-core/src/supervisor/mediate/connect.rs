@@ -7,7 +7,7 @@ use super::listener::MediatedCall;
 use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
 use super::{network, pinned, private_name};
 use crate::decide::{Address, Domain, SocketCall, socket_call};
-use crate::record::Operation;
+use crate::record::{Kind, Operation};
 use crate::sys;
 use nix::errno::Errno;
 use std::os::fd::{AsFd, OwnedFd};
@@ -24,7 +24,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
         }
         Err(Errno::ESRCH) => Err(Interrupted::CallerGone),
         Err(errno) => {
-            unreadable(&shared, &caller, errno, Operation::Connect, call.name);
+            unreadable(&shared, &caller, (errno, Kind::UnixSocket), Operation::Connect, call.name);
             Err(Interrupted::Failed(errno))
         }
     };

@@ -4,7 +4,7 @@
 //! memory ([`MediatedCall`]) has no way to say "go on", because the program may have changed that
 //! memory since. Only a call nobody judged ([`ObservedCall`]) has.
 
-use crate::filter::{Mediated, Observed, Refused, Trapped, refusal_errno, trapped};
+use crate::filter::{Mediated, Observed, Refused, Trapped, is_udp, refusal_errno, trapped};
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -20,14 +20,16 @@ pub(super) struct Listener {
     fd: OwnedFd,
     /// Whether the kernel keeps signals inside, so that sending one is only watched.
     scoped: bool,
+    /// Whether UDP sockets are made here.
+    makes_datagrams: bool,
 }
 
 impl Listener {
     /// Takes the descriptor that the hand-over checked. Where the kernel can, supervisor and
     /// caller take turns on one processor; where it cannot, everything works, slower.
-    pub(super) fn new(fd: OwnedFd, scoped: bool) -> Self {
+    pub(super) fn new(fd: OwnedFd, scoped: bool, makes_datagrams: bool) -> Self {
         let _slower_without = sys::set_sync_wakeup(fd.as_fd());
-        Self { fd, scoped }
+        Self { fd, scoped, makes_datagrams }
     }
 
     /// Waits for the next notification. `None`: there will be none any more.
@@ -36,6 +38,10 @@ impl Listener {
             match sys::receive(self.fd.as_fd()) {
                 Ok(data) => {
                     let raw = Unanswered { listener: self, data };
+                    let is_udp = data.nr == libc::SYS_socket && is_udp(&data.args);
+                    if self.makes_datagrams && is_udp {
+                        return Some(Notification::Datagram(DatagramCall(raw)));
+                    }
                     match trapped(data.nr, self.scoped) {
                         Some(Trapped::Mediated(call, name)) => {
                             return Some(Notification::Mediated(MediatedCall { call, name, raw }));
@@ -113,6 +119,32 @@ pub(super) enum Notification<'l> {
     Observed(ObservedCall<'l>),
     /// To be refused.
     Refused(RefusedCall<'l>),
+    /// A UDP socket to be made.
+    Datagram(DatagramCall<'l>),
+}
+
+/// A call for a UDP socket, judged by its registers. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(super) struct DatagramCall<'l>(Unanswered<'l>);
+
+impl DatagramCall<'_> {
+    pub(super) fn args(&self) -> [u64; 6] {
+        self.0.data.args
+    }
+
+    /// The program gets this socket, or the errno.
+    pub(super) fn answer(self, socket: Result<OwnedFd, Errno>, close_on_exec: bool) {
+        let listener = self.0.listener.fd.as_fd();
+        let given = socket.and_then(|socket| {
+            sys::answer_with_descriptor(listener, self.0.data.id, socket.as_fd(), close_on_exec)
+        });
+        match given {
+            Ok(()) => {
+                let _answered = std::mem::ManuallyDrop::new(self.0);
+            }
+            Err(errno) => self.0.finish(Err(errno as i32)),
+        }
+    }
 }
 
 /// A call to be performed on the caller's behalf. Dropped: refused with `EPERM`.

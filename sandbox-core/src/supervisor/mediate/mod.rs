@@ -25,6 +25,7 @@ mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
+pub(in crate::supervisor) use request::unreadable;
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
 use crate::control::RunSecret;
@@ -93,7 +94,7 @@ impl Waiting {
             basis: Arc::clone(&plan.basis),
             index: self.index,
             names: self.names,
-            listener: Listener::new(listener, scoped),
+            listener: Listener::new(listener, scoped, plan.basis.policy.network.ties_datagrams()),
             scoped,
             proxy: plan.launch.proxy,
             bucket: Bucket::new(plan.basis.policy.rate),

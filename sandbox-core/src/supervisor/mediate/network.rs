@@ -4,20 +4,23 @@ use super::blocking::{Interrupted, conclude};
 use super::caller::{Caller, Confirmed};
 use super::connect::connect_to;
 use super::leader::Turn;
-use super::listener::MediatedCall;
+use super::listener::{DatagramCall, MediatedCall};
 use super::request::{SocketRequest, hold, unreadable};
 use super::{Refusal, Shared, proxy};
 use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question};
 use crate::policy::{DNS_PORT, NetworkMode, meant};
 use crate::rate::Family;
-use crate::record::Operation;
+use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
-use nix::sys::socket::{Backlog, getsockopt, listen, setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, Backlog, Shutdown, SockFlag, SockProtocol, SockType, getsockopt, listen,
+    setsockopt, shutdown, socket, sockopt,
+};
 use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// The device no other machine is on.
 const LOOPBACK: &str = "lo";
@@ -69,6 +72,20 @@ pub(super) fn judge_send(
     Ok(confirmed)
 }
 
+/// Makes a UDP socket that is tied to the loopback device from the start, and answers with it.
+pub(super) fn make_datagram_socket(call: DatagramCall<'_>) {
+    let [family, kind, ..] = call.args().map(int);
+    let family = match family {
+        libc::AF_INET => AddressFamily::Inet,
+        _ => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::from_bits_truncate(kind);
+    let made =
+        socket(family, SockType::Datagram, flags | SockFlag::SOCK_CLOEXEC, SockProtocol::Udp)
+            .and_then(|socket| tie(&socket).map(|()| socket));
+    call.answer(made, flags.contains(SockFlag::SOCK_CLOEXEC));
+}
+
 /// `bind`.
 pub(super) fn bind(
     shared: &Shared,
@@ -88,9 +105,10 @@ pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
     let [fd, backlog, ..] = data.args;
-    let held = hold(&caller, fd)
-        .and_then(|held| caller.still_waits().map(|_| held))
-        .inspect_err(|e| unreadable(&shared, &caller, *e, Operation::Listen, call.name));
+    let held =
+        hold(&caller, fd).and_then(|held| caller.still_waits().map(|_| held)).inspect_err(|e| {
+            unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Listen, call.name)
+        });
     let result = held.map_err(Interrupted::Failed).and_then(|(socket, domain)| {
         let family = match domain {
             Domain::Unix => Family::Unix,
@@ -98,16 +116,34 @@ pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
             Domain::Other => Family::Other,
         };
         turn.pay_for(&caller, family)?;
-        let act = || {
-            if domain == Domain::Inet {
-                let verdict = ip_listen(&shared.policy().network, bound(&socket)?);
-                prepare(&shared, &caller, &socket, verdict, (Operation::Listen, call.name))?;
-            }
-            listen(&socket, backlog_of(backlog))
-        };
-        act().map_err(Interrupted::Failed)
+        let what = (Operation::Listen, call.name);
+        listen_at(&shared, &caller, (&socket, domain), backlog_of(backlog), what)
+            .map_err(Interrupted::Failed)
     });
     conclude(call, result);
+}
+
+fn listen_at(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    (socket, domain): (&OwnedFd, Domain),
+    backlog: Backlog,
+    call: (Operation, &'static str),
+) -> Result<(), Errno> {
+    if domain != Domain::Inet {
+        return listen(socket, backlog);
+    }
+    let policy = &shared.policy().network;
+    let judged = bound(socket)?;
+    prepare(shared, caller, socket, ip_listen(policy, judged), call)?;
+    listen(socket, backlog)?;
+    // A thread that dissolves the address in between gets a port of the kernel's choice: what is not
+    // tied accepts nothing there.
+    if policy.mode.is_closed() && judged.is_some() && bound(socket)? != judged {
+        let _closed = shutdown(socket.as_raw_fd(), Shutdown::Both);
+        return Err(Errno::EADDRNOTAVAIL);
+    }
+    Ok(())
 }
 
 /// The kernel takes what is negative or too large for its most.

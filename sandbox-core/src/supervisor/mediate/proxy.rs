@@ -8,7 +8,9 @@ use crate::control::Introduction;
 use crate::sys;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{Shutdown, SockType, getsockopt, shutdown, sockopt};
+use nix::sys::socket::{
+    Shutdown, SockType, TimestampingFlag, getsockopt, setsockopt, shutdown, sockopt,
+};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,9 @@ pub(super) fn connect(
     let pid = caller.process().unwrap_or(caller.tid());
     let introduction = Introduction { secret, pid, exe: caller.exe() }.encode();
     turn.may_block(caller, || {
+        // Or the introduction would come back with the time at which it was sent. The filter refuses
+        // the option; a socket that came from outside may have it.
+        setsockopt(socket, sockopt::Timestamping, &TimestampingFlag::empty())?;
         match sys::connect(socket.as_fd(), &request.bytes) {
             Ok(()) => {}
             Err(Errno::EINPROGRESS) => wait_until_connected(socket)?,

@@ -74,10 +74,10 @@ pub(super) fn hold(caller: &Caller<'_>, fd: u64) -> Result<(OwnedFd, Domain), Er
 
 /// A caller that cannot be read (`EPERM` from ptrace rules) cannot be judged. That is a refusal of
 /// the sandbox and recorded as one; a bad pointer is the program's own mistake.
-pub(super) fn unreadable(
+pub(in crate::supervisor) fn unreadable(
     shared: &Shared,
     caller: &Caller<'_>,
-    errno: Errno,
+    (errno, kind): (Errno, Kind),
     operation: Operation,
     syscall: &'static str,
 ) {
@@ -86,7 +86,7 @@ pub(super) fn unreadable(
     }
     let target = b"(unreadable address)".to_vec();
     let why = (Reason::NotSupported, None);
-    let what = (Kind::UnixSocket, operation);
+    let what = (kind, operation);
     let refusal = Refusal { errno, ..Refusal::mediated(what, target, syscall, why) };
     shared.record(caller, refusal);
 }

@@ -11,7 +11,7 @@ use super::{network, pinned, private_name};
 use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
 use crate::filter::Mediated;
 use crate::rate::MediationMode;
-use crate::record::Operation;
+use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
@@ -48,7 +48,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     match result {
         Ok(sent) => call.answer(i64::try_from(sent).map_err(|_| libc::EOVERFLOW)),
         Err(Interrupted::Failed(errno)) => {
-            unreadable(&shared, &caller, errno, Operation::Send, call.name);
+            unreadable(&shared, &caller, (errno, Kind::UnixSocket), Operation::Send, call.name);
             call.answer(Err(errno as i32));
         }
         Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
@@ -224,7 +224,8 @@ impl Sender<'_, '_, '_> {
                 _ => network::judge_send(&shared, self.caller, request, data, self.syscall),
             };
             let confirmed = confirmed.map_err(Interrupted::Failed)?;
-            return self.transmit(request, confirmed, &request.bytes, data, control, flags);
+            let name = request.address.spelled_out(&request.bytes);
+            return self.transmit(request, confirmed, &name, data, control, flags);
         }
         let as_copied = shared.abstract_as_copied();
         let what = (Operation::Send, self.syscall);

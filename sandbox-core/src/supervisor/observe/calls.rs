@@ -6,9 +6,11 @@ use super::watched::{Start, Watched};
 use super::{examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
+use crate::policy::Access;
+use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::supervisor::mediate::resolve::{Last, plain, resolve};
-use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned};
+use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned, unreadable};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
 
@@ -36,10 +38,16 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let Some(caller) = shared.caller(&data) else { return call.go_on() };
     let seen = match read(shared, &caller, call.call, &data) {
         Ok(seen) => seen,
-        Err(errno) => match Verdict::without_look(shared.keeps(), errno) {
-            Verdict::GoOn => return call.go_on(),
-            Verdict::Refuse(errno) => return call.refuse(errno),
-        },
+        Err(errno) => {
+            let may_change_kept = shared.keeps() && may_change(call.call, &data);
+            return match Verdict::without_look(may_change_kept, errno) {
+                Verdict::GoOn => call.go_on(),
+                Verdict::Refuse(errno) => {
+                    unreadable(shared, &caller, (errno, Kind::Fs), Operation::Write, name);
+                    call.refuse(errno)
+                }
+            };
+        }
     };
     if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
         shared.note_program(&watched.path);
@@ -68,6 +76,18 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
         (Some(call), Verdict::GoOn) => call.go_on(),
         (Some(call), Verdict::Refuse(errno)) => call.refuse(errno),
         (None, _) => {}
+    }
+}
+
+/// Whether a call could change something, by its registers alone.
+fn may_change(call: Observed, data: &NotificationData) -> bool {
+    let [_, b, c, ..] = data.args;
+    let writes = |flags| open_attempt(flags).is_some_and(|a| a.access.contains(Access::WRITE));
+    match call {
+        Observed::Open => writes(int(b)),
+        Observed::OpenAt => writes(int(c)),
+        Observed::Exec | Observed::ExecAt | Observed::Kill => false,
+        _ => true,
     }
 }
 

@@ -14,11 +14,18 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// About a call that could not be looked at. What is not found here failed, or will fail, for an
-    /// ordinary reason; but where something stays as it is (`keeps`), nothing goes on because this
-    /// process has run out of something.
-    pub(super) fn without_look(keeps: bool, errno: Errno) -> Self {
-        if keeps && is_want(errno) { Verdict::Refuse(errno) } else { Verdict::GoOn }
+    /// ordinary reason; but where something stays as it is, no call that could change it
+    /// (`may_change_kept`) goes on because it cannot be seen what it is about.
+    pub(super) fn without_look(may_change_kept: bool, errno: Errno) -> Self {
+        let unseen = is_want(errno) || is_hidden(errno);
+        if may_change_kept && unseen { Verdict::Refuse(errno) } else { Verdict::GoOn }
     }
+}
+
+/// Whether the caller's memory cannot be looked into: it is the kernel's alone (memfd_secret(2)), or
+/// that of a program that its user may not read.
+fn is_hidden(errno: Errno) -> bool {
+    matches!(errno, Errno::EFAULT | Errno::EPERM)
 }
 
 /// Whether this process has run out of something.
@@ -41,11 +48,11 @@ mod tests {
     #[test]
     fn nothing_goes_on_for_want_of_descriptors_where_something_is_kept() {
         let told = |keeps, errno| Verdict::without_look(keeps, errno);
-        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EFAULT, Errno::EPERM] {
             assert_eq!(told(true, errno), Verdict::Refuse(errno));
             assert_eq!(told(false, errno), Verdict::GoOn);
         }
-        for errno in [Errno::ENOENT, Errno::EFAULT, Errno::ENAMETOOLONG, Errno::EACCES] {
+        for errno in [Errno::ENOENT, Errno::ENAMETOOLONG, Errno::EACCES] {
             assert_eq!(told(true, errno), Verdict::GoOn);
         }
     }
