@@ -10,7 +10,7 @@ const MOST: usize = 64;
 const LONGEST: usize = 1024;
 /// Longest line looked at, in bytes.
 const LONGEST_LINE: usize = 2048;
-/// A message may name the file a few lines away from the error.
+/// A message that names no file itself may do so a few lines away from the error.
 const NEAR: usize = 3;
 /// What a path is quoted between.
 const QUOTES: [(char, char); 5] =
@@ -26,6 +26,10 @@ pub(crate) fn paths(said: &[u8]) -> Vec<Vec<u8>> {
     // The words of the refusal itself come first, then what stands around them.
     for distance in 0..=NEAR {
         for at in refused.iter().rev() {
+            let says_where = lines.get(*at).is_some_and(|line| names_something(line));
+            if distance > 0 && says_where {
+                continue;
+            }
             let around = [at.checked_sub(distance), at.checked_add(distance)];
             for line in around.iter().flatten().filter_map(|at| lines.get(*at)) {
                 for path in in_line(line, distance > 0) {
@@ -41,6 +45,15 @@ pub(crate) fn paths(said: &[u8]) -> Vec<Vec<u8>> {
 
 fn says_refused(line: &str) -> bool {
     line.contains("EACCES") || line.to_ascii_lowercase().contains("permission denied")
+}
+
+/// Whether the line of a refusal says what was refused: `cat: x: Permission denied`, or a path, or
+/// something in quotes.
+fn names_something(line: &str) -> bool {
+    let quoted = |(open, close)| line.split_once(open).is_some_and(|(_, l)| l.contains(close));
+    let before = line.to_ascii_lowercase().find("permission denied").unwrap_or(line.len());
+    let parts = line.get(..before).unwrap_or(line).matches(": ").count();
+    parts > 1 || QUOTES.into_iter().any(quoted) || !in_line(line, true).is_empty()
 }
 
 /// What in a line may be a path: between quotes, between colons, or a word. Away from the refusal
@@ -99,6 +112,13 @@ mod tests {
         assert!(!paths(far.as_bytes()).contains(&b"/srv/a".to_vec()));
         let near = paths(b"building /srv/a\nthing\nPermission denied\n");
         assert!(near.contains(&b"/srv/a".to_vec()) && !near.contains(&b"thing".to_vec()));
+        // What is said beside a refusal that names its file is about something else.
+        for refusal in
+            ["ls: cannot open directory '/': Permission denied", "cat: x: Permission denied"]
+        {
+            let found = paths(format!("{refusal}\n/etc/ssh\n").as_bytes());
+            assert!(!found.contains(&b"/etc/ssh".to_vec()), "{refusal}");
+        }
         let flood = (0..9999).map(|n| format!("/srv/{n}: Permission denied\n")).collect::<String>();
         assert_eq!(paths(flood.as_bytes()).len(), MOST);
     }

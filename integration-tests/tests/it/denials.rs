@@ -186,7 +186,11 @@ fn success_takes_one_line() {
         assert_eq!(answer.stdout(), "done\n", "{}", answer.text);
         assert_eq!(answer.value["denials"]["likely_cause"], Value::Null);
         assert_eq!(report(&answer), "");
-        assert!(answer.text.contains("1 denial that did no harm"), "{}", answer.text);
+        assert!(
+            answer.text.contains("1 denial did not keep it from succeeding"),
+            "{}",
+            answer.text
+        );
     });
 }
 

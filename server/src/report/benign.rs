@@ -5,6 +5,8 @@ use nono_sandbox::record::{Denial, Kind, Operation};
 
 /// Opened by everybody, whether it is there or not.
 const FILES: &[&str] = &["/dev/tty", "/dev/log", "/dev/console", "/proc/self/coredump_filter"];
+/// Folders that tools list on their way, for something that is seldom there.
+const LISTED: &[&str] = &["/dev", "/etc", "/etc/gss/mech.d", "/etc/pam.d"];
 /// Names of files that hold what was typed, or what was compiled, for the next time.
 const LEFT_BEHIND: &[&str] = &[
     ".bash_history",
@@ -39,7 +41,10 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         Kind::Fs if changes(denial.operation) && LEFT_BEHIND.contains(&name) => {
             Some("a history, written at the end")
         }
-        Kind::Fs if changes(denial.operation) && target.contains("/hsperfdata_") => {
+        Kind::Fs if denial.operation == Operation::Read && LISTED.contains(&&*target) => {
+            Some("listed on the way to something else")
+        }
+        Kind::Fs if target.contains("/hsperfdata_") => {
             Some("a Java machine's counters, which nobody needs")
         }
         Kind::Fs if changes(denial.operation) && is_python_cache(&target) => {

@@ -1,6 +1,7 @@
 //! From a run's records and output to what its answer says about denials.
 
-use super::rank::Evidence;
+use super::group::group;
+use super::rank::{self, Evidence};
 use super::summary::{Said, summary};
 use super::translate::{Known, notes};
 use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
@@ -31,16 +32,19 @@ pub(super) fn diagnose(
     let Some(log) = log else { return (Denials::default(), verdict.sentence.clone()) };
     let argv = &facts.identity.argv;
     let succeeded = verdict.status == RunStatus::Exited && verdict.exit_code == Some(0);
-    let masked = masked::masked(argv).filter(|_| succeeded);
+    let kept = denials::kept(view, log);
+    let said = tail(&output.stdout.captured) + "\n" + &tail(&output.stderr.captured);
+    let masked = succeeded
+        .then(|| masked::masked(argv).or_else(|| rank::complaint(&group(view, &kept), &said)))
+        .flatten();
     let took =
         outcome.map_or(facts.now.saturating_duration_since(facts.identity.started), |o| o.duration);
     let evidence = Evidence {
-        said: tail(&output.stdout.captured) + "\n" + &tail(&output.stderr.captured),
+        said,
         failed: over.is_some() && !succeeded,
         masked,
         took_ms: milliseconds(took),
     };
-    let kept = denials::kept(view, log);
     let mut denials = denials::report(view, log, &kept, &evidence);
     if denials.total + denials.inferred > 0 {
         denials.masked = masked.map(|m| m.words().to_owned());
@@ -54,6 +58,7 @@ pub(super) fn diagnose(
                 Some(End::Signaled(signal)) => Some(signal),
                 _ => None,
             },
+            limit_ran_out: outcome.is_some_and(|o| o.exceeded.is_some()),
             as_root: nix::unistd::geteuid().is_root(),
         };
         denials.notes = notes(known, &evidence.said);

@@ -11,6 +11,10 @@ pub(super) enum Masked {
     Sequence,
     /// `a & b`
     Background,
+    /// The command itself speaks of what was refused to it.
+    Complaint,
+    /// The proxy refused a host, and its answer may have been taken for the host's.
+    Proxy,
 }
 
 impl Masked {
@@ -21,6 +25,8 @@ impl Masked {
             Masked::OrElse => "exit 0 may be the alternative's after `||`",
             Masked::Sequence => "exit 0 is the last command's of several",
             Masked::Background => "exit 0 says nothing about what ran in the background (`&`)",
+            Masked::Complaint => "exit 0, and the output speaks of a refusal all the same",
+            Masked::Proxy => "exit 0, and what was fetched may be the proxy's refusal",
         }
     }
 }
@@ -70,7 +76,7 @@ fn script_masks(script: &str, strict: bool) -> Option<Masked> {
         .filter(|m| match m {
             Masked::Pipe => !pipefail,
             Masked::Sequence => !strict,
-            Masked::OrElse | Masked::Background => true,
+            Masked::OrElse | Masked::Background | Masked::Complaint | Masked::Proxy => true,
         })
         .min_by_key(|m| *m as u8)
 }

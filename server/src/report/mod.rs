@@ -132,7 +132,7 @@ impl Answer {
         let over = facts.state.finished();
         let outcome = over.and_then(Finished::outcome);
         let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
-        let verdict = status::verdict(facts);
+        let verdict = status::verdict(facts, &view.policy.origins);
         let (denials, summary) = diagnose::diagnose(view, facts, output, &verdict, history);
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);

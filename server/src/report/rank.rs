@@ -4,6 +4,7 @@
 use super::benign;
 use super::group::Group;
 use super::masked::Masked;
+use super::network;
 use nix::errno::Errno;
 use nono_sandbox::record::{Confidence, Denial, Kind, Operation, Reason};
 use nono_schemas::Relevance;
@@ -37,7 +38,7 @@ pub(super) struct Ranked<'d> {
 
 /// What the command said about a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Quoted {
+pub(super) enum Quoted {
     Nothing,
     Errno,
     Target,
@@ -61,6 +62,16 @@ pub(super) fn rank<'d>(groups: Vec<Group<'d>>, evidence: &Evidence) -> Vec<Ranke
         only.relevance = Relevance::LikelyCause;
     }
     ranked
+}
+
+/// Why exit code 0 may not mean success, by what was refused and what the command says of it.
+pub(super) fn complaint(groups: &[Group<'_>], said: &str) -> Option<Masked> {
+    // What nobody saw refused is not said of a success.
+    let seen = |g: &&Group<'_>| g.first.confidence != Confidence::Inferred;
+    let serious = || groups.iter().filter(seen).filter(|g| benign::probe(g.first).is_none());
+    let spoken = serious().any(|g| quoted(g, said) == Quoted::Both);
+    let fetched = || serious().any(|g| g.first.kind == Kind::NetProxy);
+    if spoken { Some(Masked::Complaint) } else { fetched().then_some(Masked::Proxy) }
 }
 
 /// How long before the end it was, in milliseconds. Nobody saw when an inferred one was.
@@ -95,7 +106,10 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
         why.push(format!("{near} ms before the end"));
     }
     let open = evidence.failed || evidence.masked.is_some();
+    let speaks = evidence.failed && is_named_by_errno(first) && quoted >= Quoted::Errno;
     let relevance = match (benign::probe(first), quoted) {
+        // The program says that it could not do without.
+        (Some(_), Quoted::Errno) if speaks && near <= NEAR_MS => Relevance::Possible,
         (Some(probe), Quoted::Nothing | Quoted::Errno) => {
             why = vec![probe.to_owned()];
             Relevance::Benign
@@ -106,7 +120,7 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
         }
         (_, Quoted::Both) if open => Relevance::LikelyCause,
         (_, Quoted::Target) if evidence.failed => Relevance::LikelyCause,
-        (_, Quoted::Errno) if evidence.failed && is_named_by_errno(first) => Relevance::LikelyCause,
+        (_, Quoted::Errno) if speaks => Relevance::LikelyCause,
         _ => Relevance::Possible,
     };
     if !open && relevance == Relevance::Possible {
@@ -148,8 +162,9 @@ fn weight(operation: Operation) -> u32 {
     }
 }
 
-fn quoted(group: &Group<'_>, said: &str) -> Quoted {
-    let error = mentions_errno(said, group.first.errno);
+/// What `said` quotes of a group.
+pub(super) fn quoted(group: &Group<'_>, said: &str) -> Quoted {
+    let error = mentions_error(said, group.first);
     let target = group.members.iter().any(|d| mentions_target(said, d))
         || group.folder.as_ref().is_some_and(|f| mentions(said, f.as_bytes()));
     match (target, error) {
@@ -160,7 +175,21 @@ fn quoted(group: &Group<'_>, said: &str) -> Quoted {
     }
 }
 
+/// Whether output names what the program got: an errno, or the proxy's answer.
+fn mentions_error(said: &str, denial: &Denial) -> bool {
+    const PROXY: [&str; 2] = ["403", "Proxy Error"];
+    match denial.kind {
+        Kind::NetProxy => PROXY.iter().any(|words| said.contains(words)),
+        _ => mentions_errno(said, denial.errno),
+    }
+}
+
 fn mentions_target(said: &str, denial: &Denial) -> bool {
+    if network::is_about(denial) {
+        // Programs name the host, with its port or without.
+        let host = denial.target.rsplitn(2, |b| *b == b':').last().unwrap_or_default();
+        return mentions(said, host);
+    }
     let name = denial.target.rsplit(|b| *b == b'/').next().unwrap_or_default();
     mentions(said, &denial.target)
         || denial.resolved.as_ref().is_some_and(|r| mentions(said, r))

@@ -91,7 +91,7 @@ const ALWAYS: &[Entry] = &[
         ],
         |_, _| true,
         "the system's packages cannot be changed from inside the sandbox: ask the operator to \
-         install them, or unpack one in the workspace (apt-get download, dpkg-deb -x)",
+         install them, or unpack one that is there in the workspace (dpkg-deb -x)",
     ),
 ];
 

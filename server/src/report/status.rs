@@ -4,6 +4,7 @@ use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
+use nono_sandbox::policy::{Origin, Origins};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
 use std::time::Duration;
@@ -31,16 +32,19 @@ pub(crate) fn standing(state: &State) -> Verdict {
             exit_code: exit_code(*end),
             ..Verdict::new(RunStatus::Running, String::new())
         },
-        State::Over(finished) => ended(&finished.ended, finished.wall, Duration::ZERO),
+        // No sentence is made of these.
+        State::Over(finished) => {
+            ended(&finished.ended, finished.wall, Duration::ZERO, &Origins::default())
+        }
     }
 }
 
 /// The verdict.
-pub(super) fn verdict(facts: &Facts<'_>) -> Verdict {
+pub(super) fn verdict(facts: &Facts<'_>, origins: &Origins) -> Verdict {
     let Some(finished) = facts.state.finished() else {
         return Verdict { sentence: going_on(facts), ..standing(&facts.state) };
     };
-    ended(&finished.ended, finished.wall, facts.identity.timeout)
+    ended(&finished.ended, finished.wall, facts.identity.timeout, origins)
 }
 
 /// What a run that goes on is doing, and what to do about it.
@@ -78,7 +82,7 @@ fn exit_code(end: End) -> Option<i32> {
 }
 
 /// The verdict on a run that is over.
-fn ended(ended: &Ended, wall: Duration, timeout: Duration) -> Verdict {
+fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Verdict {
     let outcome = match ended {
         Ended::Outcome(outcome) => outcome,
         Ended::Refused(failed) => return Verdict::new(RunStatus::Refused, refusal(failed)),
@@ -118,13 +122,16 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration) -> Verdict {
         }
         End::LimitExceeded(exceeded) => {
             let words = limits::words(exceeded);
+            let set_by = match origins.of(exceeded.resource.limit().field()) {
+                Origin::Call => "which this call has set itself",
+                Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
+            };
             Verdict {
                 signal: Some("SIGKILL".into()),
                 ..Verdict::new(
                     RunStatus::Killed,
                     format!(
-                        "killed after {after}, because it used more than {}; the operator sets \
-                         limits.{} in the profile",
+                        "killed after {after}, because it used more than {}: limits.{}, {set_by}",
                         words.what, words.field
                     ),
                 )

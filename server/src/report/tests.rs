@@ -549,7 +549,7 @@ fn success_is_quiet_unless_the_status_may_hide_a_failure() {
     assert_eq!(
         quiet.text,
         "[exit 0 · 12ms · profile coding]\n\
-         --- nono:9c41e0 9 denials that did no harm; sandbox_explain names them\n\
+         --- nono:9c41e0 9 denials did not keep it from succeeding; sandbox_explain names them\n\
          --- nono:9c41e0 stdout\ndone\n"
     );
     assert_eq!(quiet.result.denials.likely_cause, None);
@@ -560,6 +560,36 @@ fn success_is_quiet_unless_the_status_may_hide_a_failure() {
     let clean = shell_answer(3, "a | b", &finished(End::Exited(0), vec![], "x\n", ""), &history);
     assert_eq!(clean.text, "[exit 0 · 12ms · profile coding]\nx\n");
     assert_eq!(clean.result.summary, "exit 0 after 12ms");
+}
+
+#[test]
+fn a_success_that_speaks_of_a_refusal_is_told() {
+    let history = History::default();
+    let text = |denied: Denial, said: &str| {
+        shell_answer(4, "x", &finished(End::Exited(0), vec![denied], "", said), &history).text
+    };
+    let config = denial(Operation::Create, "/ws/.git/config.lock");
+    let said = "could not lock config file /ws/.git/config.lock: Permission denied\n";
+    assert!(text(config.clone(), said).contains("the output speaks of a refusal"));
+    assert!(!text(config, "done\n").contains("DENIED"));
+    let mut host = denial(Operation::Connect, "example.test:80");
+    host.kind = Kind::NetProxy;
+    assert!(text(host, "").contains("what was fetched may be the proxy's refusal"));
+}
+
+#[test]
+fn refusals_without_a_name_are_told_by_their_error() {
+    let cause = |denied: Denial, said: &str| {
+        let denials = answer(&finished(End::Exited(1), vec![denied], "", said)).result.denials;
+        (denials.benign, denials.likely_cause.is_some())
+    };
+    let mut pair = denial(Operation::Socket, "AF_UNIX datagram socket");
+    pair.kind = Kind::Socket;
+    assert_eq!(cause(pair.clone(), "PermissionError: Permission denied\n"), (0, true));
+    assert_eq!(cause(pair, "no such file\n"), (1, false));
+    let mut host = denial(Operation::Connect, "example.test:443");
+    host.kind = Kind::NetProxy;
+    assert_eq!(cause(host, "curl: (56) CONNECT tunnel failed, response 403\n"), (0, true));
 }
 
 #[test]
@@ -594,6 +624,16 @@ fn misleading_messages_are_explained_only_with_proof() {
     let mut moved = denial(Operation::Rename, "/ws/a");
     moved.errno = 18;
     assert!(note(vec![moved], exdev).contains("does not mean two devices"));
+    let leaks = "==1==LeakSanitizer has encountered a fatal error.";
+    assert_eq!(note(vec![], leaks), "");
+    let mut trace = denial(Operation::Call, "ptrace");
+    trace.kind = Kind::Syscall;
+    assert!(note(vec![trace], leaks).contains("detect_leaks=0"));
+    let login = "bash: line 1: cargo: command not found";
+    assert_eq!(note(vec![], login), "");
+    assert!(
+        note(vec![denial(Operation::Read, "/home/u/.profile")], login).contains("leave `-l` out")
+    );
     let document = "sh: cannot create temp file for here-document: Permission denied";
     assert_eq!(note(vec![denial(Operation::Read, "/etc/x")], document), "");
     let refused = denial(Operation::Create, "/tmp/sh-thd.7");
@@ -607,6 +647,7 @@ fn misleading_messages_are_explained_only_with_proof() {
             denials: &[],
             exit_code: Some(1),
             signal: None,
+            limit_ran_out: false,
             as_root: false,
         };
         assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
@@ -620,9 +661,10 @@ fn misleading_messages_are_explained_only_with_proof() {
 fn what_counts_on_roots_rights_is_explained_to_root() {
     let policy = policy();
     let note = |as_root, denied: &[&Denial], said: &str| {
-        let (exit_code, signal) = (Some(1), None);
-        notes(Known { policy: &policy, denials: denied, exit_code, signal, as_root }, said)
-            .join("\n")
+        let (exit_code, signal, limit_ran_out) = (Some(1), None, false);
+        let policy = &policy;
+        let known = Known { policy, denials: denied, exit_code, signal, limit_ran_out, as_root };
+        notes(known, said).join("\n")
     };
     let cp = "cp: failed to preserve ownership for 'a': Operation not permitted";
     assert!(note(true, &[], cp).contains("--no-preserve=ownership"));

@@ -77,8 +77,12 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
         let ask = "sandbox_explain names them";
         return match (telling.is_empty(), denials.total) {
             (true, _) | (_, 0) => String::new(),
-            (false, 1) => fence::line(nonce, &format!("1 denial that did no harm; {ask}")),
-            (false, n) => fence::line(nonce, &format!("{n} denials that did no harm; {ask}")),
+            (false, 1) => {
+                fence::line(nonce, &format!("1 denial did not keep it from succeeding; {ask}"))
+            }
+            (false, n) => {
+                fence::line(nonce, &format!("{n} denials did not keep it from succeeding; {ask}"))
+            }
         };
     }
     if telling.is_empty() && denials.notes.is_empty() {

@@ -14,6 +14,8 @@ pub(super) struct Known<'k> {
     pub(super) exit_code: Option<i32>,
     /// The signal that ended it, if one did.
     pub(super) signal: Option<i32>,
+    /// Whether it ended because a limit ran out.
+    pub(super) limit_ran_out: bool,
     /// Whether commands are root's.
     pub(super) as_root: bool,
 }
@@ -70,6 +72,47 @@ const TABLE: &[Entry] = &[
         "the answer 403 came from the run's proxy, not from the host: the profile does not list it",
     ),
     (
+        &[
+            "CONNECT tunnel failed, response 502",
+            "code 502 from proxy after CONNECT",
+            "Tunnel connection failed: 502",
+        ],
+        |known| known.policy.network.mode.has_proxy(),
+        "the answer 502 came from the run's proxy, which was not kept from the host by the \
+         profile: its name is not known, or it cannot be reached from this machine",
+    ),
+    (
+        &[
+            "LeakSanitizer has encountered a fatal error",
+            "LeakSanitizer does not work under ptrace",
+        ],
+        |known| known.denied(|d| d.kind == Kind::Syscall && d.target.starts_with(b"ptrace")),
+        "looking for leaks takes tracing, which no command may do; the rest of AddressSanitizer \
+         works: ASAN_OPTIONS=detect_leaks=0",
+    ),
+    (
+        &["command not found", ": not found"],
+        |known| known.denied(|d| START_UP.iter().any(|name| d.target.ends_with(name))),
+        "a login shell (`bash -l`) sets PATH anew, and the start-up files that would add to it may \
+         not be read; leave `-l` out: PATH is set",
+    ),
+    (
+        &["could not lock config file", "could not write config file"],
+        |known| known.denied(|d| GIT_CONFIG.iter().any(|part| contains(&d.target, part))),
+        "git's settings cannot be changed here, because git obeys them outside as well; for one \
+         command: git -c name=value, and GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME, \
+         GIT_COMMITTER_EMAIL",
+    ),
+    (
+        &["ssh: Could not resolve hostname", "ssh: connect to host"],
+        |known| {
+            known.policy.network.mode.has_proxy()
+                && known.denied(|d| matches!(d.kind, Kind::Dns | Kind::NetConnect))
+        },
+        "ssh does not use the run's proxy, which knows HTTP and SOCKS; for git use the https:// \
+         address of the repository",
+    ),
+    (
         &["Invalid cross-device link", "EXDEV", "cross-device link not permitted"],
         |known| known.denied(|d| d.errno == Errno::EXDEV as i32),
         "\"cross-device link\" does not mean two devices here: the profile gives the two folders \
@@ -115,6 +158,15 @@ const TABLE: &[Entry] = &[
     ),
 ];
 
+/// What shells read when they start.
+const START_UP: [&[u8]; 4] = [b"/.profile", b"/.bash_profile", b"/.bash_login", b"/.bashrc"];
+/// Where git keeps settings.
+const GIT_CONFIG: [&[u8]; 3] = [b"/.gitconfig", b"/.git/config", b"/git/config"];
+
+fn contains(target: &[u8], part: &[u8]) -> bool {
+    target.windows(part.len()).any(|window| window == part)
+}
+
 /// Explanations of what was said, each once.
 pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     let fits = |(words, test, _): &&Entry| words.iter().any(|w| said.contains(w)) && test(known);
@@ -134,6 +186,7 @@ fn death(known: Known<'_>) -> Option<&'static str> {
             "SIGSYS: the program made a system call of another architecture (32-bit code), which \
              nothing can do in the sandbox",
         ),
+        libc_signal::SIGKILL if known.limit_ran_out => None,
         libc_signal::SIGKILL => Some(
             "SIGKILL: not from the sandbox, which kills only at the end of a run; most often the \
              kernel was out of memory",

@@ -14,10 +14,30 @@ use serde_json::Value;
 /// [`BadInput::Schema`] names the argument and what it should be.
 pub(super) fn arguments_as<T: DeserializeOwned>(
     schema: &JsonObject,
-    arguments: JsonObject,
+    mut arguments: JsonObject,
 ) -> Result<T, BadInput> {
+    arguments.values_mut().for_each(whole);
     check(schema, &arguments).map_err(BadInput::Schema)?;
     serde_json::from_value(Value::Object(arguments)).map_err(|e| BadInput::Schema(e.to_string()))
+}
+
+/// `5000.0` is an integer to JSON Schema, and what some clients make of one.
+fn whole(value: &mut Value) {
+    /// Up to here every integer is a float of its own.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) => {
+            let float = number.as_f64().filter(|n| number.is_f64() && n.fract() == 0.0);
+            if let Some(float) = float.filter(|n| n.abs() <= EXACT)
+                && let Ok(integer) = format!("{float:.0}").parse::<i64>()
+            {
+                *number = integer.into();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole),
+        Value::Object(entries) => entries.values_mut().for_each(whole),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 fn check(schema: &JsonObject, arguments: &JsonObject) -> Result<(), String> {
@@ -158,6 +178,15 @@ mod tests {
         assert!(unknown.starts_with("there is no argument `timeout`; there are `command`, `cwd`"));
         let item = exec(json!({"argv": ["a", 1]})).unwrap_err();
         assert_eq!(item, "`argv`[1] must be a string, not a number");
+    }
+
+    #[test]
+    fn a_whole_number_is_an_integer_however_it_is_written() {
+        for written in ["5000", "5000.0", "5e3"] {
+            let call = format!(r#"{{"command": "x", "timeout_ms": {written}}}"#);
+            let params = shell(serde_json::from_str(&call).unwrap()).unwrap();
+            assert_eq!(params.timeout_ms, Some(5000), "{written}");
+        }
     }
 
     #[test]
