@@ -44,6 +44,8 @@ fn race_as(site: &Site, mode: &str, tries: u64) {
         numbers(&String::from_utf8_lossy(&output.stdout)).0 > 0
     };
     assert!(wait::until(reaches), "{mode}: the control reached nothing, so it would show nothing");
+    // Connections wait in the socket's queue when the control is over.
+    assert!(settled(&forbidden), "{mode}: the control never ends");
     let from_control = forbidden.reached();
 
     let extra = json!({

@@ -72,7 +72,6 @@ mod tests {
     use super::*;
     use crate::rate::Quota;
     use std::num::NonZeroU32;
-    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn empty_bucket(per_second: u32) -> Bucket {
         let one = NonZeroU32::MIN;
@@ -96,16 +95,10 @@ mod tests {
     fn who_has_nobody_to_wait_for_leaves_the_line_first_or_not() {
         // The next token comes in a second; nobody is there to take it by then.
         let (line, bucket) = (Line::default(), empty_bucket(1));
-        let gone = AtomicBool::new(false);
-        let released = || match gone.load(Ordering::Relaxed) {
-            true => Err(Interrupted::CallerGone),
-            false => Ok(()),
-        };
-        gone.store(true, Ordering::Relaxed);
+        let gone = || Err(Interrupted::CallerGone);
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                let wait = || line.wait(&bucket, released);
-                scope.spawn(move || assert_eq!(wait(), Err(Interrupted::CallerGone)));
+                scope.spawn(|| assert_eq!(line.wait(&bucket, gone), gone()));
             }
         });
         assert!(!*lock(&line.has_first));
