@@ -36,12 +36,20 @@ enum Bad {
 /// Reads a request and connects to its host; `None` if it was answered with a refusal.
 pub(super) async fn open(stream: &mut TcpStream, client: &Client) -> io::Result<Option<TcpStream>> {
     let mut read = Vec::with_capacity(1024);
+    // A head that comes byte by byte is parsed when its end is there, and each time it has doubled:
+    // what is none is to be found out before.
+    let mut due = 1;
     let (request, length) = loop {
+        let before = read.len();
         if stream.read_buf(&mut read).await? == 0 {
             return Ok(None);
         }
-        // Looked at once its end is there, so that a head that comes byte by byte is parsed once.
-        let found = if has_end(&read) { parse(&read) } else { Ok(None) };
+        let tail = read.get(before.saturating_sub(END)..).unwrap_or_default();
+        let is_due = read.len() >= due;
+        if is_due {
+            due = read.len() * 2;
+        }
+        let found = if is_due || has_end(tail) { parse(&read) } else { Ok(None) };
         match found {
             Ok(Some(found)) => break found,
             Ok(None) if read.len() < MAX_HEAD => {}
@@ -68,6 +76,9 @@ pub(super) async fn open(stream: &mut TcpStream, client: &Client) -> io::Result<
     upstream.write_all(read.get(length..).unwrap_or_default()).await?;
     Ok(Some(upstream))
 }
+
+/// Bytes before the last one of an empty line's end.
+const END: usize = 2;
 
 /// Whether there is an empty line, which ends a head.
 fn has_end(bytes: &[u8]) -> bool {
