@@ -8,7 +8,7 @@ use nono_sandbox::sys;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What [`Address::parse`] makes of these bytes is what the kernel does.
 pub fn sockaddr(bytes: &[u8]) {
@@ -38,18 +38,24 @@ fn inet(bytes: &[u8], found: &Address, least: usize) {
     }
 }
 
-/// A folder of this process's own, in which relative paths are harmless; one address at a time.
-fn own_folder() -> MutexGuard<'static, ()> {
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("a folder"));
-    std::env::set_current_dir(folder.path()).expect("go there");
-    one
+/// A folder of this call's own, in which relative paths are harmless; one address at a time.
+struct Alone {
+    _folder: tempfile::TempDir,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Alone {
+    fn new() -> Self {
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a folder");
+        std::env::set_current_dir(folder.path()).expect("go there");
+        Self { _folder: folder, _one: one }
+    }
 }
 
 fn unix(bytes: &[u8], found: &Address) {
-    let _alone = own_folder();
+    let _alone = Alone::new();
     if let Address::UnixPath(path) = found {
         assert!(!path.is_empty() && path.len() <= 108 && !path.contains(&0));
         // The kernel would make it anywhere.
