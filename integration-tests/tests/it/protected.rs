@@ -123,7 +123,7 @@ fn each_change_works_where_nothing_protects() {
 /// What the supervisor cannot read, it cannot judge; nothing goes on for that. Each has a control.
 #[test]
 fn what_cannot_be_seen_changes_nothing() {
-    const HIDDEN_PATH: &str = "import ctypes, mmap, os
+    const HIDDEN_PATH: &str = "import ctypes, mmap, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mmap.restype = ctypes.c_void_p
 fd = libc.syscall(447, 0)
@@ -131,11 +131,13 @@ assert fd >= 0, os.strerror(ctypes.get_errno())
 os.ftruncate(fd, 4096)
 place = libc.mmap(None, 4096, 3, 1, fd, 0)
 ctypes.memmove(place, b'.envrc\\0', 7)
-made = libc.open(ctypes.c_void_p(place), os.O_CREAT | os.O_WRONLY, 0o644)
+made = libc.open(ctypes.c_void_p(place), os.O_CREAT | int(sys.argv[1]), 0o644)
 raise SystemExit(0 if made >= 0 else ctypes.get_errno())";
     const SOCKET: &str = "import socket; socket.socket(socket.AF_UNIX).bind('.envrc')";
-    let ways: [&[&str]; 3] = [
-        &["/usr/bin/python3", "-c", HIDDEN_PATH],
+    // O_WRONLY and O_RDONLY: either makes what is missing.
+    let ways: [&[&str]; 4] = [
+        &["/usr/bin/python3", "-c", HIDDEN_PATH, "1"],
+        &["/usr/bin/python3", "-c", HIDDEN_PATH, "0"],
         &["/usr/bin/python3", "-c", SOCKET],
         &["./unreadable", ".envrc"],
     ];

@@ -82,6 +82,13 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// Whether the call could change something.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.access.intersects(Access::WRITE | Access::MAKE_SOCKET)
+            || self.target == Target::ObjectOrParent
+    }
+
     /// Executing a file.
     pub const EXECUTE: Attempt = Attempt {
         operation: Operation::Execute,

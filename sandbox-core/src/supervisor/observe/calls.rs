@@ -1,12 +1,11 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::verdict::{Verdict, is_want};
+use super::verdict::{Verdict, is_unseen};
 use super::watched::{Start, Watched};
 use super::{examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
 use crate::filter::Observed;
-use crate::policy::Access;
 use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::supervisor::mediate::resolve::{Last, plain, resolve};
@@ -54,7 +53,7 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     }
     let path = if let Seen::Path(watched) = &seen { Some(watched) } else { None };
     let seems_allowed = path.is_some_and(|watched| watched.seems_allowed(shared.index()));
-    let waits = shared.keeps() && path.is_some_and(Watched::may_change);
+    let waits = shared.keeps() && path.is_some_and(|watched| watched.attempt.may_change());
     let mut call = Some(call);
     if seems_allowed
         && !waits
@@ -82,10 +81,10 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
 /// Whether a call could change something, by its registers alone.
 fn may_change(call: Observed, data: &NotificationData) -> bool {
     let [_, b, c, ..] = data.args;
-    let writes = |flags| open_attempt(flags).is_some_and(|a| a.access.contains(Access::WRITE));
+    let opens = |flags| open_attempt(flags).is_some_and(|attempt| attempt.may_change());
     match call {
-        Observed::Open => writes(int(b)),
-        Observed::OpenAt => writes(int(c)),
+        Observed::Open => opens(int(b)),
+        Observed::OpenAt => opens(int(c)),
         Observed::Exec | Observed::ExecAt | Observed::Kill => false,
         _ => true,
     }
@@ -188,7 +187,7 @@ fn read(
         Observed::LinkAt if int(e) & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) != 0 => {
             match kept_source(shared, caller, (int(a), b), int(e)) {
                 Ok(Some(source)) => Ok(Seen::Path(source)),
-                Err(errno) if is_want(errno) => Err(errno),
+                Err(errno) if is_unseen(errno) => Err(errno),
                 // A file without a name has a new one all the same.
                 Ok(None) | Err(_) => one(int(c), d, Attempt::CREATE),
             }

@@ -52,7 +52,10 @@ fn examine(
     let Refused { attempt, path, by_name } = match refused(shared, caller, watched) {
         Ok(Some(refused)) => refused,
         Ok(None) => return Verdict::GoOn,
-        Err(errno) => return Verdict::without_look(shared.keeps(), errno),
+        Err(errno) => {
+            let may_change_kept = shared.keeps() && watched.attempt.may_change();
+            return Verdict::without_look(may_change_kept, errno);
+        }
     };
     let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
     let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };

@@ -17,20 +17,16 @@ impl Verdict {
     /// ordinary reason; but where something stays as it is, no call that could change it
     /// (`may_change_kept`) goes on because it cannot be seen what it is about.
     pub(super) fn without_look(may_change_kept: bool, errno: Errno) -> Self {
-        let unseen = is_want(errno) || is_hidden(errno);
-        if may_change_kept && unseen { Verdict::Refuse(errno) } else { Verdict::GoOn }
+        if may_change_kept && is_unseen(errno) { Verdict::Refuse(errno) } else { Verdict::GoOn }
     }
 }
 
-/// Whether the caller's memory cannot be looked into: it is the kernel's alone (memfd_secret(2)), or
-/// that of a program that its user may not read.
-fn is_hidden(errno: Errno) -> bool {
-    matches!(errno, Errno::EFAULT | Errno::EPERM)
-}
-
-/// Whether this process has run out of something.
-pub(super) fn is_want(errno: Errno) -> bool {
-    matches!(errno, Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM)
+/// Whether it cannot be seen what a call is about: this process has run out of something, or the
+/// caller's memory is the kernel's alone (memfd_secret(2), `EFAULT`) or that of a program that its
+/// user may not read (`EPERM`).
+pub(super) fn is_unseen(errno: Errno) -> bool {
+    use Errno::{EFAULT, EMFILE, ENFILE, ENOMEM, EPERM};
+    matches!(errno, EMFILE | ENFILE | ENOMEM | EFAULT | EPERM)
 }
 
 /// Who refuses for this reason, and what that makes of the call.

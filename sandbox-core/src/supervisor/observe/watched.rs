@@ -25,12 +25,6 @@ pub(super) enum Start {
 }
 
 impl Watched {
-    /// Whether the call could change something.
-    pub(super) fn may_change(&self) -> bool {
-        let Attempt { access, target, .. } = self.attempt;
-        access.intersects(Access::WRITE | Access::MAKE_SOCKET) || target == Target::ObjectOrParent
-    }
-
     /// Whether the path as it is written is allowed. A link may make that wrong.
     pub(super) fn seems_allowed(&self, index: &FsIndex) -> bool {
         let Attempt { access, target, fit, .. } = self.attempt;
