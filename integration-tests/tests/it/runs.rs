@@ -1,12 +1,19 @@
 //! Runs that go on after the answer: read, written to, signalled, listed, found again.
 
-use nono_integration_tests::{Answer, Server, as_each_user, processes, wait};
+use nono_integration_tests::{Answer, Server, Site, as_each_user, processes, wait};
 use serde_json::{Value, json};
 
 fn run_id(answer: &Answer) -> String {
     let id = answer.str("run_id");
     assert!(id.starts_with("r-") && id.len() == 34, "128 random bits: {}", answer.value);
     id.to_owned()
+}
+
+/// A server that has so many runs at once.
+fn with_places(site: &Site, most: &str) -> Server {
+    let mut command = site.nono_mcp(&["--stdio", "--max-runs", most, "--workspace"]);
+    command.arg(site.text("ws"));
+    Server::start_command(site, command)
 }
 
 /// Starts a command that is answered while it runs.
@@ -235,9 +242,7 @@ fn whoever_asks_again_hastens_the_end_of_a_run() {
 #[test]
 fn a_run_that_had_to_wait_for_a_place_has_lost_no_time() {
     as_each_user(|site| {
-        let mut command = site.nono_mcp(&["--stdio", "--max-runs", "1", "--workspace"]);
-        command.arg(site.text("ws"));
-        let server = Server::start_command(&site, command);
+        let server = with_places(&site, "1");
         // Longer than a timeout of 3 s, the grace and the patience with a supervisor together.
         let before = start(&server, "sleep 12");
         let queued = server.ask("shell", json!({"command": "echo mine", "timeout_ms": 3000}));
@@ -278,9 +283,7 @@ fn a_repeated_call_with_the_same_key_gets_the_same_run() {
 #[test]
 fn the_limit_on_live_runs_is_a_refusal_with_their_names() {
     as_each_user(|site| {
-        let mut command = site.nono_mcp(&["--stdio", "--max-runs", "2", "--workspace"]);
-        command.arg(site.text("ws"));
-        let server = Server::start_command(&site, command);
+        let server = with_places(&site, "2");
         let ids = [start(&server, "sleep 601"), start(&server, "sleep 602")];
         let refused = server.ask("shell", json!({"command": "echo third"}));
         assert!(refused.is_error, "{}", refused.text);
@@ -296,9 +299,7 @@ fn the_limit_on_live_runs_is_a_refusal_with_their_names() {
 #[test]
 fn a_queued_call_runs_once_there_is_room() {
     as_each_user(|site| {
-        let mut command = site.nono_mcp(&["--stdio", "--max-runs", "1", "--workspace"]);
-        command.arg(site.text("ws"));
-        let server = Server::start_command(&site, command);
+        let server = with_places(&site, "1");
         let id = start(&server, "until [ -e go ]; do sleep 0.02; done");
         std::thread::scope(|scope| {
             let queued = scope.spawn(|| server.shell("echo after"));

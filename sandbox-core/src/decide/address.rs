@@ -66,9 +66,7 @@ impl Address {
             Address::Unspecified | Address::Other(_) | Address::Malformed => Family::Other,
         }
     }
-}
 
-impl Address {
     /// The address as the kernel is to get it for a send. The unspecified address of IP, which means
     /// this machine, is spelled out: the kernel would send to the *source* of the message, and that
     /// can be one of the machine's other addresses (`ip_route_output_key_hash_rcu`).

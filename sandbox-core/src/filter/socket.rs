@@ -67,14 +67,16 @@ fn udp() -> Result<Vec<SeccompRule>, FilterError> {
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
-    let closed = policy.network.mode.is_closed();
-    let devices = if closed { DEVICES } else { &[] };
-    let stamps = if closed { STAMPS } else { &[] };
+    let judged: &[_] = if policy.network.mode.is_closed() { &[DEVICES, STAMPS] } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
         Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
     };
-    let options = ROUTES.iter().chain(devices).chain(stamps).map(rule).collect::<Result<_, _>>()?;
+    let options = ROUTES
+        .iter()
+        .chain(judged.iter().copied().flatten())
+        .map(rule)
+        .collect::<Result<_, _>>()?;
     let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
     let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
     let mut silent = vec![(options, refused), (fast_open()?, unknown)];

@@ -30,3 +30,4 @@ pub use found::Found;
 pub use isolate::{attempt, read_attempt};
 pub use run::main;
 pub use stage::{SetupFailed, Stage};
+pub use tree::children;

@@ -45,7 +45,8 @@ pub(super) fn descendants() -> Vec<Pid> {
 }
 
 /// Children of all threads of a process (proc_pid_children(5)); none if it is gone.
-fn children(parent: Pid) -> Vec<Pid> {
+#[must_use]
+pub fn children(parent: Pid) -> Vec<Pid> {
     let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return Vec::new() };
     tasks
         .flatten()

@@ -16,6 +16,21 @@ pub struct NotificationData {
     pub args: [u64; 6],
 }
 
+/// One ioctl of a listener about `value`, which it reads or writes and does not keep.
+///
+/// # Safety
+/// `request` must be about a `T`, and no more than that.
+unsafe fn exchange<T>(
+    listener: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    value: &mut T,
+) -> Result<(), Errno> {
+    // SAFETY: the kernel reads or writes one `T`, as the caller says, which is exclusively borrowed
+    // for the call.
+    let result = unsafe { libc::ioctl(listener.as_raw_fd(), request, std::ptr::from_mut(value)) };
+    Errno::result(result).map(|_| ())
+}
+
 /// Waits for the next notification.
 ///
 /// # Errors
@@ -25,15 +40,8 @@ pub fn receive(listener: BorrowedFd<'_>) -> Result<NotificationData, Errno> {
     // SAFETY: every field of `seccomp_notif` is an integer, for which zero is a value. The kernel
     // demands a zeroed structure.
     let mut notif: libc::seccomp_notif = unsafe { std::mem::zeroed() };
-    // SAFETY: NOTIF_RECV writes one `seccomp_notif` to the pointer, which is exclusively borrowed.
-    let result = unsafe {
-        libc::ioctl(
-            listener.as_raw_fd(),
-            libc::SECCOMP_IOCTL_NOTIF_RECV,
-            std::ptr::from_mut(&mut notif),
-        )
-    };
-    Errno::result(result)?;
+    // SAFETY: NOTIF_RECV writes one `seccomp_notif`.
+    unsafe { exchange(listener, libc::SECCOMP_IOCTL_NOTIF_RECV, &mut notif) }?;
     Ok(NotificationData {
         id: notif.id,
         tid: i32::try_from(notif.pid).unwrap_or(0),
@@ -44,15 +52,8 @@ pub fn receive(listener: BorrowedFd<'_>) -> Result<NotificationData, Errno> {
 
 fn send(listener: BorrowedFd<'_>, response: libc::seccomp_notif_resp) -> Result<(), Errno> {
     let mut response = response;
-    // SAFETY: NOTIF_SEND reads one `seccomp_notif_resp` from the pointer, which outlives the call.
-    let result = unsafe {
-        libc::ioctl(
-            listener.as_raw_fd(),
-            libc::SECCOMP_IOCTL_NOTIF_SEND,
-            std::ptr::from_mut(&mut response),
-        )
-    };
-    Errno::result(result).map(|_| ())
+    // SAFETY: NOTIF_SEND reads one `seccomp_notif_resp`.
+    unsafe { exchange(listener, libc::SECCOMP_IOCTL_NOTIF_SEND, &mut response) }
 }
 
 /// Answers with a return value, or a negative errno. `-512` (ERESTARTSYS) makes the kernel restart
@@ -100,15 +101,8 @@ pub fn answer_with_descriptor(
         newfd: 0,
         newfd_flags: close_on_exec,
     };
-    // SAFETY: NOTIF_ADDFD reads one `seccomp_notif_addfd` from the pointer, which outlives the call.
-    let result = unsafe {
-        libc::ioctl(
-            listener.as_raw_fd(),
-            libc::SECCOMP_IOCTL_NOTIF_ADDFD,
-            std::ptr::from_mut(&mut add),
-        )
-    };
-    Errno::result(result).map(|_| ())
+    // SAFETY: NOTIF_ADDFD reads one `seccomp_notif_addfd`.
+    unsafe { exchange(listener, libc::SECCOMP_IOCTL_NOTIF_ADDFD, &mut add) }
 }
 
 /// Whether the caller still waits for this answer. While it does, its thread id cannot be reused.

@@ -1,7 +1,7 @@
 //! Denial records as items of a result: suppressed ones counted, the rest gathered, ranked and
 //! explained.
 
-use super::group::{Group, group};
+use super::group::Group;
 use super::rank::{Evidence, Ranked, rank};
 use super::{View, clean, grant, instead, network};
 use nix::errno::Errno;
@@ -29,17 +29,17 @@ pub(super) fn kept<'d>(view: View<'_>, log: &'d DenialLog) -> Vec<&'d Denial> {
 
 /// The denials of a run.
 ///
-/// `kept`: what [`kept`] gave of `log`.
+/// `kept`: what [`kept`] gave of `log`, and what it comes to in groups.
 pub(super) fn report(
     view: View<'_>,
     log: &DenialLog,
-    kept: &[&Denial],
+    (kept, groups): (&[&Denial], Vec<Group<'_>>),
     evidence: &Evidence,
 ) -> Denials {
     let recorded: u64 = log.items.iter().map(|d| d.count).sum();
     let seen = |d: &&&Denial| d.confidence != record::Confidence::Inferred;
     let suppressed = recorded - kept.iter().filter(seen).map(|d| d.count).sum::<u64>();
-    let ranked = rank(group(view, kept), evidence);
+    let ranked = rank(groups, evidence);
     let counted = |benign: bool| {
         ranked
             .iter()

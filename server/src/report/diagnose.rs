@@ -34,8 +34,9 @@ pub(super) fn diagnose(
     let succeeded = verdict.status == RunStatus::Exited && verdict.exit_code == Some(0);
     let kept = denials::kept(view, log);
     let said = tail(&output.stdout.captured) + "\n" + &tail(&output.stderr.captured);
+    let groups = group(view, &kept);
     let masked = succeeded
-        .then(|| masked::masked(argv).or_else(|| rank::complaint(&group(view, &kept), &said)))
+        .then(|| masked::masked(argv).or_else(|| rank::complaint(&groups, &said)))
         .flatten();
     let took =
         outcome.map_or(facts.now.saturating_duration_since(facts.identity.started), |o| o.duration);
@@ -45,7 +46,7 @@ pub(super) fn diagnose(
         masked,
         took_ms: milliseconds(took),
     };
-    let mut denials = denials::report(view, log, &kept, &evidence);
+    let mut denials = denials::report(view, log, (&kept, groups), &evidence);
     if denials.total + denials.inferred > 0 {
         denials.masked = masked.map(|m| m.words().to_owned());
     }

@@ -1,5 +1,6 @@
 //! What the sandbox would say to something, asked of the rules that are enforced.
 
+use super::group::group;
 use super::network::{HostAnswer, on_host};
 use super::rank::Evidence;
 use super::{Suppressed, View, clean, denials};
@@ -304,7 +305,9 @@ fn refused_target(
     let log = DenialLog { total: 1, items: vec![denial], ..DenialLog::default() };
     let nothing = Evidence { said: String::new(), failed: true, masked: None, took_ms: 0 };
     let open = View { suppress: &Suppressed::default(), ..view };
-    let item = denials::report(open, &log, &denials::kept(open, &log), &nothing).items.pop();
+    let kept = denials::kept(open, &log);
+    let groups = group(open, &kept);
+    let item = denials::report(open, &log, (&kept, groups), &nothing).items.pop();
     item.map_or_else(|| Explanation::notes(Vec::new()), Explanation::denied)
 }
 

@@ -1,6 +1,7 @@
 //! Misleading messages of programs, explained. Only where a record, the run's end or the policy
 //! backs it: what a program prints proves nothing.
 
+use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
 use nono_sandbox::record::{Denial, Kind, Operation};
@@ -98,7 +99,9 @@ const TABLE: &[Entry] = &[
     ),
     (
         &["could not lock config file", "could not write config file"],
-        |known| known.denied(|d| GIT_CONFIG.iter().any(|part| contains(&d.target, part))),
+        |known| {
+            known.denied(|d| GIT_CONFIG.iter().any(|part| memmem::find(&d.target, part).is_some()))
+        },
         "git's settings cannot be changed here, because git obeys them outside as well; for one \
          command: git -c name=value, and GIT_AUTHOR_NAME, GIT_AUTHOR_EMAIL, GIT_COMMITTER_NAME, \
          GIT_COMMITTER_EMAIL",
@@ -162,10 +165,6 @@ const TABLE: &[Entry] = &[
 const START_UP: [&[u8]; 4] = [b"/.profile", b"/.bash_profile", b"/.bash_login", b"/.bashrc"];
 /// Where git keeps settings.
 const GIT_CONFIG: [&[u8]; 3] = [b"/.gitconfig", b"/.git/config", b"/git/config"];
-
-fn contains(target: &[u8], part: &[u8]) -> bool {
-    target.windows(part.len()).any(|window| window == part)
-}
 
 /// Explanations of what was said, each once.
 pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {

@@ -38,7 +38,6 @@ const AFTER_END: Duration = Duration::from_millis(2);
 const AFTER_START: Duration = Duration::from_millis(20);
 
 /// Why a supervisor counts as lost.
-const SILENT: &str = "it ended without a report";
 const LATE: &str = "it did not answer in time";
 
 /// What runs are asked to do as a whole. Ordered: each step includes the ones before.
@@ -174,10 +173,10 @@ impl Driver {
 
     /// Sends an order; a supervisor that does not read is as lost as one that says nothing.
     async fn tell(&mut self, order: &Order, late: Pin<&mut Sleep>) -> Result<(), Ended> {
-        let mut cut = self.halt.clone();
+        let cut = reached(self.halt.clone(), Halt::Cut);
         tokio::select! {
             () = self.supervisor.order(order) => Ok(()),
-            _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Err(Ended::Cut),
+            () = cut => Err(Ended::Cut),
             () = late => Err(Ended::Lost(LATE.into())),
         }
     }
@@ -188,27 +187,25 @@ impl Driver {
     async fn until_started(&mut self, commission: Commission) -> Result<(), Ended> {
         let mut commission = Some(commission);
         let mut late = pin!(sleep_until(self.run.identity.started + START_PATIENCE));
-        let mut cut = self.halt.clone();
         loop {
+            let cut = reached(self.halt.clone(), Halt::Cut);
             let event = tokio::select! {
-                event = self.supervisor.next_event() => event,
-                _ = cut.wait_for(|halt| *halt >= Halt::Cut) => return Err(Ended::Cut),
+                event = heard(&mut self.supervisor) => event?,
+                () = cut => return Err(Ended::Cut),
                 () = late.as_mut() => return Err(Ended::Lost(LATE.into())),
             };
             match event {
-                Ok(Some(Event::Started(pid))) => {
+                Event::Started(pid) => {
                     tracing::debug!(pid, "command started");
                     self.spares.refill_after(AFTER_START);
                     return Ok(());
                 }
-                Ok(Some(Event::Unusable(failed))) => match commission.take() {
+                Event::Unusable(failed) => match commission.take() {
                     Some(commission) => self.start_anew(&commission, &failed)?,
                     None => return Err(Ended::Refused(failed)),
                 },
-                Ok(Some(Event::Refused(failed))) => return Err(Ended::Refused(failed)),
-                Ok(Some(_)) => return Err(Ended::Lost("it began with something else".into())),
-                Ok(None) => return Err(Ended::Lost(SILENT.into())),
-                Err(error) => return Err(Ended::Lost(error.to_string())),
+                Event::Refused(failed) => return Err(Ended::Refused(failed)),
+                _ => return Err(Ended::Lost("it began with something else".into())),
             }
         }
     }
@@ -234,17 +231,13 @@ impl Driver {
     }
 
     async fn woken(&mut self, late: Pin<&mut Sleep>, halted: bool) -> Woken {
-        let mut cut = self.halt.clone();
+        let (stop, cut) = (self.halt.clone(), self.halt.clone());
         tokio::select! {
-            event = self.supervisor.next_event() => match event {
-                Ok(Some(event)) => Woken::Event(event),
-                Ok(None) => Woken::Ended(Ended::Lost(SILENT.into())),
-                Err(error) => Woken::Ended(Ended::Lost(error.to_string())),
-            },
+            event = heard(&mut self.supervisor) => event.map_or_else(Woken::Ended, Woken::Event),
             Some(ask) = self.asks.recv() => Woken::Ask(ask),
             Some(exceeded) = self.flood.recv() => Woken::Flood(exceeded),
-            _ = self.halt.wait_for(|halt| *halt >= Halt::Stop), if !halted => Woken::Halt,
-            _ = cut.wait_for(|halt| *halt >= Halt::Cut) => Woken::Ended(Ended::Cut),
+            () = reached(stop, Halt::Stop), if !halted => Woken::Halt,
+            () = reached(cut, Halt::Cut) => Woken::Ended(Ended::Cut),
             () = late => Woken::Ended(Ended::Lost(LATE.into())),
         }
     }
@@ -287,6 +280,21 @@ impl Driver {
         }
         None
     }
+}
+
+/// The next event; without one the supervisor is lost. Safe to cancel.
+async fn heard(supervisor: &mut Supervisor) -> Result<Event, Ended> {
+    match supervisor.next_event().await {
+        Ok(Some(event)) => Ok(event),
+        Ok(None) => Err(Ended::Lost("it ended without a report".into())),
+        Err(error) => Err(Ended::Lost(error.to_string())),
+    }
+}
+
+/// Waits until all runs are asked for this, or are no longer asked for anything.
+async fn reached(mut halt: watch::Receiver<Halt>, step: Halt) {
+    // Whoever asks is gone: as before, that ends the wait.
+    drop(halt.wait_for(|halt| *halt >= step).await);
 }
 
 /// Names of files are the command's choice, so a secret may be in them. Out here, before anything

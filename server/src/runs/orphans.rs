@@ -3,6 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
+use nono_sandbox::supervisor::children;
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,13 +51,14 @@ impl Family {
     /// One round; says how many there were.
     fn kill_once(&self) -> usize {
         let supervisors = self.lock();
-        let orphans: Vec<i32> =
-            children().into_iter().filter(|pid| !supervisors.contains(pid)).collect();
+        // Not from a look at everybody, of whom there may be thousands when it matters.
+        let mut orphans = children(Pid::this());
+        orphans.retain(|pid| !supervisors.contains(&pid.as_raw()));
         // What is stopped forks no more, so each round leaves fewer that could.
-        for pid in orphans.iter().copied().map(Pid::from_raw) {
+        for pid in orphans.iter().copied() {
             let _gone = kill(pid, Signal::SIGSTOP);
         }
-        for pid in orphans.iter().copied().map(Pid::from_raw) {
+        for pid in orphans.iter().copied() {
             // Both may fail because the process is gone or not dead yet; the next round looks.
             let killed = kill(pid, Signal::SIGKILL);
             let reaped = waitpid(pid, Some(WaitPidFlag::WNOHANG));
@@ -68,15 +70,4 @@ impl Family {
     fn lock(&self) -> MutexGuard<'_, HashSet<i32>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// This process's children: those of each thread (proc_pid_children(5)), without a look at
-/// everybody else's, of which there may be thousands when it matters.
-fn children() -> Vec<i32> {
-    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
-    let lists =
-        threads.flatten().filter_map(|t| std::fs::read_to_string(t.path().join("children")).ok());
-    lists
-        .flat_map(|list| list.split_whitespace().filter_map(|p| p.parse().ok()).collect::<Vec<_>>())
-        .collect()
 }
