@@ -80,13 +80,58 @@ fn rubbish_on_stdin_does_not_end_the_server() {
     let answer = loop {
         let message = server.receive();
         if message["id"] == 5 {
-            assert!(message["error"]["code"].is_i64(), "{message}");
+            assert_eq!(message["error"]["code"], -32601, "{message}");
         }
         if message["id"] == 6 {
             break message;
         }
     };
     assert_eq!(answer["result"]["structuredContent"]["stdout"], "alive\n", "{answer}");
+}
+
+#[test]
+fn what_cannot_be_read_is_answered_to_whom_it_concerns() {
+    let site = Site::new(User::Same);
+    let mut server = RawServer::start(&site);
+    server.initialize("2025-06-18");
+    let half_a_character = call(1, "echo @").to_string().replace('@', "\\ud83d");
+    let params = json!({"name": "shell", "arguments": {"command": "x".repeat(17 << 20)}});
+    // With the id at the end, as some clients write it.
+    let too_long = format!(r#"{{"method":"tools/call","params":{params},"jsonrpc":"2.0","id":2}}"#);
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let deep = format!(r#"{{"jsonrpc":"2.0","id":3,"method":"ping","params":{{"x":{deep}}}}}"#);
+    for (id, line, code, word) in [
+        (1, half_a_character, -32700, "two"),
+        (2, too_long, -32600, "16 MiB"),
+        (3, deep, -32700, "recursion"),
+    ] {
+        server.write_line(&line);
+        let answer = server.receive();
+        assert_eq!(answer["id"], id, "{answer}");
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        assert!(answer["error"]["message"].to_string().contains(word), "{answer}");
+    }
+    server.send(&call(4, "echo alive"));
+    assert_eq!(server.receive()["result"]["structuredContent"]["stdout"], "alive\n");
+}
+
+#[test]
+fn parameters_of_the_wrong_shape_are_named() {
+    let site = Site::new(User::Same);
+    let mut server = RawServer::start(&site);
+    server.initialize("2025-06-18");
+    let cases = [
+        ("tools/call", json!({"name": "shell", "arguments": "ls"}), -32602, "a map"),
+        ("tools/call", json!({"arguments": {}}), -32602, "`name`"),
+        ("tools/call", json!(["shell"]), -32600, "`params`"),
+        ("resources/read", json!({"url": "nono://run/x/stdout"}), -32602, "`uri`"),
+        ("no/such/method", json!({}), -32601, "no/such/method"),
+    ];
+    for (id, (method, params, code, word)) in (1..).zip(cases) {
+        let answer = server.request(id, method, params);
+        assert_eq!(answer["error"]["code"], code, "{answer}");
+        assert!(answer["error"]["message"].to_string().contains(word), "{answer}");
+    }
 }
 
 #[test]

@@ -6,13 +6,14 @@ use crate::telemetry::{self, TraceContext};
 use crate::tools::{self, Answered, Caller, Progress, Tool};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult,
-    GetTaskParams, GetTaskResult, Implementation, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, MetaObject, PaginatedRequestParams, ProtocolVersion,
-    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
-    Tool as Definition, UpdateTaskParams,
+    CustomRequest, CustomResult, ErrorCode, GetTaskParams, GetTaskResult, Implementation,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, Tool as Definition, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use tracing::Instrument;
 
@@ -77,6 +78,39 @@ fn server_meta() -> MetaObject {
     });
     meta.0.insert("io.modelcontextprotocol/serverInfo".to_owned(), server);
     meta
+}
+
+/// Why rmcp took a request for one of no method it knows: so it does with parameters that do not
+/// fit their method.
+fn misread(request: &CustomRequest) -> ErrorData {
+    fn read_as<T: DeserializeOwned>(request: &CustomRequest) -> Option<String> {
+        match request.params_as::<T>() {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("they are missing".to_owned()),
+            Err(error) => Some(error.to_string()),
+        }
+    }
+    let method = request.method.as_str();
+    let wrong = match method {
+        "tools/call" => read_as::<CallToolRequestParams>(request),
+        "resources/read" => read_as::<ReadResourceRequestParams>(request),
+        "tools/list" | "resources/list" | "resources/templates/list" => {
+            read_as::<PaginatedRequestParams>(request)
+        }
+        "tasks/get" => read_as::<GetTaskParams>(request),
+        "tasks/update" => read_as::<UpdateTaskParams>(request),
+        "tasks/cancel" => read_as::<CancelTaskParams>(request),
+        _ => None,
+    };
+    match wrong {
+        Some(wrong) => {
+            ErrorData::invalid_params(format!("parameters of `{method}`: {wrong}"), None)
+        }
+        None => {
+            let message = format!("this server has no method `{method}`");
+            ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None)
+        }
+    }
 }
 
 impl ServerHandler for Service {
@@ -193,6 +227,14 @@ impl ServerHandler for Service {
                 Err(ErrorData::internal_error(message, None))
             }
         }
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(misread(&request))
     }
 
     async fn get_task(

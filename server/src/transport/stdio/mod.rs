@@ -1,16 +1,17 @@
 //! MCP over standard input and output.
 
+mod channel;
+mod id;
+mod lines;
+
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
 use crate::session::Session;
+use channel::Channel;
 use rmcp::ServiceExt;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::Notify;
 
 /// How long runs may go on after the client closed our standard input. Not zero, because a client
@@ -28,10 +29,10 @@ pub(crate) async fn serve(session: Arc<Session>) -> Result<(), ServerError> {
     let mut signals = Signals::watch()?;
     let (reader, writer) = rmcp::transport::io::stdio_pipes();
     let eof = Arc::new(Notify::new());
-    let reader = Watched { inner: reader, eof: Arc::clone(&eof) };
+    let channel = Channel::new(reader, writer, Arc::clone(&eof));
     let serving = async {
         let service = Service::new(Arc::clone(&session));
-        match service.serve((reader, writer)).await {
+        match service.serve(channel).await {
             Ok(running) => running.waiting().await.map(|_| ()).map_err(|e| e.to_string()),
             // A client that leaves without a word has not done anything wrong.
             Err(rmcp::service::ServerInitializeError::ConnectionClosed(_)) => Ok(()),
@@ -51,31 +52,4 @@ pub(crate) async fn serve(session: Arc<Session>) -> Result<(), ServerError> {
         None => tokio::time::timeout(ANSWER_PATIENCE, serving).await.unwrap_or(Ok(())),
     };
     served.map_err(ServerError::Serve)
-}
-
-/// A reader that tells when its input has ended.
-struct Watched<R> {
-    inner: R,
-    eof: Arc<Notify>,
-}
-
-impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let room = buffer.remaining() > 0;
-        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
-        let ended = match &polled {
-            Poll::Ready(Ok(())) => room && buffer.filled().len() == before,
-            Poll::Ready(Err(_)) => true,
-            Poll::Pending => false,
-        };
-        if ended {
-            self.eof.notify_one();
-        }
-        polled
-    }
 }
