@@ -163,3 +163,22 @@ fn the_terminal_is_a_controlling_one_and_takes_no_forged_input() {
         assert_ne!(none.exit_code(), Some(0), "{}", none.text);
     });
 }
+
+#[test]
+fn its_own_terminal_can_be_opened_by_name_and_no_other() {
+    as_each_user(|site| {
+        let pair = nix::pty::openpty(None, None).expect("a terminal");
+        let other = nix::unistd::ttyname(&pair.slave).expect("its name");
+        let user = Some(site.user().uid());
+        std::os::unix::fs::chown(&other, user, None).expect("the user's own");
+        let open_it = format!("exec 3<> {}", other.display());
+        let control = site.run_outside("/bin/bash", &["-c", &open_it]);
+        assert!(control.status.success(), "{control:?}");
+        let server = site.serve();
+        let own = "echo hello > $(tty) && exec 4<> $(tty) && tty <&4 > /dev/null && echo by-name";
+        let (_, said) = open(&server, &["bash", "-c", own]);
+        assert_eq!(said.stdout(), "hello\nby-name\n", "{}", said.text);
+        let (_, said) = open(&server, &["bash", "-c", &open_it]);
+        assert_ne!(said.exit_code(), Some(0), "{}", said.text);
+    });
+}

@@ -74,7 +74,8 @@ pub struct Launch {
     pub drain: Duration,
     /// What becomes of it then.
     pub leftovers: Leftovers,
-    /// Whether the standard streams are a terminal, which becomes the controlling one.
+    /// Whether the standard streams are a terminal, which becomes the controlling one; then see
+    /// [`Plan::on_terminal`].
     pub terminal: bool,
     /// How much of the machine the run may use.
     pub limits: Limits,
@@ -107,13 +108,15 @@ impl Basis {
         let policy = Policy { observe, ..self.policy.clone() };
         Arc::new(Self { policy, ..**self })
     }
+}
 
-    /// This one, or one for a run on a terminal of the machine.
-    fn on_a_terminal(self: Arc<Self>, terminal: bool) -> Arc<Self> {
-        if !(terminal && self.policy.fs.own_terminals) {
-            return self;
-        }
-        Arc::new(Self { policy: self.policy.clone().on_a_terminal(), ..*self })
+impl Plan {
+    /// This one, for a run whose terminal has this name on the machine.
+    #[must_use]
+    pub fn on_terminal(mut self, name: AbsPath) -> Self {
+        let policy = self.basis.policy.clone().on_terminal(name);
+        self.basis = Arc::new(Basis { policy, ..*self.basis });
+        self
     }
 }
 
@@ -182,8 +185,7 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     };
-    let basis = basis.watching(observe).on_a_terminal(launch.terminal);
-    Ok(Plan { basis, launch })
+    Ok(Plan { basis: basis.watching(observe), launch })
 }
 
 /// The command's environment: the policy's variables, over them those of the proxy if there is one,

@@ -10,6 +10,8 @@ use std::path::Path;
 const TMP: &str = "/tmp";
 /// Where terminals have names (pts(4)).
 const PTS: &str = "/dev/pts";
+/// The terminal of whoever asks.
+const TTY: &str = "/dev/tty";
 /// What makes one: a device, or a link to the second path (devpts is mounted that way in containers).
 const PTMX: [&str; 2] = ["/dev/ptmx", "/dev/pts/ptmx"];
 
@@ -131,12 +133,15 @@ impl Policy {
         self.fs.rules.push(FsRule { path, scope: Scope::Tree, access, source });
     }
 
-    /// This policy for a run whose standard streams are a terminal of the machine, which has its
-    /// name among the machine's.
+    /// This policy for a run whose standard streams are a terminal of the machine, which has this
+    /// name among the machine's. What may be done with `/dev/tty` may be done with it by name, and
+    /// with no other.
     #[must_use]
-    pub fn on_a_terminal(mut self) -> Policy {
+    pub fn on_terminal(mut self, name: AbsPath) -> Policy {
         let mut rules = std::mem::take(&mut self.fs.rules);
         rules.retain(|rule| !self.fs.are_own_terminals(&rule.path));
+        let same = rules.iter().find(|rule| rule.path == at(TTY)).cloned();
+        rules.extend(same.map(|rule| FsRule { path: name, ..rule }));
         self.fs = FsPolicy { rules, own_terminals: false, ..self.fs };
         self
     }

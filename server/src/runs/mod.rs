@@ -142,6 +142,9 @@ impl Runs {
         plan.launch.limits.user_tasks =
             plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
         let (theirs, ours) = Streams::open(&input)?;
+        if let Some(name) = &ours.terminal {
+            plan = plan.on_terminal(name.clone());
+        }
         let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;

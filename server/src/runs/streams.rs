@@ -3,6 +3,8 @@
 use super::channel::{Sink, Source};
 use crate::error::ServerError;
 use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::unistd::ttyname;
+use nono_sandbox::AbsPath;
 use nono_sandbox::control::Stdio;
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -60,6 +62,8 @@ pub(super) struct Streams {
     pub(super) stdout: Source,
     /// To read from; a terminal has no second stream.
     pub(super) stderr: Option<Source>,
+    /// The name of the command's terminal, if it has one.
+    pub(super) terminal: Option<AbsPath>,
 }
 
 impl Streams {
@@ -93,16 +97,18 @@ fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), Server
     let (stderr, stderr_writer) = pipe()?;
     let theirs = Stdio { stdin, stdout: stdout_writer, stderr: stderr_writer };
     let (stdout, stderr) = (Source::new(stdout)?, Some(Source::new(stderr)?));
-    Ok((theirs, Streams { input, stdout, stderr }))
+    Ok((theirs, Streams { input, stdout, stderr, terminal: None }))
 }
 
 fn terminal(size: Size) -> Result<(Stdio, Streams), ServerError> {
     let doing = |error: std::io::Error| ServerError::doing("open a terminal")(error);
     let OpenptyResult { master, slave } =
         openpty(Some(&size.into()), None).map_err(|errno| doing(errno.into()))?;
+    let name = ttyname(&slave).map_err(|errno| doing(errno.into()))?;
+    let name = AbsPath::new(name).map_err(|error| doing(std::io::Error::other(error)))?;
     let copy = || slave.try_clone().map_err(doing);
     let theirs = Stdio { stdin: copy()?, stdout: copy()?, stderr: slave };
     let input = Sink::new(master.try_clone().map_err(doing)?)?;
     let stdout = Source::new(master)?;
-    Ok((theirs, Streams { input: Some(input), stdout, stderr: None }))
+    Ok((theirs, Streams { input: Some(input), stdout, stderr: None, terminal: Some(name) }))
 }

@@ -140,8 +140,11 @@ fn terminals_are_the_runs_own_unless_the_machines_are_granted() {
     let terminal = path("/dev/pts/0");
     assert!(own.fs.are_own_terminals(&path("/dev/pts")) && own.own_view().terminals.is_some());
     assert_eq!(own.fs.rights(&terminal), Access::READ | Access::WRITE);
-    let machines = own.clone().on_a_terminal();
-    assert_eq!(machines.fs.rights(&terminal), Access::empty());
+    let machines = own.clone().on_terminal(terminal.clone());
+    assert_eq!(machines.fs.rights(&terminal), Access::empty(), "without /dev/tty");
+    let machines = ptmx(&["/dev/tty"]).on_terminal(terminal.clone());
+    assert_eq!(machines.fs.rights(&terminal), Access::READ | Access::WRITE);
+    assert_eq!(machines.fs.rights(&path("/dev/pts/1")), Access::empty());
     assert_eq!(machines.own_view(), OwnView { terminals: None, ..own.own_view() });
     assert_eq!(ptmx(&["/dev/pts/7"]).fs.rights(&terminal), Access::empty());
     assert_eq!(settled(policy(&["/ws"], &[])).own_view().terminals, None);
