@@ -62,6 +62,27 @@ pub fn kill(at: &GroupsAt, supervisor: u32) {
     at.parents.all().for_each(|parent| kill_folder(&parent.join(&name)));
 }
 
+/// Whether the kernel has killed something of a run, because the memory of its groups ran out.
+#[must_use]
+pub fn ran_out_of_memory(at: &GroupsAt, supervisor: u32) -> bool {
+    let name = name(at.server, supervisor);
+    let folders = at.parents.all().map(|parent| parent.join(&name));
+    let events = folders.flat_map(|folder| MEMORY_EVENTS.map(|file| folder.join(file)));
+    let mut texts = events.filter_map(|file| fs::read_to_string(file).ok());
+    texts.any(|text| count(&text, MEMORY_KILLS) > 0)
+}
+
+/// Where groups with a memory controller say what came of it: version 2, version 1.
+pub(crate) const MEMORY_EVENTS: [&str; 2] = ["memory.events", "memory.oom_control"];
+/// How often something was killed for it (cgroups(7), and memory.rst of either version).
+pub(crate) const MEMORY_KILLS: &str = "oom_kill";
+
+/// The number behind `key` in lines of `key N`.
+pub(crate) fn count(text: &str, key: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+}
+
 /// Removes the groups of one run, which has ended.
 pub fn remove(at: &GroupsAt, supervisor: u32) {
     let name = name(at.server, supervisor);
@@ -128,6 +149,13 @@ fn remove_folder(folder: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_read_by_their_whole_name() {
+        let text = "low 0\nmax 3\noom 1\noom_kill 2\noom_group_kill 9\n";
+        assert_eq!((count(text, "oom_kill"), count(text, "max"), count(text, "oom")), (2, 3, 1));
+        assert_eq!((count(text, "kill"), count("", "max")), (0, 0));
+    }
 
     #[test]
     fn names_say_whose_a_group_is() {

@@ -39,6 +39,39 @@ fn memory() {
     });
 }
 
+/// Where killing a process frees nothing, the kernel takes the supervisor as well.
+#[test]
+fn memory_of_no_process() {
+    let counted = std::path::Path::new("/sys/fs/cgroup/memory/memory.oom_control").exists();
+    if !counted || !nix::unistd::geteuid().is_root() {
+        return eprintln!("NOT TESTED: takes root and a memory controller of version 1");
+    }
+    let server = Site::new(User::Same).serve();
+    let fill = "f = open('/dev/shm/fill', 'wb')\nfor _ in range(400): f.write(b'x' * 10**6)";
+    let call =
+        json!({"argv": ["python3", "-c", fill], "limits": limited("memory_bytes", 200 << 20)});
+    let over = server.ask("exec", call);
+    assert_eq!((over.status(), over.str("signal")), ("killed", "SIGKILL"), "{}", over.text);
+    assert_eq!(exceeded(&over).0, "memory_bytes", "{}", over.text);
+    assert!(!over.text.contains("was lost"), "{}", over.text);
+}
+
+/// They leave the supervisor no time to look at them one after the other, nor others to theirs.
+#[test]
+#[ignore = "takes both processors for half a minute"]
+fn more_busy_processes_than_can_be_watched_end_in_time() {
+    as_each_user(|site| {
+        for isolation in ["auto", "off"] {
+            let server = site.serve_with(&json!({ "isolation": isolation }));
+            let tag = processes::new_tag();
+            let call = json!({"argv": ["./probe", "churn", tag, "1800"], "timeout_ms": 4000});
+            let over = server.ask("exec", call);
+            assert_eq!(over.status(), "timed_out", "{isolation}: {}", over.text);
+            assert_eq!(processes::with_tag(&tag), Vec::<u32>::new(), "{isolation}");
+        }
+    });
+}
+
 #[test]
 fn a_fork_bomb_ends_and_nothing_of_it_is_left() {
     as_each_user(|site| {

@@ -7,7 +7,7 @@
 //! leave room for it; the exact ones are kept by the watch. The server removes the groups: at the
 //! top of a hierarchy only a capability lets anybody do that, and a supervisor has none.
 
-use crate::groups::{self, GroupsAt};
+use crate::groups::{self, GroupsAt, MEMORY_EVENTS, MEMORY_KILLS};
 use crate::policy::{Exceeded, Limits, Resource};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -98,21 +98,16 @@ impl Controller {
         let mut text = [0u8; 1024];
         let length = self.events.read_at(&mut text, 0).unwrap_or(0);
         let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default()).into_owned();
-        hits(&text, self.key)
+        groups::count(&text, self.key)
     }
-}
-
-/// The number behind `key` in lines of `key N`.
-fn hits(text: &str, key: &str) -> u64 {
-    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    value.and_then(|v| v.trim().parse().ok()).unwrap_or(0)
 }
 
 /// What a group has, of either version: version 2 only if whoever delegated its parent enabled it.
 fn controllers(folder: &Path) -> Vec<Controller> {
+    let [second, first] = MEMORY_EVENTS;
     let files = [
-        (Resource::Memory, ("memory.max", "memory.events", "oom_kill")),
-        (Resource::Memory, ("memory.limit_in_bytes", "memory.oom_control", "oom_kill")),
+        (Resource::Memory, ("memory.max", second, MEMORY_KILLS)),
+        (Resource::Memory, ("memory.limit_in_bytes", first, MEMORY_KILLS)),
         (Resource::Tasks, ("pids.max", "pids.events", "max")),
     ];
     files.into_iter().filter_map(|(r, names)| Controller::open(folder, r, names).ok()).collect()
@@ -120,16 +115,4 @@ fn controllers(folder: &Path) -> Vec<Controller> {
 
 fn writable(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).open(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn events_are_read_by_their_whole_name() {
-        let text = "low 0\nmax 3\noom 1\noom_kill 2\noom_group_kill 9\n";
-        assert_eq!((hits(text, "oom_kill"), hits(text, "max"), hits(text, "oom")), (2, 3, 1));
-        assert_eq!((hits(text, "kill"), hits("", "max")), (0, 0));
-    }
 }

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -31,17 +32,27 @@ pub(super) struct Usage {
 /// Every descendant that exists now, zombies included, nearest first.
 pub(super) fn descendants() -> Vec<Pid> {
     let mut found = Vec::new();
+    // Nothing ends it early.
+    let _whole = each_descendant(|pid| {
+        found.push(pid);
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+/// Goes through the descendants, for as long as `visit` wants more.
+pub(super) fn each_descendant(mut visit: impl FnMut(Pid) -> ControlFlow<()>) -> ControlFlow<()> {
     let mut seen = HashSet::new();
     let mut parents = vec![Pid::this()];
     while let Some(parent) = parents.pop() {
         for child in children(parent) {
             if seen.insert(child) {
-                found.push(child);
+                visit(child)?;
                 parents.push(child);
             }
         }
     }
-    found
+    ControlFlow::Continue(())
 }
 
 /// Children of all threads of a process (proc_pid_children(5)); none if it is gone.

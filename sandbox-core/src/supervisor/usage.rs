@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use nix::sys::sysinfo::sysinfo;
 use nix::unistd::{Pid, SysconfVar, sysconf};
 use std::fs;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 /// Time between two looks.
@@ -22,12 +23,15 @@ pub(super) struct LimitWatch {
     next: Option<Instant>,
     /// Tasks of the machine when the run began.
     crowd: u64,
-    /// How long the last look took.
-    took: Duration,
+    /// The run left no time for a look; how many processes it had then.
+    starved_by: Option<usize>,
 }
 
 /// A look that takes longer than this does not get the processor it needs.
 const STARVED: Duration = Duration::from_millis(500);
+
+/// A look was given up, because it would have taken too long.
+struct Starved;
 
 /// The use of one process, or of several together.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -44,8 +48,8 @@ impl LimitWatch {
     pub(super) fn new(limits: Limits, groups: Groups, now: Instant) -> Self {
         let watched =
             limits.cpu.is_some() || limits.memory_bytes.is_some() || limits.tasks.is_some();
-        let (next, took) = (watched.then_some(now + INTERVAL), Duration::ZERO);
-        Self { limits, groups, next, crowd: tasks_of_machine(), took }
+        let next = watched.then_some(now + INTERVAL);
+        Self { limits, groups, next, crowd: tasks_of_machine(), starved_by: None }
     }
 
     pub(super) fn groups(&self) -> &Groups {
@@ -59,24 +63,43 @@ impl LimitWatch {
 
     /// Looks, if it is time to: the limit that has run out.
     ///
-    /// What forks without end leaves this process no time to count it. Where so many tasks have come
-    /// to be, or looking has taken long, the run is stopped first, by one call, and goes on after.
+    /// What forks without end, or has a thousand processes busy, leaves this process no time to count
+    /// it. Then the run is stopped first, by one call, and goes on after.
     pub(super) fn check(&mut self, now: Instant, scope: Option<&SignalScope>) -> Option<Exceeded> {
         if self.next.is_none_or(|at| now < at) {
             return None;
         }
         self.next = Some(now + INTERVAL);
-        let stopped = scope.filter(|_| self.is_crowded() || self.took > STARVED);
-        if let Some(scope) = stopped {
-            scope.signal_everybody(Signal::SIGSTOP as i32);
+        if let Some(exceeded) = self.groups.exceeded() {
+            return Some(exceeded);
         }
-        let began = Instant::now();
-        let exceeded = self.groups.exceeded().or_else(|| self.measure());
-        self.took = began.elapsed();
-        if let Some(scope) = stopped.filter(|_| exceeded.is_none()) {
+        let wanted = self.wanted()?;
+        let Some(scope) = scope else { return measure(&wanted, None).ok()?.exceeded };
+        if self.starved_by.is_none() && !self.is_crowded() {
+            let patience = Instant::now() + STARVED;
+            if let Ok(measured) = measure(&wanted, Some(patience)) {
+                return measured.exceeded;
+            }
+        }
+        scope.signal_everybody(Signal::SIGSTOP as i32);
+        let measured = measure(&wanted, None).ok()?;
+        if measured.exceeded.is_none() {
             scope.signal_everybody(Signal::SIGCONT as i32);
         }
-        exceeded
+        self.starved_by = still_starved(self.starved_by, measured.processes);
+        measured.exceeded
+    }
+
+    /// The limits that nobody else keeps; `None` if there are none.
+    fn wanted(&self) -> Option<Limits> {
+        let uncounted = |resource| !self.groups.counts(resource);
+        let wanted = Limits {
+            memory_bytes: self.limits.memory_bytes.filter(|_| uncounted(Resource::Memory)),
+            tasks: self.limits.tasks.filter(|_| uncounted(Resource::Tasks)),
+            ..self.limits
+        };
+        let any = wanted.cpu.is_some() || wanted.memory_bytes.is_some() || wanted.tasks.is_some();
+        any.then_some(wanted)
     }
 
     /// Whether more tasks have come to be on the machine than the run may have.
@@ -95,22 +118,38 @@ impl LimitWatch {
         };
         limit.map(|limit| Exceeded { resource, limit })
     }
+}
 
-    fn measure(&self) -> Option<Exceeded> {
-        let uncounted = |resource| !self.groups.counts(resource);
-        let wanted = Limits {
-            memory_bytes: self.limits.memory_bytes.filter(|_| uncounted(Resource::Memory)),
-            tasks: self.limits.tasks.filter(|_| uncounted(Resource::Tasks)),
-            ..self.limits
-        };
-        if wanted.cpu.is_none() && wanted.memory_bytes.is_none() && wanted.tasks.is_none() {
-            return None;
+/// What a look has found.
+struct Measured {
+    exceeded: Option<Exceeded>,
+    processes: usize,
+}
+
+/// Looks at every process of the run, until `patience` ends if there is an end to it.
+fn measure(wanted: &Limits, patience: Option<Instant>) -> Result<Measured, Starved> {
+    let (mut tree, mut used) = (Vec::new(), Use::default());
+    let looked = tree::each_descendant(|pid| {
+        tree.push(pid);
+        used = used.and(use_of(pid).unwrap_or_default());
+        match patience {
+            Some(end) if Instant::now() > end => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
         }
-        let tree = tree::descendants();
-        let used = tree.iter().filter_map(|pid| use_of(*pid)).fold(Use::default(), Use::and);
-        let cpu = tree::usage().cpu + ticks(used.ticks);
-        judge(&wanted, &used, cpu, || exact_memory(&tree))
+    });
+    if looked.is_break() {
+        return Err(Starved);
     }
+    let cpu = tree::usage().cpu + ticks(used.ticks);
+    let exceeded = judge(wanted, &used, cpu, || exact_memory(&tree));
+    Ok(Measured { exceeded, processes: tree.len() })
+}
+
+/// After a look at a stopped run, whether the next look stops it first as well: until half of the
+/// processes are gone that left no time for one.
+fn still_starved(before: Option<usize>, processes: usize) -> Option<usize> {
+    let most = before.unwrap_or(0).max(processes);
+    (processes > most / 2).then_some(most)
 }
 
 /// Processes and threads of everybody, from one cheap call (sysinfo(2)).
@@ -235,6 +274,28 @@ mod tests {
         assert_eq!(judge(&limits, &used, Duration::from_secs(1), || 0), None);
         let cpu = Exceeded { resource: Resource::CpuTime, limit: 1000 };
         assert_eq!(judge(&limits, &used, Duration::from_millis(1001), || 0), Some(cpu));
+    }
+
+    #[test]
+    fn a_look_that_takes_too_long_is_given_up() {
+        let limits = Limits { tasks: Some(0), ..Limits::default() };
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let starved = measure(&limits, Some(Instant::now())).is_err();
+        let measured = measure(&limits, None).ok();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(starved);
+        let measured = measured.unwrap();
+        assert!(measured.exceeded.is_some() && measured.processes >= 1);
+    }
+
+    #[test]
+    fn a_run_is_stopped_for_looks_until_half_of_it_is_gone() {
+        assert_eq!(still_starved(None, 100), Some(100));
+        assert_eq!(still_starved(Some(100), 150), Some(150));
+        assert_eq!(still_starved(Some(100), 51), Some(100));
+        assert_eq!(still_starved(Some(100), 50), None);
+        assert_eq!(still_starved(None, 0), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::audit::By;
 use crate::error::ServerError;
-use crate::report::report_text;
+use crate::report::{LONGER_BY_CALL, report_text};
 use crate::runs::{Echo, Input};
 use crate::session::{Session, Setup, Wish};
 use crate::tools::prepare_exec;
@@ -20,6 +20,9 @@ use tokio::signal::unix::{SignalKind, signal};
 const TIMED_OUT: u8 = 124;
 const REFUSED: u8 = 125;
 const SIGNALED: u8 = 128;
+
+/// What a person does instead of a call.
+const LONGER_BY_OPTION: &str = "--timeout sets another limit";
 
 /// Runs `command`: output as it comes, then the report on standard error.
 ///
@@ -73,7 +76,8 @@ pub(super) async fn run(
     session.close().await;
     let mut report = report_text(&answer.result, &answer.nonce);
     if answer.result.status != RunStatus::Exited {
-        report.insert_str(0, &format!("nono-mcp: {}\n", answer.result.summary));
+        let summary = answer.result.summary.replace(LONGER_BY_CALL, LONGER_BY_OPTION);
+        report.insert_str(0, &format!("nono-mcp: {summary}\n"));
     }
     let report = session.ground.secrets.without(&report).unwrap_or(report);
     let _nobody_listens = std::io::stderr().write_all(report.as_bytes());

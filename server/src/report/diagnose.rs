@@ -8,6 +8,7 @@ use super::{Facts, History, Output, View, clean, denials, limits, masked, millis
 use crate::runs::{Captured, Finished};
 use nono_sandbox::AbsPath;
 use nono_sandbox::control::End;
+use nono_sandbox::record::DenialLog;
 use nono_schemas::{Denials, RunStatus};
 
 /// Changed files that are named.
@@ -25,8 +26,11 @@ pub(super) fn diagnose(
 ) -> (Denials, String) {
     let over = facts.state.finished();
     let outcome = over.and_then(Finished::outcome);
+    let exceeded = over.and_then(Finished::exceeded);
+    // What was refused is known to the supervisor alone; the limit without it as well.
+    let untold = exceeded.map(|_| DenialLog::default());
     let log = match over {
-        Some(_) => outcome.map(|o| &o.denials),
+        Some(_) => outcome.map(|o| &o.denials).or(untold.as_ref()),
         None => facts.snapshot.as_ref().map(|s| &s.denials),
     };
     let Some(log) = log else { return (Denials::default(), verdict.sentence.clone()) };
@@ -59,7 +63,7 @@ pub(super) fn diagnose(
                 Some(End::Signaled(signal)) => Some(signal),
                 _ => None,
             },
-            limit_ran_out: outcome.is_some_and(|o| o.exceeded.is_some()),
+            limit_ran_out: exceeded.is_some(),
             as_root: nix::unistd::geteuid().is_root(),
         };
         denials.notes = notes(known, &evidence.said);
@@ -67,7 +71,7 @@ pub(super) fn diagnose(
     if let Some(changed) = outcome.map(|o| &o.changed).filter(|changed| !changed.is_empty()) {
         denials.notes.insert(0, changed_meanwhile(changed));
     }
-    if let Some(exceeded) = outcome.and_then(|o| o.exceeded) {
+    if let Some(exceeded) = exceeded {
         limits::add(&mut denials, exceeded, view.policy);
     }
     if over.is_some() {

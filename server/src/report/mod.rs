@@ -45,7 +45,7 @@ pub(crate) use fence::{Imitation, imitation};
 pub(crate) use history::History;
 pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};
-pub(crate) use status::standing;
+pub(crate) use status::{LONGER_BY_CALL, standing};
 pub(crate) use text::report_text;
 
 /// Writable folders named in a result.

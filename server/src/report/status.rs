@@ -4,10 +4,13 @@ use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::End;
-use nono_sandbox::policy::{Origin, Origins};
+use nono_sandbox::policy::{Exceeded, Origin, Origins};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
 use std::time::Duration;
+
+/// How a call gets more time.
+pub(crate) const LONGER_BY_CALL: &str = "set timeout_ms for a longer limit";
 
 /// What became of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +93,12 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
             let sentence = "ended by the shutdown of the server; everything of it was killed";
             return Verdict::new(RunStatus::Cancelled, sentence.into());
         }
+        Ended::Overrun(exceeded) => {
+            return Verdict {
+                signal: Some("SIGKILL".into()),
+                ..Verdict::new(RunStatus::Killed, overrun(*exceeded, duration(wall), origins))
+            };
+        }
         Ended::Lost(why) => {
             let sentence = format!(
                 "the run's supervisor was lost ({why}), so how the command ended is not known; \
@@ -120,35 +129,33 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
                 ..Verdict::new(RunStatus::Killed, String::new())
             }
         }
-        End::LimitExceeded(exceeded) => {
-            let words = limits::words(exceeded);
-            let set_by = match origins.of(exceeded.resource.limit().field()) {
-                Origin::Call => "which this call has set itself",
-                Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
-            };
-            Verdict {
-                signal: Some("SIGKILL".into()),
-                ..Verdict::new(
-                    RunStatus::Killed,
-                    format!(
-                        "killed after {after}, because it used more than {}: limits.{}, {set_by}",
-                        words.what, words.field
-                    ),
-                )
-            }
-        }
+        End::LimitExceeded(exceeded) => Verdict {
+            signal: Some("SIGKILL".into()),
+            ..Verdict::new(RunStatus::Killed, overrun(exceeded, after, origins))
+        },
         End::TimedOut => Verdict::new(
             RunStatus::TimedOut,
             format!(
-                "timed out after {}; the process tree was killed and the output so far is kept; \
-                 set timeout_ms for a longer limit",
-                duration(timeout)
+                "timed out after {}; the process tree was killed and the output so far is kept; {}",
+                duration(timeout),
+                LONGER_BY_CALL
             ),
         ),
         End::Cancelled => {
             Verdict::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
         }
     }
+}
+
+/// What was killed for a limit, and whose limit that is.
+fn overrun(exceeded: Exceeded, after: String, origins: &Origins) -> String {
+    let words = limits::words(exceeded);
+    let set_by = match origins.of(exceeded.resource.limit().field()) {
+        Origin::Call => "which this call has set itself",
+        Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
+    };
+    let limits::Words { what, field, .. } = words;
+    format!("killed after {after}, because it used more than {what}: limits.{field}, {set_by}")
 }
 
 /// Why nothing was run, and what to do.

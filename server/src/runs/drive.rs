@@ -11,7 +11,7 @@ use crate::proxy::Tenancy;
 use crate::quoted;
 use crate::secrets::Patterns;
 use nono_sandbox::control::{Event, Order};
-use nono_sandbox::policy::Exceeded;
+use nono_sandbox::policy::{Exceeded, Resource};
 use nono_sandbox::record::{Denial, DenialLog};
 use nono_sandbox::supervisor::SetupFailed;
 use std::collections::VecDeque;
@@ -23,8 +23,9 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 /// How long a supervisor may take to build a sandbox and start the command in it.
 const START_PATIENCE: Duration = Duration::from_secs(30);
-/// How long a supervisor may be late before it counts as lost.
-const SLACK: Duration = Duration::from_secs(5);
+/// How long a supervisor may be late before it counts as lost. Not soon: beside two thousand busy
+/// processes it gets a processor every few seconds.
+const SLACK: Duration = Duration::from_secs(10);
 /// How long the pipes may stay open after the last process of the tree is gone.
 const PIPE_PATIENCE: Duration = Duration::from_millis(500);
 
@@ -84,7 +85,13 @@ enum Woken {
 impl Driver {
     /// Sees the run through. `commission`: what the supervisor was told.
     pub(super) async fn drive(mut self, commission: Commission) {
-        let mut ended = self.until_end(commission).await;
+        let memory = commission.plan.launch.limits.memory_bytes;
+        let mut ended = match (self.until_end(commission).await, memory) {
+            (Ended::Lost(_), Some(limit)) if self.supervisor.ran_out_of_memory() => {
+                Ended::Overrun(Exceeded { resource: Resource::Memory, limit })
+            }
+            (ended, _) => ended,
+        };
         // Asked once more when everything that the command has said is read.
         let supervisor = match &ended {
             Ended::Outcome(_) => Some(self.supervisor),
@@ -92,7 +99,7 @@ impl Driver {
                 self.supervisor.retire();
                 None
             }
-            Ended::Cut | Ended::Lost(_) => {
+            Ended::Cut | Ended::Lost(_) | Ended::Overrun(_) => {
                 self.supervisor.bury().await;
                 None
             }

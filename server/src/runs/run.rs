@@ -6,6 +6,7 @@ use super::streams::Size;
 use super::view::OutputView;
 use crate::sandbox::Sandbox;
 use nono_sandbox::control::{End, Outcome, Scope, Sight};
+use nono_sandbox::policy::Exceeded;
 use nono_sandbox::record::DenialLog;
 use nono_sandbox::supervisor::SetupFailed;
 use std::sync::Arc;
@@ -74,6 +75,15 @@ impl Finished {
     pub(crate) fn outcome(&self) -> Option<&Outcome> {
         match &self.ended {
             Ended::Outcome(outcome) => Some(outcome),
+            Ended::Refused(_) | Ended::Cut | Ended::Lost(_) | Ended::Overrun(_) => None,
+        }
+    }
+
+    /// The limit that ran out, if one did.
+    pub(crate) fn exceeded(&self) -> Option<Exceeded> {
+        match &self.ended {
+            Ended::Outcome(outcome) => outcome.exceeded,
+            Ended::Overrun(exceeded) => Some(*exceeded),
             Ended::Refused(_) | Ended::Cut | Ended::Lost(_) => None,
         }
     }
@@ -90,6 +100,10 @@ pub(crate) enum Ended {
     Cut,
     /// The supervisor ended without a report; its tree was killed.
     Lost(String),
+    /// The kernel, which killed its processes for this limit, took the supervisor along; the rest of
+    /// the tree was killed. That happens where memory belongs to no process (`memfd_create(2)`,
+    /// files on a tmpfs), so that killing one frees none.
+    Overrun(Exceeded),
 }
 
 /// What a supervisor sees of a run that goes on.

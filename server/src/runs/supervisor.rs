@@ -254,6 +254,12 @@ impl Supervisor {
         tokio::spawn(self.reap());
     }
 
+    /// Whether the kernel has killed something of its run because memory ran out.
+    pub(super) fn ran_out_of_memory(&self) -> bool {
+        let group = self.groups.get().zip(self.child.id());
+        group.is_some_and(|(at, id)| groups::ran_out_of_memory(at, id))
+    }
+
     /// Ends a run that has not reported its end, and everything that is left of it.
     pub(super) async fn bury(self) {
         let family = Arc::clone(&self.family);

@@ -13,6 +13,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("ids", &[]) => Ok(nix::unistd::geteuid().to_string()),
         ("victim", &[]) => victim(),
         ("idle", &[_tag]) => idle(),
+        ("churn", &[_tag, n]) => number(n).and_then(churn),
         ("daemon", &[_tag, output]) => daemon(output),
         ("fork-chains", &[tag, n]) => number(n).and_then(|n| fork_chains(tag, n)),
         ("ptrace", &[pid]) => target(pid).and_then(ptrace),
@@ -83,6 +84,27 @@ fn victim() -> Outcome {
     let anybody = usize::MAX;
     let _ = sys::call(libc::SYS_prctl, &[libc::PR_SET_PTRACER as usize, anybody]);
     println!("{}", &raw const SECRET as usize);
+    idle()
+}
+
+/// So many processes, deaf to polite signals, that fork and reap without end.
+fn churn(processes: u32) -> Outcome {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+    // SAFETY: ignoring a signal runs no code.
+    unsafe { signal(Signal::SIGTERM, SigHandler::SigIgn) }?;
+    for _ in 0..processes {
+        // SAFETY: this process has one thread.
+        if let ForkResult::Child = unsafe { fork() }? {
+            loop {
+                // SAFETY: as above. No process to be had: another one ends soon.
+                match unsafe { fork() } {
+                    Ok(ForkResult::Child) => std::process::exit(0),
+                    Ok(ForkResult::Parent { child }) => drop(nix::sys::wait::waitpid(child, None)),
+                    Err(_) => std::thread::yield_now(),
+                }
+            }
+        }
+    }
     idle()
 }
 
