@@ -3,6 +3,8 @@
 use crate::denials_exact::{Dice, user};
 use nono_integration_tests::{Server, Site, User};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 fn ask(server: &Server, question: Value) -> Value {
     let answer = server.ask("sandbox_explain", question);
@@ -121,8 +123,35 @@ fn questions_of_every_kind() {
     assert_eq!(said["resolved_target"], key.as_str(), "{said}");
     let unknown = server.ask("sandbox_explain", json!({"denial_id": "d99"}));
     assert!(unknown.is_error && unknown.text.contains("d99"), "{}", unknown.text);
-    let wrong = server.ask("sandbox_explain", json!({"paht": "x"}));
-    assert!(wrong.is_error && wrong.text.contains("paht"), "{}", wrong.text);
+    assert_eq!(ask(&server, json!({"command": "A=1 B= ls -l"}))["verdict"], "allowed");
+    for (question, word) in [
+        (json!({"paht": "x"}), "paht"),
+        (json!({"path": "x", "host": "localhost"}), "`host`"),
+        (json!({"port": 80}), "`host` is missing"),
+        (json!({"access": "write"}), "`path` is missing"),
+        (json!({"path": "x", "bind": true}), "`socket` is missing"),
+    ] {
+        let wrong = server.ask("sandbox_explain", question);
+        assert!(wrong.is_error && wrong.text.contains(word), "{word}: {}", wrong.text);
+    }
+}
+
+#[test]
+fn links_in_folders_of_others_are_not_followed() {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("NOT TESTED: takes root, who can look into everybody's folders");
+    }
+    let site = Site::new(User::Same);
+    let folder = site.folder("outside/theirs");
+    let secret = site.file("outside/theirs/secret", "x");
+    let link = folder.join("link");
+    std::os::unix::fs::symlink(&secret, &link).unwrap();
+    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let server = site.serve();
+    let target = |path: &Path| ask(&server, json!({"path": path}))["resolved_target"].clone();
+    assert_eq!(target(&link), json!(secret), "the control: of root's own folder all is known");
+    std::os::unix::fs::chown(&folder, Some(User::Ordinary.uid()), None).unwrap();
+    assert_eq!(target(&link), json!(link));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::session::{Ground, Session};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Limits;
 use nono_sandbox::record::Operation;
+use nono_sandbox::sys;
 use nono_schemas::{Aim, ExplainParams, explain_schema};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use std::path::PathBuf;
@@ -17,15 +18,15 @@ use std::path::PathBuf;
 /// Answers one call.
 pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
     let params = arguments_as::<ExplainParams>(explain_schema(), arguments);
-    let answer = params.map_err(|bad| bad.to_string()).and_then(|params| {
-        if let Some(id) = &params.denial_id {
-            let item = session.history.denial(id);
-            return item.map(Explanation::denied).ok_or_else(|| {
-                format!("no denial {id:?} in the last answers; ids are in `denials.items`")
-            });
-        }
-        answer(&session.ground, &params)
-    });
+    let answer =
+        params.map_err(|bad| bad.to_string()).and_then(|params| match Subject::of(&params)? {
+            Subject::Denial(id) => {
+                session.history.denial(id).map(Explanation::denied).ok_or_else(|| {
+                    format!("no denial {id:?} in the last answers; ids are in `denials.items`")
+                })
+            }
+            _ => answer(&session.ground, &params),
+        });
     match answer {
         Ok(explanation) => {
             let content = vec![ContentBlock::text(explanation.text())];
@@ -34,6 +35,54 @@ pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
             result
         }
         Err(sentence) => CallToolResult::error(vec![ContentBlock::text(sentence)]),
+    }
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject<'p> {
+    Profile,
+    Path(&'p str, Aim),
+    Socket { path: &'p str, bind: bool },
+    Host(&'p str, Option<u16>),
+    Command(&'p str),
+    Denial(&'p str),
+}
+
+impl<'p> Subject<'p> {
+    /// # Errors
+    /// If it is about several things, or says more of one that it does not name.
+    fn of(params: &'p ExplainParams) -> Result<Self, String> {
+        let ExplainParams { path, access, socket, bind, host, port, command, denial_id, .. } =
+            params;
+        let subjects = [
+            path.as_deref().map(|path| ("path", Self::Path(path, access.unwrap_or(Aim::Read)))),
+            socket
+                .as_deref()
+                .map(|path| ("socket", Self::Socket { path, bind: bind.unwrap_or(false) })),
+            host.as_deref().map(|host| ("host", Self::Host(host, *port))),
+            command.as_deref().map(|command| ("command", Self::Command(command))),
+            denial_id.as_deref().map(|id| ("denial_id", Self::Denial(id))),
+        ];
+        let lacks = |needed: &str| format!("`{needed}` is missing");
+        let more = [
+            (access.is_some() && path.is_none())
+                .then(|| lacks("path") + ", to which `access` belongs"),
+            (*bind == Some(true) && socket.is_none())
+                .then(|| lacks("socket") + ", to which `bind` belongs"),
+            (port.is_some() && host.is_none()).then(|| lacks("host") + ", to which `port` belongs"),
+        ];
+        if let Some(lacking) = more.into_iter().flatten().next() {
+            return Err(lacking);
+        }
+        let mut subjects = subjects.into_iter().flatten();
+        let Some((name, subject)) = subjects.next() else { return Ok(Self::Profile) };
+        match subjects.next() {
+            None => Ok(subject),
+            Some((other, _)) => {
+                Err(format!("ask about one thing in a call: `{name}` or `{other}`, not both"))
+            }
+        }
     }
 }
 
@@ -47,26 +96,41 @@ pub(crate) fn answer(ground: &Ground, params: &ExplainParams) -> Result<Explanat
         network: params.network,
         writable: params.writable.clone(),
     };
+    let subject = Subject::of(params)?;
     let sandbox = narrow::sandbox(ground, &less, Limits::default()).map_err(|e| e.to_string())?;
-    let (view, sandbox) = (sandbox.view(), &*sandbox);
-    if let Some(path) = &params.path {
-        let operation = operation(sandbox, path, params.access.unwrap_or(Aim::Read));
-        let path = place(sandbox, path, by_name(operation))?;
-        return Ok(verdict(view, &Question::Path { path, operation }));
-    }
-    if let Some(socket) = &params.socket {
-        let bind = params.bind.unwrap_or(false);
-        let path = place(sandbox, socket, bind)?;
-        return Ok(verdict(view, &Question::Socket { path, bind }));
-    }
-    if let Some(host) = &params.host {
-        let question = Question::Host { host: host.clone(), port: params.port };
-        return Ok(verdict(view, &question));
-    }
-    match &params.command {
-        Some(command) => Ok(on_command(sandbox, command)),
-        None => Ok(verdict(view, &Question::Summary)),
-    }
+    with_a_commands_rights(|| about(&sandbox, subject))
+}
+
+fn about(sandbox: &Sandbox, subject: Subject<'_>) -> Result<Explanation, String> {
+    let question = match subject {
+        Subject::Path(path, access) => {
+            let operation = operation(sandbox, path, access);
+            Question::Path { path: place(sandbox, path, by_name(operation))?, operation }
+        }
+        Subject::Socket { path, bind } => {
+            Question::Socket { path: place(sandbox, path, bind)?, bind }
+        }
+        Subject::Host(host, port) => Question::Host { host: host.to_owned(), port },
+        Subject::Command(command) => return Ok(on_command(sandbox, command)),
+        Subject::Denial(_) => return Err("only the server that told of a denial knows it".into()),
+        Subject::Profile => Question::Summary,
+    };
+    Ok(verdict(sandbox.view(), &question))
+}
+
+/// Does this in a thread without capabilities: what a command could not find out about links and
+/// folders of others, no question about it finds out either.
+fn with_a_commands_rights<T: Send>(
+    look: impl FnOnce() -> Result<T, String> + Send,
+) -> Result<T, String> {
+    let looking = || {
+        sys::drop_capabilities().map_err(|errno| format!("cannot look as a command: {errno}"))?;
+        look()
+    };
+    std::thread::scope(|scope| match scope.spawn(looking).join() {
+        Ok(answer) => answer,
+        Err(defect) => std::panic::resume_unwind(defect),
+    })
 }
 
 /// What an access means for a path: writing a file that is not there makes it.
@@ -91,6 +155,10 @@ fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, Stri
         return Err("the path contains a NUL byte, which no program can use".to_owned());
     }
     let wanted = absolute(&sandbox.policy, path);
+    if let Some(hidden) = AbsPath::new(&wanted).ok().filter(|p| sandbox.policy.fs.hides(p)) {
+        // No command sees a link there.
+        return Ok(hidden);
+    }
     let named = wanted.file_name().filter(|_| keep_name);
     let start = match named {
         Some(_) => wanted.parent().unwrap_or(&wanted),
@@ -113,9 +181,17 @@ fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, Stri
     AbsPath::new(place).map_err(|error| error.to_string())
 }
 
+/// Whether a shell takes this first word for a variable's value, as in `CC=clang make`.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| {
+        let starts = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        starts && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
 /// Whether a command line's program could be started.
 fn on_command(sandbox: &Sandbox, command: &str) -> Explanation {
-    let word = command.split_whitespace().next().unwrap_or_default();
+    let word = command.split_whitespace().find(|word| !is_assignment(word)).unwrap_or_default();
     let path = sandbox.policy.environment.variables.get("PATH").cloned().unwrap_or_default();
     match program::find(sandbox, word, &path, sandbox.workspace()) {
         Ok(found) => {

@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use nono_sandbox::control::Scope;
 use nono_schemas::{RunSignalParams, ScopeParam, SignalParam, run_signal_schema};
 use rmcp::model::JsonObject;
+use serde_json::Value;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -28,9 +29,12 @@ const WATCH: Duration = Duration::from_millis(300);
 pub(super) async fn call(
     session: &Session,
     by: &By,
-    arguments: JsonObject,
+    mut arguments: JsonObject,
     cancelled: impl Future<Output = ()> + Send,
 ) -> Result<Reply, BadInput> {
+    if let Some(Value::String(name)) = arguments.get_mut("signal") {
+        *name = short(name);
+    }
     let params: RunSignalParams = arguments_as(run_signal_schema(), arguments)?;
     let run = named(session, &params.run_id)?;
     let signal = params.signal.unwrap_or_default();
@@ -60,6 +64,12 @@ pub(super) async fn call(
     Ok(Reply::run(session.answer(&run, &wish).await))
 }
 
+/// `TERM`, however it is written: `SIGTERM`, `sigterm`, `term`.
+fn short(name: &str) -> String {
+    let name = name.to_ascii_uppercase();
+    name.strip_prefix("SIG").map_or_else(|| name.clone(), str::to_owned)
+}
+
 fn number(signal: SignalParam) -> Signal {
     match signal {
         SignalParam::Int => Signal::SIGINT,
@@ -71,5 +81,18 @@ fn number(signal: SignalParam) -> Signal {
         SignalParam::Usr2 => Signal::SIGUSR2,
         SignalParam::Stop => Signal::SIGSTOP,
         SignalParam::Cont => Signal::SIGCONT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_signals_are_read_as_they_are_written() {
+        assert_eq!(
+            ["SIGTERM", "sigusr1", "kill", "HUP"].map(short),
+            ["TERM", "USR1", "KILL", "HUP"]
+        );
     }
 }

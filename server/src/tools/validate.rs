@@ -43,10 +43,13 @@ fn whole(value: &mut Value) {
 fn check(schema: &JsonObject, arguments: &JsonObject) -> Result<(), String> {
     let empty = JsonObject::new();
     let properties = schema.get("properties").and_then(Value::as_object).unwrap_or(&empty);
-    let known = || properties.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ");
+    let known = || match properties.keys().map(|k| format!("`{k}`")).collect::<Vec<_>>() {
+        names if names.is_empty() => "there are none".to_owned(),
+        names => format!("there are {}", names.join(", ")),
+    };
     for (name, value) in arguments {
         let Some(property) = properties.get(name) else {
-            return Err(format!("there is no argument `{name}`; there are {}", known()));
+            return Err(format!("there is no argument `{name}`; {}", known()));
         };
         // Some clients send null for what they leave out.
         if !value.is_null() {
@@ -130,7 +133,9 @@ fn kind(value: &Value) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nono_schemas::{ExecParams, ShellParams, exec_schema, shell_schema};
+    use nono_schemas::{
+        ExecParams, RunListParams, ShellParams, exec_schema, run_list_schema, shell_schema,
+    };
     use serde_json::json;
 
     fn shell(arguments: Value) -> Result<ShellParams, String> {
@@ -176,6 +181,9 @@ mod tests {
         }
         let unknown = shell(json!({"command": "x", "timeout": 5})).unwrap_err();
         assert!(unknown.starts_with("there is no argument `timeout`; there are `command`, `cwd`"));
+        let none = json!({"x": 1}).as_object().unwrap().clone();
+        let none = arguments_as::<RunListParams>(run_list_schema(), none).unwrap_err().to_string();
+        assert_eq!(none, "there is no argument `x`; there are none");
         let item = exec(json!({"argv": ["a", 1]})).unwrap_err();
         assert_eq!(item, "`argv`[1] must be a string, not a number");
     }
