@@ -5,6 +5,7 @@ use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
 use crate::control::TreeTier;
+use crate::decide::FileKind;
 use crate::plan::landlock::{LandlockRule, rules};
 use crate::policy::{Observe, Policy};
 use crate::sys;
@@ -14,7 +15,7 @@ use landlock::{
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::fstat;
 use std::os::fd::OwnedFd;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -133,8 +134,11 @@ fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFaile
         Err(errno) => return Err(failed(errno)),
     };
     let stat = fstat(&object).map_err(failed)?;
-    let folder = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-    let access = if folder { rule.access } else { rule.access & AccessFs::from_file(abi) };
+    let access = if FileKind::of(&stat) == FileKind::Folder {
+        rule.access
+    } else {
+        rule.access & AccessFs::from_file(abi)
+    };
     Ok(if access.is_empty() { None } else { Some(Opened { object, access }) })
 }
 

@@ -11,7 +11,7 @@ use super::listener::MediatedCall;
 use super::resolve::{Last, Place, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
+use crate::decide::{AttributeChange, AttributeTarget, FileKind, attribute, times};
 use crate::filter::AttributeCall;
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
@@ -19,8 +19,7 @@ use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, readlinkat};
 use nix::sys::stat::{
-    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, fstat, futimens,
-    utimensat,
+    FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmod, fchmodat, fstat, futimens, utimensat,
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, fchown, geteuid};
@@ -177,10 +176,6 @@ fn named(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
     AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
 }
 
-fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
-}
-
 /// Who may write may change attributes. A device may be written by many and its mode is everyone's,
 /// so only its times follow that rule.
 fn judge(
@@ -191,7 +186,8 @@ fn judge(
     syscall: &'static str,
 ) -> Result<(), Errno> {
     let Some(path) = &pinned.path else { return Ok(()) };
-    let device = [SFlag::S_IFCHR, SFlag::S_IFBLK].contains(&kind(&pinned.stat));
+    let device =
+        matches!(FileKind::of(&pinned.stat), FileKind::CharacterDevice | FileKind::BlockDevice);
     let (reason, rule) = match Reason::of(shared.policy().fs.lookup(path, Access::WRITE)) {
         Some(refused) => refused,
         None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),

@@ -24,12 +24,12 @@ mod watched;
 use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::decide::{Attempt, Fit, Sort, Target};
+use crate::decide::{Attempt, FileKind, Fit, Target};
 use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -127,7 +127,7 @@ fn refused(
                 || permitted(&place.object, needed(&attempt))
         };
         let yes = answer != Lookup::Allowed
-            && attempt.fit.admits(sort_of(&fstat(&place.object)?))
+            && attempt.fit.admits(FileKind::of(&fstat(&place.object)?))
             && permitted();
         return Ok(yes.then_some(Refused { attempt, path: place.path, by_name: false }));
     }
@@ -188,7 +188,7 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
     let there = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
     let fits = match (attempt.target, &there) {
         (Target::ParentOfExisting, Some(stat)) => {
-            attempt.fit.admits(sort_of(stat)) && !protects_sticky(folder, stat)?
+            attempt.fit.admits(FileKind::of(stat)) && !protects_sticky(folder, stat)?
         }
         (Target::ParentOfExisting, None) => false,
         (_, there) => there.is_none(),
@@ -208,17 +208,6 @@ fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Err
             other => other.map(Some),
         },
         Target::Parent | Target::ParentOfExisting => Ok(None),
-    }
-}
-
-/// What kind of object this is.
-fn sort_of(stat: &FileStat) -> Sort {
-    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => Sort::File,
-        SFlag::S_IFDIR => Sort::Folder,
-        SFlag::S_IFLNK => Sort::Link,
-        SFlag::S_IFSOCK => Sort::Socket,
-        _ => Sort::Other,
     }
 }
 
