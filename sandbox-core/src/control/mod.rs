@@ -7,17 +7,19 @@
 //! length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 
+mod descriptors;
 mod introduction;
 mod sight;
 mod transport;
 
+pub(crate) use descriptors::{receive_fds, receive_message, send_fds};
 pub use introduction::{Introduction, RunSecret};
 pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
     ControlError, Decoder, Received, Stdio, Work, receive_listener, receive_work, send_basis,
     send_event, send_listener, send_order, send_start,
 };
-pub(crate) use transport::{receive_fds, seal, send_fds, unseal};
+pub(crate) use transport::{seal, unseal};
 
 use crate::AbsPath;
 use crate::policy::Exceeded;
