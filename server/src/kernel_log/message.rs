@@ -4,6 +4,7 @@
 //! which process made the domain, the system call, and an end (kernel documentation,
 //! admin-guide/LSM/landlock; numbers from linux/audit.h).
 
+use nono_http::hex;
 use nono_sandbox::policy::Access;
 use nono_sandbox::record::Operation;
 
@@ -145,14 +146,9 @@ impl<'t> Fields<'t> {
         let raw = self.raw(name)?;
         match raw.strip_prefix(b"\"") {
             Some(quoted) => Some(quoted.strip_suffix(b"\"")?.to_vec()),
-            None => unhex(raw),
+            None => hex::decode(raw),
         }
     }
-}
-
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if digits.len().is_multiple_of(2) { digits.chunks_exact(2).map(byte).collect() } else { None }
 }
 
 #[cfg(test)]
