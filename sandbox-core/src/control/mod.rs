@@ -52,7 +52,7 @@ pub enum Order {
         /// Its number.
         signal: i32,
         /// To whom.
-        scope: Scope,
+        to: SignalTo,
     },
     /// Look at the tree and answer with [`Event::Sight`].
     Look,
@@ -66,7 +66,7 @@ pub enum Order {
 
 /// Which processes of a run a signal is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Scope {
+pub enum SignalTo {
     /// All of them.
     Tree,
     /// The first one.

@@ -11,7 +11,7 @@ use crate::policy::{Observe, Policy};
 use crate::sys;
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -104,7 +104,7 @@ fn handle_everything(kernel: Kernel) -> Result<RulesetCreated, SetupFailed> {
         .handle_access(AccessFs::from_all(kernel.abi));
     // An empty set of scopes is an error to ask for.
     let ruleset = match kernel.scoped {
-        true => ruleset.and_then(|r| r.scope(Scope::from_all(kernel.abi))),
+        true => ruleset.and_then(|r| r.scope(landlock::Scope::from_all(kernel.abi))),
         false => ruleset,
     };
     ruleset.and_then(|r| r.create()).map_err(unusual)

@@ -1,4 +1,4 @@
-//! The verdict on a run, in a field and in a sentence.
+//! How a run stands, in a field and in a sentence.
 
 use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
@@ -9,28 +9,28 @@ use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
 use std::time::Duration;
 
-/// What became of a run.
+/// How a run stands, or what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct Standing {
     pub(crate) status: RunStatus,
     pub(crate) exit_code: Option<i32>,
     pub(crate) signal: Option<String>,
     pub(super) sentence: String,
 }
 
-impl Verdict {
+impl Standing {
     fn new(status: RunStatus, sentence: String) -> Self {
         Self { status, exit_code: None, signal: None, sentence }
     }
 }
 
 /// Status and exit code alone.
-pub(crate) fn standing(state: &State) -> Verdict {
+pub(crate) fn standing(state: &State) -> Standing {
     match state {
-        State::Live => Verdict::new(RunStatus::Running, String::new()),
-        State::LeaderEnded(end) => Verdict {
+        State::Live => Standing::new(RunStatus::Running, String::new()),
+        State::LeaderEnded(end) => Standing {
             exit_code: exit_code(*end),
-            ..Verdict::new(RunStatus::Running, String::new())
+            ..Standing::new(RunStatus::Running, String::new())
         },
         // No sentence is made of these.
         State::Over(finished) => {
@@ -39,10 +39,10 @@ pub(crate) fn standing(state: &State) -> Verdict {
     }
 }
 
-/// The verdict.
-pub(super) fn verdict(facts: &Facts<'_>, origins: &Origins) -> Verdict {
+/// With its sentence.
+pub(super) fn told(facts: &Facts<'_>, origins: &Origins) -> Standing {
     let Some(finished) = facts.state.finished() else {
-        return Verdict { sentence: going_on(facts), ..standing(&facts.state) };
+        return Standing { sentence: going_on(facts), ..standing(&facts.state) };
     };
     ended(&finished.ended, finished.wall, facts.identity.timeout, origins)
 }
@@ -81,29 +81,29 @@ fn exit_code(end: End) -> Option<i32> {
     }
 }
 
-/// The verdict on a run that is over.
-fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Verdict {
+/// Of a run that is over.
+fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Standing {
     let outcome = match ended {
         Ended::Outcome(outcome) => outcome,
-        Ended::Refused(failed) => return Verdict::new(RunStatus::Refused, refusal(failed)),
+        Ended::Refused(failed) => return Standing::new(RunStatus::Refused, refusal(failed)),
         Ended::Cut => {
             let sentence = "ended by the shutdown of the server; everything of it was killed";
-            return Verdict::new(RunStatus::Cancelled, sentence.into());
+            return Standing::new(RunStatus::Cancelled, sentence.into());
         }
         Ended::Lost(why) => {
             let sentence = format!(
                 "the run's supervisor was lost ({why}), so how the command ended is not known; \
                  everything of it was killed, and its output so far is kept; run it again"
             );
-            return Verdict::new(RunStatus::Killed, sentence);
+            return Standing::new(RunStatus::Killed, sentence);
         }
     };
     let after = duration(outcome.duration.min(wall));
     let used = outcome.exceeded.map(|e| format!("used more than {}", limits::words(e).what));
     match outcome.end {
-        End::Exited(code) => Verdict {
+        End::Exited(code) => Standing {
             exit_code: Some(code),
-            ..Verdict::new(
+            ..Standing::new(
                 RunStatus::Exited,
                 format!(
                     "exit {code} after {after}{}",
@@ -114,10 +114,10 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
         End::Signaled(number) => {
             let name = signal_name(number);
             let why = used.map(|used| format!(", because it {used}")).unwrap_or_default();
-            Verdict {
+            Standing {
                 sentence: format!("killed by {name} after {after}{why}"),
                 signal: Some(name),
-                ..Verdict::new(RunStatus::Killed, String::new())
+                ..Standing::new(RunStatus::Killed, String::new())
             }
         }
         End::LimitExceeded(exceeded) => {
@@ -126,9 +126,9 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
                 Origin::Call => "which this call has set itself",
                 Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
             };
-            Verdict {
+            Standing {
                 signal: Some("SIGKILL".into()),
-                ..Verdict::new(
+                ..Standing::new(
                     RunStatus::Killed,
                     format!(
                         "killed after {after}, because it used more than {}: limits.{}, {set_by}",
@@ -137,7 +137,7 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
                 )
             }
         }
-        End::TimedOut => Verdict::new(
+        End::TimedOut => Standing::new(
             RunStatus::TimedOut,
             format!(
                 "timed out after {}; the process tree was killed and the output so far is kept; \
@@ -146,7 +146,7 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
             ),
         ),
         End::Cancelled => {
-            Verdict::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
+            Standing::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
         }
     }
 }

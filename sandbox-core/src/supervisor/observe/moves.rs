@@ -1,6 +1,6 @@
 //! Renames and hard links, which the rules judge by both names at once.
 
-use super::verdict::{Verdict, decided};
+use super::response::{Response, decided};
 use super::watched::Watched;
 use super::{permitted, protects_sticky};
 use crate::decide::{FileKind, Obstacle, Relocation, relocation};
@@ -31,13 +31,13 @@ pub(super) fn examine(
     caller: &Caller<'_>,
     moving: &Moving,
     syscall: &'static str,
-) -> Verdict {
+) -> Response {
     let (obstacle, errno, place) = match refused(shared, caller, moving) {
         Ok(Some(found)) => found,
-        Ok(None) => return Verdict::GoOn,
-        Err(errno) => return Verdict::without_look(shared.keeps(), errno),
+        Ok(None) => return Response::GoOn,
+        Err(errno) => return Response::without_look(shared.keeps(), errno),
     };
-    let Ok(resolved) = place.path() else { return Verdict::GoOn };
+    let Ok(resolved) = place.path() else { return Response::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
     let kept = shared.policy().fs.kept_by_name(&resolved);
     let answer = shared.policy().fs.lookup_name(&resolved, Access::WRITE);
@@ -45,9 +45,9 @@ pub(super) fn examine(
         Some(kept) => (Reason::Kept, Some(&kept.source)),
         None => (Reason::MoreRights, None),
     });
-    let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && !shared.policy().observe.watches() {
-        return verdict;
+    let (layer, confidence, response) = decided(reason);
+    if response == Response::GoOn && !shared.policy().observe.watches() {
+        return response;
     }
     let link = moving.how == Relocation::Link;
     let refusal = Refusal {
@@ -65,7 +65,7 @@ pub(super) fn examine(
         confidence,
     };
     shared.record(caller, refusal);
-    verdict
+    response
 }
 
 fn refused(
