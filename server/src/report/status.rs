@@ -3,8 +3,8 @@
 use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
-use nono_sandbox::control::End;
-use nono_sandbox::policy::{Origin, Origins};
+use nono_sandbox::control::{End, Outcome};
+use nono_sandbox::policy::{Exceeded, Origin, Origins};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
 use std::time::Duration;
@@ -83,21 +83,25 @@ fn exit_code(end: End) -> Option<i32> {
 
 /// Of a run that is over.
 fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Standing {
-    let outcome = match ended {
-        Ended::Outcome(outcome) => outcome,
-        Ended::Refused(failed) => return Standing::new(RunStatus::Refused, refusal(failed)),
+    match ended {
+        Ended::Outcome(outcome) => concluded(outcome, wall, timeout, origins),
+        Ended::Refused(failed) => Standing::new(RunStatus::Refused, refusal(failed)),
         Ended::Cut => {
             let sentence = "ended by the shutdown of the server; everything of it was killed";
-            return Standing::new(RunStatus::Cancelled, sentence.into());
+            Standing::new(RunStatus::Cancelled, sentence.into())
         }
         Ended::Lost(why) => {
             let sentence = format!(
                 "the run's supervisor was lost ({why}), so how the command ended is not known; \
                  everything of it was killed, and its output so far is kept; run it again"
             );
-            return Standing::new(RunStatus::Killed, sentence);
+            Standing::new(RunStatus::Killed, sentence)
         }
-    };
+    }
+}
+
+/// Of a run whose supervisor says how it ended.
+fn concluded(outcome: &Outcome, wall: Duration, timeout: Duration, origins: &Origins) -> Standing {
     let after = duration(outcome.duration.min(wall));
     let used = outcome.exceeded.map(|e| format!("used more than {}", limits::words(e).what));
     match outcome.end {
@@ -120,23 +124,10 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
                 ..Standing::new(RunStatus::Killed, String::new())
             }
         }
-        End::LimitExceeded(exceeded) => {
-            let words = limits::words(exceeded);
-            let set_by = match origins.of(exceeded.resource.limit().field()) {
-                Origin::Call => "which this call has set itself",
-                Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
-            };
-            Standing {
-                signal: Some("SIGKILL".into()),
-                ..Standing::new(
-                    RunStatus::Killed,
-                    format!(
-                        "killed after {after}, because it used more than {}: limits.{}, {set_by}",
-                        words.what, words.field
-                    ),
-                )
-            }
-        }
+        End::LimitExceeded(exceeded) => Standing {
+            signal: Some("SIGKILL".into()),
+            ..Standing::new(RunStatus::Killed, over_limit(exceeded, &after, origins))
+        },
         End::TimedOut => Standing::new(
             RunStatus::TimedOut,
             format!(
@@ -149,6 +140,18 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
             Standing::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
         }
     }
+}
+
+fn over_limit(exceeded: Exceeded, after: &str, origins: &Origins) -> String {
+    let words = limits::words(exceeded);
+    let set_by = match origins.of(exceeded.resource.limit().field()) {
+        Origin::Call => "which this call has set itself",
+        Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
+    };
+    format!(
+        "killed after {after}, because it used more than {}: limits.{}, {set_by}",
+        words.what, words.field
+    )
 }
 
 /// Why nothing was run, and what to do.
