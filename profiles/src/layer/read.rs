@@ -21,9 +21,9 @@ impl Layer {
     /// Reads the texts of a file.
     pub(crate) fn of(document: &Document) -> Result<Layer, ProfileError> {
         let file = &document.file;
-        let (fs, environment, diagnostics) =
-            (&file.filesystem, &file.environment, &file.diagnostics);
         let remove = &file.remove;
+        let (fs, diagnostics) = (&file.filesystem, &file.diagnostics);
+        let (vars, out) = (&file.environment, &remove.environment);
         Ok(Layer {
             groups: List {
                 added: texts(document, "groups.include", &file.groups.include),
@@ -48,27 +48,14 @@ impl Layer {
                 "deny",
                 (&file.network.deny, &remove.network.deny),
             )?,
-            allow_vars: patterns(
-                document,
-                "allow_vars",
-                (&environment.allow_vars, &remove.environment.allow_vars),
-            )?,
-            deny_vars: patterns(
-                document,
-                "deny_vars",
-                (&environment.deny_vars, &remove.environment.deny_vars),
-            )?,
-            set_vars: list(
-                document,
-                "environment.set_vars",
-                set_vars(document)?,
-                &remove.environment.set_vars,
-            ),
+            allow_vars: patterns(document, "allow_vars", (&vars.allow_vars, &out.allow_vars))?,
+            deny_vars: patterns(document, "deny_vars", (&vars.deny_vars, &out.deny_vars))?,
+            set_vars: list(document, "environment.set_vars", set_vars(document)?, &out.set_vars),
             credentials: list(
                 document,
                 "environment.credentials",
                 credentials(document)?,
-                &remove.environment.credentials,
+                &out.credentials,
             ),
             suppress_unix_sockets: suppressed(
                 document,
