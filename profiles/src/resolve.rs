@@ -242,8 +242,8 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     Ok(Context { workspaces, tmpdir, ..context.clone() })
 }
 
-/// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides what it
-/// spells out and nothing deeper.
+/// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides
+/// what it spells out and nothing deeper.
 fn suppressed(globs: &List<String>, notes: &mut Vec<Note>) -> GlobSet {
     let mut builder = GlobSetBuilder::new();
     for entry in &globs.added {

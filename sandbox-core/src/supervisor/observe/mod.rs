@@ -6,8 +6,9 @@
 //! change it is refused. A program that changes its arguments at the right moment gets past that;
 //! what stands behind it is in `supervisor/mounts/seal.rs`.
 //!
-//! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces refuse the call, the object exists (or could have been
-//! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
+//! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces
+//! refuse the call, the object exists (or could have been made), is of a kind the call can work on,
+//! and ordinary permissions would have allowed it.
 //!
 //! Not foreseen, and so recorded although they would have failed anyway: removing a folder that is
 //! not empty, a full disk, a quota.
