@@ -123,43 +123,16 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
         let far = scope.spawn(move || {
             unshare(libc::CLONE_NEWNET);
             tell.send(thread_id()).expect("the machine waits");
-            let wait = || Path::new("/proc/thread-self/net/dev_snmp6/far").exists();
-            assert!(crate::wait::until(wait), "the cable never came");
-            ip(&["link", "set", "lo", "up"]);
-            ip(&["link", "set", "far", "up"]);
-            for address in ["10.77.0.2/24", "93.184.216.34/32", "169.254.169.254/32"] {
-                ip(&["addr", "add", address, "dev", "far"]);
-            }
-            ip(&["addr", "add", "fd77::2/64", "dev", "far", "nodad"]);
+            plug_in_far();
             let arrived = Arrived::default();
             serve(&arrived);
             ready_tell.send(arrived).expect("the machine waits");
             // Until the test is over.
-            let at = |port| SocketAddr::from(([10, 77, 0, 1], port));
-            for ask in asked {
-                match ask {
-                    Ask::Connect(port, tell) => {
-                        let patience = Duration::from_secs(1);
-                        let reached = TcpStream::connect_timeout(&at(port), patience).is_ok();
-                        tell.send(reached).expect("somebody asked");
-                    }
-                    Ask::Datagram(port, tell) => {
-                        let socket = UdpSocket::bind("10.77.0.2:0").expect("a socket");
-                        socket.send_to(b"from afar", at(port)).expect("send");
-                        tell.send(()).expect("somebody asked");
-                    }
-                }
-            }
+            asked.into_iter().for_each(do_from_afar);
         });
         let near = scope.spawn(move || {
             unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS);
-            let other = told.recv().expect("the internet says who it is").to_string();
-            ip(&["link", "set", "lo", "up"]);
-            ip(&["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &other]);
-            ip(&["link", "set", "near", "up"]);
-            ip(&["addr", "add", "10.77.0.1/24", "dev", "near"]);
-            ip(&["addr", "add", "fd77::1/64", "dev", "near", "nodad"]);
-            ip(&["route", "add", "default", "via", FAR]);
+            plug_in_near(told.recv().expect("the internet says who it is"));
             mount_private();
             let resolver = format!("nameserver {FAR}\noptions timeout:2 attempts:2\n");
             let _kept: Vec<_> = [("/etc/hosts", HOSTS), ("/etc/resolv.conf", &resolver)]
@@ -181,6 +154,45 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
             std::panic::resume_unwind(panic);
         }
     });
+}
+
+/// The machine's end of a cable to the network of the thread `other`.
+fn plug_in_near(other: i32) {
+    let other = other.to_string();
+    ip(&["link", "set", "lo", "up"]);
+    ip(&["link", "add", "near", "type", "veth", "peer", "name", "far", "netns", &other]);
+    ip(&["link", "set", "near", "up"]);
+    ip(&["addr", "add", "10.77.0.1/24", "dev", "near"]);
+    ip(&["addr", "add", "fd77::1/64", "dev", "near", "nodad"]);
+    ip(&["route", "add", "default", "via", FAR]);
+}
+
+/// The other end, once it is there.
+fn plug_in_far() {
+    let wait = || Path::new("/proc/thread-self/net/dev_snmp6/far").exists();
+    assert!(crate::wait::until(wait), "the cable never came");
+    ip(&["link", "set", "lo", "up"]);
+    ip(&["link", "set", "far", "up"]);
+    for address in ["10.77.0.2/24", "93.184.216.34/32", "169.254.169.254/32"] {
+        ip(&["addr", "add", address, "dev", "far"]);
+    }
+    ip(&["addr", "add", "fd77::2/64", "dev", "far", "nodad"]);
+}
+
+fn do_from_afar(ask: Ask) {
+    let at = |port| SocketAddr::from(([10, 77, 0, 1], port));
+    match ask {
+        Ask::Connect(port, tell) => {
+            let patience = Duration::from_secs(1);
+            let reached = TcpStream::connect_timeout(&at(port), patience).is_ok();
+            tell.send(reached).expect("somebody asked");
+        }
+        Ask::Datagram(port, tell) => {
+            let socket = UdpSocket::bind("10.77.0.2:0").expect("a socket");
+            socket.send_to(b"from afar", at(port)).expect("send");
+            tell.send(()).expect("somebody asked");
+        }
+    }
 }
 
 fn thread_id() -> i32 {

@@ -119,6 +119,34 @@ pub struct Fact {
 #[must_use]
 pub fn facts(policy: &Policy) -> Vec<Fact> {
     let plain = |about, text: String| Fact { about, text, source: None };
+    let mut facts = single_facts(policy);
+    facts.extend(ports("listen", policy.network.listen.as_deref().unwrap_or_default()));
+    facts.extend(ports("expose", &policy.network.expose));
+    facts.extend(policy.network.allow.iter().map(|entry| host_fact("allow", entry)));
+    facts.extend(policy.network.deny.iter().map(|entry| host_fact("deny", entry)));
+    facts.extend(policy.fs.rules.iter().map(file_fact));
+    facts.extend(policy.unix.grants.iter().map(socket_fact));
+    let mut closed: Vec<String> = policy.fs.protected.iter().map(ToString::to_string).collect();
+    closed.sort_unstable();
+    closed.dedup();
+    facts.extend(closed.into_iter().map(|path| plain("closed", path)));
+    facts.extend(policy.fs.kept.iter().map(|kept| Fact {
+        about: "protected",
+        text: kept.path.to_string(),
+        source: Some(kept.source.clone()),
+    }));
+    let names = policy.environment.variables.keys();
+    facts.extend(names.map(|name| plain("environment", name.clone())));
+    facts.extend(policy.environment.credentials.iter().map(|(name, source)| Fact {
+        about: "credentials",
+        text: name.clone(),
+        source: Some(source.clone()),
+    }));
+    facts
+}
+
+/// What has one value each, limits among them.
+fn single_facts(policy: &Policy) -> Vec<Fact> {
     let single = |about, text: String, field: &str| {
         let source = match policy.origins.of(field) {
             Origin::Written(source) => Some(source.clone()),
@@ -161,28 +189,6 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
         let most = policy.limits.get(limit)?;
         let name = limit.field().trim_start_matches("limits.");
         Some(single("limit", format!("{name} {most}"), limit.field()))
-    }));
-    facts.extend(ports("listen", policy.network.listen.as_deref().unwrap_or_default()));
-    facts.extend(ports("expose", &policy.network.expose));
-    facts.extend(policy.network.allow.iter().map(|entry| host_fact("allow", entry)));
-    facts.extend(policy.network.deny.iter().map(|entry| host_fact("deny", entry)));
-    facts.extend(policy.fs.rules.iter().map(file_fact));
-    facts.extend(policy.unix.grants.iter().map(socket_fact));
-    let mut closed: Vec<String> = policy.fs.protected.iter().map(ToString::to_string).collect();
-    closed.sort_unstable();
-    closed.dedup();
-    facts.extend(closed.into_iter().map(|path| plain("closed", path)));
-    facts.extend(policy.fs.kept.iter().map(|kept| Fact {
-        about: "protected",
-        text: kept.path.to_string(),
-        source: Some(kept.source.clone()),
-    }));
-    let names = policy.environment.variables.keys();
-    facts.extend(names.map(|name| plain("environment", name.clone())));
-    facts.extend(policy.environment.credentials.iter().map(|(name, source)| Fact {
-        about: "credentials",
-        text: name.clone(),
-        source: Some(source.clone()),
     }));
     facts
 }

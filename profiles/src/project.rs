@@ -12,7 +12,7 @@ use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
 use crate::reference::ProfileRef;
 use crate::resolve::DEFAULT_MODE;
-use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, Source};
+use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, NetworkMode, Source};
 use std::io;
 use std::path::Path;
 
@@ -193,15 +193,7 @@ fn without_group(removal: &Removal<String>, narrowing: &mut Layer) -> Result<(),
 /// The single values that narrow.
 fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
     let mut ignore = |source: &Source, why: &str| notes.push(widening(source, why));
-    let mut narrowed = Single::default();
-    if let Some(workdir) = &own.workdir {
-        let allowed = operator.workdir.as_ref().map_or(Access::empty(), |w| w.value);
-        if !allowed.contains(workdir.value) {
-            ignore(&workdir.source, "the operator's profile gives the workspace less");
-        }
-        let value = workdir.value & allowed;
-        narrowed.workdir = Some(Sourced { value, ..workdir.clone() });
-    }
+    let mut narrowed = Single { workdir: workdir(own, operator, &mut ignore), ..Single::default() };
     narrowed.read_only = set(&own.read_only, &operator.read_only, |source| {
         ignore(source, "the operator's profile is read-only");
     });
@@ -211,35 +203,13 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
     narrowed.hide_denied = set(&own.hide_denied, &operator.hide_denied, |source| {
         ignore(source, "the operator's profile hides what it closes");
     });
-    if let Some(network) = &own.network {
-        let has = operator.network.as_ref().map_or(DEFAULT_MODE, |n| n.value);
-        if network.value < has {
-            narrowed.network = Some(network.clone());
-        } else if network.value > has {
-            ignore(&network.source, "the operator's profile has less network");
-        }
-    }
+    narrowed.network = network(own, operator, &mut ignore);
     let ports = own.listen.iter().chain(&own.expose);
     for source in ports.map(|ports| &ports.source) {
         ignore(source, "only the operator's profile lists ports");
     }
-    let mediation = operator.mediation.as_ref().map_or(Mediation::Pathname, |m| m.value);
-    match &own.mediation {
-        Some(wanted) if wanted.value == Mediation::Pathname => {
-            narrowed.mediation = Some(wanted.clone());
-        }
-        Some(wanted) if mediation == Mediation::Pathname => {
-            ignore(&wanted.source, "the operator's profile mediates sockets");
-        }
-        _ => {}
-    }
-    match &own.datagrams {
-        Some(wanted) if !wanted.value => narrowed.datagrams = Some(wanted.clone()),
-        Some(wanted) if !operator.datagrams.as_ref().is_some_and(|on| on.value) => {
-            ignore(&wanted.source, "the operator's profile has no datagram sockets");
-        }
-        _ => {}
-    }
+    narrowed.mediation = mediation(own, operator, &mut ignore);
+    narrowed.datagrams = datagrams(own, operator, &mut ignore);
     narrowed.isolation = further(&own.isolation, &operator.isolation, Isolation::Auto, |source| {
         ignore(source, "the operator's profile isolates runs further");
     });
@@ -259,6 +229,59 @@ fn single(own: &Single, operator: &Single, notes: &mut Vec<Note>) -> Single {
         ignore(source, reports);
     }
     narrowed
+}
+
+/// The part of the asked-for access that the operator gives as well.
+fn workdir(
+    own: &Single,
+    operator: &Single,
+    ignore: &mut impl FnMut(&Source, &str),
+) -> Option<Sourced<Access>> {
+    let wanted = own.workdir.as_ref()?;
+    let allowed = operator.workdir.as_ref().map_or(Access::empty(), |w| w.value);
+    if !allowed.contains(wanted.value) {
+        ignore(&wanted.source, "the operator's profile gives the workspace less");
+    }
+    Some(Sourced { value: wanted.value & allowed, ..wanted.clone() })
+}
+
+fn network(
+    own: &Single,
+    operator: &Single,
+    ignore: &mut impl FnMut(&Source, &str),
+) -> Option<Sourced<NetworkMode>> {
+    let wanted = own.network.as_ref()?;
+    let has = operator.network.as_ref().map_or(DEFAULT_MODE, |n| n.value);
+    if wanted.value > has {
+        ignore(&wanted.source, "the operator's profile has less network");
+    }
+    (wanted.value < has).then(|| wanted.clone())
+}
+
+fn mediation(
+    own: &Single,
+    operator: &Single,
+    ignore: &mut impl FnMut(&Source, &str),
+) -> Option<Sourced<Mediation>> {
+    let wanted = own.mediation.as_ref()?;
+    let has = operator.mediation.as_ref().map_or(Mediation::Pathname, |m| m.value);
+    let narrows = wanted.value == Mediation::Pathname;
+    if !narrows && has == Mediation::Pathname {
+        ignore(&wanted.source, "the operator's profile mediates sockets");
+    }
+    narrows.then(|| wanted.clone())
+}
+
+fn datagrams(
+    own: &Single,
+    operator: &Single,
+    ignore: &mut impl FnMut(&Source, &str),
+) -> Option<Sourced<bool>> {
+    let wanted = own.datagrams.as_ref()?;
+    if wanted.value && !operator.datagrams.as_ref().is_some_and(|on| on.value) {
+        ignore(&wanted.source, "the operator's profile has no datagram sockets");
+    }
+    (!wanted.value).then(|| wanted.clone())
 }
 
 /// A switch that narrows, if a project file sets it.

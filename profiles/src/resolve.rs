@@ -4,7 +4,7 @@ use crate::context::{Context, MissingFolders};
 use crate::credentials::Credential;
 use crate::error::ProfileError;
 use crate::extends::{Library, Loaded};
-use crate::layer::{HostEntry, Layer, List, Sourced};
+use crate::layer::{HostEntry, Layer, List, Single, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
@@ -13,7 +13,7 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
     Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
-    NetworkPolicy, Observe, Policy, Source, Tmp, UnixGrant, UnixPolicy,
+    NetworkPolicy, Observe, Policy, PortRange, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -95,6 +95,20 @@ fn chosen(mode: NetworkMode) -> Sourced<NetworkMode> {
     Sourced { value: mode, source, built_in: false }
 }
 
+fn network(single: &Single, allow: List<HostEntry>, deny: List<HostEntry>) -> NetworkPolicy {
+    let ports = |field: &Option<Sourced<Vec<PortRange>>>| field.as_ref().map(|p| p.value.clone());
+    NetworkPolicy {
+        mode: single.network.as_ref().map_or(DEFAULT_MODE, |n| n.value),
+        allow: hosts(allow),
+        deny: hosts(deny),
+        listen: ports(&single.listen),
+        expose: ports(&single.expose).unwrap_or_default(),
+        own: Vec::new(),
+        proxy: None,
+        isolate: single.isolate.as_ref().map_or(Isolation::Off, |i| i.value),
+    }
+}
+
 fn hosts(list: List<HostEntry>) -> Vec<HostGrant> {
     let grant =
         |entry: Sourced<HostEntry>| HostGrant { rule: entry.value.rule, source: entry.source };
@@ -137,6 +151,7 @@ fn compile(
     let suppress_paths = suppressed(&layer.suppress_paths, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
+    let network = network(&single, layer.hosts, layer.denied_hosts);
     let tmp = single.private_tmp.filter(|on| on.value);
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
@@ -158,16 +173,7 @@ fn compile(
             grants: sockets,
             datagrams: single.datagrams.is_some_and(|on| on.value),
         },
-        network: NetworkPolicy {
-            mode: single.network.map_or(DEFAULT_MODE, |n| n.value),
-            allow: hosts(layer.hosts),
-            deny: hosts(layer.denied_hosts),
-            listen: single.listen.map(|ports| ports.value),
-            expose: single.expose.map(|ports| ports.value).unwrap_or_default(),
-            own: Vec::new(),
-            proxy: None,
-            isolate: single.isolate.map_or(Isolation::Off, |i| i.value),
-        },
+        network,
         environment,
         rate: Quota {
             per_second: single.per_second.map_or(PER_SECOND, |n| n.value),
@@ -236,8 +242,8 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     Ok(Context { workspaces, tmpdir, ..context.clone() })
 }
 
-/// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides what it
-/// spells out and nothing deeper.
+/// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides
+/// what it spells out and nothing deeper.
 fn suppressed(globs: &List<String>, notes: &mut Vec<Note>) -> GlobSet {
     let mut builder = GlobSetBuilder::new();
     for entry in &globs.added {

@@ -27,6 +27,7 @@ pub mod namespaces;
 pub mod path;
 pub mod plan;
 pub mod policy;
+pub mod process_stat;
 pub mod rate;
 pub mod record;
 mod register;

@@ -6,7 +6,6 @@ mod error;
 mod excerpt;
 mod folder;
 mod kernel_log;
-mod parent;
 mod proxy;
 mod quoted;
 mod random;

@@ -21,9 +21,9 @@ impl Layer {
     /// Reads the texts of a file.
     pub(crate) fn of(document: &Document) -> Result<Layer, ProfileError> {
         let file = &document.file;
-        let (fs, environment, diagnostics) =
-            (&file.filesystem, &file.environment, &file.diagnostics);
         let remove = &file.remove;
+        let (fs, diagnostics) = (&file.filesystem, &file.diagnostics);
+        let (vars, out) = (&file.environment, &remove.environment);
         Ok(Layer {
             groups: List {
                 added: texts(document, "groups.include", &file.groups.include),
@@ -48,29 +48,14 @@ impl Layer {
                 "deny",
                 (&file.network.deny, &remove.network.deny),
             )?,
-            allow_vars: list(
-                document,
-                "environment.allow_vars",
-                globs(document, "environment.allow_vars", &environment.allow_vars)?,
-                &remove.environment.allow_vars,
-            ),
-            deny_vars: list(
-                document,
-                "environment.deny_vars",
-                globs(document, "environment.deny_vars", &environment.deny_vars)?,
-                &remove.environment.deny_vars,
-            ),
-            set_vars: list(
-                document,
-                "environment.set_vars",
-                set_vars(document)?,
-                &remove.environment.set_vars,
-            ),
+            allow_vars: patterns(document, "allow_vars", (&vars.allow_vars, &out.allow_vars))?,
+            deny_vars: patterns(document, "deny_vars", (&vars.deny_vars, &out.deny_vars))?,
+            set_vars: list(document, "environment.set_vars", set_vars(document)?, &out.set_vars),
             credentials: list(
                 document,
                 "environment.credentials",
                 credentials(document)?,
-                &remove.environment.credentials,
+                &out.credentials,
             ),
             suppress_unix_sockets: suppressed(
                 document,
@@ -368,7 +353,6 @@ fn paths<N>(
     Ok(removals)
 }
 
-/// Names to take out.
 /// What a field adds, and what the field of the same name below `remove` takes out.
 fn list<T: Listed<Name = String>>(
     document: &Document,
@@ -377,6 +361,16 @@ fn list<T: Listed<Name = String>>(
     removed: &[String],
 ) -> List<T> {
     List { added, removed: named(document, &format!("remove.{field}"), removed) }
+}
+
+/// Globs over variable names, and those to take out.
+fn patterns(
+    document: &Document,
+    name: &str,
+    (added, removed): (&[String], &[String]),
+) -> Result<List<Glob>, ProfileError> {
+    let field = format!("environment.{name}");
+    Ok(list(document, &field, globs(document, &field, added)?, removed))
 }
 
 fn suppressed(
@@ -388,6 +382,7 @@ fn suppressed(
     list(document, &field, texts(document, &field, added), removed)
 }
 
+/// Names to take out.
 fn named(document: &Document, field: &str, list: &[String]) -> Vec<Removal<String>> {
     let removal = |(index, text): (usize, &String)| Removal {
         name: text.clone(),
@@ -409,8 +404,7 @@ where
     List::adding(list.iter().enumerate().map(read).collect()).added
 }
 
-/// Globs over variable names. A bad one is an error: a deny that means nothing must not pass
-/// unnoticed.
+/// A bad glob is an error: a deny that means nothing must not pass unnoticed.
 fn globs(document: &Document, field: &str, list: &[String]) -> Entries<Glob> {
     let read = |(index, text): (usize, &String)| {
         let value = Glob::new(text).map_err(|e| {

@@ -64,72 +64,74 @@ fn columns_point_at_the_value() {
     }
 }
 
+/// What is written, and how the error begins.
+const MISTAKES: &[(&str, &str)] = &[
+    ("", "p.json:1: the file is empty; the smallest profile is `{}`"),
+    ("[]", "p.json:1: profile: expected an object, found a list"),
+    ("{\n\"a\": }", "p.json:2: "),
+    ("{'meta': {}}", "p.json:1: "),
+    ("{\n\"filesytem\": {}}", "p.json:2: filesytem: unknown field; did you mean `filesystem`?"),
+    (
+        "{\"filesystem\": {\n\n\"reads\": []}}",
+        "p.json:3: filesystem.reads: unknown field; did you mean `read`?",
+    ),
+    (
+        r#"{"linux": {"sandbox_policy": "auto"}}"#,
+        "p.json:1: linux.sandbox_policy: unknown field; \
+         known here: af_unix_mediation, af_unix_datagram",
+    ),
+    (
+        r#"{"filesystem": {"read": "/usr"}}"#,
+        "p.json:1: filesystem.read: expected a list, found a string",
+    ),
+    (
+        "{\"filesystem\": {\"read\": [\"/usr\",\n7]}}",
+        "p.json:2: filesystem.read[1]: expected a string or an object, found a number",
+    ),
+    (
+        "{\"filesystem\": {\"read\": [\n{\"why\": \"x\"}]}}",
+        "p.json:2: filesystem.read[0]: field `path` is missing",
+    ),
+    (
+        r#"{"filesystem": {"read": [{"path": "/a", "mkdir": true}]}}"#,
+        "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute, existing, when",
+    ),
+    (
+        r#"{"linux": {"af_unix_mediation": "path"}}"#,
+        "p.json:1: linux.af_unix_mediation: unknown value `path`; known here: pathname, off",
+    ),
+    (
+        r#"{"linux": {"af_unix_mediation": "pathnames"}}"#,
+        "p.json:1: linux.af_unix_mediation: unknown value `pathnames`; did you mean `pathname`?",
+    ),
+    (
+        r#"{"linux": {"af_unix_datagram": "yes"}}"#,
+        "p.json:1: linux.af_unix_datagram: expected true or false, found a string",
+    ),
+    (
+        r#"{"rate": {"burst": 0}}"#,
+        "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 0",
+    ),
+    (
+        r#"{"rate": {"burst": 4294967296}}"#,
+        "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 4294967296",
+    ),
+    (
+        r#"{"rate": {"burst": 1.5}}"#,
+        "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 1.5",
+    ),
+    (
+        r#"{"network": null}"#,
+        "p.json:1: network: expected an object, found null; leave the field out instead",
+    ),
+    (r#"{"extends": {}}"#, "p.json:1: extends: expected a string or a list, found an object"),
+    ("{\"meta\": {},\n\"meta\": {}}", "p.json:2: meta: this field is there twice; keep one"),
+    (r#"{"workdir": {}}"#, "p.json:1: workdir: field `access` is missing"),
+];
+
 #[test]
 fn mistakes_name_line_field_and_fix() {
-    let table: &[(&str, &str)] = &[
-        ("", "p.json:1: the file is empty; the smallest profile is `{}`"),
-        ("[]", "p.json:1: profile: expected an object, found a list"),
-        ("{\n\"a\": }", "p.json:2: "),
-        ("{'meta': {}}", "p.json:1: "),
-        ("{\n\"filesytem\": {}}", "p.json:2: filesytem: unknown field; did you mean `filesystem`?"),
-        (
-            "{\"filesystem\": {\n\n\"reads\": []}}",
-            "p.json:3: filesystem.reads: unknown field; did you mean `read`?",
-        ),
-        (
-            r#"{"linux": {"sandbox_policy": "auto"}}"#,
-            "p.json:1: linux.sandbox_policy: unknown field; \
-             known here: af_unix_mediation, af_unix_datagram",
-        ),
-        (
-            r#"{"filesystem": {"read": "/usr"}}"#,
-            "p.json:1: filesystem.read: expected a list, found a string",
-        ),
-        (
-            "{\"filesystem\": {\"read\": [\"/usr\",\n7]}}",
-            "p.json:2: filesystem.read[1]: expected a string or an object, found a number",
-        ),
-        (
-            "{\"filesystem\": {\"read\": [\n{\"why\": \"x\"}]}}",
-            "p.json:2: filesystem.read[0]: field `path` is missing",
-        ),
-        (
-            r#"{"filesystem": {"read": [{"path": "/a", "mkdir": true}]}}"#,
-            "p.json:1: filesystem.read[0].mkdir: unknown field; known here: path, why, create, execute, existing, when",
-        ),
-        (
-            r#"{"linux": {"af_unix_mediation": "path"}}"#,
-            "p.json:1: linux.af_unix_mediation: unknown value `path`; known here: pathname, off",
-        ),
-        (
-            r#"{"linux": {"af_unix_mediation": "pathnames"}}"#,
-            "p.json:1: linux.af_unix_mediation: unknown value `pathnames`; did you mean `pathname`?",
-        ),
-        (
-            r#"{"linux": {"af_unix_datagram": "yes"}}"#,
-            "p.json:1: linux.af_unix_datagram: expected true or false, found a string",
-        ),
-        (
-            r#"{"rate": {"burst": 0}}"#,
-            "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 0",
-        ),
-        (
-            r#"{"rate": {"burst": 4294967296}}"#,
-            "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 4294967296",
-        ),
-        (
-            r#"{"rate": {"burst": 1.5}}"#,
-            "p.json:1: rate.burst: expected a whole number from 1 to 4294967295, found 1.5",
-        ),
-        (
-            r#"{"network": null}"#,
-            "p.json:1: network: expected an object, found null; leave the field out instead",
-        ),
-        (r#"{"extends": {}}"#, "p.json:1: extends: expected a string or a list, found an object"),
-        ("{\"meta\": {},\n\"meta\": {}}", "p.json:2: meta: this field is there twice; keep one"),
-        (r#"{"workdir": {}}"#, "p.json:1: workdir: field `access` is missing"),
-    ];
-    for (text, expected) in table {
+    for (text, expected) in MISTAKES {
         let message = without_column(&document(text).unwrap_err());
         assert!(message.starts_with(expected), "{text}\n  {message}\n  {expected}");
     }

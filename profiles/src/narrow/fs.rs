@@ -85,8 +85,7 @@ pub(crate) fn without_repetitions(rules: Vec<FsRule>) -> Vec<FsRule> {
 /// Whether writing to `rule`'s path stays possible whatever is given up: the private temporary
 /// folder, and devices, without which not even output can be thrown away.
 pub(crate) fn always_writable(rule: &FsRule, tmpdir: &AbsPath) -> bool {
-    let is_device = rule.scope == Scope::File && rule.path.as_path().starts_with("/dev");
-    is_device || rule.path.is_within(tmpdir)
+    rule.is_for_device() || rule.path.is_within(tmpdir)
 }
 
 /// Takes the right to change anything from all rules but those for `writable`.

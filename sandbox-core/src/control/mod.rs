@@ -7,17 +7,19 @@
 //! length-prefixed [`Order`]s; closing the socket ends the run at once.
 //! The supervisor answers with length-prefixed [`Event`]s.
 
+mod descriptors;
 mod introduction;
 mod sight;
 mod transport;
 
+pub(crate) use descriptors::{receive_fds, receive_message, send_fds};
 pub use introduction::{Introduction, RunSecret};
 pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
     ControlError, Decoder, Received, Stdio, Work, receive_listener, receive_work, send_basis,
     send_event, send_listener, send_order, send_start,
 };
-pub(crate) use transport::{receive_fds, seal, send_fds, unseal};
+pub(crate) use transport::{seal, unseal};
 
 use crate::AbsPath;
 use crate::policy::Exceeded;
@@ -50,7 +52,7 @@ pub enum Order {
         /// Its number.
         signal: i32,
         /// To whom.
-        scope: Scope,
+        to: SignalTo,
     },
     /// Look at the tree and answer with [`Event::Sight`].
     Look,
@@ -64,7 +66,7 @@ pub enum Order {
 
 /// Which processes of a run a signal is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Scope {
+pub enum SignalTo {
     /// All of them.
     Tree,
     /// The first one.

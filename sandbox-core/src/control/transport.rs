@@ -1,17 +1,16 @@
 //! Messages over a stream socket, descriptors included.
 
+use super::descriptors::{receive_fds, send_fds};
 use super::{Event, Order};
 use crate::plan::{Basis, Launch};
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::marker::PhantomData;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// First byte of the start message.
 const START: u8 = b'N';
@@ -19,10 +18,9 @@ const START: u8 = b'N';
 const BASIS: u8 = b'B';
 /// First byte of the message with the socket at which a run looks for its proxy.
 const LISTENER: u8 = b'L';
-/// Descriptors that travel with the start message: launch, stdin, stdout, stderr.
+/// Descriptors that travel with the start message: launch, stdin, stdout, stderr. A fifth may be
+/// there, the socket by which the listener comes back.
 const START_FDS: usize = 4;
-/// The same, and the socket by which the listener comes back. No message has more.
-const MOST_FDS: usize = START_FDS + 1;
 /// Nobody sends or takes a larger message. The largest there is: four thousand refusals from the
 /// kernel's audit log, with two paths each.
 const MAX_MESSAGE: usize = 64 << 20;
@@ -91,7 +89,7 @@ pub enum ControlError {
     Malformed(&'static str),
 }
 
-fn call(call: &'static str) -> impl FnOnce(Errno) -> ControlError {
+pub(super) fn call(call: &'static str) -> impl FnOnce(Errno) -> ControlError {
     move |errno| ControlError::Call { call, errno }
 }
 
@@ -166,24 +164,6 @@ pub(crate) fn unseal<T: DeserializeOwned>(memory: OwnedFd) -> Result<T, ControlE
     postcard::from_bytes(&encoded).map_err(ControlError::Codec)
 }
 
-/// One byte with descriptors.
-pub(crate) fn send_fds(
-    socket: BorrowedFd<'_>,
-    kind: u8,
-    fds: &[&OwnedFd],
-) -> Result<(), ControlError> {
-    let fds: Vec<_> = fds.iter().map(|fd| fd.as_raw_fd()).collect();
-    sendmsg::<()>(
-        socket.as_raw_fd(),
-        &[IoSlice::new(&[kind])],
-        &[ControlMessage::ScmRights(&fds)],
-        MsgFlags::MSG_NOSIGNAL,
-        None,
-    )
-    .map(|_| ())
-    .map_err(call("sendmsg"))
-}
-
 /// Supervisor: waits for something to do.
 ///
 /// # Errors
@@ -193,7 +173,7 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
     let odd = |_| ControlError::Malformed("wrong number of descriptors");
     match receive_fds(socket)? {
         (START, mut fds) => {
-            let relay = if fds.len() == MOST_FDS { fds.pop() } else { None };
+            let relay = if fds.len() > START_FDS { fds.pop() } else { None };
             let [memory, stdin, stdout, stderr]: [_; START_FDS] = fds.try_into().map_err(odd)?;
             let stdio = Stdio { stdin, stdout, stderr };
             Ok(Work::Start(Box::new(Received { launch: unseal(memory)?, stdio, relay })))
@@ -203,36 +183,6 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
             Ok(Work::Prepare(Box::new(unseal(memory)?)))
         }
         _ => Err(ControlError::Malformed("not a start message")),
-    }
-}
-
-/// One byte and the descriptors that came with it, all owned and close-on-exec.
-pub(crate) fn receive_fds(socket: BorrowedFd<'_>) -> Result<(u8, Vec<OwnedFd>), ControlError> {
-    let mut byte = [0u8];
-    let mut space = cmsg_space!([std::os::fd::RawFd; MOST_FDS]);
-    let mut parts = [IoSliceMut::new(&mut byte)];
-    let message = loop {
-        match recvmsg::<()>(
-            socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut space),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        ) {
-            Err(Errno::EINTR) => {}
-            other => break other.map_err(call("recvmsg"))?,
-        }
-    };
-    let mut fds = Vec::new();
-    for control in message.cmsgs().map_err(call("control messages"))? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            fds.extend(raw.into_iter().map(crate::sys::own_received));
-        }
-    }
-    let truncated = message.flags.contains(MsgFlags::MSG_CTRUNC);
-    match (message.bytes, truncated) {
-        (0, _) => Err(ControlError::Closed),
-        (_, true) => Err(ControlError::Malformed("too many descriptors")),
-        (_, false) => Ok((byte[0], fds)),
     }
 }
 

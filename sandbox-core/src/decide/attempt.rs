@@ -1,5 +1,6 @@
 //! What an observed file-system call asks for, told from its registers.
 
+use super::FileKind;
 use crate::policy::Access;
 use crate::record::Operation;
 
@@ -16,21 +17,6 @@ pub enum Target {
     ParentOfExisting,
     /// The object if it exists, else the folder that would hold it.
     ObjectOrParent,
-}
-
-/// What kind of object something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sort {
-    /// A regular file.
-    File,
-    /// A folder.
-    Folder,
-    /// A symbolic link.
-    Link,
-    /// A socket.
-    Socket,
-    /// A device or a pipe.
-    Other,
 }
 
 /// What kind of object a call can work on. On any other it fails for an ordinary reason, so the
@@ -56,13 +42,13 @@ pub enum Fit {
 impl Fit {
     /// Whether the call can work on such an object.
     #[must_use]
-    pub fn admits(self, sort: Sort) -> bool {
+    pub fn admits(self, kind: FileKind) -> bool {
         match self {
-            Fit::Open => !matches!(sort, Sort::Socket | Sort::Link),
-            Fit::Write => !matches!(sort, Sort::Socket | Sort::Link | Sort::Folder),
-            Fit::Folder => sort == Sort::Folder,
-            Fit::File => sort == Sort::File,
-            Fit::NoFolder => sort != Sort::Folder,
+            Fit::Open => !matches!(kind, FileKind::Socket | FileKind::Link),
+            Fit::Write => !matches!(kind, FileKind::Socket | FileKind::Link | FileKind::Folder),
+            Fit::Folder => kind == FileKind::Folder,
+            Fit::File => kind == FileKind::Regular,
+            Fit::NoFolder => kind != FileKind::Folder,
             Fit::Any | Fit::NewLink => true,
         }
     }
@@ -133,9 +119,9 @@ impl Attempt {
 /// What `mknod` with this mode needs. `None`: device nodes, which only root could make anyway.
 #[must_use]
 pub fn node_attempt(mode: u32) -> Option<Attempt> {
-    match mode & libc::S_IFMT {
-        libc::S_IFCHR | libc::S_IFBLK => None,
-        libc::S_IFSOCK => Some(Attempt { access: Access::MAKE_SOCKET, ..Attempt::CREATE }),
+    match FileKind::from_mode(mode) {
+        FileKind::CharacterDevice | FileKind::BlockDevice => None,
+        FileKind::Socket => Some(Attempt { access: Access::MAKE_SOCKET, ..Attempt::CREATE }),
         _ => Some(Attempt::CREATE),
     }
 }
@@ -254,9 +240,9 @@ mod tests {
 
     #[test]
     fn objects_that_fail_anyway_do_not_fit() {
-        assert!(!Fit::Write.admits(Sort::Folder) && Fit::Open.admits(Sort::Folder));
-        assert!(!Fit::Open.admits(Sort::Socket) && !Fit::Open.admits(Sort::Link));
-        assert!(!Fit::File.admits(Sort::Folder) && Fit::NoFolder.admits(Sort::Link));
-        assert!(Fit::Folder.admits(Sort::Folder) && !Fit::Folder.admits(Sort::File));
+        assert!(!Fit::Write.admits(FileKind::Folder) && Fit::Open.admits(FileKind::Folder));
+        assert!(!Fit::Open.admits(FileKind::Socket) && !Fit::Open.admits(FileKind::Link));
+        assert!(!Fit::File.admits(FileKind::Folder) && Fit::NoFolder.admits(FileKind::Link));
+        assert!(Fit::Folder.admits(FileKind::Folder) && !Fit::Folder.admits(FileKind::Regular));
     }
 }

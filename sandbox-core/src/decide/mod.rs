@@ -7,6 +7,7 @@
 mod address;
 mod attempt;
 mod attribute;
+mod file_kind;
 mod message;
 mod network;
 mod own_names;
@@ -15,8 +16,9 @@ mod relocate;
 mod signal;
 
 pub use address::Address;
-pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
+pub use attempt::{Attempt, Fit, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
+pub use file_kind::FileKind;
 pub use message::{Control, Header, controls, pieces};
 pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
 pub use own_names::OwnNames;

@@ -26,8 +26,9 @@ pub enum Obstacle {
     MoreRights,
 }
 
-/// Whether the rules refuse it, or it would change what stays as it is, with the errno the kernel gives: `EACCES` where a name may not be
-/// made or removed, else `EXDEV` (`current_check_refer_path` in security/landlock/fs.c).
+/// Whether the rules refuse it, or it would change what stays as it is, with the errno the kernel
+/// gives: `EACCES` where a name may not be made or removed, else `EXDEV`
+/// (`current_check_refer_path` in security/landlock/fs.c).
 #[must_use]
 pub fn relocation(
     fs: &FsPolicy,

@@ -37,8 +37,7 @@ fn rights(rule: &FsRule, fs: &FsPolicy, abi: ABI) -> BitFlags<AccessFs> {
                 | AccessFs::ResolveUnix);
         // Terminal and device commands only on devices that are granted by name, and on terminals
         // of the run's own.
-        let named = *scope == Scope::File && path.as_path().starts_with("/dev");
-        if named || fs.are_own_terminals(path) {
+        if rule.is_for_device() || fs.are_own_terminals(path) {
             rights |= AccessFs::from_write(abi) & AccessFs::IoctlDev;
         }
     }

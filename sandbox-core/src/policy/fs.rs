@@ -51,6 +51,12 @@ impl FsRule {
             Scope::Tree => path.is_within(&self.path),
         }
     }
+
+    /// Whether the rule is for one device, granted by its name.
+    #[must_use]
+    pub fn is_for_device(&self) -> bool {
+        self.scope == Scope::File && self.path.as_path().starts_with("/dev")
+    }
 }
 
 /// All grants of a policy. Rights add up: Landlock has no deny rule, so neither has this type.

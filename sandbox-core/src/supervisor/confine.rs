@@ -5,16 +5,17 @@ use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
 use crate::control::TreeTier;
+use crate::decide::FileKind;
 use crate::plan::landlock::{LandlockRule, rules};
 use crate::policy::{Observe, Policy};
 use crate::sys;
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus,
 };
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::fstat;
 use std::os::fd::OwnedFd;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -103,7 +104,7 @@ fn handle_everything(kernel: Kernel) -> Result<RulesetCreated, SetupFailed> {
         .handle_access(AccessFs::from_all(kernel.abi));
     // An empty set of scopes is an error to ask for.
     let ruleset = match kernel.scoped {
-        true => ruleset.and_then(|r| r.scope(Scope::from_all(kernel.abi))),
+        true => ruleset.and_then(|r| r.scope(landlock::Scope::from_all(kernel.abi))),
         false => ruleset,
     };
     ruleset.and_then(|r| r.create()).map_err(unusual)
@@ -133,8 +134,11 @@ fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFaile
         Err(errno) => return Err(failed(errno)),
     };
     let stat = fstat(&object).map_err(failed)?;
-    let folder = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-    let access = if folder { rule.access } else { rule.access & AccessFs::from_file(abi) };
+    let access = if FileKind::of(&stat) == FileKind::Folder {
+        rule.access
+    } else {
+        rule.access & AccessFs::from_file(abi)
+    };
     Ok(if access.is_empty() { None } else { Some(Opened { object, access }) })
 }
 

@@ -4,8 +4,9 @@
 use super::tree;
 use super::unix_table::UnixEntry;
 use crate::control::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
+use crate::decide::FileKind;
 use crate::sys;
-use nix::sys::stat::{FileStat, SFlag, fstat, major, minor, stat};
+use nix::sys::stat::{FileStat, fstat, major, minor, stat};
 use nix::unistd::Pid;
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -38,20 +39,16 @@ impl InputObject {
     /// `None` for files and devices, which never make a reader wait.
     pub(super) fn of(stdin: impl AsFd, terminal: bool) -> Option<Self> {
         let stat = fstat(stdin).ok()?;
-        let pipe = kind(&stat) == SFlag::S_IFIFO;
+        let pipe = FileKind::of(&stat) == FileKind::Pipe;
         (pipe || terminal).then_some(Self { device: stat.st_dev, inode: stat.st_ino, terminal })
     }
 
     fn is(&self, stat: &FileStat) -> bool {
         // `/dev/tty` is another file for the same terminal.
-        let tty =
-            kind(stat) == SFlag::S_IFCHR && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 0);
+        let tty = FileKind::of(stat) == FileKind::CharacterDevice
+            && (major(stat.st_rdev), minor(stat.st_rdev)) == (5, 0);
         (stat.st_dev, stat.st_ino) == (self.device, self.inode) || (self.terminal && tty)
     }
-}
-
-fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
 /// Looks at the tree.

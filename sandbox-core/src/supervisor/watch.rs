@@ -8,7 +8,7 @@ use super::mounts::seal::Before;
 use super::observe::{Ran, confirm, confirms, infer, infers};
 use super::tree::{self, Death};
 use super::usage::LimitWatch;
-use crate::control::{Decoder, End, Event, Order, Outcome, Scope, TreeTier, send_event};
+use crate::control::{Decoder, End, Event, Order, Outcome, SignalTo, TreeTier, send_event};
 use crate::plan::{Leftovers, Plan};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -232,10 +232,10 @@ impl Watch {
                 self.begin_end(End::Cancelled, Instant::now(), grace);
             }
             Order::Kill(exceeded) => return Some(End::LimitExceeded(exceeded)),
-            Order::Signal { signal, scope: Scope::Tree } => {
+            Order::Signal { signal, to: SignalTo::Tree } => {
                 tree::signal_all(signal, self.scope.as_ref());
             }
-            Order::Signal { signal, scope: Scope::Leader } => {
+            Order::Signal { signal, to: SignalTo::Leader } => {
                 if self.death.is_none() {
                     tree::signal_one(self.leader, signal);
                 }

@@ -1,6 +1,9 @@
-//! Reading another process's memory.
+//! Another process's memory.
 
 use nix::errno::Errno;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv, process_vm_writev};
+use nix::unistd::Pid;
+use std::io::{IoSlice, IoSliceMut};
 
 /// Reads up to `buffer.len()` bytes at `address` of thread `tid`; stops early at the first page
 /// that cannot be read. Returns how many bytes were read, at least 1.
@@ -12,7 +15,6 @@ pub fn read_memory(tid: i32, address: u64, buffer: &mut [u8]) -> Result<usize, E
         return Ok(0);
     }
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-    let local = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // A transfer is cut at iovec borders only, so the remote side is one piece per page: a string
     // that ends just before an unmapped page is still read (process_vm_readv(2)).
     const PAGE: usize = 4096;
@@ -20,17 +22,12 @@ pub fn read_memory(tid: i32, address: u64, buffer: &mut [u8]) -> Result<usize, E
     let (mut at, end) = (base, base.checked_add(buffer.len()).ok_or(Errno::EFAULT)?);
     while at < end {
         let next = (at / PAGE).saturating_add(1).saturating_mul(PAGE).min(end);
-        pieces.push(libc::iovec { iov_base: at as *mut libc::c_void, iov_len: next - at });
+        pieces.push(RemoteIoVec { base: at, len: next - at });
         at = next;
     }
-    // SAFETY: `local` describes `buffer`, exclusively borrowed for the call; the remote addresses
-    // are only ever read by the kernel in the other process and checked there.
-    let result = unsafe {
-        libc::process_vm_readv(tid, &raw const local, 1, pieces.as_ptr(), pieces.len() as u64, 0)
-    };
-    match usize::try_from(Errno::result(result)?) {
-        Ok(0) | Err(_) => Err(Errno::EFAULT),
-        Ok(read) => Ok(read),
+    match process_vm_readv(Pid::from_raw(tid), &mut [IoSliceMut::new(buffer)], &pieces)? {
+        0 => Err(Errno::EFAULT),
+        read => Ok(read),
     }
 }
 
@@ -41,14 +38,9 @@ pub fn read_memory(tid: i32, address: u64, buffer: &mut [u8]) -> Result<usize, E
 /// is gone.
 pub fn write_memory(tid: i32, address: u64, bytes: &[u8]) -> Result<(), Errno> {
     let base = usize::try_from(address).map_err(|_| Errno::EFAULT)?;
-    let local = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let remote = libc::iovec { iov_base: base as *mut libc::c_void, iov_len: bytes.len() };
-    // SAFETY: `local` describes `bytes`, which the kernel only reads; the remote range is written
-    // in the other process alone, and checked there.
-    let result =
-        unsafe { libc::process_vm_writev(tid, &raw const local, 1, &raw const remote, 1, 0) };
-    match usize::try_from(Errno::result(result)?) {
-        Ok(written) if written == bytes.len() => Ok(()),
+    let remote = RemoteIoVec { base, len: bytes.len() };
+    match process_vm_writev(Pid::from_raw(tid), &[IoSlice::new(bytes)], &[remote])? {
+        written if written == bytes.len() => Ok(()),
         _ => Err(Errno::EFAULT),
     }
 }

@@ -1,5 +1,6 @@
 //! The chain of hashes: how an entry is sealed into a line, and where a chain ends. Pure.
 
+use nono_http::hex;
 use nono_schemas::{AUDIT_VERSION, AuditEntry, AuditEvent, AuditLine};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -29,7 +30,7 @@ impl From<Sha256> for Hash {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 
@@ -43,16 +44,12 @@ impl FromStr for Hash {
     type Err = NotAHead;
 
     fn from_str(text: &str) -> Result<Self, NotAHead> {
-        let mut hash = Self::default();
-        let is_hex = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        if text.len() != 2 * hash.0.len() || !is_hex {
+        // A line has one way to be written.
+        if text.bytes().any(|b| b.is_ascii_uppercase()) {
             return Err(NotAHead);
         }
-        for (at, byte) in hash.0.iter_mut().enumerate() {
-            let digits = text.get(2 * at..2 * at + 2).ok_or(NotAHead)?;
-            *byte = u8::from_str_radix(digits, 16).map_err(|_| NotAHead)?;
-        }
-        Ok(hash)
+        let bytes = hex::decode(text.as_bytes()).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NotAHead)
     }
 }
 

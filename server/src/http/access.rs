@@ -18,7 +18,7 @@ pub struct Access {
 
 /// Why a request is nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum NoAccess {
     /// There is no `Authorization` header, or more than one.
     Missing,
     /// It is none with a bearer token.
@@ -47,19 +47,19 @@ impl Access {
     }
 
     /// Whose request this is.
-    pub(crate) async fn judge(&self, headers: &HeaderMap) -> Result<usize, Refused> {
+    pub(crate) async fn judge(&self, headers: &HeaderMap) -> Result<usize, NoAccess> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (all.next(), all.next()) else {
-            return Err(Refused::Missing);
+            return Err(NoAccess::Missing);
         };
-        let (scheme, token) = split(header.as_bytes()).ok_or(Refused::NotBearer)?;
+        let (scheme, token) = split(header.as_bytes()).ok_or(NoAccess::NotBearer)?;
         if !scheme.eq_ignore_ascii_case(b"bearer") {
-            return Err(Refused::NotBearer);
+            return Err(NoAccess::NotBearer);
         }
         match (self.given(token), &self.resource) {
             (Some(place), _) => Ok(place),
-            (None, Some(resource)) => resource.judge(token).await.map_err(Refused::NotOurs),
-            (None, None) => Err(Refused::Unknown),
+            (None, Some(resource)) => resource.judge(token).await.map_err(NoAccess::NotOurs),
+            (None, None) => Err(NoAccess::Unknown),
         }
     }
 
@@ -107,17 +107,17 @@ mod tests {
         assert_eq!(judge(&["Bearer token-of-the-first"]).await, Ok(0));
         assert_eq!(judge(&["bearer  token-of-the-second"]).await, Ok(1));
         assert_eq!(judge(&["Bearer another-of-the-second"]).await, Ok(1));
-        assert_eq!(judge(&[]).await, Err(Refused::Missing));
+        assert_eq!(judge(&[]).await, Err(NoAccess::Missing));
         assert_eq!(
             judge(&["Bearer token-of-the-first", "Bearer token-of-the-first"]).await,
-            Err(Refused::Missing)
+            Err(NoAccess::Missing)
         );
         for other in ["token-of-the-first", "Basic token-of-the-first", "Bearer"] {
-            assert_eq!(judge(&[other]).await, Err(Refused::NotBearer), "{other}");
+            assert_eq!(judge(&[other]).await, Err(NoAccess::NotBearer), "{other}");
         }
         for wrong in ["Bearer ", "Bearer token-of-the-firs", "Bearer token-of-the-first2"] {
-            assert_eq!(judge(&[wrong]).await, Err(Refused::Unknown), "{wrong}");
+            assert_eq!(judge(&[wrong]).await, Err(NoAccess::Unknown), "{wrong}");
         }
-        assert_eq!(Access::default().judge(&headers(&["Bearer x"])).await, Err(Refused::Unknown));
+        assert_eq!(Access::default().judge(&headers(&["Bearer x"])).await, Err(NoAccess::Unknown));
     }
 }

@@ -1,6 +1,6 @@
 //! Answers of this layer, before anything MCP is read. JSON, because programs read them.
 
-use crate::access::Refused;
+use crate::access::NoAccess;
 use crate::oauth::{NotOurs, Resource};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -11,7 +11,7 @@ use axum::response::Response;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turned {
     /// Nobody's.
-    Away(Refused),
+    Away(NoAccess),
     /// Its body has more bytes than this.
     Large(usize),
     /// Its body did not come in time.
@@ -27,7 +27,7 @@ pub(crate) enum Turned {
 impl Turned {
     fn status(self) -> StatusCode {
         match self {
-            Self::Away(Refused::NotOurs(NotOurs::Scope(_) | NotOurs::Stranger)) => {
+            Self::Away(NoAccess::NotOurs(NotOurs::Scope(_) | NotOurs::Stranger)) => {
                 StatusCode::FORBIDDEN
             }
             Self::Away(_) => StatusCode::UNAUTHORIZED,
@@ -53,24 +53,24 @@ impl Turned {
             }
         };
         match self {
-            Self::Away(Refused::Missing) => {
+            Self::Away(NoAccess::Missing) => {
                 ("missing_token", format!("no Authorization header came; {say}; {which}"))
             }
-            Self::Away(Refused::NotBearer) => (
+            Self::Away(NoAccess::NotBearer) => (
                 "missing_token",
                 format!("the Authorization header holds no bearer token; {say}; {which}"),
             ),
-            Self::Away(Refused::Unknown) => {
+            Self::Away(NoAccess::Unknown) => {
                 ("invalid_token", format!("this server does not know the token; {which}"))
             }
-            Self::Away(Refused::NotOurs(NotOurs::Invalid(fault))) => {
+            Self::Away(NoAccess::NotOurs(NotOurs::Invalid(fault))) => {
                 ("invalid_token", format!("{}; {which}", fault.sentence()))
             }
-            Self::Away(Refused::NotOurs(NotOurs::Scope(_))) => (
+            Self::Away(NoAccess::NotOurs(NotOurs::Scope(_))) => (
                 "insufficient_scope",
                 format!("the token has less scope than WWW-Authenticate asks for; {which}"),
             ),
-            Self::Away(Refused::NotOurs(NotOurs::Stranger)) => (
+            Self::Away(NoAccess::NotOurs(NotOurs::Stranger)) => (
                 "unknown_principal",
                 "the token is valid, and its subject is no principal of this server; whoever runs \
                  the server can add it"
@@ -97,18 +97,18 @@ impl Turned {
         match self {
             Self::Away(refused) if oauth.is_some() => {
                 let shown = match refused {
-                    Refused::NotOurs(why) => Some(why),
-                    Refused::Missing | Refused::NotBearer | Refused::Unknown => None,
+                    NoAccess::NotOurs(why) => Some(why),
+                    NoAccess::Missing | NoAccess::NotBearer | NoAccess::Unknown => None,
                 };
                 let challenge = oauth.map(|resource| resource.challenge(shown));
                 let value = challenge.and_then(|text| HeaderValue::try_from(text).ok());
                 value.map(|value| (WWW_AUTHENTICATE, value)).into_iter().collect()
             }
-            Self::Away(Refused::Unknown | Refused::NotOurs(_)) => vec![(
+            Self::Away(NoAccess::Unknown | NoAccess::NotOurs(_)) => vec![(
                 WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"nono-mcp\", error=\"invalid_token\""),
             )],
-            Self::Away(Refused::Missing | Refused::NotBearer) => {
+            Self::Away(NoAccess::Missing | NoAccess::NotBearer) => {
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"nono-mcp\""))]
             }
             Self::Large(_) | Self::Slow | Self::Broken => {

@@ -86,7 +86,7 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         let principal = self.access.judge(request.headers()).await.map_err(Turned::Away)?;
         // A token for nobody is as good as none.
         let room =
-            self.rooms.get(principal).ok_or(Turned::Away(crate::access::Refused::Unknown))?;
+            self.rooms.get(principal).ok_or(Turned::Away(crate::access::NoAccess::Unknown))?;
         let place = room.enter()?;
         let held = connection.map(Hold::new);
         let (parts, body) = request.into_parts();

@@ -11,6 +11,7 @@ mod connections;
 mod counts;
 mod endpoint;
 mod held;
+pub mod hex;
 pub mod oauth;
 mod serve;
 mod sessions;

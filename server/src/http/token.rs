@@ -1,5 +1,6 @@
 //! Bearer tokens: what is presented, and what is kept of it.
 
+use crate::hex;
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
@@ -71,14 +72,7 @@ impl TokenDigest {
     /// As `sha256sum` prints it; `None` if it is no such digest.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
-        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        let mut bytes = [0; 32];
-        for (at, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
-        }
-        Some(Self(bytes))
+        Some(Self(hex::decode(text.as_bytes())?.try_into().ok()?))
     }
 
     /// Whether both are of the same token, for comparing what is configured.
@@ -110,9 +104,9 @@ mod tests {
     #[test]
     fn a_digest_can_be_written_down() {
         // printf abc | sha256sum
-        let hex = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert!(TokenDigest::from_hex(hex).unwrap().same(&TokenDigest::of(b"abc")));
-        for wrong in ["", &hex[1..], &hex.replace('b', "g"), &hex.replace("ba", "+a")] {
+        let digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert!(TokenDigest::from_hex(digest).unwrap().same(&TokenDigest::of(b"abc")));
+        for wrong in ["", &digest[1..], &digest.replace('b', "g"), &digest.replace("ba", "+a")] {
             assert!(TokenDigest::from_hex(wrong).is_none(), "{wrong}");
         }
     }

@@ -5,7 +5,7 @@
 //! for the domain. What a program's own, nested domain refuses comes here as well and is told apart
 //! by the supervisor, which knows the rules.
 
-use super::message::{Call, Message, Refused};
+use super::message::{Call, Message, RefusedAccess};
 use nix::errno::Errno;
 use nono_sandbox::filter::{Trapped, trapped};
 use nono_sandbox::record::KernelRefusal;
@@ -38,7 +38,7 @@ struct Domain {
     /// Host process id of the supervisor.
     owner: Option<i32>,
     heard: u64,
-    waiting: Vec<(Instant, Option<Refused>, Call)>,
+    waiting: Vec<(Instant, Option<RefusedAccess>, Call)>,
 }
 
 /// An event whose end has not come yet.
@@ -46,7 +46,7 @@ struct Domain {
 struct Event {
     serial: u64,
     domain: u64,
-    what: Option<Refused>,
+    what: Option<RefusedAccess>,
     call: Call,
 }
 
@@ -179,8 +179,8 @@ impl Book {
     }
 }
 
-fn refusal(what: Refused, call: Call, started: Instant, at: Instant) -> KernelRefusal {
-    let Refused { operation, access, in_folder, path } = what;
+fn refusal(what: RefusedAccess, call: Call, started: Instant, at: Instant) -> KernelRefusal {
+    let RefusedAccess { operation, access, in_folder, path } = what;
     let at_ms = at.saturating_duration_since(started).as_millis();
     KernelRefusal {
         operation,
@@ -215,7 +215,7 @@ mod tests {
     const TOKEN: u64 = 0xf00d_feed_f00d_feed;
 
     fn refused(domain: u64, path: &str) -> Message {
-        let what = Refused {
+        let what = RefusedAccess {
             operation: Operation::Read,
             access: Access::READ,
             in_folder: false,

@@ -4,6 +4,7 @@
 //! which process made the domain, the system call, and an end (kernel documentation,
 //! admin-guide/LSM/landlock; numbers from linux/audit.h).
 
+use nono_http::hex;
 use nono_sandbox::policy::Access;
 use nono_sandbox::record::Operation;
 
@@ -16,7 +17,7 @@ const LANDLOCK_DOMAIN: u16 = 1424;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Message {
     /// Landlock refused something. The domain's name is a number for as long as it exists.
-    Refused { domain: u64, what: Option<Refused> },
+    Refused { domain: u64, what: Option<RefusedAccess> },
     /// A process made a domain.
     Made { domain: u64, pid: i32 },
     /// A domain is gone, with so many refusals.
@@ -29,7 +30,7 @@ pub(super) enum Message {
 
 /// What was refused, where this is about files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Refused {
+pub(super) struct RefusedAccess {
     pub(super) operation: Operation,
     pub(super) access: Access,
     /// Whether `path` is the folder of the name in question.
@@ -84,7 +85,7 @@ pub(super) fn read(kind: u16, text: &[u8]) -> Option<(u64, Message)> {
 }
 
 /// The first of several rights decides what the attempt is called.
-fn refused(fields: &Fields<'_>) -> Option<Refused> {
+fn refused(fields: &Fields<'_>) -> Option<RefusedAccess> {
     let rights = fields.raw("blockers")?.split(|b| *b == b',').filter_map(right);
     let (mut access, mut first) = (Access::empty(), None);
     for (operation, needed, in_folder) in rights {
@@ -92,7 +93,7 @@ fn refused(fields: &Fields<'_>) -> Option<Refused> {
         first = first.or(Some((operation, in_folder)));
     }
     let (operation, in_folder) = first?;
-    Some(Refused { operation, access, in_folder, path: fields.text("path")? })
+    Some(RefusedAccess { operation, access, in_folder, path: fields.text("path")? })
 }
 
 fn right(name: &[u8]) -> Option<(Operation, Access, bool)> {
@@ -145,14 +146,9 @@ impl<'t> Fields<'t> {
         let raw = self.raw(name)?;
         match raw.strip_prefix(b"\"") {
             Some(quoted) => Some(quoted.strip_suffix(b"\"")?.to_vec()),
-            None => unhex(raw),
+            None => hex::decode(raw),
         }
     }
-}
-
-fn unhex(digits: &[u8]) -> Option<Vec<u8>> {
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if digits.len().is_multiple_of(2) { digits.chunks_exact(2).map(byte).collect() } else { None }
 }
 
 #[cfg(test)]
@@ -172,7 +168,7 @@ mod tests {
             LANDLOCK_ACCESS,
             "audit(1795660469.300:88): domain=15013f780 blockers=fs.make_reg path=\"/tmp\" dev=\"vda\" ino=246951",
         );
-        let what = Refused {
+        let what = RefusedAccess {
             operation: Operation::Create,
             access: Access::WRITE,
             in_folder: true,

@@ -8,7 +8,6 @@
 mod book;
 mod message;
 
-use crate::parent::parent_of;
 use book::Book;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::RcvBuf;
@@ -16,6 +15,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     setsockopt, socket,
 };
+use nono_sandbox::process_stat::ProcessStat;
 use nono_sandbox::record::KernelRefusal;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -193,6 +193,7 @@ fn read(socket: &OwnedFd, shared: &Shared) {
                 else {
                     continue;
                 };
+                let parent_of = |pid| ProcessStat::of(pid)?.parent();
                 shared.book().note(serial, message, Instant::now(), &parent_of);
                 shared.changed.send_replace(());
             }

@@ -21,7 +21,7 @@ pub(super) fn diagnose(
     view: View<'_>,
     facts: &Facts<'_>,
     output: &Output,
-    verdict: &status::Verdict,
+    standing: &status::Standing,
     history: &History,
 ) -> (Denials, String) {
     let over = facts.state.finished();
@@ -33,9 +33,9 @@ pub(super) fn diagnose(
         Some(_) => outcome.map(|o| &o.denials).or(untold.as_ref()),
         None => facts.snapshot.as_ref().map(|s| &s.denials),
     };
-    let Some(log) = log else { return (Denials::default(), verdict.sentence.clone()) };
+    let Some(log) = log else { return (Denials::default(), standing.sentence.clone()) };
     let argv = &facts.identity.argv;
-    let succeeded = verdict.status == RunStatus::Exited && verdict.exit_code == Some(0);
+    let succeeded = standing.status == RunStatus::Exited && standing.exit_code == Some(0);
     let kept = denials::kept(view, log);
     let said = tail(&output.stdout.captured) + "\n" + &tail(&output.stderr.captured);
     let groups = group(view, &kept);
@@ -58,7 +58,7 @@ pub(super) fn diagnose(
         let known = Known {
             policy: view.policy,
             denials: &kept,
-            exit_code: verdict.exit_code,
+            exit_code: standing.exit_code,
             signal: match outcome.map(|o| o.end) {
                 Some(End::Signaled(signal)) => Some(signal),
                 _ => None,
@@ -78,8 +78,8 @@ pub(super) fn diagnose(
         let repeated = history.note(&facts.identity.id, argv, &denials.items);
         denials.repeated = repeated.filter(|_| !succeeded);
     }
-    let (status, exit_code) = (verdict.status, verdict.exit_code);
-    let summary = summary(&verdict.sentence, &denials, Said { status, exit_code, masked });
+    let (status, exit_code) = (standing.status, standing.exit_code);
+    let summary = summary(&standing.sentence, &denials, Said { status, exit_code, masked });
     (denials, summary)
 }
 

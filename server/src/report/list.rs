@@ -34,14 +34,14 @@ pub(crate) fn list(runs: &[Listed], server_age: Duration, now: Instant) -> (RunL
 }
 
 fn item(run: &Listed, now: Instant) -> RunItem {
-    let verdict = status::standing(&run.state);
+    let standing = status::standing(&run.state);
     let sight = run.snapshot.as_ref().map(|s| &s.sight);
     let age = now.saturating_duration_since(run.identity.started);
-    let running = verdict.status == RunStatus::Running;
+    let running = standing.status == RunStatus::Running;
     RunItem {
         run_id: run.identity.id.clone(),
-        status: verdict.status,
-        exit_code: verdict.exit_code,
+        status: standing.status,
+        exit_code: standing.exit_code,
         command: run.identity.label.clone(),
         age_ms: super::milliseconds(age),
         output_bytes: run.output_bytes,

@@ -132,16 +132,16 @@ impl Answer {
         let over = facts.state.finished();
         let outcome = over.and_then(Finished::outcome);
         let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
-        let verdict = status::verdict(facts, &view.policy.origins);
-        let (denials, summary) = diagnose::diagnose(view, facts, output, &verdict, history);
+        let standing = status::told(facts, &view.policy.origins);
+        let (denials, summary) = diagnose::diagnose(view, facts, output, &standing, history);
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);
         let wall = outcome.map(|o| o.duration).or(over.map(|f| f.wall)).unwrap_or(age);
         let slowed = outcome.map(|o| o.slowed).or(snapshot.map(|s| s.slowed)).unwrap_or(0);
         let result = RunResult {
-            status: verdict.status,
-            exit_code: verdict.exit_code,
-            signal: verdict.signal,
+            status: standing.status,
+            exit_code: standing.exit_code,
+            signal: standing.signal,
             run_id: Some(run.id.clone()),
             summary,
             denials,

@@ -1,9 +1,9 @@
-//! The verdict on a run, in a field and in a sentence.
+//! How a run stands, in a field and in a sentence.
 
 use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
-use nono_sandbox::control::End;
+use nono_sandbox::control::{End, Outcome};
 use nono_sandbox::policy::{Exceeded, Origin, Origins};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
@@ -12,28 +12,28 @@ use std::time::Duration;
 /// How a call gets more time.
 pub(crate) const LONGER_BY_CALL: &str = "set timeout_ms for a longer limit";
 
-/// What became of a run.
+/// How a run stands, or what became of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
+pub(crate) struct Standing {
     pub(crate) status: RunStatus,
     pub(crate) exit_code: Option<i32>,
     pub(crate) signal: Option<String>,
     pub(super) sentence: String,
 }
 
-impl Verdict {
+impl Standing {
     fn new(status: RunStatus, sentence: String) -> Self {
         Self { status, exit_code: None, signal: None, sentence }
     }
 }
 
 /// Status and exit code alone.
-pub(crate) fn standing(state: &State) -> Verdict {
+pub(crate) fn standing(state: &State) -> Standing {
     match state {
-        State::Live => Verdict::new(RunStatus::Running, String::new()),
-        State::LeaderEnded(end) => Verdict {
+        State::Live => Standing::new(RunStatus::Running, String::new()),
+        State::LeaderEnded(end) => Standing {
             exit_code: exit_code(*end),
-            ..Verdict::new(RunStatus::Running, String::new())
+            ..Standing::new(RunStatus::Running, String::new())
         },
         // No sentence is made of these.
         State::Over(finished) => {
@@ -42,10 +42,10 @@ pub(crate) fn standing(state: &State) -> Verdict {
     }
 }
 
-/// The verdict.
-pub(super) fn verdict(facts: &Facts<'_>, origins: &Origins) -> Verdict {
+/// With its sentence.
+pub(super) fn told(facts: &Facts<'_>, origins: &Origins) -> Standing {
     let Some(finished) = facts.state.finished() else {
-        return Verdict { sentence: going_on(facts), ..standing(&facts.state) };
+        return Standing { sentence: going_on(facts), ..standing(&facts.state) };
     };
     ended(&finished.ended, finished.wall, facts.identity.timeout, origins)
 }
@@ -84,35 +84,40 @@ fn exit_code(end: End) -> Option<i32> {
     }
 }
 
-/// The verdict on a run that is over.
-fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Verdict {
-    let outcome = match ended {
-        Ended::Outcome(outcome) => outcome,
-        Ended::Refused(failed) => return Verdict::new(RunStatus::Refused, refusal(failed)),
+/// Of a run that is over.
+fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) -> Standing {
+    match ended {
+        Ended::Outcome(outcome) => concluded(outcome, wall, timeout, origins),
+        Ended::Refused(failed) => Standing::new(RunStatus::Refused, refusal(failed)),
         Ended::Cut => {
             let sentence = "ended by the shutdown of the server; everything of it was killed";
-            return Verdict::new(RunStatus::Cancelled, sentence.into());
+            Standing::new(RunStatus::Cancelled, sentence.into())
         }
         Ended::Overrun(exceeded) => {
-            return Verdict {
+            let sentence = over_limit(*exceeded, &duration(wall), origins);
+            Standing {
                 signal: Some("SIGKILL".into()),
-                ..Verdict::new(RunStatus::Killed, overrun(*exceeded, duration(wall), origins))
-            };
+                ..Standing::new(RunStatus::Killed, sentence)
+            }
         }
         Ended::Lost(why) => {
             let sentence = format!(
                 "the run's supervisor was lost ({why}), so how the command ended is not known; \
                  everything of it was killed, and its output so far is kept; run it again"
             );
-            return Verdict::new(RunStatus::Killed, sentence);
+            Standing::new(RunStatus::Killed, sentence)
         }
-    };
+    }
+}
+
+/// Of a run whose supervisor says how it ended.
+fn concluded(outcome: &Outcome, wall: Duration, timeout: Duration, origins: &Origins) -> Standing {
     let after = duration(outcome.duration.min(wall));
     let used = outcome.exceeded.map(|e| format!("used more than {}", limits::words(e).what));
     match outcome.end {
-        End::Exited(code) => Verdict {
+        End::Exited(code) => Standing {
             exit_code: Some(code),
-            ..Verdict::new(
+            ..Standing::new(
                 RunStatus::Exited,
                 format!(
                     "exit {code} after {after}{}",
@@ -123,17 +128,17 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
         End::Signaled(number) => {
             let name = signal_name(number);
             let why = used.map(|used| format!(", because it {used}")).unwrap_or_default();
-            Verdict {
+            Standing {
                 sentence: format!("killed by {name} after {after}{why}"),
                 signal: Some(name),
-                ..Verdict::new(RunStatus::Killed, String::new())
+                ..Standing::new(RunStatus::Killed, String::new())
             }
         }
-        End::LimitExceeded(exceeded) => Verdict {
+        End::LimitExceeded(exceeded) => Standing {
             signal: Some("SIGKILL".into()),
-            ..Verdict::new(RunStatus::Killed, overrun(exceeded, after, origins))
+            ..Standing::new(RunStatus::Killed, over_limit(exceeded, &after, origins))
         },
-        End::TimedOut => Verdict::new(
+        End::TimedOut => Standing::new(
             RunStatus::TimedOut,
             format!(
                 "timed out after {}; the process tree was killed and the output so far is kept; {}",
@@ -142,20 +147,22 @@ fn ended(ended: &Ended, wall: Duration, timeout: Duration, origins: &Origins) ->
             ),
         ),
         End::Cancelled => {
-            Verdict::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
+            Standing::new(RunStatus::Cancelled, format!("ended by the caller after {after}"))
         }
     }
 }
 
 /// What was killed for a limit, and whose limit that is.
-fn overrun(exceeded: Exceeded, after: String, origins: &Origins) -> String {
+fn over_limit(exceeded: Exceeded, after: &str, origins: &Origins) -> String {
     let words = limits::words(exceeded);
     let set_by = match origins.of(exceeded.resource.limit().field()) {
         Origin::Call => "which this call has set itself",
         Origin::Written(_) | Origin::Default => "which the operator sets in the profile",
     };
-    let limits::Words { what, field, .. } = words;
-    format!("killed after {after}, because it used more than {what}: limits.{field}, {set_by}")
+    format!(
+        "killed after {after}, because it used more than {}: limits.{}, {set_by}",
+        words.what, words.field
+    )
 }
 
 /// Why nothing was run, and what to do.

@@ -158,7 +158,7 @@ impl Driver {
                     looks.push_back(tell);
                     Order::Look
                 }
-                Woken::Ask(Ask::Signal { signal, scope }) => Order::Signal { signal, scope },
+                Woken::Ask(Ask::Signal { signal, to }) => Order::Signal { signal, to },
                 Woken::Ask(Ask::Stop { grace }) => Order::Stop { grace },
                 Woken::Flood(exceeded) => Order::Kill(exceeded),
                 Woken::Halt => {

@@ -5,7 +5,7 @@ use super::output::Output;
 use super::streams::Size;
 use super::view::OutputView;
 use crate::sandbox::Sandbox;
-use nono_sandbox::control::{End, Outcome, Scope, Sight};
+use nono_sandbox::control::{End, Outcome, Sight, SignalTo};
 use nono_sandbox::policy::Exceeded;
 use nono_sandbox::record::DenialLog;
 use nono_sandbox::supervisor::SetupFailed;
@@ -130,7 +130,7 @@ pub(super) enum Ask {
         /// Its number.
         signal: i32,
         /// To whom.
-        scope: Scope,
+        to: SignalTo,
     },
     /// To look at its tree.
     Look(oneshot::Sender<Snapshot>),
@@ -201,8 +201,8 @@ impl Run {
     }
 
     /// Sends a signal.
-    pub(crate) fn signal(&self, signal: i32, scope: Scope) {
-        self.ask(Ask::Signal { signal, scope });
+    pub(crate) fn signal(&self, signal: i32, to: SignalTo) {
+        self.ask(Ask::Signal { signal, to });
     }
 
     /// What its processes are doing; `None` if it is over, or too busy to say.

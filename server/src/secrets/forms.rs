@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use nono_http::hex;
 use std::fmt::Write;
 
 /// Shortest form that is looked for, in bytes.
@@ -11,9 +12,10 @@ const MIN_LINE: usize = 20;
 
 /// The secret itself and its encodings, without repetitions.
 pub(super) fn all(secret: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms = vec![secret.to_vec(), hex(secret, Case::Lower), hex(secret, Case::Upper)];
+    let mut forms = vec![secret.to_vec()];
     forms.extend(base64(secret));
     for case in [Case::Lower, Case::Upper] {
+        forms.push(hexadecimal(secret, case));
         forms.push(percent(secret, b"%20", case));
         forms.push(percent(secret, b"+", case));
     }
@@ -31,15 +33,12 @@ enum Case {
     Upper,
 }
 
-fn digits(byte: u8, case: Case) -> String {
+fn hexadecimal(bytes: &[u8], case: Case) -> Vec<u8> {
+    let digits = hex::encode(bytes);
     match case {
-        Case::Lower => format!("{byte:02x}"),
-        Case::Upper => format!("{byte:02X}"),
+        Case::Lower => digits.into_bytes(),
+        Case::Upper => digits.to_ascii_uppercase().into_bytes(),
     }
-}
-
-fn hex(secret: &[u8], case: Case) -> Vec<u8> {
-    secret.iter().flat_map(|byte| digits(*byte, case).into_bytes()).collect()
 }
 
 /// As in the query of an address (RFC 3986).
@@ -47,7 +46,7 @@ fn percent(secret: &[u8], space: &[u8], case: Case) -> Vec<u8> {
     let encode = |byte: &u8| match byte {
         b' ' => space.to_vec(),
         b if b.is_ascii_alphanumeric() || b"-._~".contains(b) => vec![*b],
-        b => format!("%{}", digits(*b, case)).into_bytes(),
+        b => [b"%", hexadecimal(&[*b], case).as_slice()].concat(),
     };
     secret.iter().flat_map(encode).collect()
 }

@@ -8,7 +8,7 @@ use super::{named, wait};
 use crate::audit::By;
 use crate::session::{Session, Wish};
 use nix::sys::signal::Signal;
-use nono_sandbox::control::Scope;
+use nono_sandbox::control::SignalTo;
 use nono_schemas::{RunSignalParams, ScopeParam, SignalParam, run_signal_schema};
 use rmcp::model::JsonObject;
 use serde_json::Value;
@@ -51,11 +51,11 @@ pub(super) async fn call(
             SLACK
         }
         (scope, signal) => {
-            let scope = match scope {
-                ScopeParam::Tree => Scope::Tree,
-                ScopeParam::Leader => Scope::Leader,
+            let to = match scope {
+                ScopeParam::Tree => SignalTo::Tree,
+                ScopeParam::Leader => SignalTo::Leader,
             };
-            run.signal(number(signal) as i32, scope);
+            run.signal(number(signal) as i32, to);
             WATCH
         }
     };

@@ -12,27 +12,23 @@ mod tests;
 
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
-use crate::control::{ControlError, Stdio, seal, send_fds};
+use crate::control::{ControlError, Stdio, receive_message, seal, send_fds};
 use crate::filter::{Handover, compile};
 use crate::plan::Launch;
 use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, socketpair,
-};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use seccompiler::BpfProgram;
 use serde::{Deserialize, Serialize};
 use std::ffi::CString;
-use std::io::IoSliceMut;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -271,21 +267,10 @@ impl Bootstrap<Armed> {
 
 /// One message with its descriptors, within the deadline. Empty: the peer is gone.
 fn receive(socket: &OwnedFd, deadline: Instant) -> Result<(Vec<u8>, Vec<OwnedFd>), SetupFailed> {
-    let failed = |e: Errno| SetupFailed::new(Stage::Handover, e as i32, "bootstrap socket");
     await_readable(socket, deadline)?;
     let mut bytes = [0u8; report::MAX_MESSAGE + 1];
-    let mut space = cmsg_space!([RawFd; 4]);
-    let mut parts = [IoSliceMut::new(&mut bytes)];
-    let message =
-        recvmsg::<()>(socket.as_raw_fd(), &mut parts, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)
-            .map_err(failed)?;
-    let mut descriptors = Vec::new();
-    for control in message.cmsgs().map_err(failed)? {
-        if let ControlMessageOwned::ScmRights(raw) = control {
-            descriptors.extend(raw.into_iter().map(sys::own_received));
-        }
-    }
-    let length = message.bytes;
+    let (length, descriptors) = receive_message(socket.as_fd(), &mut bytes)
+        .map_err(|e| SetupFailed::new(Stage::Handover, e as i32, "bootstrap socket"))?;
     Ok((bytes.get(..length).unwrap_or_default().to_vec(), descriptors))
 }
 

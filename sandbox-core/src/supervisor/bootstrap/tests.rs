@@ -5,8 +5,9 @@
 use super::*;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::signal::Signal;
-use nix::sys::socket::{ControlMessage, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{IoSlice, Read};
+use std::os::fd::RawFd;
 
 /// A bootstrap in progress, the child's end of its socket, and the child's id.
 #[expect(clippy::zombie_processes, reason = "reaping it is what the tested code does")]

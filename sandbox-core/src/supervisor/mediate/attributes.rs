@@ -11,21 +11,19 @@ use super::listener::MediatedCall;
 use super::resolve::{Last, Place, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::decide::{AttributeChange, AttributeTarget, attribute, times};
+use crate::decide::{AttributeChange, AttributeTarget, FileKind, attribute, times};
 use crate::filter::AttributeCall;
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl};
 use nix::sys::stat::{
-    FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, fstat, futimens,
-    utimensat,
+    FchmodatFlags, FileStat, Mode, UtimensatFlags, fchmod, fchmodat, fstat, futimens, utimensat,
 };
 use nix::sys::time::TimeSpec;
 use nix::unistd::{AccessFlags, Gid, Uid, chown, faccessat, fchown, geteuid};
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 
 /// Limits of the kernel (linux/limits.h).
 const XATTR_NAME_MAX: usize = 255;
@@ -159,26 +157,9 @@ fn flags(object: &OwnedFd) -> Result<OFlag, Errno> {
 /// An object that the program called by no path: it is called what it is called now.
 fn unwritten(object: OwnedFd, by: By) -> Result<Pinned, Errno> {
     let stat = fstat(&object)?;
-    let path = named(&object, &stat)?;
+    let path = pinned::path_if_any(&object, &stat)?;
     let written = path.as_ref().map_or_else(|| b"(unnamed)".to_vec(), |p| p.as_bytes().to_vec());
     Ok(Pinned { object, by, stat, path, written })
-}
-
-/// Where an object is, if it is anywhere: a file without links belongs to whoever has it open.
-fn named(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
-    if stat.st_nlink == 0 {
-        return Ok(None);
-    }
-    let path = readlinkat(AT_FDCWD, pinned::name(object).as_str())?;
-    // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
-    if path.as_bytes().first() != Some(&b'/') {
-        return Ok(None);
-    }
-    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
-}
-
-fn kind(stat: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
 /// Who may write may change attributes. A device may be written by many and its mode is everyone's,
@@ -191,7 +172,8 @@ fn judge(
     syscall: &'static str,
 ) -> Result<(), Errno> {
     let Some(path) = &pinned.path else { return Ok(()) };
-    let device = [SFlag::S_IFCHR, SFlag::S_IFBLK].contains(&kind(&pinned.stat));
+    let device =
+        matches!(FileKind::of(&pinned.stat), FileKind::CharacterDevice | FileKind::BlockDevice);
     let (reason, rule) = match Reason::of(shared.policy().fs.lookup(path, Access::WRITE)) {
         Some(refused) => refused,
         None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),

@@ -41,9 +41,9 @@ pub(super) struct Status {
 }
 
 thread_local! {
-    /// The task that the mediating thread served last. Most callers call more than once, and making such a
-    /// descriptor is the dearest step of all. It means whoever has the id now, or nobody: an id is
-    /// given to another task only when the task behind the descriptor is gone, and then the
+    /// The task that the mediating thread served last. Most callers call more than once, and making
+    /// such a descriptor is the dearest step of all. It means whoever has the id now, or nobody: an
+    /// id is given to another task only when the task behind the descriptor is gone, and then the
     /// descriptor leads nowhere (pidfd_getfd(2): `ESRCH`).
     static LAST: RefCell<Option<(i32, OwnedFd)>> = const { RefCell::new(None) };
 }

@@ -16,11 +16,10 @@ use crate::record::{Kind, Operation, Reason};
 use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, faccessat};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// A file somebody wants to notice, and how the program called it.
@@ -63,7 +62,7 @@ pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let pinned = || -> Result<OwnedFd, Errno> {
         let object = caller.descriptor(fd)?;
         caller.still_waits()?;
-        match named(&object)? {
+        match pinned::path_if_any(&object, &fstat(&object)?)? {
             None => Ok(object),
             Some(path) => {
                 let written = path.as_bytes().to_vec();
@@ -79,18 +78,6 @@ pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
         Err(errno) => Err(Interrupted::Failed(errno)),
     };
     conclude(call, result);
-}
-
-/// Where an object is, if it is anywhere.
-fn named(object: &OwnedFd) -> Result<Option<AbsPath>, Errno> {
-    if fstat(object)?.st_nlink == 0 {
-        return Ok(None);
-    }
-    let path = readlinkat(AT_FDCWD, pinned::name(object).as_str())?;
-    if path.as_bytes().first() != Some(&b'/') {
-        return Ok(None);
-    }
-    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
 }
 
 /// Refuses what the policy does not allow; records it where ordinary permissions would have.

@@ -7,7 +7,9 @@
 use crate::AbsPath;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, readlinkat};
+use nix::sys::stat::FileStat;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 /// Makes names valid in this process, for all of its threads but those that leave the folder.
 pub(super) fn enter() -> Result<(), Errno> {
@@ -25,7 +27,20 @@ pub(in crate::supervisor) fn path(object: &OwnedFd) -> Result<AbsPath, Errno> {
     AbsPath::new(path).map_err(|_| Errno::ENOENT)
 }
 
-/// The same as a UNIX address.
+/// Where the object is now, if it is anywhere: a file without links belongs to whoever has it open.
+pub(super) fn path_if_any(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
+    if stat.st_nlink == 0 {
+        return Ok(None);
+    }
+    let path = readlinkat(AT_FDCWD, name(object).as_str())?;
+    // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
+    if path.as_bytes().first() != Some(&b'/') {
+        return Ok(None);
+    }
+    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
+}
+
+/// The name as a UNIX address.
 pub(super) fn address(object: &OwnedFd) -> Vec<u8> {
     let family = u16::try_from(libc::AF_UNIX).unwrap_or_default().to_ne_bytes();
     [&family[..], name(object).as_bytes(), b"\0"].concat()

@@ -7,13 +7,13 @@ use super::leader::Turn;
 use super::resolve::{Last, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::decide::{Address, Domain, PathVerdict, charged_family, unix_path};
+use crate::decide::{Address, Domain, FileKind, PathVerdict, charged_family, unix_path};
 use crate::record::{Kind, Layer, Operation, Reason};
 use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::sys::stat::{SFlag, fstat};
+use nix::sys::stat::fstat;
 use nix::unistd::{AccessFlags, faccessat};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -143,8 +143,7 @@ pub(super) fn judge(
         PathVerdict::Denied(reason, rule) => (reason, rule),
     };
     // Where the kernel would have failed anyway, its error is the answer and nothing was denied.
-    let mode = SFlag::from_bits_truncate(fstat(&place.object)?.st_mode);
-    if mode & SFlag::S_IFMT != SFlag::S_IFSOCK {
+    if FileKind::of(&fstat(&place.object)?) != FileKind::Socket {
         return Err(Errno::ECONNREFUSED);
     }
     let name = pinned::name(&place.object);

@@ -7,10 +7,11 @@
 //! component.
 
 use crate::AbsPath;
+use crate::decide::FileKind;
 use crate::supervisor::mediate::{Caller, pinned};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{Mode, fstat, fstatat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
@@ -262,7 +263,7 @@ fn is_proc_root(folder: &OwnedFd) -> Result<bool, Errno> {
 
 fn is_link(object: &OwnedFd) -> Result<bool, Errno> {
     let stat = fstatat(object.as_fd(), "", AtFlags::AT_EMPTY_PATH)?;
-    Ok(SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFLNK)
+    Ok(FileKind::of(&stat) == FileKind::Link)
 }
 
 /// Components in order, without empty ones and dots. A trailing slash is a dot at the end, which

@@ -1,7 +1,7 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::verdict::{Verdict, is_unseen};
+use super::response::{Response, is_unseen};
 use super::watched::{Start, Watched};
 use super::{examine, signals};
 use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
@@ -39,9 +39,9 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
         Ok(seen) => seen,
         Err(errno) => {
             let may_change_kept = shared.keeps() && may_change(call.call, &data);
-            return match Verdict::without_look(may_change_kept, errno) {
-                Verdict::GoOn => call.go_on(),
-                Verdict::Refuse(errno) => {
+            return match Response::without_look(may_change_kept, errno) {
+                Response::GoOn => call.go_on(),
+                Response::Refuse(errno) => {
                     unreadable(shared, &caller, (errno, Kind::Fs), Operation::Write, name);
                     call.refuse(errno)
                 }
@@ -61,19 +61,19 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     {
         call.go_on();
     }
-    let verdict = match &seen {
-        Seen::Path(watched) if seems_allowed && !watched.may_have_links() => Verdict::GoOn,
+    let response = match &seen {
+        Seen::Path(watched) if seems_allowed && !watched.may_have_links() => Response::GoOn,
         Seen::Path(watched) => examine(shared, &caller, watched, name),
         Seen::Move(moving) => moves::examine(shared, &caller, moving, name),
         Seen::Signal(pid) => {
             signals::examine(shared, &caller, *pid, name);
-            Verdict::GoOn
+            Response::GoOn
         }
-        Seen::Nothing => Verdict::GoOn,
+        Seen::Nothing => Response::GoOn,
     };
-    match (call, verdict) {
-        (Some(call), Verdict::GoOn) => call.go_on(),
-        (Some(call), Verdict::Refuse(errno)) => call.refuse(errno),
+    match (call, response) {
+        (Some(call), Response::GoOn) => call.go_on(),
+        (Some(call), Response::Refuse(errno)) => call.refuse(errno),
         (None, _) => {}
     }
 }

@@ -6,8 +6,9 @@
 //! change it is refused. A program that changes its arguments at the right moment gets past that;
 //! what stands behind it is in `supervisor/mounts/seal.rs`.
 //!
-//! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces refuse the call, the object exists (or could have been
-//! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
+//! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces
+//! refuse the call, the object exists (or could have been made), is of a kind the call can work on,
+//! and ordinary permissions would have allowed it.
 //!
 //! Not foreseen, and so recorded although they would have failed anyway: removing a folder that is
 //! not empty, a full disk, a quota.
@@ -17,19 +18,19 @@ mod kernel;
 mod moves;
 mod quoted;
 mod refused;
+mod response;
 mod signals;
-mod verdict;
 mod watched;
 
 use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
-use crate::decide::{Attempt, Fit, Sort, Target};
+use crate::decide::{Attempt, FileKind, Fit, Target};
 use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -39,7 +40,7 @@ pub(super) use calls::look;
 pub(super) use kernel::{confirm, confirms};
 pub(super) use quoted::{Ran, infer, infers, reads_unseen};
 pub(super) use refused::refuse;
-use verdict::{Verdict, decided};
+use response::{Response, decided};
 use watched::{Start, Watched};
 
 /// Looks the path up and records a refusal if there is one.
@@ -48,20 +49,20 @@ fn examine(
     caller: &Caller<'_>,
     watched: &Watched,
     syscall: &'static str,
-) -> Verdict {
-    let Refused { attempt, path, by_name } = match refused(shared, caller, watched) {
+) -> Response {
+    let RefusedAttempt { attempt, path, by_name } = match refused(shared, caller, watched) {
         Ok(Some(refused)) => refused,
-        Ok(None) => return Verdict::GoOn,
+        Ok(None) => return Response::GoOn,
         Err(errno) => {
             let may_change_kept = shared.keeps() && watched.attempt.may_change();
-            return Verdict::without_look(may_change_kept, errno);
+            return Response::without_look(may_change_kept, errno);
         }
     };
     let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
-    let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };
-    let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && !shared.policy().observe.watches() {
-        return verdict;
+    let Some((reason, rule)) = Reason::of(answer) else { return Response::GoOn };
+    let (layer, confidence, response) = decided(reason);
+    if response == Response::GoOn && !shared.policy().observe.watches() {
+        return response;
     }
     let execute = attempt.operation == Operation::Execute;
     let refusal = Refusal {
@@ -79,11 +80,11 @@ fn examine(
         confidence,
     };
     shared.record(caller, refusal);
-    verdict
+    response
 }
 
 /// What the rules refuse and ordinary permissions allow, and where.
-struct Refused {
+struct RefusedAttempt {
     attempt: Attempt,
     path: AbsPath,
     /// Whether it is about the name in its folder.
@@ -109,7 +110,7 @@ fn refused(
     shared: &Shared,
     caller: &Caller<'_>,
     watched: &Watched,
-) -> Result<Option<Refused>, Errno> {
+) -> Result<Option<RefusedAttempt>, Errno> {
     let attempt = &watched.attempt;
     let fs = &shared.policy().fs;
     let found = match existing(caller, watched) {
@@ -127,9 +128,9 @@ fn refused(
                 || permitted(&place.object, needed(&attempt))
         };
         let yes = answer != Lookup::Allowed
-            && attempt.fit.admits(sort_of(&fstat(&place.object)?))
+            && attempt.fit.admits(FileKind::of(&fstat(&place.object)?))
             && permitted();
-        return Ok(yes.then_some(Refused { attempt, path: place.path, by_name: false }));
+        return Ok(yes.then_some(RefusedAttempt { attempt, path: place.path, by_name: false }));
     }
     let attempt = attempt.settled(false);
     let Some(new) = new_place(caller, watched)? else { return Ok(None) };
@@ -137,12 +138,12 @@ fn refused(
     let answer = answer(fs, &path, &attempt, true);
     let sealed = matches!(answer, Lookup::Kept(_));
     let yes = answer != Lookup::Allowed && (fs.hides(&path) || possible(&attempt, &new, sealed)?);
-    Ok(yes.then_some(Refused { attempt, path, by_name: true }))
+    Ok(yes.then_some(RefusedAttempt { attempt, path, by_name: true }))
 }
 
 /// A call about something in a folder that is covered: nobody can say whether it is there, and that
 /// is what the cover is for. Told by the path as it was written.
-fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<Refused> {
+fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<RefusedAttempt> {
     let path = OsStr::from_bytes(&watched.path);
     let path = match &watched.start {
         Start::Plain(path) => path.clone(),
@@ -150,7 +151,7 @@ fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<Refused> {
         Start::In(Some(folder)) => pinned::path(folder).ok()?.join(path).ok()?,
     };
     let attempt = watched.attempt.settled(true);
-    fs.hides(&path).then_some(Refused { attempt, path, by_name: false })
+    fs.hides(&path).then_some(RefusedAttempt { attempt, path, by_name: false })
 }
 
 /// What ordinary permissions must give on an object. A file without a name is made in its folder.
@@ -188,7 +189,7 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
     let there = fstatat(folder.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
     let fits = match (attempt.target, &there) {
         (Target::ParentOfExisting, Some(stat)) => {
-            attempt.fit.admits(sort_of(stat)) && !protects_sticky(folder, stat)?
+            attempt.fit.admits(FileKind::of(stat)) && !protects_sticky(folder, stat)?
         }
         (Target::ParentOfExisting, None) => false,
         (_, there) => there.is_none(),
@@ -208,17 +209,6 @@ fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Err
             other => other.map(Some),
         },
         Target::Parent | Target::ParentOfExisting => Ok(None),
-    }
-}
-
-/// What kind of object this is.
-fn sort_of(stat: &FileStat) -> Sort {
-    match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFREG => Sort::File,
-        SFlag::S_IFDIR => Sort::Folder,
-        SFlag::S_IFLNK => Sort::Link,
-        SFlag::S_IFSOCK => Sort::Socket,
-        _ => Sort::Other,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Renames and hard links, which the rules judge by both names at once.
 
-use super::verdict::{Verdict, decided};
+use super::response::{Response, decided};
 use super::watched::Watched;
-use super::{permitted, protects_sticky, sort_of};
-use crate::decide::{Obstacle, Relocation, Sort, relocation};
+use super::{permitted, protects_sticky};
+use crate::decide::{FileKind, Obstacle, Relocation, relocation};
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
 use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
@@ -31,13 +31,13 @@ pub(super) fn examine(
     caller: &Caller<'_>,
     moving: &Moving,
     syscall: &'static str,
-) -> Verdict {
+) -> Response {
     let (obstacle, errno, place) = match refused(shared, caller, moving) {
         Ok(Some(found)) => found,
-        Ok(None) => return Verdict::GoOn,
-        Err(errno) => return Verdict::without_look(shared.keeps(), errno),
+        Ok(None) => return Response::GoOn,
+        Err(errno) => return Response::without_look(shared.keeps(), errno),
     };
-    let Ok(resolved) = place.path() else { return Verdict::GoOn };
+    let Ok(resolved) = place.path() else { return Response::GoOn };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
     let kept = shared.policy().fs.kept_by_name(&resolved);
     let answer = shared.policy().fs.lookup_name(&resolved, Access::WRITE);
@@ -45,9 +45,9 @@ pub(super) fn examine(
         Some(kept) => (Reason::Kept, Some(&kept.source)),
         None => (Reason::MoreRights, None),
     });
-    let (layer, confidence, verdict) = decided(reason);
-    if verdict == Verdict::GoOn && !shared.policy().observe.watches() {
-        return verdict;
+    let (layer, confidence, response) = decided(reason);
+    if response == Response::GoOn && !shared.policy().observe.watches() {
+        return response;
     }
     let link = moving.how == Relocation::Link;
     let refusal = Refusal {
@@ -65,7 +65,7 @@ pub(super) fn examine(
         confidence,
     };
     shared.record(caller, refusal);
-    verdict
+    response
 }
 
 fn refused(
@@ -80,7 +80,7 @@ fn refused(
     let (from, to) = (new_place(&moving.from)?, new_place(&moving.to)?);
     let old = stat(&from)?;
     let new = stat(&to).ok();
-    let is_folder = sort_of(&old) == Sort::Folder;
+    let is_folder = FileKind::of(&old) == FileKind::Folder;
     let verdict =
         relocation(&shared.policy().fs, moving.how, &from.path()?, &to.path()?, is_folder);
     let Some((obstacle, errno)) = verdict else { return Ok(None) };
@@ -110,13 +110,15 @@ fn ordinary(
     let change = Access::WRITE | Access::EXECUTE;
     let folders = (&from.folder.object, &to.folder.object);
     let one_device = fstat(folders.0)?.st_dev == fstat(folders.1)?.st_dev;
-    let (was, is) = (sort_of(old), new.map(sort_of));
+    let (was, is) = (FileKind::of(old), new.map(FileKind::of));
     let fits = match (moving.how, is) {
-        (Relocation::Link, _) => new.is_none() && was != Sort::Folder && may_link(from, old),
+        (Relocation::Link, _) => new.is_none() && was != FileKind::Folder && may_link(from, old),
         (Relocation::Exchange, there) => there.is_some(),
         (Relocation::Rename, None) => true,
         (Relocation::Rename, Some(_)) if !moving.replace => false,
-        (Relocation::Rename, Some(there)) => (was == Sort::Folder) == (there == Sort::Folder),
+        (Relocation::Rename, Some(there)) => {
+            (was == FileKind::Folder) == (there == FileKind::Folder)
+        }
     };
     let leaves = moving.how == Relocation::Link
         || (permitted(folders.0, change) && !protects_sticky(folders.0, old)?);
@@ -132,5 +134,5 @@ fn may_link(from: &NewPlace, old: &FileStat) -> bool {
         let name = OsStr::from_bytes(&from.name);
         nix::unistd::faccessat(from.folder.object.as_fd(), name, mode, AtFlags::empty()).is_ok()
     };
-    own || (sort_of(old) == Sort::File && open())
+    own || (FileKind::of(old) == FileKind::Regular && open())
 }

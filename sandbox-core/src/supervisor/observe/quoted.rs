@@ -6,9 +6,9 @@
 //! inferred, only if the rules refuse to read it, it is there, and ordinary permissions would have
 //! allowed it.
 
-use super::{lookup, permitted, sort_of};
+use super::{lookup, permitted};
 use crate::AbsPath;
-use crate::decide::Fit;
+use crate::decide::{FileKind, Fit};
 use crate::policy::{Access, Lookup, Observe, Policy};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::resolve::{Place, resolve_quoted};
@@ -64,7 +64,7 @@ pub(in crate::supervisor) fn infer(ran: Ran<'_>, quoted: &[Vec<u8>]) -> Vec<Deni
 fn refused_read(ran: Ran<'_>, cwd: &OwnedFd, path: &[u8]) -> Option<Denial> {
     let Place { object, path: resolved } = resolve_quoted(cwd, path).ok()?;
     let answer = lookup(&ran.policy.fs, &resolved, Access::READ, false);
-    let fits = || fstat(&object).is_ok_and(|stat| Fit::Open.admits(sort_of(&stat)));
+    let fits = || fstat(&object).is_ok_and(|stat| Fit::Open.admits(FileKind::of(&stat)));
     if answer == Lookup::Allowed || !fits() || !permitted(&object, Access::READ) {
         return None;
     }

@@ -189,14 +189,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     }
     let (sessions, pool) = open(&setup, &all)?;
     guard.watch(&sessions);
-    let mut principals = Vec::new();
-    for (place, (user, session)) in all.iter().zip(&sessions).enumerate() {
-        if let Some(token) = user.token {
-            access.add(token, place);
-        }
-        let handler = Service::new(Arc::clone(session));
-        principals.push(Principal { handler, share: user.share });
-    }
+    let principals = principals(&all, &sessions, &mut access);
     let (ends, counts) = (Ends::default(), Arc::new(Counts::default()));
     if let Some(files) = tls_files {
         tokio::spawn(ends.stop.clone().run_until_cancelled_owned(files.watch()));
@@ -205,10 +198,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     announce(&format!("serving MCP on {scheme}://{address}/mcp; {told}"));
     if let Some((listener, address)) = metrics {
         announce(&format!("serving counters on http://{address}/metrics"));
-        let counts = Arc::clone(&counts);
-        let text = move || format!("{}{}", counts.text(), live_runs(&pool));
-        let stop = ends.stop.clone();
-        tokio::spawn(async move { nono_http::serve_text(listener, "/metrics", text, stop).await });
+        tokio::spawn(serve_counts(listener, Arc::clone(&counts), pool, ends.clone()));
     }
     let serving = {
         let ends = ends.clone();
@@ -224,6 +214,28 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     }
     ends.cut.cancel();
     Ok(())
+}
+
+/// Each with the service of its session; from now on its token lets it in.
+fn principals(
+    all: &[User],
+    sessions: &[Arc<Session>],
+    access: &mut Access,
+) -> Vec<Principal<Service>> {
+    let mut principals = Vec::new();
+    for (place, (user, session)) in all.iter().zip(sessions).enumerate() {
+        if let Some(token) = user.token {
+            access.add(token, place);
+        }
+        let handler = Service::new(Arc::clone(session));
+        principals.push(Principal { handler, share: user.share });
+    }
+    principals
+}
+
+async fn serve_counts(listener: TcpListener, counts: Arc<Counts>, pool: Arc<Pool>, ends: Ends) {
+    let text = move || format!("{}{}", counts.text(), live_runs(&pool));
+    nono_http::serve_text(listener, "/metrics", text, ends.stop).await;
 }
 
 /// A session for each of them, and what all runs share.

@@ -109,33 +109,13 @@ impl Users {
                     closed.extend(found.closed);
                     Some(found.token.digest())
                 }
-                (None, Some(hex)) => Some(
-                    TokenDigest::from_hex(hex)
-                        .ok_or_else(|| named("has a token_sha256 that is none".to_owned()))?,
-                ),
-                (None, None) if !entry.oauth.is_empty() => None,
-                _ => {
-                    return Err(named(
-                        "needs either token_file or token_sha256, or oauth".to_owned(),
-                    ));
-                }
+                _ => entry.digest().map_err(named)?,
             };
-            let same = |user: &&User| {
-                user.token.zip(token).is_some_and(|(theirs, token)| theirs.same(&token))
-            };
-            if let Some(other) = all.iter().find(same) {
+            if let Some(other) = all.iter().find(|user| user.has_token(token)) {
                 return Err(named(format!("has the token of `{}`", other.name)));
             }
-            if !entry.oauth.is_empty() && oauth.is_none() {
-                return Err(named(
-                    "has oauth, and the file does not say whose tokens those are; add `oauth` \
-                     with `resource`, `issuer` and `jwks_url` beside `principals`"
-                        .to_owned(),
-                ));
-            }
-            let rules = oauth::rules(&entry.oauth).map_err(named)?;
-            let known = |user: &&User| user.rules.iter().any(|rule| rules.contains(rule));
-            if let Some(other) = all.iter().find(known) {
+            let rules = entry.rules(oauth.is_some()).map_err(named)?;
+            if let Some(other) = all.iter().find(|user| user.has_one_of(&rules)) {
                 return Err(named(format!("has the oauth of `{}`", other.name)));
             }
             all.push(entry.user(token, rules, &folder, setup, part));
@@ -152,7 +132,41 @@ impl Users {
     }
 }
 
+impl User {
+    fn has_token(&self, token: Option<TokenDigest>) -> bool {
+        self.token.zip(token).is_some_and(|(own, token)| own.same(&token))
+    }
+
+    fn has_one_of(&self, rules: &[Rule]) -> bool {
+        self.rules.iter().any(|rule| rules.contains(rule))
+    }
+}
+
 impl Entry {
+    /// The token it writes down as a digest. None is needed beside rules for others' tokens.
+    fn digest(&self) -> Result<Option<TokenDigest>, String> {
+        match (&self.token_file, &self.token_sha256) {
+            (None, Some(hex)) => match TokenDigest::from_hex(hex) {
+                None => Err("has a token_sha256 that is none".to_owned()),
+                digest => Ok(digest),
+            },
+            (None, None) if !self.oauth.is_empty() => Ok(None),
+            _ => Err("needs either token_file or token_sha256, or oauth".to_owned()),
+        }
+    }
+
+    /// Which tokens of the authorization server are its; `known`: whether the file names one.
+    fn rules(&self, known: bool) -> Result<Vec<Rule>, String> {
+        if !self.oauth.is_empty() && !known {
+            return Err(
+                "has oauth, and the file does not say whose tokens those are; add `oauth` \
+                        with `resource`, `issuer` and `jwks_url` beside `principals`"
+                    .to_owned(),
+            );
+        }
+        oauth::rules(&self.oauth)
+    }
+
     fn user(
         self,
         token: Option<TokenDigest>,

@@ -1,0 +1,183 @@
+//! What would allow it, and what to do instead.
+
+use super::*;
+use crate::report::translate::{Known, notes};
+use nono_sandbox::policy::NetworkMode;
+use serde_json::json;
+
+#[test]
+fn grants_are_narrow_and_absent_where_none_can_help() {
+    let grant = |denial: Denial| {
+        let items = answer(&finished(End::Exited(1), vec![denial], "", "")).result.denials.items;
+        items[0].grant.as_ref().map(|g| serde_json::to_value(&g.filesystem).unwrap())
+    };
+    for (operation, target, expected) in [
+        (Operation::Read, "/d/a/x.txt", json!({"read_file": ["/d/a/x.txt"]})),
+        (Operation::Read, "/d/a/folder", json!({"read": ["/d/a/folder"]})),
+        (Operation::Execute, "/d/a/x.bin", json!({"read_file": ["/d/a/x.bin"]})),
+        (Operation::Write, "/d/a/x.txt", json!({"write_file": ["/d/a/x.txt"]})),
+        (Operation::Create, "/d/a/x.txt", json!({"write": ["/d/a"]})),
+        (Operation::Delete, "/d/a/x.txt", json!({"write": ["/d/a"]})),
+        (Operation::Bind, "/d/a/s", json!({"unix_socket_bind": ["/d/a/s"]})),
+        (Operation::Send, "/d/a/s", json!({"unix_socket": ["/d/a/s"]})),
+    ] {
+        assert_eq!(grant(denial(operation, target)), Some(expected), "{operation:?} {target}");
+    }
+    assert_eq!(grant(denial(Operation::Create, "/d/x.txt")), None, "a folder of the root is wide");
+    let mut both = denial(Operation::Write, "/d/a/x.txt");
+    both.access = Access::READ | Access::WRITE;
+    assert_eq!(grant(both), Some(json!({"allow_file": ["/d/a/x.txt"]})));
+    let mut half = denial(Operation::Write, "/usr/x.txt");
+    half.access = Access::READ | Access::WRITE;
+    assert_eq!(grant(half), Some(json!({"write_file": ["/usr/x.txt"]})), "reading is granted");
+    let mut moved = denial(Operation::Rename, "/d/a/x.txt");
+    moved.errno = 18;
+    assert_eq!(grant(moved), None, "one name of two");
+    let mut protected = denial(Operation::Read, "/home/u/.ssh/id.key");
+    protected.reason = Reason::Protected;
+    assert_eq!(grant(protected), None);
+    assert_eq!(grant(denial(Operation::Read, "/home/u/.ssh/id.key")), None);
+    assert_eq!(grant(denial(Operation::Read, "/home")), None, "would open a protected path");
+    assert_eq!(grant(denial(Operation::Create, "/home/x.txt")), None);
+    assert_eq!(grant(denial(Operation::Connect, "@abstract")), None);
+    assert_eq!(grant(denial(Operation::Read, "/d/a/*.txt")), None, "means more than one file");
+}
+
+#[test]
+fn a_refused_temporary_file_points_to_tmpdir() {
+    let denied = vec![denial(Operation::Create, "/tmp/x.lock")];
+    let answer = answer(&finished(End::Exited(1), denied, "", ""));
+    assert!(answer.result.denials.items[0].alternatives[0].contains("$TMPDIR"));
+    assert_eq!(answer.result.denials.items[0].grant, None);
+    assert!(answer.result.summary.contains("$TMPDIR"), "{}", answer.result.summary);
+    assert!(answer.text.contains("$TMPDIR"), "{}", answer.text);
+}
+
+#[test]
+fn misleading_messages_are_explained_only_with_proof() {
+    let history = History::default();
+    let note = |denied: Vec<Denial>, said: &str| {
+        let run = finished(End::Exited(1), denied, "", said);
+        shell_answer(6, "x", &run, &history).result.denials.notes.join("\n")
+    };
+    let docker = "Cannot connect to the Docker daemon. Is the docker daemon running?";
+    assert_eq!(note(vec![], docker), "");
+    let socket = denial(Operation::Connect, "/var/run/docker.sock");
+    assert!(note(vec![socket], docker).contains("socket is denied by the sandbox"));
+    let exdev = "mv: Invalid cross-device link";
+    assert_eq!(note(vec![denial(Operation::Rename, "/ws/a")], exdev), "");
+    let mut moved = denial(Operation::Rename, "/ws/a");
+    moved.errno = 18;
+    assert!(note(vec![moved], exdev).contains("does not mean two devices"));
+    let leaks = "==1==LeakSanitizer has encountered a fatal error.";
+    assert_eq!(note(vec![], leaks), "");
+    let mut trace = denial(Operation::Call, "ptrace");
+    trace.kind = Kind::Syscall;
+    assert!(note(vec![trace], leaks).contains("detect_leaks=0"));
+    let login = "bash: line 1: cargo: command not found";
+    assert_eq!(note(vec![], login), "");
+    assert!(
+        note(vec![denial(Operation::Read, "/home/u/.profile")], login).contains("leave `-l` out")
+    );
+    let document = "sh: cannot create temp file for here-document: Permission denied";
+    assert_eq!(note(vec![denial(Operation::Read, "/etc/x")], document), "");
+    let refused = denial(Operation::Create, "/tmp/sh-thd.7");
+    assert!(note(vec![refused], document).contains("TMPDIR"));
+    for said in ["getaddrinfo EAI_AGAIN example.test", "(from versions: none)"] {
+        assert_eq!(note(vec![], said), "", "the profile has a network");
+        let mut policy = policy();
+        policy.network.mode = NetworkMode::None;
+        let known = Known {
+            policy: &policy,
+            denials: &[],
+            exit_code: Some(1),
+            signal: None,
+            limit_ran_out: false,
+            as_root: false,
+        };
+        assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
+    }
+    let run = finished(End::Signaled(31), vec![], "", "");
+    let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
+    assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+#[test]
+fn what_counts_on_roots_rights_is_explained_to_root() {
+    let policy = policy();
+    let note = |as_root, denied: &[&Denial], said: &str| {
+        let (exit_code, signal, limit_ran_out) = (Some(1), None, false);
+        let policy = &policy;
+        let known = Known { policy, denials: denied, exit_code, signal, limit_ran_out, as_root };
+        notes(known, said).join("\n")
+    };
+    let cp = "cp: failed to preserve ownership for 'a': Operation not permitted";
+    assert!(note(true, &[], cp).contains("--no-preserve=ownership"));
+    assert_eq!(note(false, &[], cp), "");
+    let npm = "npm error code EACCES";
+    assert!(note(true, &[], npm).contains("--run-as"));
+    assert_eq!(note(true, &[&denial(Operation::Create, "/ws/x")], npm), "");
+    let su = "su: Critical error - immediate abort";
+    assert!(note(false, &[], su).contains("becomes another user"));
+    let fakeroot = "fakeroot, while creating message channels: Operation not permitted";
+    assert_eq!(note(true, &[], fakeroot), "");
+    let mut refused = denial(Operation::Call, "msgget");
+    refused.kind = Kind::Syscall;
+    assert!(note(false, &[&refused], fakeroot).contains("fakeroot-tcp"));
+}
+
+#[test]
+fn protected_files_are_named_with_the_way_out() {
+    let mut kept = denial(Operation::Rename, "/ws/.git/config");
+    kept.reason = Reason::Kept;
+    kept.layer = Layer::Mediation;
+    kept.rule = Some(Source {
+        profile: "p".into(),
+        rule: "filesystem.protect: .git/{hooks,config}".into(),
+        line: Some(9),
+    });
+    let answer = answer_with(&[], &finished(End::Exited(1), vec![kept], "", ""));
+    let item = &answer.result.denials.items[0];
+    assert_eq!(item.grantable, nono_schemas::Grantable::OperatorOnly);
+    assert_eq!(item.decided_by.source, "profile p:9");
+    assert!(item.decided_by.rule.contains("protected"), "{:?}", item.decided_by);
+    assert!(item.grant.is_none());
+    let way = r#""remove": {"filesystem": {"protect": [".git/{hooks,config}"]}}"#;
+    assert!(item.alternatives[0].contains(way), "{:?}", item.alternatives);
+}
+
+#[test]
+fn changed_files_are_told_whatever_the_exit_code() {
+    for code in [0, 1] {
+        let mut run = finished(End::Exited(code), vec![], "", "");
+        if let Ended::Outcome(outcome) = &mut run.ended {
+            outcome.changed = vec![path("/ws/.envrc"), path("/ws/a\u{202e}b")];
+        }
+        let answer = answer_with(&[], &run);
+        assert!(answer.text.contains("protected files changed while this ran"), "{}", answer.text);
+        assert!(answer.text.contains("/ws/.envrc"), "{}", answer.text);
+        assert!(!answer.text.contains('\u{202e}'), "{}", answer.text);
+    }
+}
+
+#[test]
+fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
+    let mut key = denial(Operation::Read, "/home/u/.ssh/id.key");
+    key.reason = Reason::Protected;
+    let denied = vec![
+        key,
+        denial(Operation::Read, "/d/a/x.txt"),
+        denial(Operation::Write, "/home/u/.bashrc"),
+        denial(Operation::Create, "/home/u/.cache/tool/x.txt"),
+    ];
+    let result = answer(&finished(End::Exited(1), denied, "", "")).result;
+    let text = addition("coding", &result.denials);
+    let start = text.find("{").unwrap();
+    let draft: serde_json::Value = serde_json::from_str(&text[start..]).unwrap();
+    assert_eq!(draft["extends"], "coding");
+    assert_eq!(draft["filesystem"]["read_file"], json!(["/d/a/x.txt"]));
+    assert_eq!(draft["filesystem"]["write"], json!(["/home/u/.cache/tool"]));
+    assert!(!text[start..].contains(".ssh") && !text[start..].contains(".bashrc"), "{text}");
+    assert!(text.contains("id.key\": protected"), "{text}");
+    assert!(text.contains("high risk"), "{text}");
+}

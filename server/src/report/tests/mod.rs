@@ -1,0 +1,212 @@
+//! What the tests of answers start from: a policy, denials, runs that are over.
+
+mod advice;
+mod cause;
+mod denials;
+mod ends;
+
+use super::*;
+use crate::runs::{Captured, Finished};
+use globset::{GlobBuilder, GlobSetBuilder};
+use nono_sandbox::control::{End, Outcome, TreeTier};
+use nono_sandbox::policy::{
+    Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Scope,
+    Source, UnixPolicy,
+};
+use nono_sandbox::rate::Quota;
+use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+fn path(text: &str) -> AbsPath {
+    AbsPath::new(text).unwrap()
+}
+
+fn policy() -> Policy {
+    let rule = |p: &str, access| FsRule {
+        path: path(p),
+        scope: Scope::Tree,
+        access,
+        source: Source {
+            profile: "coding".into(),
+            rule: format!("filesystem: {p}"),
+            line: Some(7),
+        },
+    };
+    let all = Access::READ | Access::WRITE | Access::EXECUTE;
+    Policy {
+        name: "coding".into(),
+        fs: FsPolicy {
+            protected: vec![path("/home/u/.ssh")],
+            workspaces: vec![path("/ws")],
+            tmpdir: path("/tmp/nono-1"),
+            ..FsPolicy::of_rules(vec![
+                rule("/ws", all),
+                rule("/tmp/nono-1", all),
+                rule("/usr", Access::READ),
+            ])
+        },
+        unix: UnixPolicy { mediation: Mediation::Pathname, grants: vec![], datagrams: false },
+        network: nono_sandbox::policy::NetworkPolicy::of_mode(
+            nono_sandbox::policy::NetworkMode::Open,
+        ),
+        environment: Environment::default(),
+        rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
+        observe: Observe::All,
+        limits: Limits::default(),
+        isolation: Isolation::Auto,
+        origins: Origins::default(),
+    }
+}
+
+fn denial(operation: Operation, target: &str) -> Denial {
+    let socket = matches!(operation, Operation::Connect | Operation::Bind | Operation::Send);
+    Denial {
+        kind: if socket { Kind::UnixSocket } else { Kind::Fs },
+        operation,
+        access: match operation {
+            Operation::Read => Access::READ,
+            Operation::Execute => Access::EXECUTE,
+            _ if socket => Access::empty(),
+            _ => Access::WRITE,
+        },
+        target: target.into(),
+        resolved: Some(target.into()),
+        host: None,
+        syscall: if socket { "connect" } else { "openat" }.into(),
+        errno: 13,
+        pid: 42,
+        exe: b"/usr/bin/python3".to_vec(),
+        layer: if socket { Layer::Mediation } else { Layer::Landlock },
+        reason: Reason::NoGrant,
+        rule: None,
+        confidence: if socket { Confidence::Enforced } else { Confidence::Observed },
+        count: 1,
+        first_ms: 1,
+        last_ms: 1,
+    }
+}
+
+fn log(items: Vec<Denial>) -> DenialLog {
+    DenialLog { total: items.iter().map(|d| d.count).sum(), items, ..DenialLog::default() }
+}
+
+/// A run that is over, and what it wrote.
+struct Ran {
+    ended: Ended,
+    stdout: Excerpt,
+    stderr: Excerpt,
+}
+
+fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
+    let excerpt = |text: &str| Excerpt {
+        captured: Captured {
+            head: text.into(),
+            total_bytes: text.len() as u64,
+            total_lines: text.lines().count() as u64,
+            ..Captured::default()
+        },
+        ..Excerpt::default()
+    };
+    let outcome = Outcome {
+        end,
+        leftover_killed: 0,
+        cpu: Duration::from_millis(8),
+        peak_rss_bytes: 4096,
+        denials: log(denials),
+        slowed: 0,
+        duration: Duration::from_millis(12),
+        tree: TreeTier::Sweep,
+        exceeded: None,
+        changed: vec![],
+    };
+    let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
+    Ran { ended: Ended::Outcome(Box::new(outcome)), stdout, stderr }
+}
+
+fn identity() -> Identity {
+    Identity {
+        id: "r-1".into(),
+        label: "./x".into(),
+        argv: vec![b"true".to_vec()],
+        timeout: Duration::from_secs(120),
+        started: Instant::now(),
+    }
+}
+
+fn answer_with(globs: &[&str], ran: &Ran) -> Answer {
+    let finished = Finished { ended: ran.ended.clone(), wall: Duration::from_millis(15) };
+    about(globs, State::Over(Arc::new(finished)), None, ran)
+}
+
+fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) -> Answer {
+    let mut suppress = GlobSetBuilder::new();
+    for glob in globs {
+        suppress.add(GlobBuilder::new(glob).literal_separator(true).build().unwrap());
+    }
+    let layers =
+        [LayerState { name: "landlock", active: true, required: true, detail: "ABI 7".into() }];
+    let policy = policy();
+    let view = View {
+        wider: None,
+        narrowed: &[],
+        policy: &policy,
+        suppress: &Suppressed {
+            sockets: suppress.build().unwrap(),
+            paths: globset::GlobSet::empty(),
+        },
+        layers: &layers,
+        is_folder: &|path| path.as_path().extension().is_none(),
+    };
+    let identity = identity();
+    let facts = Facts {
+        identity: &identity,
+        state,
+        snapshot,
+        nonce: "9c41e0".into(),
+        max_output: 16_384,
+        now: identity.started + Duration::from_secs(60),
+    };
+    let output = Output {
+        stdout: ran.stdout.clone(),
+        stderr: ran.stderr.clone(),
+        next_seq: 7,
+        redactions: 0,
+    };
+    Answer::about(view, &facts, &output, &History::default())
+}
+
+fn answer(ran: &Ran) -> Answer {
+    answer_with(&[], ran)
+}
+
+/// A run of a shell's `script`, for the `nth` time.
+fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer {
+    let policy = policy();
+    let view = View {
+        wider: None,
+        narrowed: &[],
+        policy: &policy,
+        suppress: &Suppressed::default(),
+        layers: &[],
+        is_folder: &|path| path.as_path().extension().is_none(),
+    };
+    let argv = ["bash", "-c", script].map(|s| s.as_bytes().to_vec()).to_vec();
+    let identity = Identity { id: format!("r-{nth}"), argv, ..identity() };
+    let finished = Finished { ended: ran.ended.clone(), wall: Duration::from_millis(15) };
+    let facts = Facts {
+        identity: &identity,
+        state: State::Over(Arc::new(finished)),
+        snapshot: None,
+        nonce: "9c41e0".into(),
+        max_output: 16_384,
+        now: identity.started,
+    };
+    let output = Output {
+        stdout: ran.stdout.clone(),
+        stderr: ran.stderr.clone(),
+        next_seq: 7,
+        redactions: 0,
+    };
+    Answer::about(view, &facts, &output, history)
+}

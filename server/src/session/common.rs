@@ -1,0 +1,82 @@
+//! What the sessions of a server share: places for runs, audit log, proxy.
+
+use super::{Ground, Setup};
+use crate::audit::Audit;
+use crate::error::ServerError;
+use crate::kernel_log::KernelLog;
+use crate::proxy::Proxy;
+use crate::runs::Pool;
+use nono_sandbox::groups;
+use nono_sandbox::namespaces::Namespaces;
+use nono_sandbox::policy::{NetworkMode, Observe};
+use std::sync::Arc;
+
+/// What the sessions of a server share.
+#[derive(Debug)]
+pub(crate) struct Common {
+    /// Places for runs.
+    pub(crate) pool: Arc<Pool>,
+    pub(super) audit: Audit,
+    pub(super) proxy: Option<Arc<Proxy>>,
+}
+
+impl Common {
+    /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds, which
+    /// belong to principals of these names if there are several.
+    ///
+    /// # Errors
+    /// [`ServerError`] if one of them cannot be used.
+    pub(crate) fn open(
+        setup: &Setup,
+        grounds: &[Ground],
+        names: &[&str],
+    ) -> Result<Self, ServerError> {
+        for missing in grounds.iter().filter_map(|ground| ground.sandbox.missing.as_ref()) {
+            tracing::warn!("every command will be refused: {missing}");
+        }
+        let cgroups = grounds.first().map(|g| g.host.cgroups.clone()).unwrap_or_default();
+        groups::remove_abandoned(&cgroups);
+        let audit = match (&setup.audit, grounds.first()) {
+            (Some(audit), Some(first)) => {
+                let policies = grounds.iter().map(|ground| &ground.sandbox.policy);
+                let principals: Vec<_> = names.iter().copied().zip(policies).collect();
+                Audit::open(audit, &first.sandbox.policy, &principals)?
+            }
+            _ => Audit::default(),
+        };
+        let namespaces = agreed(grounds.iter().map(Ground::namespaces));
+        let proxy = proxy_for(grounds)?.map(Arc::new);
+        let basis =
+            grounds.first().map(|ground| ground.basis(&ground.sandbox.policy, proxy.as_deref()));
+        let folder = std::env::temp_dir();
+        let kernel_log = kernel_log_for(grounds)?;
+        let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis, kernel_log)?;
+        Ok(Self { pool, audit, proxy })
+    }
+}
+
+/// What all of them say, if they say the same.
+fn agreed(mut all: impl Iterator<Item = Option<Namespaces>>) -> Option<Namespaces> {
+    let first = all.next().flatten()?;
+    all.all(|other| other == Some(first)).then_some(first)
+}
+
+/// The kernel's audit log, if one of the profiles wants refusals from there.
+fn kernel_log_for(grounds: &[Ground]) -> Result<Option<KernelLog>, ServerError> {
+    let wants = |ground: &&Ground| ground.sandbox.policy.observe == Observe::Audit;
+    let Some(ground) = grounds.iter().find(wants) else { return Ok(None) };
+    Ok(Some(KernelLog::open(ground.host.landlock_abi)?))
+}
+
+/// The proxy of runs on these grounds. A call can narrow an open network to one that has a proxy.
+fn proxy_for(grounds: &[Ground]) -> Result<Option<Proxy>, ServerError> {
+    match grounds.iter().map(|ground| ground.sandbox.policy.network.mode).max() {
+        None | Some(NetworkMode::None | NetworkMode::Loopback) => Ok(None),
+        Some(NetworkMode::Open) if grounds.iter().all(Ground::is_open) => Ok(Proxy::start()
+            .inspect_err(|error| tracing::warn!(%error, "runs cannot be given a proxy"))
+            .ok()),
+        Some(NetworkMode::Proxy | NetworkMode::Hosts | NetworkMode::Open) => {
+            Proxy::start().map(Some)
+        }
+    }
+}

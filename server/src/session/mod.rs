@@ -1,0 +1,241 @@
+//! The state of one principal: what its runs rest on, and the runs.
+
+mod common;
+mod ground;
+
+pub(crate) use common::Common;
+pub(crate) use ground::{Ground, Setup, own_program, workspaces};
+
+use crate::audit::{Act, Audit, AuditError, By, Trail};
+use crate::error::ServerError;
+use crate::excerpt;
+use crate::proxy::{Proxy, Tenancy};
+use crate::report::{Answer, Facts, History, Output};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
+use crate::sandbox::Sandbox;
+use crate::tools::{Tasks, Wanted};
+use nono_sandbox::plan::{Basis, plan};
+use nono_schemas::NotStarted;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One principal's state: the ground, and the runs on it. Nothing in it is anybody else's.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Whose it is; `None` where there are no tokens.
+    pub(crate) principal: Option<String>,
+    /// What does not change.
+    pub(crate) ground: Ground,
+    /// What runs rest on that do not ask for less.
+    basis: Arc<Basis>,
+    /// What earlier answers said about denials.
+    pub(crate) history: History,
+    /// The runs.
+    pub(crate) runs: Runs,
+    /// Calls that go on as tasks.
+    pub(crate) tasks: Tasks,
+    /// Where it is written down what commands are run.
+    pub(crate) audit: Audit,
+    /// What runs reach listed hosts by; `None` if none of them can have a network.
+    proxy: Option<Arc<Proxy>>,
+    started: Instant,
+}
+
+/// Which part of a run's output an answer is about, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// Only what lies behind this position.
+    pub(crate) after: u64,
+    /// Only this stream.
+    pub(crate) stream: Option<Stream>,
+    /// Bytes in the answer.
+    pub(crate) max_output: usize,
+}
+
+impl Session {
+    /// A session that is alone on its server.
+    ///
+    /// # Errors
+    /// [`ServerError`] if the setup cannot be used.
+    pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
+        let ground = Ground::open(setup)?;
+        let common = Common::open(setup, std::slice::from_ref(&ground), &[])?;
+        Ok(Self::open_beside(ground, None, setup.max_runs, &common))
+    }
+
+    /// A session beside others: at most `max_runs` of the places of all.
+    pub(crate) fn open_beside(
+        ground: Ground,
+        principal: Option<String>,
+        max_runs: u32,
+        common: &Common,
+    ) -> Arc<Self> {
+        let secrets = ground.secrets.patterns().cloned();
+        let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
+        let proxy = common.proxy.clone();
+        let (history, started) = (History::default(), Instant::now());
+        let audit = common.audit.clone();
+        let tasks = Tasks::default();
+        let basis = ground.basis(&ground.sandbox.policy, proxy.as_deref());
+        Arc::new(Self { principal, ground, basis, history, runs, tasks, audit, proxy, started })
+    }
+
+    /// Starts one command. The one way every tool runs anything.
+    ///
+    /// # Errors
+    /// A sentence that says why nothing was started.
+    pub(crate) async fn start(
+        &self,
+        by: &By,
+        wanted: Wanted,
+        input: Input,
+        echo: Echo,
+    ) -> Result<Arc<Run>, String> {
+        let number = crate::random::hex::<16>().map_err(|e| format!("cannot name the run: {e}"))?;
+        let identity = Identity {
+            id: format!("r-{number}"),
+            label: wanted.label(),
+            argv: wanted.request.argv.clone(),
+            timeout: wanted.request.timeout,
+            started: Instant::now(),
+        };
+        let (policy, request) = (&wanted.sandbox.policy, Some(&wanted.request));
+        let act = Act { by, run_id: &identity.id, policy, request };
+        let trail = self.audit.call(act).await.map_err(unrecorded)?;
+        let id = identity.id.clone();
+        let started = self.launch(identity, trail.clone(), wanted, input, echo).await;
+        match &started {
+            Ok(run) if run.identity.id == id => {}
+            Ok(_) => trail.not_started(NotStarted::Repeated).await,
+            Err((why, _)) => trail.not_started(*why).await,
+        }
+        started.map_err(|(_, sentence)| sentence)
+    }
+
+    /// Starts what has been recorded.
+    async fn launch(
+        &self,
+        identity: Identity,
+        trail: Trail,
+        mut wanted: Wanted,
+        input: Input,
+        echo: Echo,
+    ) -> Result<Arc<Run>, (NotStarted, String)> {
+        let sandbox = Arc::clone(&wanted.sandbox);
+        if let Some(missing) = &sandbox.missing {
+            let sentence = format!("the sandbox cannot be built on this machine: {missing}");
+            return Err((NotStarted::NoSandbox, sentence));
+        }
+        self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
+        let mut plan = plan(&self.basis(&sandbox), wanted.request)
+            .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
+        let network = &plan.basis.policy.network;
+        let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {
+            Some(proxy) => Some(proxy.admit(network).map_err(|error| {
+                (NotStarted::Failed, format!("the run gets no place at its proxy: {error}"))
+            })?),
+            None => None,
+        };
+        plan.launch.proxy = tenancy.as_ref().map(Tenancy::secret);
+        let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
+        let why = |error: &ServerError| match error {
+            ServerError::Busy { .. } => NotStarted::Busy,
+            ServerError::KeyInUse { .. } => NotStarted::KeyInUse,
+            ServerError::ShuttingDown => NotStarted::ShuttingDown,
+            _ => NotStarted::Failed,
+        };
+        self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
+    }
+
+    /// What runs in a sandbox rest on. Most are in the operator's.
+    fn basis(&self, sandbox: &Arc<Sandbox>) -> Arc<Basis> {
+        if Arc::ptr_eq(sandbox, &self.ground.sandbox) {
+            return Arc::clone(&self.basis);
+        }
+        self.ground.basis(&sandbox.policy, self.proxy.as_deref())
+    }
+
+    /// Records that a call is about to do something to a run.
+    ///
+    /// # Errors
+    /// A sentence that says why it must not be done.
+    pub(crate) async fn record(&self, by: &By, run: &Run) -> Result<(), String> {
+        let policy = &run.sandbox.policy;
+        let act = Act { by, run_id: &run.identity.id, policy, request: None };
+        self.audit.call(act).await.map(drop).map_err(unrecorded)
+    }
+
+    /// An answer about a run, as it is now.
+    pub(crate) async fn answer(&self, run: &Run, wish: &Wish) -> Answer {
+        self.answer_with(run, wish, |view| excerpt::output(view, wish)).await
+    }
+
+    /// The same with output of the caller's choice.
+    pub(crate) async fn answer_with(
+        &self,
+        run: &Run,
+        wish: &Wish,
+        choose: impl FnOnce(&OutputView) -> Output,
+    ) -> Answer {
+        let snapshot = if run.is_over() { None } else { run.look().await };
+        // The state after the output would claim an end whose last words are missing.
+        let state = run.state();
+        let Ok(nonce) = crate::random::hex::<4>() else {
+            return self.refuse("the kernel gives no random numbers for the report");
+        };
+        let facts = Facts {
+            identity: &run.identity,
+            state,
+            snapshot,
+            nonce,
+            max_output: wish.max_output,
+            now: Instant::now(),
+        };
+        let view = run.view();
+        let small = view.in_memory();
+        let answer = || {
+            let output = choose(&view);
+            run.show(output.next_seq);
+            Answer::about(run.sandbox.view(), &facts, &output, &self.history)
+        };
+        // Reading megabytes from the spool would hold other calls up; changing threads for a few
+        // lines holds this one up.
+        if small { answer() } else { tokio::task::block_in_place(answer) }
+    }
+
+    /// An answer that says why nothing was run.
+    pub(crate) fn refuse(&self, sentence: &str) -> Answer {
+        Answer::refused(self.ground.sandbox.view(), sentence)
+    }
+
+    /// How long ago the server was started.
+    pub(crate) fn age(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends every run and removes the private folder. Takes less than a second.
+    pub(crate) async fn close(&self) {
+        self.runs.shut_down().await;
+        self.audit.close().await;
+        self.ground.folder.remove();
+    }
+
+    /// The same for all sessions of a server.
+    pub(crate) async fn close_all(sessions: &[Arc<Self>]) {
+        // The pool and the log are the same for all.
+        if let Some(first) = sessions.first() {
+            first.runs.shut_down().await;
+            first.audit.close().await;
+        }
+        sessions.iter().for_each(|session| session.ground.folder.remove());
+    }
+}
+
+/// Nothing happens that the operator wants recorded and that cannot be. Why not is for the
+/// operator, and in the log.
+fn unrecorded(_logged: AuditError) -> String {
+    "nothing was done: the operator wants every command recorded, and the audit log cannot be \
+     written; only the operator can put that right"
+        .to_owned()
+}
