@@ -50,6 +50,11 @@ pub enum Expect {
     ByLoopback,
     /// Refused unless the profile's network is open.
     ByNetwork,
+    /// Refused unless datagrams from other machines reach a socket that has sent, as in the network
+    /// modes `hosts` and `open`.
+    ByDatagrams,
+    /// Refused unless other machines reach what listens: with an open network, or exposed ports.
+    ByExposure,
     /// Open, and why that is accepted.
     Open(&'static str),
     /// Meant to work: a sandbox that refuses it breaks programs.
@@ -121,6 +126,7 @@ pub const AREAS: &[(&str, &[Probe])] = &[
     ("inherited", probes::inherited::PROBES),
     ("AF_UNIX", probes::unix::PROBES),
     ("IP and other sockets", probes::inet::PROBES),
+    ("socket options", probes::options::PROBES),
     ("foreign doors", probes::doors::PROBES),
     ("namespaces and mounts", probes::namespaces::PROBES),
     ("other processes", probes::processes::PROBES),
@@ -157,7 +163,7 @@ mod tests {
     fn there_are_enough_and_each_has_a_name_of_its_own() {
         let names: HashSet<&str> = all().map(|p| p.name).collect();
         assert_eq!(names.len(), all().count());
-        assert!(names.len() >= 110, "{}", names.len());
+        assert!(names.len() >= 270, "{}", names.len());
     }
 
     #[test]

@@ -3,21 +3,24 @@
 mod sockets;
 
 use crate::probes::lifetimes;
-use crate::sys::{at, call};
+use crate::sys::{at, at_mut, call};
 use crate::verdict::Said;
 use crate::{Evidence, Outcome, Probe, Targets};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::pty::openpty;
 use nix::sys::mman::{shm_open, shm_unlink};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -70,16 +73,19 @@ impl Scene {
         fcntl(&inherited, FcntlArg::F_SETFD(FdFlag::empty()))
             .map_err(|e| doing("keep a folder open")(e.into()))?;
         let odd = || doing("hear from the process")(io::ErrorKind::InvalidData.into());
-        let [memory, key, id, terminal] = lines;
+        let [memory, key, id, queue, terminal] = lines;
         let targets = Targets {
             folder: base,
             victim: i32::try_from(victim.id()).map_err(|_| odd())?,
             memory: memory.parse().map_err(|_| odd())?,
             key: key.parse().map_err(|_| odd())?,
             id: id.parse().map_err(|_| odd())?,
+            queue: queue.parse().map_err(|_| odd())?,
             terminal: terminal.into(),
             tcp: ports.tcp,
             udp: ports.udp,
+            outer: ports.outer,
+            mounts: mounts(),
         };
         fs::write(targets.own("targets"), targets.to_text()).map_err(doing("write the targets"))?;
         Ok(Self { targets, victim, _inherited: inherited, _folder: folder })
@@ -130,10 +136,10 @@ impl Scene {
             .map_err(doing("start a probe"))?;
         let ended = output.status.signal().map_or("silent".to_owned(), |s| format!("signal {s}"));
         let said = Said::parse(&String::from_utf8_lossy(&output.stdout), &ended);
-        self.with_evidence(probe, said, Duration::from_secs(5))
+        self.with_evidence(probe, said, Instant::now() + Duration::from_secs(5))
     }
 
-    /// What a probe showed in the end, once everything it could leave must have shown itself.
+    /// What a probe showed in the end: once `until`, when all it could leave must have shown itself.
     ///
     /// # Errors
     /// [`SceneError`] if the workspace cannot be looked at.
@@ -141,19 +147,18 @@ impl Scene {
         &self,
         probe: &Probe,
         said: Said,
-        patience: Duration,
+        until: Instant,
     ) -> Result<Said, SceneError> {
         if probe.evidence == Evidence::Answer {
             return Ok(said);
         }
-        let until = Instant::now() + patience;
         loop {
             let survived = lifetimes::survived(&self.targets, probe.name);
             if survived.map_err(|e| doing("look for survivors")(e.into()))? {
-                return Ok(Said::Out("survived".to_owned()));
+                return Ok(Said::Out("left a mark".to_owned()));
             }
             if Instant::now() >= until {
-                return Ok(Said::Stopped("ended".to_owned()));
+                return Ok(Said::Stopped("no mark".to_owned()));
             }
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -201,8 +206,18 @@ fn files(base: &Path, program: &Path) -> io::Result<()> {
     fs::hard_link(program, &copy).or_else(|_| fs::copy(program, &copy).map(drop))
 }
 
-/// Starts the victim; it says four lines.
-fn start_victim(base: &Path, arguments: &[&str]) -> io::Result<(Child, [String; 4])> {
+/// The number of this process's mount namespace, if the kernel says it (Linux 6.10).
+fn mounts() -> u64 {
+    /// linux/nsfs.h
+    const NS_GET_MNTNS_ID: i64 = 0x8008_b705;
+    let mut number = 0_u64;
+    let Ok(own) = File::open("/proc/self/ns/mnt") else { return 0 };
+    let arguments = [own.as_raw_fd().into(), NS_GET_MNTNS_ID, at_mut(&mut number)];
+    call(libc::SYS_ioctl, &arguments).map_or(0, |_| number)
+}
+
+/// Starts the victim; it says five lines.
+fn start_victim(base: &Path, arguments: &[&str]) -> io::Result<(Child, [String; 5])> {
     let mut victim = Command::new(base.join("ws").join(PROGRAM))
         .args(arguments)
         .arg("victim")
@@ -215,17 +230,33 @@ fn start_victim(base: &Path, arguments: &[&str]) -> io::Result<(Child, [String; 
     let output = victim.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let mut lines = BufReader::new(output).lines();
     let mut next = || lines.next().ok_or(io::ErrorKind::UnexpectedEof)?;
-    let said = [next()?, next()?, next()?, next()?];
+    let said = [next()?, next()?, next()?, next()?, next()?];
     Ok((victim, said))
 }
 
 /// What the victim keeps in its memory.
-static KEPT: [u8; 24] = *b"kept in a victim's mind!";
+static KEPT: AtomicU64 = AtomicU64::new(u64::from_ne_bytes(*b"a secret"));
+
+/// Leaves the mark of the probe `owner-signal` for each signal of its kind, which kills nobody then.
+/// The victim works beside the workspace.
+fn leave_marks() -> Result<(), Errno> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGUSR1);
+    signals.thread_block()?;
+    let mark = Path::new("../ws").join(lifetimes::marker("owner-signal"));
+    std::thread::spawn(move || {
+        while signals.wait().is_ok() {
+            let _nobody_looks = fs::write(&mark, "signalled");
+        }
+    });
+    Ok(())
+}
 
 /// The victim: makes what processes of a user share, says where it is, waits for the end of its
 /// input, and takes it away again.
 pub(crate) fn victim() -> Outcome {
     let tag = std::env::args().next_back().ok_or(Errno::EINVAL)?;
+    leave_marks()?;
     let object = format!("/{tag}");
     shm_open(object.as_str(), OFlag::O_CREAT | OFlag::O_RDWR, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let terminal = openpty(None, None)?;
@@ -236,11 +267,14 @@ pub(crate) fn victim() -> Outcome {
     let memory = call(libc::SYS_shmget, &[key, 4096, exclusive])?;
     let semaphores = call(libc::SYS_semget, &[key, 1, exclusive])?;
     let queue = call(libc::SYS_msgget, &[key, exclusive])?;
+    // Something to be taken out of it.
+    call(libc::SYS_msgsnd, &[queue, at(&[1_i64, 0]), 1, 0])?;
     let posix = std::ffi::CString::new(tag).map_err(|_| Errno::EINVAL)?;
     let posix = at(posix.to_bytes_with_nul());
     let flags = i64::from(libc::O_CREAT | libc::O_RDWR);
     let _if_built = call(libc::SYS_mq_open, &[posix, flags, 0o600, 0]);
-    let lines = format!("{}\n{key}\n{memory}\n{}\n", at(&KEPT), name.display());
+    let kept = at(&KEPT);
+    let lines = format!("{kept}\n{key}\n{memory}\n{queue}\n{}\n", name.display());
     let told = io::stdout().write_all(lines.as_bytes()).and_then(|()| io::stdout().flush());
     let ended = io::stdin().read_to_end(&mut Vec::new());
     let _if_built = call(libc::SYS_mq_unlink, &[posix]);

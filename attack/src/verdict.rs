@@ -58,6 +58,10 @@ pub struct Layers {
     pub loopback: bool,
     /// Whether it is open.
     pub open_network: bool,
+    /// Whether datagrams from other machines reach a socket that has sent.
+    pub datagrams: bool,
+    /// Whether other machines reach what listens, on any port.
+    pub exposed: bool,
 }
 
 /// What came of a probe.
@@ -105,6 +109,12 @@ pub fn judge(probe: &Probe, inside: &Said, outside: &Said, layers: Layers) -> Ve
         Expect::ByNetwork if layers.open_network => {
             Verdict::Accepted("the profile's network is open")
         }
+        Expect::ByDatagrams if layers.datagrams => {
+            Verdict::Accepted("the profile's network has datagrams from other machines")
+        }
+        Expect::ByExposure if layers.exposed => {
+            Verdict::Accepted("the profile's network lets other machines in")
+        }
         _ => Verdict::Escaped,
     }
 }
@@ -112,6 +122,13 @@ pub fn judge(probe: &Probe, inside: &Said, outside: &Said, layers: Layers) -> Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Layers {
+        fn with_network(namespaces: bool, on: bool) -> Self {
+            let (loopback, open_network, datagrams, exposed) = (on, on, on, on);
+            Self { namespaces, loopback, open_network, datagrams, exposed }
+        }
+    }
 
     fn probe(expect: Expect, control: Control) -> Probe {
         Probe { control, ..Probe::new("x", "x", |_| Err(Errno::EPERM)).expect(expect) }
@@ -128,10 +145,7 @@ mod tests {
     #[test]
     fn verdicts() {
         let (ok, no) = (Said::Out(String::new()), Said::Stopped("EACCES".into()));
-        let (bare, full) = (
-            Layers { namespaces: false, loopback: true, open_network: true },
-            Layers { namespaces: true, loopback: false, open_network: false },
-        );
+        let (bare, full) = (Layers::with_network(false, true), Layers::with_network(true, false));
         let closed = probe(Expect::Closed, Control::Through);
         assert_eq!(judge(&closed, &no, &ok, full), Verdict::Closed);
         assert_eq!(judge(&closed, &ok, &ok, full), Verdict::Escaped);
@@ -146,6 +160,11 @@ mod tests {
         assert_eq!(judge(&network, &ok, &ok, proxied), Verdict::Escaped);
         assert_eq!(judge(&network, &ok, &ok, full), Verdict::Escaped);
         assert!(judge(&network, &ok, &ok, bare).is_good());
+        for expect in [Expect::ByDatagrams, Expect::ByExposure] {
+            let reached = probe(expect, Control::Through);
+            assert!(judge(&reached, &ok, &ok, bare).is_good());
+            assert_eq!(judge(&reached, &ok, &ok, full), Verdict::Escaped);
+        }
         let layered = probe(Expect::ByNamespaces("why"), Control::Through);
         assert_eq!(judge(&layered, &ok, &ok, bare), Verdict::Accepted("why"));
         assert_eq!(judge(&layered, &ok, &ok, full), Verdict::Escaped);

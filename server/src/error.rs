@@ -18,6 +18,13 @@ pub(crate) enum ServerError {
         /// What the system said.
         source: io::Error,
     },
+    /// A workspace is named for a battery that brings its own.
+    #[error(
+        "--workspace cannot be used with --attack: probes make, change and remove files, so they \
+         get a workspace made for them; leave --workspace out, and say with --profile and --network \
+         what is to be tried"
+    )]
+    OwnWorkspace,
     /// A workspace cannot be named in a policy.
     #[error("workspace: {0}")]
     WorkspacePath(#[from] PathError),

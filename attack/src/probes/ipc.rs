@@ -1,7 +1,7 @@
 //! Objects that processes of a user share by name or key.
 
 use super::{did, done, io};
-use crate::sys::{at, call};
+use crate::sys::{at, at_mut, call};
 use crate::{Expect, Probe};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -10,6 +10,9 @@ use nix::sys::stat::Mode;
 
 const SHARED: &str = "without namespaces System V and POSIX memory are the user's, and PostgreSQL, \
                       Python and browsers need them";
+
+/// linux/ipc.h
+const IPC_NOWAIT: i64 = 0o4000;
 
 pub(crate) const PROBES: &[Probe] = &[
     Probe::new("own-memory", "System V memory of one's own", |_| {
@@ -55,6 +58,31 @@ pub(crate) const PROBES: &[Probe] = &[
     .expect(Expect::ByNamespaces(SHARED)),
     Probe::new("queue-key", "another process's message queue", |t| {
         done(call(libc::SYS_msgget, &[t.key.into(), 0]))
+    }),
+    Probe::new("queue-list", "list System V queues", |t| {
+        let text = std::fs::read_to_string("/proc/sysvipc/msg").map_err(io)?;
+        let id = t.queue.to_string();
+        let listed = |line: &str| line.split_whitespace().nth(1) == Some(&id);
+        if text.lines().any(listed) { Ok(String::new()) } else { Err(Errno::ENOENT) }
+    })
+    .expect(Expect::ByNamespaces(
+        "without namespaces keys, numbers and sizes are everybody's to read; what is in the queues \
+         is not",
+    )),
+    Probe::new("queue-send", "send to one of them by its number", |t| {
+        // `struct msgbuf`: a kind that nobody waits for, and the text.
+        let message = [7_i64, 0];
+        done(call(libc::SYS_msgsnd, &[t.queue.into(), at(&message), 1, IPC_NOWAIT]))
+    }),
+    Probe::new("queue-receive", "take a message out of it", |t| {
+        let mut message = [0_i64; 8];
+        let arguments = [t.queue.into(), at_mut(&mut message), 56, 0, IPC_NOWAIT];
+        done(call(libc::SYS_msgrcv, &arguments))
+    }),
+    Probe::new("queue-status", "ask who uses it", |t| {
+        // `struct msqid_ds`, with room.
+        let (mut status, stat) = ([0_i64; 32], 2);
+        done(call(libc::SYS_msgctl, &[t.queue.into(), stat, at_mut(&mut status)]))
     }),
     Probe::new("queue-object", "another process's POSIX queue", |t| {
         let name = std::ffi::CString::new(t.tag()).map_err(|_| Errno::EINVAL)?;

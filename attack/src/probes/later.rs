@@ -1,11 +1,15 @@
 //! Files of the workspace that something outside runs or obeys later.
 
 use super::{did, io};
+use crate::sys::call;
 use crate::{Expect, Outcome, Probe, Targets};
 use nix::errno::Errno;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +39,21 @@ pub(crate) const PROBES: &[Probe] = &[
         did(fs::hard_link(t.own(".git/config"), &second).and_then(|()| fs::remove_file(second)))
     }),
     Probe::new("envrc", "make .envrc", |t| make_and_remove(&t.own(".envrc"))),
+    Probe::new("envrc-renamed", "give a file that name", |t| {
+        let (own, envrc) = (t.own("to-be-envrc"), t.own(".envrc"));
+        fs::write(&own, "x").map_err(io)?;
+        did(fs::rename(own, &envrc).and_then(|()| fs::remove_file(envrc)))
+    }),
+    Probe::new("envrc-socket", "make it as a socket", |t| {
+        let path = t.own(".envrc");
+        did(UnixListener::bind(&path).and_then(|_| fs::remove_file(path)))
+    }),
+    Probe::new("envrc-hidden", "make it by a path that only the kernel can read", envrc_hidden)
+        .if_built(),
+    Probe::new("envrc-unread", "make it by a program that nobody may read", envrc_unread),
+    Probe::new("head", "make HEAD, so that the workspace is a repository itself", |t| {
+        make_and_remove(&t.own("HEAD"))
+    }),
     Probe::new("hook-raced", "change a hook by a path that changes while it is judged", |t| {
         race(t, ".git/hooks/pre-commit", ".git/hookz/pre-commit", false)
     })
@@ -51,6 +70,32 @@ pub(crate) const PROBES: &[Probe] = &[
 fn make_and_remove(path: &Path) -> Outcome {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     did(made.and_then(|_| fs::remove_file(path)))
+}
+
+/// The path lies in memory that no other process can look into (memfd_secret(2)).
+fn envrc_hidden(t: &Targets) -> Outcome {
+    let (path, flags) = (t.own(".envrc"), i64::from(libc::O_CREAT | libc::O_WRONLY));
+    let memory = call(libc::SYS_memfd_secret, &[0])?;
+    call(libc::SYS_ftruncate, &[memory, 4096])?;
+    let access = i64::from(libc::PROT_READ | libc::PROT_WRITE);
+    let place = call(libc::SYS_mmap, &[0, 4096, access, libc::MAP_SHARED.into(), memory, 0])?;
+    // Such memory can only be filled through its mapping: the kernel does so here.
+    let (from, to) = std::io::pipe().map_err(io)?;
+    (&to).write_all(&bytes(&path)).map_err(io)?;
+    call(libc::SYS_read, &[from.as_raw_fd().into(), place, 4096])?;
+    call(libc::SYS_openat, &[libc::AT_FDCWD.into(), place, flags, 0o644])?;
+    did(fs::remove_file(path))
+}
+
+/// The supervisor may not look into a program that its user may not read.
+fn envrc_unread(t: &Targets) -> Outcome {
+    let (program, path) = (t.own("unreadable"), t.own(".envrc"));
+    fs::copy("/usr/bin/touch", &program).map_err(io)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o111)).map_err(io)?;
+    let ended = std::process::Command::new(&program).arg(&path).status();
+    fs::remove_file(program).map_err(io)?;
+    ended.map_err(io)?;
+    did(fs::remove_file(path))
 }
 
 fn bytes(path: &Path) -> Vec<u8> {

@@ -3,6 +3,7 @@
 use super::{c_path, did, done, io};
 use crate::sys::{at, at_mut, call};
 use crate::{Expect, Outcome, Probe, Targets};
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, utimensat};
@@ -59,6 +60,47 @@ pub(crate) const PROBES: &[Probe] = &[
         done(call(libc::SYS_ioctl, &[fd, 0x4008_6602, at(&flags)]))
     })
     .if_built(),
+    Probe::new("file-attributes", "the same by the newer command", |t| {
+        let file = File::open(t.home(".gitconfig")).map_err(io)?;
+        // `struct fsxattr`; FS_IOC_FSGETXATTR, FS_IOC_FSSETXATTR.
+        let (fd, mut attributes) = (i64::from(file.as_raw_fd()), [0_u32; 7]);
+        call(libc::SYS_ioctl, &[fd, 0x801c_581f, at_mut(&mut attributes)])?;
+        done(call(libc::SYS_ioctl, &[fd, 0x401c_5820, at(&attributes)]))
+    })
+    .if_built(),
+    Probe::new("file-setattr", "the same by path", |t| {
+        let path = c_path(&t.outside("file"))?;
+        let (here, path) = (i64::from(libc::AT_FDCWD), at(path.to_bytes_with_nul()));
+        // `struct file_attr`, read and set again as it was.
+        let mut attributes = [0_u32; 6];
+        call(FILE_GETATTR, &[here, path, at_mut(&mut attributes), 24, 0])?;
+        done(call(FILE_SETATTR, &[here, path, at(&attributes), 24, 0]))
+    })
+    .if_built(),
+    Probe::new("removexattrat", "remove an extended attribute", |t| {
+        let path = c_path(&t.outside("file"))?;
+        let (path, name) = (at(path.to_bytes_with_nul()), c"user.nono-absent");
+        let here = i64::from(libc::AT_FDCWD);
+        done(call(REMOVEXATTRAT, &[here, path, 0, at(name.to_bytes_with_nul())]))
+    })
+    .answers(Errno::ENODATA),
+    Probe::new("generation", "change the generation of a file that is open to read", |t| {
+        generation(t, 0x8008_7601, 0x4008_7602)
+    })
+    .if_built(),
+    Probe::new("generation-old", "the same by ext4's own command", |t| {
+        generation(t, 0x8008_6603, 0x4008_6604)
+    })
+    .if_built(),
+    Probe::new("allocate", "have ext4 write a file out that is open to read", |t| {
+        file_command(t, 0x660c)
+    })
+    .if_built(),
+    Probe::new("snapshot", "make a snapshot in a folder that is open to read", |t| {
+        folder_command(t, 0x5000_9401)
+    }),
+    Probe::new("subvolume", "make a subvolume there", |t| folder_command(t, 0x5000_940e)),
+    Probe::new("snapshot-remove", "remove one", |t| folder_command(t, 0x5000_940f)),
     Probe::new("own-watch", "be told of changes in the workspace", |t| {
         let watcher = Inotify::init(InitFlags::IN_NONBLOCK)?;
         done(watcher.add_watch(&t.own(""), AddWatchFlags::IN_ALL_EVENTS))
@@ -99,6 +141,37 @@ pub(crate) const PROBES: &[Probe] = &[
     })
     .open("building packages sets such bits; inside, no program gains rights by them"),
 ];
+
+/// Newer than libc (Linux 6.13, 6.17).
+const REMOVEXATTRAT: i64 = 466;
+const FILE_GETATTR: i64 = 468;
+const FILE_SETATTR: i64 = 469;
+
+fn generation(t: &Targets, get: i64, set: i64) -> Outcome {
+    let file = File::open(t.home(".gitconfig")).map_err(io)?;
+    let (fd, mut generation) = (i64::from(file.as_raw_fd()), 0_i64);
+    call(libc::SYS_ioctl, &[fd, get, at_mut(&mut generation)])?;
+    done(call(libc::SYS_ioctl, &[fd, set, at(&generation)]))
+}
+
+fn file_command(t: &Targets, command: i64) -> Outcome {
+    let file = File::open(t.home(".gitconfig")).map_err(io)?;
+    done(call(libc::SYS_ioctl, &[file.as_raw_fd().into(), command, 0]))
+}
+
+/// Asks for something that cannot be done: no name, no descriptor. Whether the file system was asked
+/// shows in the errno: what knows no such command says `ENOTTY`, btrfs what is wrong.
+fn folder_command(t: &Targets, command: i64) -> Outcome {
+    let folder = File::open(t.own("")).map_err(io)?;
+    // `struct btrfs_ioctl_vol_args`.
+    let mut nothing = [0_u64; 512];
+    nothing[0] = u64::MAX;
+    match call(libc::SYS_ioctl, &[folder.as_raw_fd().into(), command, at(&nothing)]) {
+        Ok(_) => Ok(String::new()),
+        Err(Errno::EOPNOTSUPP | Errno::EPERM | Errno::EACCES) => Err(Errno::EOPNOTSUPP),
+        Err(asked) => Ok(format!("{asked:?}")),
+    }
+}
 
 fn setxattr(t: &Targets) -> Outcome {
     let path = c_path(&t.outside("file"))?;

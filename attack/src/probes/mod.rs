@@ -11,6 +11,7 @@ pub(crate) mod lifetimes;
 pub(crate) mod links;
 pub(crate) mod metadata;
 pub(crate) mod namespaces;
+pub(crate) mod options;
 pub(crate) mod processes;
 pub(crate) mod procfs;
 pub(crate) mod resources;

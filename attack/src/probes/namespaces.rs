@@ -1,8 +1,8 @@
 //! Building a world of one's own, in which the rules would mean something else.
 
 use super::{c_path, done};
-use crate::sys::{at, call, in_child};
-use crate::{Outcome, Probe};
+use crate::sys::{at, at_mut, call, in_child};
+use crate::{Expect, Outcome, Probe};
 use nix::errno::Errno;
 use std::path::Path;
 
@@ -50,6 +50,23 @@ pub(crate) const PROBES: &[Probe] = &[
         done(call(libc::SYS_open_tree, &arguments))
     })
     .root(),
+    Probe::new("open-tree-attr", "copy mounts with other attributes", |_| {
+        // `struct mount_attr`: nothing set, nothing cleared; OPEN_TREE_CLONE.
+        let (path, attributes) = (c".", [0_u64; 4]);
+        let path = at(path.to_bytes_with_nul());
+        done(call(OPEN_TREE_ATTR, &[libc::AT_FDCWD.into(), path, 1, at(&attributes), 32]))
+    })
+    .root(),
+    Probe::new("mount-list", "list the machine's mounts by their namespace's number", |t| {
+        // `struct mnt_id_req`: size, everything below the root (LSMT_ROOT), from the start, where.
+        let (request, mut found) = ([32_u64, u64::MAX, 0, t.mounts], [0_u64; 4]);
+        done(call(LISTMOUNT, &[at(&request), at_mut(&mut found), 4, 0]))
+    })
+    .expect(Expect::ByNamespaces(
+        "without namespaces a run is where the machine's mounts are, and /proc/self/mountinfo lists \
+         them too",
+    ))
+    .if_built(),
     Probe::new("fsopen", "open a file system", |_| {
         done(call(libc::SYS_fsopen, &[at(c"tmpfs".to_bytes_with_nul()), 0]))
     })
@@ -70,6 +87,10 @@ pub(crate) const PROBES: &[Probe] = &[
     })
     .answers(Errno::EINVAL),
 ];
+
+/// Newer than libc (Linux 6.8, 6.15).
+const LISTMOUNT: i64 = 458;
+const OPEN_TREE_ATTR: i64 = 467;
 
 /// In a child: what follows in this process is to be as it was.
 fn unshare(flags: i32) -> Outcome {

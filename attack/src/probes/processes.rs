@@ -3,6 +3,8 @@
 use super::done;
 use crate::sys::{at, at_mut, call};
 use crate::{Expect, Outcome, Probe, Targets};
+use std::io::Write;
+use std::os::fd::AsRawFd;
 
 pub(crate) const PROBES: &[Probe] = &[
     Probe::new("own-child", "signal and end a child of one's own", |_| own_child())
@@ -42,6 +44,23 @@ pub(crate) const PROBES: &[Probe] = &[
         done(call(libc::SYS_move_pages, &[t.victim.into(), 1, at(&page), 0, at_mut(&mut state), 0]))
     })
     .if_built(),
+    Probe::new("migrate-pages", "move another process's memory", |t| {
+        // From the first node to the first node.
+        let node = 1_u64;
+        done(call(libc::SYS_migrate_pages, &[t.victim.into(), 64, at(&node), at(&node)]))
+    })
+    .if_built(),
+    Probe::new("robust-list", "learn where another process keeps its locks", |t| {
+        let (mut head, mut size) = (0_u64, 0_u64);
+        let arguments = [t.victim.into(), at_mut(&mut head), at_mut(&mut size)];
+        done(call(libc::SYS_get_robust_list, &arguments))
+    }),
+    Probe::new("namespace-of", "open another process's namespace by its descriptor", |t| {
+        // PIDFD_GET_MNT_NAMESPACE (linux/pidfd.h).
+        let process = call(libc::SYS_pidfd_open, &[t.victim.into(), 0])?;
+        done(call(libc::SYS_ioctl, &[process, 0xff03, 0]))
+    })
+    .if_built(),
     Probe::new("kill-zero", "ask whether it could be signalled", |t| signal(t, 0)),
     Probe::new("kill", "signal another process", |t| signal(t, libc::SIGCONT)),
     Probe::new("tgkill", "signal another process's thread", |t| {
@@ -57,6 +76,20 @@ pub(crate) const PROBES: &[Probe] = &[
         let process = call(libc::SYS_pidfd_open, &[t.victim.into(), 0])?;
         done(call(libc::SYS_pidfd_send_signal, &[process, libc::SIGCONT.into(), 0, 0]))
     }),
+    Probe::new("tkill", "signal a thread by the oldest call", |t| {
+        done(call(libc::SYS_tkill, &[t.victim.into(), libc::SIGCONT.into()]))
+    }),
+    Probe::new("thread-queue", "signal a thread with a value", |t| {
+        let mut info = [0_i32; 32];
+        (info[0], info[2]) = (libc::SIGCONT, -1);
+        let victim = i64::from(t.victim);
+        let arguments = [victim, victim, libc::SIGCONT.into(), at(&info)];
+        done(call(libc::SYS_rt_tgsigqueueinfo, &arguments))
+    }),
+    Probe::new("owner-signal", "have the kernel signal another process when a pipe is read", |t| {
+        owner_signal(t)
+    })
+    .marker(),
     Probe::new("kill-parent", "signal whoever started this", |_| {
         done(call(libc::SYS_kill, &[nix::unistd::getppid().as_raw().into(), 0]))
     }),
@@ -97,6 +130,20 @@ fn trace(process: i32) -> Outcome {
     /// `PTRACE_SEIZE` stops nobody; the end of this process lets go.
     const SEIZE: i64 = 0x4206;
     done(call(libc::SYS_ptrace, &[SEIZE, process.into(), 0, 0]))
+}
+
+/// A descriptor's owner gets a signal of one's choice when something can be read. The victim leaves a
+/// mark when it gets this one.
+fn owner_signal(t: &Targets) -> Outcome {
+    /// fcntl(2)
+    const F_SETSIG: i64 = 10;
+    let (from, to) = std::io::pipe().map_err(super::io)?;
+    let from = i64::from(from.as_raw_fd());
+    let set = |command: i64, value: i64| call(libc::SYS_fcntl, &[from, command, value]);
+    set(libc::F_SETOWN.into(), t.victim.into())?;
+    set(F_SETSIG, libc::SIGUSR1.into())?;
+    set(libc::F_SETFL.into(), libc::O_ASYNC.into())?;
+    super::did((&to).write_all(b"x"))
 }
 
 fn signal(t: &Targets, signal: i32) -> Outcome {

@@ -4,6 +4,7 @@ use super::done;
 use crate::sys::{at, at_mut, call};
 use crate::{Outcome, Probe};
 use nix::errno::Errno;
+use std::os::fd::AsRawFd;
 
 pub(crate) const PROBES: &[Probe] = &[
     Probe::new("core", "leave core files", |_| {
@@ -26,6 +27,13 @@ pub(crate) const PROBES: &[Probe] = &[
         done(call(libc::SYS_ioprio_set, &[1, 0, 1 << 13]))
     })
     .root(),
+    Probe::new("quota", "set how much of a disk somebody may have", |_| {
+        let folder = std::fs::File::open(".").map_err(super::io)?;
+        // Q_SETQUOTA of user 0, with limits that cannot be read: quotactl(2).
+        let set = 0x80_0008 << 8;
+        done(call(libc::SYS_quotactl_fd, &[folder.as_raw_fd().into(), set, 0, 0]))
+    })
+    .answers(Errno::EFAULT),
 ];
 
 /// Sets a limit to what `wanted` makes of it.

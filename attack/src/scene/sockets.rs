@@ -5,16 +5,18 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 use std::io::{self, Write};
-use std::net::{Ipv6Addr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
+use std::time::Duration;
 
 /// Ports of this machine.
 pub(super) struct Ports {
     pub(super) tcp: u16,
     pub(super) udp: u16,
+    pub(super) outer: SocketAddrV4,
 }
 
 /// Opens them all.
@@ -34,14 +36,53 @@ pub(super) fn open(folder: &Path, name: &str) -> io::Result<Ports> {
             let _gone = (&stream).write_all(GREETING.as_bytes());
         }
     });
-    let udp = UdpSocket::bind("127.0.0.1:0")?;
-    let answered = udp.local_addr()?.port();
+    let outer = outer_ip();
+    let udp = answer(Ipv4Addr::LOCALHOST, outer)?.port();
+    let outer = match outer {
+        Some(ip) => answer(ip, None)?,
+        None => SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0),
+    };
+    Ok(Ports { tcp: port, udp, outer })
+}
+
+/// Answers datagrams at this address, from this address alone. Who sends the two bytes of a port
+/// there has `outer` knock at it.
+fn answer(ip: Ipv4Addr, outer: Option<Ipv4Addr>) -> io::Result<SocketAddrV4> {
+    let udp = UdpSocket::bind((ip, 0))?;
+    let port = udp.local_addr()?.port();
     std::thread::spawn(move || {
-        while let Ok((_, from)) = udp.recv_from(&mut [0; 16]) {
-            let _gone = udp.send_to(GREETING.as_bytes(), from);
+        let mut said = [0; 16];
+        while let Ok((length, from)) = udp.recv_from(&mut said) {
+            match (outer, length) {
+                (Some(outer), 2) => knock(outer, u16::from_be_bytes([said[0], said[1]])),
+                _ if from.ip() == ip => drop(udp.send_to(GREETING.as_bytes(), from)),
+                _ => {}
+            }
         }
     });
-    Ok(Ports { tcp: port, udp: answered })
+    Ok(SocketAddrV4::new(ip, port))
+}
+
+/// Sends to a port of this machine and connects to it, from its outer address to the same. Whether
+/// anybody is there is not this end's question.
+fn knock(outer: Ipv4Addr, port: u16) {
+    let at = (outer, port);
+    let _sent = UdpSocket::bind((outer, 0)).and_then(|from| from.send_to(b"knock", at));
+    let patience = Duration::from_millis(200);
+    let _reached = TcpStream::connect_timeout(&at.into(), patience);
+}
+
+/// The address by which other machines know this one: what a datagram to another would have as its
+/// source. Nothing is sent.
+fn outer_ip() -> Option<Ipv4Addr> {
+    /// For documents; nobody has it (RFC 5737).
+    const ELSEWHERE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 1);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
+    socket.connect((ELSEWHERE, 9)).ok()?;
+    match socket.local_addr().ok()?.ip() {
+        IpAddr::V4(ip) if !ip.is_loopback() => Some(ip),
+        _ => None,
+    }
 }
 
 fn greet(listener: UnixListener) {

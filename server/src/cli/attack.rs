@@ -1,30 +1,39 @@
 //! `nono-mcp doctor --attack`: every way out, tried through the server's own tools, and again
 //! without a sandbox.
 
+use super::Place;
 use super::client::{Client, ToolAnswer};
 use crate::error::ServerError;
+use crate::session::{Ground, Setup};
 use nono_attack::{AREAS, Layers, Probe, Said, Scene, Targets, Verdict, judge};
+use nono_profiles::MissingFolders;
+use nono_sandbox::policy::{NetworkMode, NetworkPolicy};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The hidden mode that runs one probe.
 pub(super) const PROBE: &str = "__probe";
 /// How long what outlives a run could take to show itself, at most.
 const SURVIVAL: Duration = Duration::from_secs(1);
 
-/// Runs the battery under `profile`; fails if anything got out that should not have.
+/// Runs the battery as `place` says; fails if anything got out that should not have.
 ///
 /// # Errors
+/// [`ServerError::OwnWorkspace`] if a workspace is named, since probes make and remove files;
 /// [`ServerError::Demo`] if the battery cannot be run.
-pub(super) fn attack(profile: &str) -> Result<ExitCode, ServerError> {
+pub(super) fn attack(place: Place) -> Result<ExitCode, ServerError> {
+    if !place.workspace.is_empty() {
+        return Err(ServerError::OwnWorkspace);
+    }
     let program = std::env::current_exe().map_err(ServerError::doing("find this program"))?;
     let scene = Scene::set(&program, &[PROBE]).map_err(broken)?;
-    let inside = inside(&scene, &program, profile)?;
+    let inside = inside(&scene, &program, place)?;
     let mut text = header(&inside);
     let mut tally = BTreeMap::new();
     for (area, probes) in AREAS {
@@ -55,12 +64,37 @@ struct Inside {
     layers: Layers,
     /// What enforces it, as a result says.
     enforced: String,
-    network: String,
+    network: &'static str,
 }
 
-fn inside(scene: &Scene, program: &std::path::Path, profile: &str) -> Result<Inside, ServerError> {
-    let mut arguments: Vec<OsString> = vec!["--stdio".into(), "--workspace".into()];
-    arguments.extend([scene.workspace().into(), "--profile".into(), profile.into()]);
+/// The arguments of a server that works on this scene.
+fn arguments(scene: &Scene, place: &Place) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = vec!["--stdio".into()];
+    let mut say = |flag: &str, value: OsString| arguments.extend([flag.into(), value]);
+    say("--workspace", scene.workspace().into());
+    say("--profile", (&place.profile).into());
+    for profile in &place.allow_profile {
+        say("--allow-profile", profile.into());
+    }
+    if let Some(mode) = place.network {
+        say("--network", mode.name().into());
+    }
+    if let Some(abi) = place.pretend_landlock_abi {
+        say("--pretend-landlock-abi", abi.to_string().into());
+    }
+    arguments
+}
+
+/// What the profile says about the network, which results say in one word.
+fn network_policy(scene: &Scene, place: Place) -> Result<NetworkPolicy, ServerError> {
+    let workspaces = vec![scene.workspace()];
+    let setup = Setup { workspaces, ..place.setup(MissingFolders::Leave) };
+    Ok(Ground::prepare(&setup)?.sandbox.policy.network.clone())
+}
+
+fn inside(scene: &Scene, program: &Path, place: Place) -> Result<Inside, ServerError> {
+    let arguments = arguments(scene, &place);
+    let network = network_policy(scene, place)?;
     let mut client = Client::start(program, &arguments, &scene.environment())?;
     let mut said = BTreeMap::new();
     let mut sandbox = Value::Null;
@@ -71,9 +105,10 @@ fn inside(scene: &Scene, program: &std::path::Path, profile: &str) -> Result<Ins
         said.insert(probe.name, heard(probe, &answer)?);
     }
     // In the end, when whatever outlived its run has had its time.
+    let until = Instant::now() + SURVIVAL;
     for probe in nono_attack::all() {
         if let Some(entry) = said.get_mut(probe.name) {
-            *entry = scene.with_evidence(probe, entry.clone(), SURVIVAL).map_err(broken)?;
+            *entry = scene.with_evidence(probe, entry.clone(), until).map_err(broken)?;
         }
     }
     client.close()?;
@@ -83,11 +118,22 @@ fn inside(scene: &Scene, program: &std::path::Path, profile: &str) -> Result<Ins
         .filter(|layer| layer["active"] == true)
         .filter_map(|layer| layer["name"].as_str())
         .collect();
-    let network = sandbox["network"].as_str().unwrap_or_default().to_owned();
-    let namespaces = active.contains(&"isolation");
-    let loopback = matches!(network.as_str(), "loopback" | "proxy" | "hosts" | "open");
-    let layers = Layers { namespaces, loopback, open_network: network == "open" };
+    let layers = in_force(&network, active.contains(&"isolation"));
+    let network = network.mode.name();
     Ok(Inside { said, layers, enforced: active.join(", "), network })
+}
+
+/// What probes are expected to meet.
+fn in_force(network: &NetworkPolicy, namespaces: bool) -> Layers {
+    let loopback = network.mode != NetworkMode::None;
+    let open_network = network.mode == NetworkMode::Open;
+    Layers {
+        namespaces,
+        loopback,
+        open_network,
+        datagrams: loopback && !network.ties_datagrams(),
+        exposed: open_network || (loopback && !network.expose.is_empty()),
+    }
 }
 
 /// What a probe said in the sandbox. What did not run at all shows nothing, so it is an error.

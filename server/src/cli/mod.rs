@@ -162,7 +162,8 @@ enum Mode {
         #[command(flatten)]
         place: Place,
         /// Try every known way out of the sandbox, in a workspace made for it, and say which are
-        /// closed. Takes a few seconds and changes nothing.
+        /// closed. Takes some seconds and changes nothing. --profile and --network say what is
+        /// tried.
         #[arg(long)]
         attack: bool,
     },
@@ -256,7 +257,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, ServerError> {
             let learn = learn.then_some(profile);
             block_on(run::run(setup, timeout, command, learn))
         }
-        Some(Mode::Doctor { place, attack: true }) => attack::attack(&place.profile),
+        Some(Mode::Doctor { place, attack: true }) => attack::attack(place),
         Some(Mode::Doctor { place, attack: false }) => {
             doctor::doctor(&place.setup(MissingFolders::Leave))
         }
