@@ -1,5 +1,4 @@
-//! Options of sockets, and words in messages: what leads a judged call elsewhere, or brings back
-//! what somebody else has sent.
+//! Options of sockets, and words in messages: what leads a judged call elsewhere.
 
 use super::inet::{from_everywhere, ipv4, loopback, untied};
 use super::{did, done, io};
@@ -12,9 +11,7 @@ use std::time::{Duration, Instant};
 
 /// asm-generic/socket.h, linux/in.h, linux/in6.h.
 const BIND_TO_DEVICE: i64 = 25;
-const STAMPING: i64 = 37;
 const ZERO_COPY: i64 = 60;
-const STAMPING_NEW: i64 = 65;
 const IP: i64 = libc::IPPROTO_IP as i64;
 const IPV6: i64 = libc::IPPROTO_IPV6 as i64;
 const IP_OPTIONS: i64 = 4;
@@ -22,24 +19,7 @@ const IP_MEMBERSHIP: i64 = 35;
 const FLOW_LABELS: i64 = 32;
 const PACKET_INFO: i64 = 50;
 
-/// When what is sent leaves, and with it what it was (linux/net_tstamp.h: TX_SOFTWARE), and that the
-/// socket is told (SOFTWARE).
-const WHEN_SENT: u32 = 0x2;
-const TOLD: u32 = 0x10;
-
 pub(crate) const PROBES: &[Probe] = &[
-    Probe::new("stamps", "get back what was sent, with its time", |t| stamps(t, Some(STAMPING)))
-        .expect(Expect::ByNetwork),
-    Probe::new("stamps-new", "the same by the option's newer number", |t| {
-        stamps(t, Some(STAMPING_NEW))
-    })
-    .expect(Expect::ByNetwork),
-    Probe::new(
-        "stamps-message",
-        "the same by a word in a message, with what waits before it",
-        |t| stamps(t, None),
-    )
-    .expect(Expect::ByNetwork),
     Probe::new("zero-copy", "have the kernel read what is sent later", |_| {
         option(libc::AF_INET, libc::SOCK_STREAM, libc::SOL_SOCKET.into(), ZERO_COPY, &1_i32)
     })
@@ -188,38 +168,6 @@ fn message(socket: i64, to: &[u8], data: &[u8], control: &[u8]) -> Answer {
     let name = if to.is_empty() { 0 } else { at(to) };
     let header = [name, length(to), at(&piece), 1, at(control), length(control), 0];
     call(libc::SYS_sendmsg, &[socket, at(&header), 0])
-}
-
-/// Asks for the time of sending and looks whether what was sent *before* comes back with it: that
-/// is how a run could learn the secret by which the proxy knows it. Held back, both leave as one.
-fn stamps(t: &Targets, option: Option<i64>) -> Outcome {
-    const BEFORE: &[u8] = b"sent before";
-    const CORK: i64 = 3;
-    let socket = made(libc::AF_INET, libc::SOCK_STREAM)?;
-    if let Some(name) = option {
-        set(socket, libc::SOL_SOCKET.into(), name, &(WHEN_SENT | TOLD))?;
-    }
-    set(socket, libc::IPPROTO_TCP.into(), CORK, &1_i32)?;
-    call(libc::SYS_connect, &[socket, at(&loopback(t.tcp)), 16])?;
-    call(libc::SYS_write, &[socket, at(BEFORE), 11])?;
-    if option.is_none() {
-        let word = control(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &WHEN_SENT.to_ne_bytes());
-        message(socket, b"", b"and after", &word)?;
-    }
-    set(socket, libc::IPPROTO_TCP.into(), CORK, &0_i32)?;
-    let until = Instant::now() + Duration::from_millis(500);
-    while Instant::now() < until {
-        let mut back = [0_u8; 512];
-        let flags = i64::from(libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT);
-        match call(libc::SYS_recvfrom, &[socket, at_mut(&mut back), 512, flags, 0, 0]) {
-            Ok(_) if back.windows(BEFORE.len()).any(|part| part == BEFORE) => {
-                return Ok(String::new());
-            }
-            Ok(_) => {}
-            Err(_) => std::thread::sleep(Duration::from_millis(5)),
-        }
-    }
-    Err(Errno::ENODATA)
 }
 
 /// A device that is not there: whoever looks at it says so, and whoever does not sends.

@@ -144,7 +144,7 @@ fn no_way_around_the_policy() {
         {
             assert!(arrived.has(one), "control {one}: {:?}", arrived.all());
         }
-        for one in ["packet_info6", "zero_copy", "time_stamps", "listen_raced"] {
+        for one in ["packet_info6", "zero_copy", "socket_filter", "listen_raced"] {
             assert!(outside.contains(&format!("OPEN {one}\n")), "control {one}: {outside}");
         }
         // Which race is won is chance; that some are is not.
@@ -408,5 +408,91 @@ fn names_fail_at_once_where_there_is_a_proxy() {
             assert!(answer.stdout().contains("gai"), "{}", answer.text);
             assert!(answer.took < Duration::from_secs(4), "{mode}: {:?}", answer.took);
         }
+    });
+}
+
+/// The kernel takes the unspecified address for the socket's own, whichever that is.
+#[test]
+fn the_unspecified_address_leads_to_one_place() {
+    on_a_network(|site, _| {
+        let listener = |at: &str| {
+            let listener = std::net::TcpListener::bind(at).expect("a listener");
+            listener.set_nonblocking(true).expect("a flag");
+            let address = listener.local_addr().expect("an address");
+            (listener, address)
+        };
+        let ((second, at_second), (first, at_first)) =
+            (listener("127.0.0.2:0"), listener("127.0.0.1:0"));
+        let reached = || [&first, &second].map(|l| std::iter::from_fn(|| l.accept().ok()).count());
+        let code = format!(
+            "import socket\n\
+             def go(family, own, to, port):\n\
+             \x20   s = socket.socket(family); s.settimeout(5); s.bind((own, 0))\n\
+             \x20   try: s.connect((to, port))\n\
+             \x20   except OSError as e: print(to, e)\n\
+             go(socket.AF_INET, '127.0.0.2', '0.0.0.0', {0})\n\
+             go(socket.AF_INET6, '::ffff:127.0.0.2', '::ffff:0.0.0.0', {0})\n\
+             go(socket.AF_INET6, '::ffff:127.0.0.1', '::', {1})",
+            at_second.port(),
+            at_first.port()
+        );
+        python_outside(site, &["-c", &code]);
+        assert_eq!(reached(), [1, 2], "control");
+        for mode in ["loopback", "proxy"] {
+            let deny = json!([at_first.to_string(), at_second.to_string()]);
+            let server = with_network(site, &json!({ "mode": mode, "deny": deny }));
+            let answer = python(&server, &code);
+            assert_eq!(reached(), [0, 0], "{mode}: {}", answer.text);
+        }
+    });
+}
+
+/// Whatever a program does with its socket meanwhile, the proxy says nothing to it first, and who is
+/// not sent by a supervisor does not get to the proxy.
+#[test]
+fn nothing_is_said_on_a_connection_before_its_program_speaks() {
+    on_a_network(|site, arrived| {
+        let server = proxied(site);
+        // Connected already, to a listener of the program's own, and not yet told so.
+        let code = "import os, socket, time, urllib.parse\n\
+                    proxy = urllib.parse.urlparse(os.environ['HTTP_PROXY'])\n\
+                    l = socket.create_server(('127.0.0.1', 0)); l.settimeout(5)\n\
+                    c = socket.socket(); c.setblocking(False)\n\
+                    c.connect_ex(l.getsockname()); time.sleep(0.1)\n\
+                    print(c.connect_ex((proxy.hostname, proxy.port)) != 0)\n\
+                    s, _ = l.accept(); s.settimeout(1)\n\
+                    try: print(s.recv(100))\n\
+                    except OSError: print('nothing')";
+        let answer = python(&server, code);
+        let said: Vec<&str> = answer.stdout().lines().map(str::trim).collect();
+        assert_eq!(said[0], "True", "{}", answer.text);
+        assert!(["b''", "nothing"].contains(&said[1]), "{}", answer.text);
+        // Nobody listens at the proxy's address, and what does is for the supervisor alone.
+        let port = server.shell("echo ${HTTP_PROXY##*:}").stdout().trim().to_owned();
+        let fetch = "curl -sS -m 3 -o /dev/null http://allowed.test/x && sleep 600";
+        let started = server.ask("shell", json!({ "command": fetch, "background": true }));
+        assert!(wait::until(|| arrived.has("GET /x")), "{}", started.text);
+        arrived.clear();
+        let knock = "import socket, sys\n\
+                     for line in open('/proc/net/tcp').readlines()[1:]:\n\
+                     \x20   own, _, state = line.split()[1:4]\n\
+                     \x20   if state != '0A' or not own.startswith('0100007F'): continue\n\
+                     \x20   s = socket.socket(); s.settimeout(2)\n\
+                     \x20   try:\n\
+                     \x20       s.connect(('127.0.0.1', int(own[9:], 16)))\n\
+                     \x20       s.sendall(b'GET http://allowed.test/stranger HTTP/1.1\\r\\nHost: allowed.test\\r\\n\\r\\n')\n\
+                     \x20       print('knocked'); s.recv(10)\n\
+                     \x20   except OSError as e: print(e)";
+        let knocked = python_outside(site, &["-c", knock]);
+        assert!(knocked.contains("knocked"), "control: {knocked}");
+        let direct = format!(
+            "import socket\ns = socket.socket(); s.settimeout(2)\n\
+             try: s.connect(('127.0.0.1', {port})); print('connected')\n\
+             except ConnectionRefusedError: print('refused')"
+        );
+        assert_eq!(python_outside(site, &["-c", &direct]).trim(), "refused");
+        let again = server.shell("curl -sS -m 10 http://allowed.test/again");
+        assert!(again.stdout().contains("web says"), "{}", again.text);
+        assert!(arrived.has("GET /again") && !arrived.has("stranger"), "{:?}", arrived.all());
     });
 }

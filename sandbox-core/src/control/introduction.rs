@@ -1,76 +1,100 @@
-//! What a supervisor says on a connection to the runs' proxy before the program has it: whose it
-//! is. The program never sees the secret, so no other program can pass for one of this run.
+//! How connections to the runs' proxy get there: a supervisor accepts each of its run's itself and
+//! sends it to the server, with who asked for it. So the proxy has no address that anybody else
+//! could connect to, and nothing is ever said on a connection that its program could read back.
 
+use super::descriptors::receive_message;
+use super::transport::{ControlError, call};
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::io::IoSlice;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// Names a run to the proxy.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct RunSecret(pub [u8; 32]);
-
-impl fmt::Debug for RunSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RunSecret(…)")
-    }
-}
-
-/// The first bytes of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Who is behind a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Introduction {
-    /// The run.
-    pub secret: RunSecret,
     /// The process that connects.
     pub pid: i32,
     /// Its executable; empty if it could not be read.
     pub exe: Vec<u8>,
 }
 
-/// First bytes of all: what they are and in which version.
-const MAGIC: &[u8; 8] = b"nonopxy1";
 /// Longer names of executables are cut.
 const MAX_EXE: usize = 512;
+/// No introduction is longer.
+const MAX_ENCODED: usize = 1024;
 
-impl Introduction {
-    /// Length of what comes before the executable's name.
-    pub const HEAD: usize = 8 + 32 + 4 + 2;
+/// Supervisor: hands over a connection. Waits while the server has many to take; `socket` keeps
+/// messages apart (`SOCK_SEQPACKET`).
+///
+/// # Errors
+/// [`ControlError`] if the server is gone, or a signal came.
+pub fn introduce(
+    socket: BorrowedFd<'_>,
+    introduction: &Introduction,
+    connection: &OwnedFd,
+) -> Result<(), ControlError> {
+    let Introduction { pid, exe } = introduction;
+    let exe = exe.get(..MAX_EXE).unwrap_or(exe).to_vec();
+    let encoded =
+        postcard::to_stdvec(&Introduction { pid: *pid, exe }).map_err(ControlError::Codec)?;
+    sendmsg::<()>(
+        socket.as_raw_fd(),
+        &[IoSlice::new(&encoded)],
+        &[ControlMessage::ScmRights(&[connection.as_raw_fd()])],
+        MsgFlags::MSG_NOSIGNAL,
+        None,
+    )
+    .map(drop)
+    .map_err(call("sendmsg"))
+}
 
-    /// The bytes to send.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        let exe = self.exe.get(..MAX_EXE).unwrap_or(&self.exe);
-        let length = u16::try_from(exe.len()).unwrap_or_default();
-        [&MAGIC[..], &self.secret.0, &self.pid.to_le_bytes(), &length.to_le_bytes(), exe].concat()
+/// Server: takes the next connection; `None` if there is none yet and `socket` does not block.
+///
+/// # Errors
+/// [`ControlError::Closed`] once the supervisor is gone; others if the message is malformed.
+pub fn receive_introduction(
+    socket: BorrowedFd<'_>,
+) -> Result<Option<(Introduction, OwnedFd)>, ControlError> {
+    let mut bytes = [0; MAX_ENCODED];
+    let (length, mut fds) = match receive_message(socket, &mut bytes) {
+        Err(Errno::EAGAIN) => return Ok(None),
+        received => received.map_err(call("recvmsg"))?,
+    };
+    if length == 0 {
+        return Err(ControlError::Closed);
     }
-
-    /// The run, the process, and how many bytes of its executable's name follow; `None` if this is
-    /// no introduction.
-    #[must_use]
-    pub fn decode_head(head: &[u8; Self::HEAD]) -> Option<(RunSecret, i32, usize)> {
-        let rest = head.strip_prefix(MAGIC)?;
-        let (secret, rest) = rest.split_first_chunk::<32>()?;
-        let (pid, rest) = rest.split_first_chunk::<4>()?;
-        let length = usize::from(u16::from_le_bytes(*rest.first_chunk::<2>()?));
-        (length <= MAX_EXE).then_some((RunSecret(*secret), i32::from_le_bytes(*pid), length))
+    let encoded = bytes.get(..length).unwrap_or_default();
+    let introduction = postcard::from_bytes(encoded).map_err(ControlError::Codec)?;
+    match (fds.pop(), fds.is_empty()) {
+        (Some(connection), true) => Ok(Some((introduction, connection))),
+        _ => Err(ControlError::Malformed("an introduction is for one connection")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    use std::io::{Read, Write};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
 
     #[test]
-    fn what_is_said_is_understood() {
-        let said = Introduction { secret: RunSecret([7; 32]), pid: 42, exe: vec![b'x'; 600] };
-        let bytes = said.encode();
-        let (head, exe) = bytes.split_first_chunk::<{ Introduction::HEAD }>().unwrap();
-        let found = Introduction::decode_head(head);
-        assert_eq!(found, Some((RunSecret([7; 32]), 42, exe.len())));
-        assert_eq!(exe, &said.exe[..512]);
-        let mut other = *head;
-        other[0] = b'C';
-        assert_eq!(Introduction::decode_head(&other), None);
-        let mut long = *head;
-        long[Introduction::HEAD - 1] = 0xff;
-        assert_eq!(Introduction::decode_head(&long), None);
+    fn connections_arrive_with_who_is_behind_them() {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let (server, supervisor) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags).unwrap();
+        assert!(receive_introduction(server.as_fd()).unwrap().is_none());
+        let (mut near, far) = UnixStream::pair().unwrap();
+        let said = Introduction { pid: 42, exe: vec![b'x'; 600] };
+        introduce(supervisor.as_fd(), &said, &far.into()).unwrap();
+        drop(supervisor);
+        let (heard, connection) = receive_introduction(server.as_fd()).unwrap().unwrap();
+        assert_eq!((heard.pid, heard.exe.as_slice()), (42, &said.exe[..512]));
+        near.write_all(b"x").unwrap();
+        let mut byte = [0];
+        UnixStream::from(connection).read_exact(&mut byte).unwrap();
+        assert!(matches!(receive_introduction(server.as_fd()), Err(ControlError::Closed)));
     }
 }

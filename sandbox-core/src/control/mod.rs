@@ -13,11 +13,11 @@ mod sight;
 mod transport;
 
 pub(crate) use descriptors::{receive_fds, receive_message, send_fds};
-pub use introduction::{Introduction, RunSecret};
+pub use introduction::{Introduction, introduce, receive_introduction};
 pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    ControlError, Decoder, Received, Stdio, Work, receive_listener, receive_work, send_basis,
-    send_event, send_listener, send_order, send_start,
+    ControlError, Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order,
+    send_start,
 };
 pub(crate) use transport::{seal, unseal};
 

@@ -16,10 +16,8 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 const START: u8 = b'N';
 /// First byte of a message that says what start messages behind it rest on.
 const BASIS: u8 = b'B';
-/// First byte of the message with the socket at which a run looks for its proxy.
-const LISTENER: u8 = b'L';
 /// Descriptors that travel with the start message: launch, stdin, stdout, stderr. A fifth may be
-/// there, the socket by which the listener comes back.
+/// there, the way to the proxy.
 const START_FDS: usize = 4;
 /// Nobody sends or takes a larger message. The largest there is: four thousand refusals from the
 /// kernel's audit log, with two paths each.
@@ -43,9 +41,8 @@ pub struct Received {
     pub launch: Launch,
     /// The command's streams.
     pub stdio: Stdio,
-    /// Where the server waits for the socket at which the run looks for its proxy, if the run has a
-    /// network of its own.
-    pub relay: Option<OwnedFd>,
+    /// Where connections to the proxy go ([`introduce`](super::introduce)), if the run has one.
+    pub proxy: Option<OwnedFd>,
 }
 
 /// What a supervisor without a run is told.
@@ -98,7 +95,7 @@ fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
 }
 
 /// Server: sends what to start, on the basis that was sent last, and the command's streams. One
-/// `sendmsg`, so it never blocks for long and never goes out in part. `relay`: see [`Received`].
+/// `sendmsg`, so it never blocks for long and never goes out in part. `proxy`: see [`Received`].
 ///
 /// # Errors
 /// [`ControlError`] if the supervisor is gone or memory ran out.
@@ -106,33 +103,12 @@ pub fn send_start(
     socket: BorrowedFd<'_>,
     launch: &Launch,
     stdio: &Stdio,
-    relay: Option<OwnedFd>,
+    proxy: Option<&OwnedFd>,
 ) -> Result<(), ControlError> {
     let memory = seal(launch)?;
     let mut fds = vec![&memory, &stdio.stdin, &stdio.stdout, &stdio.stderr];
-    fds.extend(&relay);
+    fds.extend(proxy);
     send_fds(socket, START, &fds)
-}
-
-/// Supervisor: hands over a socket that listens in the run's network.
-///
-/// # Errors
-/// [`ControlError`] if the server is gone.
-pub fn send_listener(socket: BorrowedFd<'_>, listener: &OwnedFd) -> Result<(), ControlError> {
-    send_fds(socket, LISTENER, &[listener])
-}
-
-/// Server: waits for what [`send_listener`] sends.
-///
-/// # Errors
-/// [`ControlError::Closed`] if the supervisor ended before; others if the message is malformed.
-pub fn receive_listener(socket: BorrowedFd<'_>) -> Result<OwnedFd, ControlError> {
-    match receive_fds(socket)? {
-        (LISTENER, mut fds) if fds.len() == 1 => {
-            fds.pop().ok_or(ControlError::Malformed("no listener"))
-        }
-        _ => Err(ControlError::Malformed("not a listener")),
-    }
 }
 
 /// Server: says what the start message will rest on, so that a spare supervisor can get ready for
@@ -173,10 +149,10 @@ pub fn receive_work(socket: BorrowedFd<'_>) -> Result<Work, ControlError> {
     let odd = |_| ControlError::Malformed("wrong number of descriptors");
     match receive_fds(socket)? {
         (START, mut fds) => {
-            let relay = if fds.len() > START_FDS { fds.pop() } else { None };
+            let proxy = if fds.len() > START_FDS { fds.pop() } else { None };
             let [memory, stdin, stdout, stderr]: [_; START_FDS] = fds.try_into().map_err(odd)?;
             let stdio = Stdio { stdin, stdout, stderr };
-            Ok(Work::Start(Box::new(Received { launch: unseal(memory)?, stdio, relay })))
+            Ok(Work::Start(Box::new(Received { launch: unseal(memory)?, stdio, proxy })))
         }
         (BASIS, fds) => {
             let [memory]: [_; 1] = fds.try_into().map_err(odd)?;

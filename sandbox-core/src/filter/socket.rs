@@ -67,14 +67,16 @@ fn udp() -> Result<Vec<SeccompRule>, FilterError> {
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
-    let judged: &[_] = if policy.network.mode.is_closed() { &[DEVICES, STAMPS] } else { &[] };
+    let network = &policy.network;
+    let devices = network.mode.is_closed().then_some(DEVICES);
+    let filters = network.ties_datagrams().then_some(FILTERS);
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
         Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
     };
     let options = ROUTES
         .iter()
-        .chain(judged.iter().copied().flatten())
+        .chain(devices.into_iter().chain(filters).flatten())
         .map(rule)
         .collect::<Result<_, _>>()?;
     let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
@@ -102,10 +104,10 @@ const ROUTES: &[(libc::c_int, u64)] = &[
     (libc::IPPROTO_IPV6, 32),
 ];
 
-/// With the time at which something was sent comes what was sent (networking/timestamping.rst), and
-/// on a connection to the proxy that begins with the run's secret (asm-generic/socket.h
-/// `SO_TIMESTAMPING`, in its two forms).
-const STAMPS: &[(libc::c_int, u64)] = &[(libc::SOL_SOCKET, 37), (libc::SOL_SOCKET, 65)];
+/// Filters of one's own: the supervisor puts one on a datagram socket for the moment in which that is
+/// tied to no device (asm-generic/socket.h `SO_ATTACH_FILTER`, `SO_DETACH_FILTER`, `SO_ATTACH_BPF`).
+const FILTERS: &[(libc::c_int, u64)] =
+    &[(libc::SOL_SOCKET, 26), (libc::SOL_SOCKET, 27), (libc::SOL_SOCKET, 50)];
 
 /// Devices of one's own choice, on which even a loopback address leaves the machine, and
 /// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,

@@ -4,7 +4,6 @@ pub mod landlock;
 mod proxy;
 
 use crate::AbsPath;
-use crate::control::RunSecret;
 use crate::namespaces::Namespaces;
 use crate::policy::{Limits, Observe, Policy};
 use serde::{Deserialize, Serialize};
@@ -64,8 +63,6 @@ pub struct Launch {
     pub environ: Vec<Vec<u8>>,
     /// Working directory.
     pub cwd: AbsPath,
-    /// What the runs' proxy knows this run by, if it has one.
-    pub proxy: Option<RunSecret>,
     /// Wall-clock limit for the whole tree.
     pub timeout: Duration,
     /// Time between SIGTERM and SIGKILL when a run is ended from outside.
@@ -177,7 +174,6 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         argv: request.argv,
         cwd: request.cwd,
         limits: policy.limits,
-        proxy: None,
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,

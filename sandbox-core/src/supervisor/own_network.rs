@@ -1,8 +1,7 @@
 //! The network namespace of a run, where it has one: a loopback device and nothing else.
 //!
-//! What the run asks of its proxy goes to a socket that listens in here, at the address the proxy
-//! has outside. The socket is made before the run is there, and handed to the server, which accepts
-//! on it; so the run reaches the proxy, and neither has a way to the other's network.
+//! What the run asks of its proxy is accepted in here, by its supervisor, and handed to the server as
+//! it is everywhere; so the run reaches the proxy, and neither has a way to the other's network.
 
 use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
@@ -11,8 +10,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
 };
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 
 /// The loopback device is the first one of every network namespace.
 const LOOPBACK: i32 = 1;
@@ -25,18 +23,6 @@ const LOOPBACK: i32 = 1;
 pub(super) fn enter(_: FirstProcess) -> Result<(), SetupFailed> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(failed("a network of its own"))?;
     loopback_up().map_err(failed("its loopback device"))
-}
-
-/// A socket at the address of the proxy, in the namespace this process is in.
-///
-/// # Errors
-/// If it cannot be bound.
-pub(super) fn relay(proxy: SocketAddr) -> Result<OwnedFd, SetupFailed> {
-    let listener = TcpListener::bind(proxy).map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(0);
-        SetupFailed::new(Stage::Namespaces, errno, "a place for the proxy in the run's network")
-    })?;
-    Ok(listener.into())
 }
 
 fn failed(what: &'static str) -> impl Fn(Errno) -> SetupFailed {

@@ -10,9 +10,7 @@ use super::standby::{Released, Standby};
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
-use crate::control::{
-    ControlError, Event, Received, Stdio, Work, receive_work, send_event, send_listener,
-};
+use crate::control::{ControlError, Event, Received, Stdio, Work, receive_work, send_event};
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
 use crate::plan::{Basis, Plan};
@@ -109,9 +107,9 @@ fn serve(
         }
     };
     let Some(basis) = basis else { return refuse(control, "a start message without a basis") };
-    let Received { launch, stdio, relay } = received;
+    let Received { launch, stdio, proxy } = received;
     let Ok(ours) = control.try_clone() else { return ExitCode::from(64) };
-    let work = Commission { plan: Plan { basis, launch }, stdio, relay };
+    let work = Commission { plan: Plan { basis, launch }, stdio, proxy };
     let started = first
         .map_err(NotStarted::Refused)
         .and_then(|first| start(ours, work, ahead, groups, first));
@@ -151,7 +149,7 @@ fn take_control_socket() -> io::Result<OwnedFd> {
 struct Commission {
     plan: Plan,
     stdio: Stdio,
-    relay: Option<OwnedFd>,
+    proxy: Option<OwnedFd>,
 }
 
 /// What a supervisor has built before there is a request.
@@ -211,7 +209,7 @@ impl From<NotStarted> for Event {
 /// Builds what is not built yet and lets the command go.
 fn start(
     control: OwnedFd,
-    mut work: Commission,
+    work: Commission,
     ahead: Ahead,
     groups: Groups,
     first: Option<FirstProcess>,
@@ -221,15 +219,14 @@ fn start(
             standby.current(&work.plan.basis.policy).map_err(NotStarted::Unusable)
         }
         Ahead::Failed(failed) => Err(NotStarted::Unusable(failed)),
-        Ahead::Nothing => build_now(&mut work, first).map_err(NotStarted::Refused),
+        Ahead::Nothing => build_now(&work.plan, first).map_err(NotStarted::Refused),
     };
     release(control, work, standby?, groups).map_err(NotStarted::Refused)
 }
 
 /// Builds everything for a command that is known.
-fn build_now(work: &mut Commission, first: Option<FirstProcess>) -> Result<Standby, SetupFailed> {
-    let plan = &work.plan;
-    enter_network(plan, work.relay.take(), first)?;
+fn build_now(plan: &Plan, first: Option<FirstProcess>) -> Result<Standby, SetupFailed> {
+    enter_network(plan, first)?;
     build(&plan.basis, first, plan.launch.kernel_log_token)
 }
 
@@ -240,40 +237,24 @@ fn release(
     standby: Standby,
     mut groups: Groups,
 ) -> Result<Watch, SetupFailed> {
-    let Commission { plan, stdio, .. } = work;
+    let Commission { plan, stdio, proxy } = work;
     groups.set(&plan.launch.limits);
     let input = InputObject::of(&stdio.stdin, plan.launch.terminal);
-    let Released { signals, scope, mediator, running, before } = standby.release(&plan, stdio)?;
+    let Released { signals, scope, mediator, running, before } =
+        standby.release(&plan, stdio, proxy)?;
     let limits = LimitWatch::new(plan.launch.limits, groups, Instant::now());
     let surroundings = Surroundings { control, signals, input, limits, scope, before };
     Ok(Watch::new(plan, running, mediator, surroundings))
 }
 
 /// Leaves the machine's network, if the plan says so.
-fn enter_network(
-    plan: &Plan,
-    relay: Option<OwnedFd>,
-    first: Option<FirstProcess>,
-) -> Result<(), SetupFailed> {
+fn enter_network(plan: &Plan, first: Option<FirstProcess>) -> Result<(), SetupFailed> {
     match (plan.basis.own_network, first) {
         (false, _) => Ok(()),
-        (true, Some(first)) => {
-            own_network::enter(first)?;
-            hand_over_relay(plan, relay)
-        }
+        (true, Some(first)) => own_network::enter(first),
         (true, None) => {
             let odd = "the plan asks for a network of its own and for no other namespace";
             Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd))
         }
     }
-}
-
-/// Gives the server the socket at which the run will look for its proxy, if it has one.
-fn hand_over_relay(plan: &Plan, relay: Option<OwnedFd>) -> Result<(), SetupFailed> {
-    let (Some(relay), Some(proxy)) = (relay, plan.basis.policy.network.proxy) else {
-        return Ok(());
-    };
-    let listener = own_network::relay(proxy)?;
-    send_listener(relay.as_fd(), &listener)
-        .map_err(|error| SetupFailed::new(Stage::Namespaces, 0, error.to_string()))
 }

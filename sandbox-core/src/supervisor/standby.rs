@@ -132,10 +132,15 @@ impl Standby {
     }
 
     /// Lets the child become the command.
-    pub(super) fn release(self, plan: &Plan, stdio: Stdio) -> Result<Released, SetupFailed> {
+    pub(super) fn release(
+        self,
+        plan: &Plan,
+        stdio: Stdio,
+        proxy: Option<OwnedFd>,
+    ) -> Result<Released, SetupFailed> {
         let Self { signals, scope, bootstrap, listener, scoped, mediator, before, .. } = self;
         let entry = Entry::new(&plan.launch, stdio, &self.workspaces)?;
-        let mediator = mediator.start(plan, listener, scoped);
+        let mediator = mediator.start(plan, listener, scoped, proxy);
         let running = bootstrap.release(&entry)?;
         Ok(Released { signals, scope, mediator, running, before })
     }

@@ -60,6 +60,51 @@ pub fn send_message(
     Errno::result(result).map(|sent| usize::try_from(sent).unwrap_or(0))
 }
 
+/// Puts a filter on a socket that drops whatever arrives (`SO_ATTACH_FILTER`, socket(7)), in the
+/// place of one it has.
+///
+/// # Errors
+/// `EPERM` if its filter is locked.
+pub fn drop_everything(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    /// `BPF_RET | BPF_K` (linux/filter.h): how many bytes to keep.
+    const KEEP: u16 = 0x06;
+    let mut keep_nothing = [libc::sock_filter { code: KEEP, jt: 0, jf: 0, k: 0 }];
+    let program = libc::sock_fprog { len: 1, filter: keep_nothing.as_mut_ptr() };
+    let length = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel copies a `sock_fprog` and the one instruction it points to, both of which
+    // outlive the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            std::ptr::from_ref(&program).cast(),
+            length,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Takes the filter off a socket (`SO_DETACH_FILTER`).
+///
+/// # Errors
+/// `ENOENT` if there is none, `EPERM` if it is locked.
+pub fn drop_nothing(socket: BorrowedFd<'_>) -> Result<(), Errno> {
+    let none: libc::c_int = 0;
+    let length = length(&none.to_ne_bytes())?;
+    // SAFETY: the kernel reads one int, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            std::ptr::from_ref(&none).cast(),
+            length,
+        )
+    };
+    Errno::result(result).map(drop)
+}
+
 /// The domain the socket was made with (`SO_DOMAIN`).
 ///
 /// # Errors

@@ -1,8 +1,9 @@
-//! The runs' proxy: HTTP and SOCKS5 on one loopback port, for names and addresses the profile lists.
+//! The runs' proxy: HTTP and SOCKS5, for names and addresses the profile lists.
 //!
-//! Whose a connection is, the supervisor says before the program has it ([`Introduction`]); who
-//! cannot say it is not served. A connection is for one destination, judged once, looked up once:
-//! whatever is sent on it afterwards goes there and nowhere else.
+//! Whose a connection is, is never in question: each run's supervisor accepts its connections and
+//! hands them over ([`Introduction`]). What programs know as the proxy's address is a port that is
+//! kept free and that nobody listens on. A connection is for one destination, judged once, looked up
+//! once: whatever is sent on it afterwards goes there and nowhere else.
 
 mod destination;
 mod http;
@@ -11,49 +12,38 @@ mod socks;
 
 use crate::error::ServerError;
 use destination::Destination;
-use nono_sandbox::control::{Introduction, RunSecret, receive_listener};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket, socketpair,
+};
+use nono_sandbox::control::{ControlError, Introduction, receive_introduction};
 use nono_sandbox::policy::{Access, NetworkPolicy, Source};
 use nono_sandbox::record::{
     Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder,
 };
-use std::collections::HashMap;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use std::net::{SocketAddr, SocketAddrV4};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::io::AsyncReadExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::Interest;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
 /// Connections of one run at a time; more are closed at once.
 const MAX_CONNECTIONS: usize = 2048;
-/// Connections that have not said whose they are.
-const MAX_STRANGERS: usize = 1024;
 /// How long the connections of a run that is over may take to pass on what was sent before: without
 /// a proxy the kernel would deliver it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How long a supervisor may take to introduce a connection. It does so at once.
-const INTRODUCTION: Duration = Duration::from_secs(5);
 /// How long a program may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(60);
 
-/// The proxy of all runs of this server.
+/// The address that stands for the proxy in all runs of this server.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     address: SocketAddr,
-    tenants: Arc<Tenants>,
-}
-
-/// The runs it serves.
-#[derive(Debug, Default)]
-struct Tenants(Mutex<HashMap<RunSecret, Arc<Tenant>>>);
-
-impl Tenants {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunSecret, Arc<Tenant>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Keeps the port from everybody else.
+    _bound: OwnedFd,
 }
 
 /// A run, as the proxy sees it.
@@ -76,32 +66,37 @@ struct Client {
 }
 
 impl Proxy {
-    /// Starts listening on a loopback port of the kernel's choice.
+    /// Takes a loopback port of the kernel's choice.
     ///
     /// # Errors
     /// [`ServerError::System`] if there is no loopback device.
     pub(crate) fn start() -> Result<Self, ServerError> {
-        let doing = || ServerError::doing("listen on 127.0.0.1 for the runs' proxy");
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(doing())?;
-        listener.set_nonblocking(true).map_err(doing())?;
-        let address = listener.local_addr().map_err(doing())?;
-        let listener = TcpListener::from_std(listener).map_err(doing())?;
-        let tenants: Arc<Tenants> = Arc::default();
-        tokio::spawn(accept(listener, Arc::clone(&tenants)));
-        Ok(Self { address, tenants })
+        let doing = |errno: Errno| {
+            ServerError::doing("take a port of 127.0.0.1 for the runs' proxy")(errno.into())
+        };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let bound = socket(AddressFamily::Inet, SockType::Stream, flags, None).map_err(doing)?;
+        bind(bound.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, 0)).map_err(doing)?;
+        let address: SockaddrIn = getsockname(bound.as_raw_fd()).map_err(doing)?;
+        Ok(Self { address: SocketAddrV4::from(address).into(), _bound: bound })
     }
 
-    /// Where it listens.
+    /// What programs are told to connect to.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
+}
 
-    /// Serves a run from now on.
-    ///
-    /// # Errors
-    /// If the kernel gives no random numbers.
-    pub(crate) fn admit(&self, policy: &NetworkPolicy) -> io::Result<Tenancy> {
-        let secret = RunSecret(crate::random::bytes()?);
+/// A run's right to be served. Dropped: its connections are closed once what its programs have sent
+/// is delivered, or after [`LAST_WORDS`].
+#[derive(Debug)]
+pub(crate) struct Tenancy {
+    tenant: Arc<Tenant>,
+}
+
+impl Tenancy {
+    /// For a run with this policy.
+    pub(crate) fn new(policy: &NetworkPolicy) -> Self {
         let tenant = Arc::new(Tenant {
             policy: policy.clone(),
             refused: Mutex::default(),
@@ -110,52 +105,25 @@ impl Proxy {
             pipes: Semaphore::new(relay::MAX_PIPES),
             over: watch::Sender::new(false),
         });
-        self.tenants.lock().insert(secret, Arc::clone(&tenant));
-        Ok(Tenancy { secret, tenant, tenants: Arc::clone(&self.tenants) })
-    }
-}
-
-/// A run's right to be served. Dropped: its secret means nothing, and its connections are closed once
-/// what its programs have sent is delivered, or after [`LAST_WORDS`].
-#[derive(Debug)]
-pub(crate) struct Tenancy {
-    secret: RunSecret,
-    tenant: Arc<Tenant>,
-    tenants: Arc<Tenants>,
-}
-
-impl Tenancy {
-    /// What the run's supervisor introduces connections with.
-    pub(crate) fn secret(&self) -> RunSecret {
-        self.secret
+        Self { tenant }
     }
 
-    /// Serves the run in a network of its own as well: on the socket that its supervisor sends over
-    /// the returned descriptor, until the run is over.
+    /// Serves the run from now on: the connections that its supervisor hands over by the returned
+    /// descriptor.
     ///
     /// # Errors
     /// [`ServerError::System`] if descriptors have run out.
-    pub(crate) fn wait_for_relay(&self) -> Result<OwnedFd, ServerError> {
-        let (ours, theirs) =
-            UnixStream::pair().map_err(ServerError::doing("make a socket pair"))?;
-        let mut over = self.tenant.over.subscribe();
-        let tenants = Arc::clone(&self.tenants);
-        tokio::spawn(async move {
-            // Ends at the latest with the supervisor, which has the other end.
-            let received = tokio::task::spawn_blocking(move || receive_listener(ours.as_fd()));
-            let Ok(Ok(listener)) = received.await else { return };
-            let listener = std::net::TcpListener::from(listener);
-            let taken =
-                listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
-            match taken {
-                Ok(listener) => tokio::select! {
-                    _ = over.wait_for(|over| *over) => {}
-                    () = accept(listener, tenants) => {}
-                },
-                Err(error) => tracing::warn!(%error, "a run's network has no proxy"),
-            }
-        });
-        Ok(theirs.into())
+    pub(crate) fn open(&self) -> Result<OwnedFd, ServerError> {
+        let doing = |error: io::Error| ServerError::doing("make a socket pair")(error);
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
+            .map_err(|errno| doing(errno.into()))?;
+        let ours = std::os::unix::net::UnixStream::from(ours);
+        // Of this end alone.
+        ours.set_nonblocking(true).map_err(doing)?;
+        let ours = UnixStream::from_std(ours).map_err(doing)?;
+        tokio::spawn(take_connections(ours, Arc::clone(&self.tenant)));
+        Ok(theirs)
     }
 
     /// What the proxy has refused so far.
@@ -166,7 +134,6 @@ impl Tenancy {
 
 impl Drop for Tenancy {
     fn drop(&mut self) {
-        self.tenants.lock().remove(&self.secret);
         self.tenant.over.send_replace(true);
     }
 }
@@ -209,53 +176,55 @@ impl Client {
     }
 }
 
-/// Takes connections until the server ends.
-async fn accept(listener: TcpListener, tenants: Arc<Tenants>) {
-    let strangers = Arc::new(Semaphore::new(MAX_STRANGERS));
+/// Takes what a supervisor hands over, until it or its run has ended.
+async fn take_connections(way: UnixStream, tenant: Arc<Tenant>) {
+    let mut over = tenant.over.subscribe();
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely; some come back when connections end.
-                tracing::debug!(%error, "the proxy cannot take a connection");
-                tokio::time::sleep(Duration::from_millis(10)).await;
-                continue;
-            }
+        let next = tokio::select! {
+            // What was handed over before the end is served.
+            biased;
+            next = next_connection(&way) => next,
+            _ = over.wait_for(|over| *over) => return,
         };
-        let Ok(stranger) = Arc::clone(&strangers).try_acquire_owned() else { continue };
-        let tenants = Arc::clone(&tenants);
-        tokio::spawn(async move {
-            let mut stream = stream;
-            let known = tokio::time::timeout(INTRODUCTION, introduced(&mut stream, &tenants));
-            let Ok(Ok(Some(client))) = known.await else { return };
-            drop(stranger);
-            let tenant = Arc::clone(&client.tenant);
-            let Ok(_place) = tenant.places.try_acquire() else { return };
-            let mut over = tenant.over.subscribe();
-            tokio::select! {
-                () = async {
-                    drop(over.wait_for(|over| *over).await);
-                    tokio::time::sleep(LAST_WORDS).await;
-                } => {}
-                ended = serve(stream, client) => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "a proxied connection ended");
-                    }
-                }
+        match next {
+            Ok((Introduction { pid, exe }, connection)) => {
+                let client = Client { tenant: Arc::clone(&tenant), pid, exe };
+                tokio::spawn(until_over(connection, client));
             }
-        });
+            Err(ControlError::Closed) => return,
+            Err(error) => return tracing::warn!(%error, "a run has lost its proxy"),
+        }
     }
 }
 
-/// Whose connection this is; `None` if it does not say, or of no run that goes on.
-async fn introduced(stream: &mut TcpStream, tenants: &Tenants) -> io::Result<Option<Client>> {
-    let mut head = [0; Introduction::HEAD];
-    stream.read_exact(&mut head).await?;
-    let Some((secret, pid, length)) = Introduction::decode_head(&head) else { return Ok(None) };
-    let mut exe = vec![0; length];
-    stream.read_exact(&mut exe).await?;
-    let tenant = tenants.lock().get(&secret).cloned();
-    Ok(tenant.map(|tenant| Client { tenant, pid, exe }))
+async fn next_connection(way: &UnixStream) -> Result<(Introduction, OwnedFd), ControlError> {
+    let received = way.async_io(Interest::READABLE, || match receive_introduction(way.as_fd()) {
+        Ok(Some(introduced)) => Ok(Ok(introduced)),
+        Ok(None) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(error) => Ok(Err(error)),
+    });
+    received.await.map_err(|_| ControlError::Closed)?
+}
+
+/// Serves a connection, not much longer than its run goes on.
+async fn until_over(connection: OwnedFd, client: Client) {
+    let tenant = Arc::clone(&client.tenant);
+    let Ok(_place) = tenant.places.try_acquire() else { return };
+    let connection = std::net::TcpStream::from(connection);
+    let stream = connection.set_nonblocking(true).and_then(|()| TcpStream::from_std(connection));
+    let mut over = tenant.over.subscribe();
+    let served = async { serve(stream?, client).await };
+    tokio::select! {
+        () = async {
+            drop(over.wait_for(|over| *over).await);
+            tokio::time::sleep(LAST_WORDS).await;
+        } => {}
+        ended = served => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a proxied connection ended");
+            }
+        }
+    }
 }
 
 /// Serves one connection, whichever protocol it speaks.

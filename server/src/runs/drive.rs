@@ -222,7 +222,7 @@ impl Driver {
     fn start_anew(&mut self, commission: &Commission, failed: &SetupFailed) -> Result<(), Ended> {
         tracing::debug!(%failed, run_id = self.run.identity.id, "a spare supervisor is of no use");
         let fresh = self.spares.fresh().and_then(|mut fresh| {
-            fresh.start(commission, None)?;
+            fresh.start(commission)?;
             Ok(fresh)
         });
         match fresh {

@@ -148,16 +148,13 @@ impl Runs {
         let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;
-        let relay = match tenancy.as_ref().filter(|_| plan.basis.own_network) {
-            Some(tenancy) => Some(tenancy.wait_for_relay()?),
-            None => None,
-        };
+        let proxy = tenancy.as_ref().map(Tenancy::open).transpose()?;
         let (most, ending) =
             (plan.launch.limits.output_bytes, plan.launch.drain + plan.launch.grace);
-        let commission = Commission { plan, stdio: theirs };
+        let commission = Commission { plan, stdio: theirs, proxy };
         // Whoever had to wait for a place has lost none of its time.
         identity.started = Instant::now();
-        if let Err(error) = supervisor.start(&commission, relay) {
+        if let Err(error) = supervisor.start(&commission) {
             supervisor.retire();
             return Err(error);
         }

@@ -150,6 +150,8 @@ fn raise_open_files() -> Option<u64> {
 pub(super) struct Commission {
     pub(super) plan: Plan,
     pub(super) stdio: control::Stdio,
+    /// Where the run's connections to its proxy go, if it has one.
+    pub(super) proxy: Option<OwnedFd>,
 }
 
 /// A supervisor process. Dropping it ends its run: it sees its socket close.
@@ -205,19 +207,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Hands over the plan and the command's streams, and where the run's own network is to be
-    /// announced.
+    /// Hands over the plan, the command's streams and the way to the proxy.
     ///
     /// # Errors
     /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn start(
-        &mut self,
-        commission: &Commission,
-        relay: Option<OwnedFd>,
-    ) -> Result<(), ServerError> {
-        let Commission { plan, stdio } = commission;
+    pub(super) fn start(&mut self, commission: &Commission) -> Result<(), ServerError> {
+        let Commission { plan, stdio, proxy } = commission;
         self.prepare(&plan.basis)?;
-        Ok(send_start(self.control.as_fd(), &plan.launch, stdio, relay)?)
+        Ok(send_start(self.control.as_fd(), &plan.launch, stdio, proxy.as_ref())?)
     }
 
     /// The next event; `None` once the supervisor has closed the socket. Safe to cancel.

@@ -128,16 +128,11 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let mut plan = plan(&self.basis(&sandbox), wanted.request)
+        let plan = plan(&self.basis(&sandbox), wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         let network = &plan.basis.policy.network;
-        let tenancy = match self.proxy.as_ref().filter(|_| network.mode.has_proxy()) {
-            Some(proxy) => Some(proxy.admit(network).map_err(|error| {
-                (NotStarted::Failed, format!("the run gets no place at its proxy: {error}"))
-            })?),
-            None => None,
-        };
-        plan.launch.proxy = tenancy.as_ref().map(Tenancy::secret);
+        let proxy = self.proxy.as_ref().filter(|_| network.mode.has_proxy());
+        let tenancy = proxy.map(|_| Tenancy::new(network));
         let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
         let why = |error: &ServerError| match error {
             ServerError::Busy { .. } => NotStarted::Busy,

@@ -444,6 +444,9 @@ def listen_raced():
         stop.set(); t.join()
     raise OSError(errno.EPERM, "never won")
 
+# `ret #-1` (linux/filter.h).
+KEEP_ALL = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0xffffffff), 8)
+
 def made(*args):
     return lambda: socket.socket(*args)
 
@@ -459,7 +462,7 @@ MAKE = [
     ("membership6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 20, socket.inet_pton(socket.AF_INET6, "ff05::77") + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
     ("packet_info6", option(socket.AF_INET6, socket.IPPROTO_IPV6, 50, bytes(16) + struct.pack("=i", socket.if_nametoindex(DEVICE)))),
     ("zero_copy", option(socket.AF_INET, socket.SOL_SOCKET, 60, 1)),
-    ("time_stamps", option(socket.AF_INET, socket.SOL_SOCKET, 37, 0x102)),
+    ("socket_filter", option(socket.AF_INET, socket.SOL_SOCKET, 26, struct.pack("HHP", 1, 0, ctypes.addressof(KEEP_ALL)))),
     ("listen_raced", listen_raced),
     ("raw", made(socket.AF_INET, socket.SOCK_RAW, 255)),
     ("raw_icmp", made(socket.AF_INET, socket.SOCK_RAW, 1)),

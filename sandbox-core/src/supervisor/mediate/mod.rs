@@ -28,7 +28,6 @@ pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
 pub(in crate::supervisor) use request::unreadable;
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
-use crate::control::RunSecret;
 use crate::plan::{Basis, Plan};
 use crate::policy::{Access, FsIndex, FsPolicy, Mediation, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
@@ -39,6 +38,7 @@ use leader::{FirstLeader, Leadership};
 use listener::Listener;
 use nix::errno::Errno;
 use private_name::PrivateNames;
+use proxy::Way;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,8 +53,10 @@ pub(in crate::supervisor) struct Shared {
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
-    /// What the run's proxy knows it by.
-    proxy: Option<RunSecret>,
+    /// The way to the proxy, if the run has one.
+    proxy: Option<Way>,
+    /// Held while a datagram socket is without its tie.
+    dissolving: Mutex<()>,
     bucket: Bucket,
     /// Which calls spend a token.
     charged: MediationMode,
@@ -89,14 +91,21 @@ impl Waiting {
     }
 
     /// Starts answering.
-    pub(super) fn start(self, plan: &Plan, listener: OwnedFd, scoped: bool) -> Mediator {
+    pub(super) fn start(
+        self,
+        plan: &Plan,
+        listener: OwnedFd,
+        scoped: bool,
+        proxy: Option<OwnedFd>,
+    ) -> Mediator {
         let shared = Arc::new(Shared {
             basis: Arc::clone(&plan.basis),
             index: self.index,
             names: self.names,
             listener: Listener::new(listener, scoped, plan.basis.policy.network.ties_datagrams()),
             scoped,
-            proxy: plan.launch.proxy,
+            proxy: proxy.map(Way::to),
+            dissolving: Mutex::default(),
             bucket: Bucket::new(plan.basis.policy.rate),
             charged: MediationMode::of(plan.basis.policy.network.mode),
             recorder: Mutex::default(),

@@ -6,8 +6,10 @@ use super::connect::connect_to;
 use super::leader::Turn;
 use super::listener::{DatagramCall, MediatedCall};
 use super::request::{SocketRequest, hold, unreadable};
-use super::{Refusal, Shared, proxy};
-use crate::decide::{Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question};
+use super::{Refusal, Shared, lock, proxy};
+use crate::decide::{
+    Address, Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question,
+};
 use crate::policy::{DNS_PORT, NetworkMode, meant};
 use crate::rate::Family;
 use crate::record::{Kind, Operation};
@@ -34,15 +36,41 @@ pub(super) fn connect(
 ) -> Result<(), Interrupted> {
     let shared = std::sync::Arc::clone(turn.shared);
     let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
-    match ip_call(&shared.policy().network, &request.address, true) {
-        IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &request.bytes),
-        IpCall::Proxy => proxy::connect(turn, caller, confirmed, request),
+    // What is judged is what the kernel gets: where it may choose, it goes by the socket's own address.
+    let address = request.address.spelled_out(&request.bytes);
+    match ip_call(&shared.policy().network, &Address::parse(&address), true) {
+        IpCall::AsCopied if dissolves_tied(&shared, request) => {
+            dissolve(&shared, &request.socket, &address).map_err(Interrupted::Failed)
+        }
+        IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &address),
+        IpCall::Proxy => proxy::connect(turn, caller, confirmed, request, &address),
         IpCall::Refuse(refusal) => {
             let call = (Operation::Connect, syscall);
             Err(Interrupted::Failed(refuse(&shared, caller, refusal, None, call)))
         }
         IpCall::Fail(errno) => Err(Interrupted::Failed(errno)),
     }
+}
+
+/// Whether this takes a connection off a datagram socket that only the loopback device may reach.
+fn dissolves_tied(shared: &Shared, request: &SocketRequest) -> bool {
+    request.address == Address::Unspecified
+        && shared.policy().network.ties_datagrams()
+        && getsockopt(&request.socket, sockopt::SockType) == Ok(SockType::Datagram)
+}
+
+/// Takes the connection off. With it goes the tie (`__udp_disconnect`), so until the socket is tied
+/// again it gets nothing: a filter drops what comes, which the program can neither take off nor
+/// replace.
+fn dissolve(shared: &Shared, socket: &OwnedFd, address: &[u8]) -> Result<(), Errno> {
+    // Another thread's must not take off the filter of this one.
+    let _alone = lock(&shared.dissolving);
+    sys::drop_everything(socket.as_fd())?;
+    let dissolved = sys::connect(socket.as_fd(), address);
+    // Whatever became of the call.
+    tie(socket)?;
+    sys::drop_nothing(socket.as_fd())?;
+    dissolved
 }
 
 /// Whether data may be sent to the request's address. It decides nothing itself; if a name server
