@@ -15,7 +15,7 @@ impl ProcessStat {
 
     /// The name is in parentheses and may hold any bytes, spaces and parentheses included: a
     /// process chooses it. So what counts is behind the last parenthesis.
-    fn parse(line: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(line: &[u8]) -> Option<Self> {
         let end = line.iter().rposition(|byte| *byte == b')')?;
         let fields = std::str::from_utf8(line.get(end + 1..)?).ok()?;
         Some(Self(fields.to_owned()))

@@ -4,6 +4,7 @@
 //! detaches.
 
 use super::confine::SignalScope;
+use crate::process_stat::ProcessStat;
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -161,11 +162,7 @@ fn sweep() -> Vec<Pid> {
 }
 
 pub(super) fn is_zombie(pid: Pid) -> bool {
-    // The state follows the last parenthesis: a process chooses its own name (proc_pid_stat(5)).
-    std::fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-        let name_end = stat.iter().rposition(|b| *b == b')').unwrap_or(0);
-        matches!(stat.get(name_end + 2), Some(b'Z' | b'X'))
-    })
+    matches!(ProcessStat::of(pid.as_raw()).and_then(|stat| stat.field(3)), Some('Z' | 'X'))
 }
 
 /// What the reaped processes used.

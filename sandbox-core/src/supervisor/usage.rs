@@ -4,6 +4,7 @@ use super::cgroup::Groups;
 use super::confine::SignalScope;
 use super::tree;
 use crate::policy::{Exceeded, Limits, Resource};
+use crate::process_stat::ProcessStat;
 use nix::sys::signal::Signal;
 use nix::sys::sysinfo::sysinfo;
 use nix::unistd::{Pid, SysconfVar, sysconf};
@@ -199,9 +200,7 @@ fn ticks(ticks: u64) -> Duration {
 }
 
 fn use_of(pid: Pid) -> Option<Use> {
-    // A process can choose a name that is no UTF-8, and would not be counted for it.
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
+    let stat = ProcessStat::of(pid.as_raw())?;
     let memory = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     parse(&stat, &memory)
 }
@@ -212,19 +211,16 @@ fn page() -> u64 {
     page.and_then(|page| u64::try_from(page).ok()).unwrap_or(4096)
 }
 
-/// Lines of proc_pid_stat(5) and proc_pid_statm(5).
-fn parse(stat: &str, memory: &str) -> Option<Use> {
-    // Fields are counted from the state, which is the third: a name may contain anything.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
+/// `memory`: the line of proc_pid_statm(5).
+fn parse(stat: &ProcessStat, memory: &str) -> Option<Use> {
     let mut pages = memory.split_whitespace().skip(1).map(str::parse::<u64>);
     let resident = pages.next()?.ok()?;
     let shared = pages.next()?.ok()?;
     // utime, stime, cutime, cstime.
-    let ticks = (14..=17).map(field).sum::<Option<u64>>()?;
+    let ticks = (14..=17).map(|number| stat.field::<u64>(number)).sum::<Option<u64>>()?;
     Some(Use {
         ticks,
-        tasks: field(20)?,
+        tasks: stat.field(20)?,
         own: resident.saturating_sub(shared).saturating_mul(page()),
         shared: shared.saturating_mul(page()),
     })
@@ -246,11 +242,13 @@ mod tests {
 
     #[test]
     fn reads_a_process_with_any_name() {
-        let stat = "12 (a) b) S 1 12 12 0 -1 4194560 93 0 0 0 5 7 11 13 20 0 3 0 100 1000 99";
-        let used = parse(stat, "1000 30 10 1 0 5 0").unwrap();
+        let stat = b"12 (a) b) S 1 12 12 0 -1 4194560 93 0 0 0 5 7 11 13 20 0 3 0 100 1000 99";
+        let stat = ProcessStat::parse(stat).unwrap();
+        let used = parse(&stat, "1000 30 10 1 0 5 0").unwrap();
         assert_eq!((used.ticks, used.tasks), (36, 3));
         assert_eq!((used.own, used.shared), (20 * 4096, 10 * 4096));
-        assert_eq!(parse("12 a S 1", "1 2 3"), None);
+        let short = ProcessStat::parse(b"12 (a) S 1").unwrap();
+        assert_eq!(parse(&short, "1 2 3"), None);
     }
 
     #[test]
