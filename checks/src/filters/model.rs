@@ -113,6 +113,7 @@ pub(super) fn answer(
         None => false,
         Some(Trapped::Mediated(mediated, _)) => performed(policy, handover, scoped, mediated, call),
         Some(Trapped::Observed(observed, _)) => watched(policy, observed, call),
+        Some(Trapped::ByNumber(_)) => by_number(call),
         Some(Trapped::Refused(refused, _)) => told(policy, scoped, refused, call),
     };
     if notified { NOTIFY } else { ALLOW }
@@ -238,15 +239,18 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
         libc::SYS_ioctl => matches!(b, 0x5412 | 0x541c) || !scoped && matches!(b, 0x8901 | 0x8902),
-        libc::SYS_fcntl => matches!(b, 1024 | 1026) || !scoped && matches!(b, 8 | 10 | 15),
-        libc::SYS_prlimit64
-        | libc::SYS_sched_setaffinity
-        | libc::SYS_sched_setscheduler
-        | libc::SYS_sched_setparam
-        | libc::SYS_sched_setattr => a != 0,
+        libc::SYS_fcntl => matches!(b, 1024 | 1026 | 1040) || !scoped && matches!(b, 8 | 10 | 15),
+        _ => true,
+    }
+}
+
+/// Whether the supervisor has to say whose the number is: only 0 is always the caller.
+fn by_number(call: &Call) -> bool {
+    let [a, b, ..] = call.args.map(low);
+    match i64::from(call.nr) {
         libc::SYS_setpriority => (a, b) != (0, 0),
         libc::SYS_ioprio_set => (a, b) != (1, 0),
-        _ => true,
+        _ => a != 0,
     }
 }
 

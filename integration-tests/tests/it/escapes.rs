@@ -249,6 +249,34 @@ pub fn a_signal_to_everybody_stays_inside(site: &Site, server: &Server) {
     assert_eq!(server.shell("echo alive").stdout(), "alive\n");
 }
 
+/// What OpenMP, `pthread_setaffinity_np`, `taskset` and `renice` do with a program's own.
+#[test]
+fn the_limits_and_priorities_of_ones_own_are_ones_own() {
+    as_each_user(|site| {
+        let [isolated, shared] = each_tier(&site);
+        assert_eq!(site.outside(&["own-numbers"]), "ok thread process other group", "control");
+        assert_eq!(isolated.probe(&["own-numbers"]), "ok thread process other group");
+        // Where numbers are everybody's, another thread's may be a stranger's a moment later.
+        assert_eq!(shared.probe(&["own-numbers"]), "ok thread process group");
+        let script = "sleep 60 & for p in $$ $!; do taskset -p 1 $p && renice -n 5 -p $p; done \
+                      >/dev/null && kill $! && echo done";
+        let outside = site.run_outside("/bin/sh", &["-c", script]);
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "done\n", "control");
+        let answer = isolated.shell(script);
+        assert_eq!(answer.stdout(), "done\n", "{}", answer.text);
+        let victim = Victim::start(&site);
+        let answer = shared.run("probe", &["affinity", &victim.pid()]);
+        let target = format!("sched_setaffinity(process {})", victim.pid());
+        let denial = answer.denial("syscall", &target).expect("a record");
+        let rule = denial["decided_by"]["rule"].as_str().expect("a rule");
+        assert!(rule.contains("of itself") && !rule.contains("no command"), "{rule}");
+        let answer = isolated.run("probe", &["affinity", &victim.pid()]);
+        assert_eq!((answer.said(), answer.denials_total()), ("ESRCH".to_owned(), 0));
+        let answer = isolated.run("probe", &["prlimit", "parent"]);
+        assert!(answer.denial("syscall", "prlimit64(process 1)").is_some(), "{}", answer.text);
+    });
+}
+
 #[test]
 fn a_signal_to_everybody_reaches_the_own_run_alone() {
     as_each_user(|site| a_signal_to_everybody_stays_inside(&site, &site.serve()));

@@ -7,6 +7,7 @@
 mod address;
 mod attempt;
 mod attribute;
+mod by_number;
 mod message;
 mod network;
 mod own_names;
@@ -17,6 +18,9 @@ mod signal;
 pub use address::Address;
 pub use attempt::{Attempt, Fit, Sort, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
+pub use by_number::{
+    ByNumber, Numbers, OwnNumbers, Subject, by_number, describe_by_number, subject,
+};
 pub use message::{Control, Header, controls, pieces};
 pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
 pub use own_names::OwnNames;

@@ -124,7 +124,7 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
             Condition::new(1, Len::Qword, Op::MaskedEq(listener), listener)?,
         ])?],
     );
-    others(&mut rules)?;
+    by_number(&mut rules)?;
     Ok(rules)
 }
 
@@ -136,9 +136,10 @@ fn file_commands() -> Result<Rules, FilterError> {
     Ok([(libc::SYS_ioctl, commands)].into_iter().collect())
 }
 
-/// Limits, priorities and processors of other processes of the same user, which Landlock does not
-/// guard. A thread that means itself says 0.
-fn others(rules: &mut Rules) -> Result<(), FilterError> {
+/// Limits, priorities and processors of whom a number names: processes of the same user among them,
+/// which Landlock does not guard. A thread that means itself by 0 is nobody's business; who a number
+/// is, the supervisor knows.
+fn by_number(rules: &mut Rules) -> Result<(), FilterError> {
     /// sys/resource.h and linux/ioprio.h.
     const PRIO_PROCESS: u64 = 0;
     const IOPRIO_WHO_PROCESS: u64 = 1;

@@ -33,6 +33,7 @@ pub(super) struct Standby {
     listener: OwnedFd,
     /// Whether the kernel keeps signals inside.
     scoped: bool,
+    first: Option<FirstProcess>,
     mediator: mediate::Waiting,
     workspaces: Vec<(AbsPath, OwnedFd)>,
     /// What lay at the paths of the rules, and what stays as it is, both as this process sees them
@@ -90,6 +91,7 @@ impl Standby {
             bootstrap,
             listener,
             scoped,
+            first,
             mediator,
             workspaces,
             found,
@@ -133,9 +135,10 @@ impl Standby {
 
     /// Lets the child become the command.
     pub(super) fn release(self, plan: &Plan, stdio: Stdio) -> Result<Released, SetupFailed> {
-        let Self { signals, scope, bootstrap, listener, scoped, mediator, before, .. } = self;
+        let Self { signals, scope, bootstrap, listener, scoped, first, mediator, before, .. } =
+            self;
         let entry = Entry::new(&plan.launch, stdio, &self.workspaces)?;
-        let mediator = mediator.start(plan, listener, scoped);
+        let mediator = mediator.start(plan, listener, scoped, first);
         let running = bootstrap.release(&entry)?;
         Ok(Released { signals, scope, mediator, running, before })
     }
