@@ -54,6 +54,11 @@ pub(super) const WORDS: &[u64] = &[
     1024,
     1025,
     1026,
+    1040,
+    0x6609,
+    6,
+    31,
+    51,
     0xffff_ff9c,
     0o100,
     0o1000,
@@ -152,6 +157,9 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
             let stamp = matches!((b, c), (1, 37 | 65));
             if route || (stamp || device) && closed {
                 return Some(libc::EPERM);
+            }
+            if matches!((b, c), (0, 51) | (6, 31)) {
+                return Some(libc::ENOPROTOOPT);
             }
             let paths = policy.unix.mediation == Mediation::Pathname;
             let sends = paths && policy.unix.datagrams || closed;

@@ -235,7 +235,12 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
         }
         let expected = if mode.is_closed() { absent } else { ALLOW };
         assert_eq!(option(1, 60), expected, "{mode} SO_ZEROCOPY");
-        for (level, name) in [(1, 2), (1, 9), (6, 1), (0, 1), (41, 26), (41, 67)] {
+        for (level, name) in [(0, 51), (6, 31)] {
+            assert_eq!(option(level, name), errno(libc::ENOPROTOOPT), "{mode} {level} {name}");
+        }
+        for (level, name) in
+            [(1, 2), (1, 9), (1, 31), (1, 51), (6, 1), (6, 51), (0, 1), (0, 31), (41, 26), (41, 67)]
+        {
             assert_eq!(option(level, name), ALLOW, "{mode} {level} {name}");
         }
     }
