@@ -136,7 +136,7 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
         libc::SYS_ioctl => {
             let files =
                 [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4008_6604, 0x800c_6613, 0x4080_6685];
-            let ext4 = [0x660c, 0x6628];
+            let ext4 = [0x6609, 0x660c, 0x6628];
             let btrfs = [1, 2, 14, 15, 23, 24, 63].map(|nr| 0x5000_9400 | nr);
             let others = [0x4030_9410, 0x4008_941a, 0xc0c8_9425];
             let all = files.iter().chain(&ext4).chain(&btrfs).chain(&others);

@@ -40,8 +40,23 @@ pub enum Domain {
     Unix,
     /// AF_INET or AF_INET6
     Inet,
-    /// Anything else the creation gates let through (netlink).
-    Other,
+    /// AF_NETLINK
+    Netlink,
+}
+
+impl Domain {
+    /// What a socket of this family is; `None` for families that are not judged. The creation gates
+    /// let none of those through, but one can be received from outside, or a socket be turned into
+    /// one.
+    #[must_use]
+    pub fn of(family: i32) -> Option<Self> {
+        match family {
+            libc::AF_UNIX => Some(Self::Unix),
+            libc::AF_INET | libc::AF_INET6 => Some(Self::Inet),
+            libc::AF_NETLINK => Some(Self::Netlink),
+            _ => None,
+        }
+    }
 }
 
 /// What to do with a mediated `connect` or `bind`, as far as the socket and the copied address
@@ -67,7 +82,7 @@ pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> So
         (Domain::Unix, Address::UnixPath(path)) => SocketCall::Path(path),
         (Domain::Unix, Address::UnixAbstract(name)) if !scoped => SocketCall::OwnName(name),
         // A family that does not fit the socket gets the kernel's own error, on the copied bytes.
-        (Domain::Unix | Domain::Inet | Domain::Other, _) => SocketCall::AsCopied,
+        (Domain::Unix | Domain::Inet | Domain::Netlink, _) => SocketCall::AsCopied,
     }
 }
 
@@ -120,7 +135,7 @@ pub fn charged_family(domain: Option<Domain>, address: Option<&Address>) -> Fami
         (_, None) => Family::Unreadable,
         (Some(Domain::Unix), _) => Family::Unix,
         (Some(Domain::Inet), _) => Family::Inet,
-        (Some(Domain::Other), _) => Family::Other,
+        (Some(Domain::Netlink), _) => Family::Other,
         (None, Some(address)) => address.family(),
     }
 }

@@ -50,8 +50,10 @@ const FILE_COMMANDS: &[u64] = &[
     0x4008_7602,
     0x800c_6613,
     0x4080_6685,
-    // The generation by its older number, blocks and caches of ext4 (fs/ext4/ext4.h).
+    // The generation by its older number, the form of a file, blocks and caches of ext4
+    // (fs/ext4/ext4.h).
     0x4008_6604,
+    0x6609,
     0x660c,
     0x6628,
     // btrfs (linux/btrfs.h): SNAP_CREATE, DEFRAG, SUBVOL_CREATE, SNAP_DESTROY, SNAP_CREATE_V2,
@@ -160,11 +162,13 @@ fn by_number(rules: &mut Rules) -> Result<(), FilterError> {
 }
 
 /// A lease makes whoever opens a file wait for its holder, and takes no more than a file of one's
-/// own that may be read; the older form of inotify is beside it (fcntl(2)).
+/// own that may be read; a delegation (Linux 6.19) does the same for a folder as well. The older form
+/// of inotify is beside them (fcntl(2)).
 fn leases(rules: &mut Rules) -> Result<(), FilterError> {
     const F_SETLEASE: u64 = 1024;
     const F_NOTIFY: u64 = 1026;
-    for command in [F_SETLEASE, F_NOTIFY] {
+    const F_SETDELEG: u64 = 1040;
+    for command in [F_SETLEASE, F_NOTIFY, F_SETDELEG] {
         let equal = Condition::new(1, Len::Dword, Op::Eq, command)?;
         rules.entry(libc::SYS_fcntl).or_default().push(rule(vec![equal])?);
     }
