@@ -396,6 +396,21 @@ fn many_denials_are_bounded_and_counted() {
 }
 
 #[test]
+fn what_was_only_counted_is_told_too() {
+    let denied = (0..1024).map(|n| denial(Operation::Create, &format!("/srv/host/{n}"))).collect();
+    let mut ran = finished(End::Exited(1), denied, "", "");
+    let Ended::Outcome(outcome) = &mut ran.ended else { panic!("an outcome") };
+    (outcome.denials.total, outcome.denials.dropped) = (134_345, 134_345 - 1024);
+    let answer = answer(&ran);
+    let denials = &answer.result.denials;
+    assert_eq!((denials.total, denials.dropped, denials.distinct), (134_345, 133_321, 1024));
+    let report = report_text(&answer.result, "9c41e0");
+    let rest = "and 133321 more that were only counted, 134345 refusals in all\n";
+    assert!(report.contains(rest), "{report}");
+    assert!(answer.result.summary.contains("134345 refusals in all"), "{}", answer.result.summary);
+}
+
+#[test]
 fn a_run_that_goes_on_says_how_to_go_on_with_it() {
     let ran = finished(End::Exited(0), vec![], "listening\n", "");
     let running = about(&[], State::Live, None, &ran);
