@@ -54,6 +54,11 @@ pub(super) const WORDS: &[u64] = &[
     1024,
     1025,
     1026,
+    1040,
+    0x6609,
+    6,
+    31,
+    51,
     0xffff_ff9c,
     0o100,
     0o1000,
@@ -113,6 +118,7 @@ pub(super) fn answer(
         None => false,
         Some(Trapped::Mediated(mediated, _)) => performed(policy, handover, scoped, mediated, call),
         Some(Trapped::Observed(observed, _)) => watched(policy, observed, call),
+        Some(Trapped::ByNumber(_)) => by_number(call),
         Some(Trapped::Refused(refused, _)) => told(policy, scoped, refused, call),
     };
     if notified { NOTIFY } else { ALLOW }
@@ -130,7 +136,7 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
         libc::SYS_ioctl => {
             let files =
                 [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4008_6604, 0x800c_6613, 0x4080_6685];
-            let ext4 = [0x660c, 0x6628];
+            let ext4 = [0x6609, 0x660c, 0x6628];
             let btrfs = [1, 2, 14, 15, 23, 24, 63].map(|nr| 0x5000_9400 | nr);
             let others = [0x4030_9410, 0x4008_941a, 0xc0c8_9425];
             let all = files.iter().chain(&ext4).chain(&btrfs).chain(&others);
@@ -151,6 +157,9 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
             let stamp = matches!((b, c), (1, 37 | 65));
             if route || (stamp || device) && closed {
                 return Some(libc::EPERM);
+            }
+            if matches!((b, c), (0, 51) | (6, 31)) {
+                return Some(libc::ENOPROTOOPT);
             }
             let paths = policy.unix.mediation == Mediation::Pathname;
             let sends = paths && policy.unix.datagrams || closed;
@@ -238,15 +247,18 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
         libc::SYS_ioctl => matches!(b, 0x5412 | 0x541c) || !scoped && matches!(b, 0x8901 | 0x8902),
-        libc::SYS_fcntl => matches!(b, 1024 | 1026) || !scoped && matches!(b, 8 | 10 | 15),
-        libc::SYS_prlimit64
-        | libc::SYS_sched_setaffinity
-        | libc::SYS_sched_setscheduler
-        | libc::SYS_sched_setparam
-        | libc::SYS_sched_setattr => a != 0,
+        libc::SYS_fcntl => matches!(b, 1024 | 1026 | 1040) || !scoped && matches!(b, 8 | 10 | 15),
+        _ => true,
+    }
+}
+
+/// Whether the supervisor has to say whose the number is: only 0 is always the caller.
+fn by_number(call: &Call) -> bool {
+    let [a, b, ..] = call.args.map(low);
+    match i64::from(call.nr) {
         libc::SYS_setpriority => (a, b) != (0, 0),
         libc::SYS_ioprio_set => (a, b) != (1, 0),
-        _ => true,
+        _ => a != 0,
     }
 }
 

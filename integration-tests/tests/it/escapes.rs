@@ -130,6 +130,40 @@ fn sockets_of_other_kinds() {
     });
 }
 
+/// A socket that a command could not make may still be handed to it.
+#[test]
+fn what_nobody_judges_is_connected_by_nobody() {
+    as_each_user(|site| {
+        let path = site.text("outside/hands-out.sock");
+        let server = site.serve_with(&serde_json::json!({"filesystem": {"unix_socket": [path]}}));
+        let listener = std::os::unix::net::UnixListener::bind(&path).expect("bind");
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(&path, everybody).expect("a mode");
+        std::thread::spawn(move || (0..2).for_each(|_| hand_out(&listener)));
+        // The kernel has tried: nobody is there.
+        let control = site.outside(&["connect-received", &path]);
+        assert!(["ECONNRESET", "ENODEV", "ETIMEDOUT"].contains(&control.as_str()), "{control}");
+        let answer = server.run("probe", &["connect-received", &path]);
+        assert_eq!(answer.said(), "EACCES", "as {:?}: {}", site.user(), answer.text);
+        assert!(answer.denial("socket", "socket of family 40").is_some(), "{}", answer.text);
+    });
+}
+
+/// Gives a socket of AF_VSOCK to the next one who connects.
+fn hand_out(listener: &std::os::unix::net::UnixListener) {
+    use nix::sys::socket::{
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socket,
+    };
+    use std::os::fd::AsRawFd;
+    let (to, _) = listener.accept().expect("a client");
+    let vsock = socket(AddressFamily::Vsock, SockType::Stream, SockFlag::SOCK_CLOEXEC, None);
+    let vsock = vsock.expect("a socket");
+    let fds = [vsock.as_raw_fd()];
+    let pieces = [std::io::IoSlice::new(b"x")];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    sendmsg::<()>(to.as_raw_fd(), &pieces, &rights, MsgFlags::empty(), None).expect("send");
+}
+
 #[test]
 fn other_processes_are_out_of_reach() {
     as_each_user(|site| {
@@ -182,6 +216,34 @@ fn the_limits_and_priorities_of_others_are_theirs() {
             .filter(|(_, said)| !UNREACHED.contains(&said.as_str()))
             .collect();
         assert!(open.is_empty(), "{open:?}");
+    });
+}
+
+/// What OpenMP, `pthread_setaffinity_np`, `taskset` and `renice` do with a program's own.
+#[test]
+fn the_limits_and_priorities_of_ones_own_are_ones_own() {
+    as_each_user(|site| {
+        let [isolated, shared] = each_tier(&site);
+        assert_eq!(site.outside(&["own-numbers"]), "ok thread process other group", "control");
+        assert_eq!(isolated.probe(&["own-numbers"]), "ok thread process other group");
+        // Where numbers are everybody's, another thread's may be a stranger's a moment later.
+        assert_eq!(shared.probe(&["own-numbers"]), "ok thread process group");
+        let script = "sleep 60 & for p in $$ $!; do taskset -p 1 $p && renice -n 5 -p $p; done \
+                      >/dev/null && kill $! && echo done";
+        let outside = site.run_outside("/bin/sh", &["-c", script]);
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "done\n", "control");
+        let answer = isolated.shell(script);
+        assert_eq!(answer.stdout(), "done\n", "{}", answer.text);
+        let victim = Victim::start(&site);
+        let answer = shared.run("probe", &["affinity", &victim.pid()]);
+        let target = format!("sched_setaffinity(process {})", victim.pid());
+        let denial = answer.denial("syscall", &target).expect("a record");
+        let rule = denial["decided_by"]["rule"].as_str().expect("a rule");
+        assert!(rule.contains("of itself") && !rule.contains("no command"), "{rule}");
+        let answer = isolated.run("probe", &["affinity", &victim.pid()]);
+        assert_eq!((answer.said(), answer.denials_total()), ("ESRCH".to_owned(), 0));
+        let answer = isolated.run("probe", &["prlimit", "parent"]);
+        assert!(answer.denial("syscall", "prlimit64(process 1)").is_some(), "{}", answer.text);
     });
 }
 

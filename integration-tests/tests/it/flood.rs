@@ -95,6 +95,12 @@ fn thousands_of_different_refusals_are_counted_and_bounded() {
     assert_eq!(answer.said(), "ok refused 3000", "{}", answer.text);
     assert_eq!(answer.denials_total(), 3000, "{}", answer.value["denials"]["total"]);
     assert!(answer.text.len() < 64 << 10, "{} bytes", answer.text.len());
+    let failed = format!("./probe bind-flood {} 3000; exit 1", site.text("outside/many"));
+    let failed = here.server.shell(&failed);
+    assert!(failed.text.contains(", 3000 refusals in all"), "{}", failed.text);
+    let kept: u64 = failed.denials().iter().filter_map(|d| d["count"].as_u64()).sum();
+    let told = kept + failed.value["denials"]["dropped"].as_u64().expect("a number");
+    assert_eq!((failed.denials_total(), told), (3000, 3000), "{}", failed.value["denials"]);
     assert_eq!(std::fs::read_dir(site.path("outside/many")).expect("a folder").count(), 0);
 }
 

@@ -199,7 +199,23 @@ fn what_listens_on_all_addresses_is_reached_from_this_machine_alone() {
         }
         let unbound = "import socket\nsocket.socket().listen(1)";
         assert_ne!(python(&listed, unbound).exit_code(), Some(0), "a port of the kernel's choice");
+        chooses_no_port(site, &listed);
     });
+}
+
+/// Port 0 is the kernel's choice, and stays it.
+fn chooses_no_port(site: &Site, listed: &Server) {
+    const CODE: &str = "import socket,struct\n\
+        s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n\
+        try: s.setsockopt(socket.IPPROTO_IP,51,struct.pack('HH',39321,39321))\n\
+        except OSError as e: print(socket.IPPROTO_IP,e.errno)\n\
+        s.bind(('127.0.0.1',0))\n\
+        print(s.getsockname()[1])";
+    assert_eq!(python_outside(site, &["-c", CODE]), "39321\n", "control");
+    let inside = python(listed, CODE);
+    assert_eq!(inside.exit_code(), Some(0), "{}", inside.text);
+    assert!(inside.stdout().starts_with("0 92\n"), "ENOPROTOOPT: {}", inside.text);
+    assert!(!inside.stdout().contains("39321"), "{}", inside.text);
 }
 
 /// The kernel gives a port on all addresses to whoever sends before it has one, even if the send

@@ -59,6 +59,12 @@ const USED: &[&str] = &[
     ".local/share/uv/python/x",
     ".gem/ruby/x",
     "sdk/go1.22/bin/go",
+    // Programs that tools fetched and run outside too.
+    ".cache/node/corepack/v1/pnpm/9/bin",
+    ".cache/bazelisk/downloads/x",
+    ".m2/wrapper/dists/x",
+    ".gradle/wrapper/dists/gradle-8-bin/hash/gradle-8/bin/gradle",
+    ".gradle/jdks/x",
 ];
 
 const CACHES: &[&str] = &[
@@ -66,6 +72,11 @@ const CACHES: &[&str] = &[
     ".cargo/git/x",
     ".cargo/.package-cache",
     ".npm/x",
+    ".npm/_npx/x",
+    ".cache/pre-commit/x",
+    ".m2/repository/x",
+    ".gradle/caches/x",
+    ".gradle/wrapper/dists/gradle-8-bin/hash/gradle-8-bin.zip.lck",
     ".cache/pip/x",
     ".cache/uv/x",
     "go/pkg/x",

@@ -30,9 +30,17 @@ fn a_repository_counts_only_if_it_is_there() {
     let new = coding(&world);
     assert_eq!(write(&world, &new, "work/.git/hooks/pre-commit"), Ok(()));
     assert_eq!(write(&world, &new, "work/.git/config"), Ok(()));
-    world.make(&["work/.git/HEAD", "work/.git/modules/lib/config"]);
+    let nested = "work/.git/modules/lib/modules/inner/config";
+    world.make(&["work/.git/HEAD", "work/.git/modules/lib/config", nested]);
     let there = coding(&world);
-    for file in ["hooks/pre-commit", "config", "commondir", "modules/lib/config"] {
+    for file in [
+        "hooks/pre-commit",
+        "config",
+        "commondir",
+        "modules/lib/config",
+        "modules/lib/modules/inner/config",
+        "modules/lib/modules/inner/hooks/pre-commit",
+    ] {
         let rule = write(&world, &there, &format!("work/.git/{file}")).unwrap_err();
         assert!(rule.starts_with("filesystem.protect: .git/"), "{rule}");
     }
@@ -45,7 +53,16 @@ fn a_repository_counts_only_if_it_is_there() {
 fn missing_files_of_editors_and_shells_count() {
     let world = World::new();
     let resolved = coding(&world);
-    for file in [".envrc", ".vscode/tasks.json", ".claude/settings.json", ".mcp.json", ".profile"] {
+    for file in [
+        ".envrc",
+        ".vscode/tasks.json",
+        ".idea/watcherTasks.xml",
+        ".claude/settings.json",
+        ".mcp.json",
+        "opencode.jsonc",
+        ".opencode/plugin/x.ts",
+        ".profile",
+    ] {
         assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
         assert_eq!(write(&world, &resolved, &format!("work/sub/{file}")), Ok(()), "{file}");
     }

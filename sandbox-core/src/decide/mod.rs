@@ -7,6 +7,7 @@
 mod address;
 mod attempt;
 mod attribute;
+mod by_number;
 mod file_kind;
 mod message;
 mod network;
@@ -18,6 +19,9 @@ mod signal;
 pub use address::Address;
 pub use attempt::{Attempt, Fit, Target, node_attempt, open_attempt};
 pub use attribute::{AttributeChange, AttributeTarget, TimesLayout, attribute, times};
+pub use by_number::{
+    ByNumber, Numbers, OwnNumbers, Subject, by_number, describe_by_number, subject,
+};
 pub use file_kind::FileKind;
 pub use message::{Control, Header, controls, pieces};
 pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
@@ -38,8 +42,23 @@ pub enum Domain {
     Unix,
     /// AF_INET or AF_INET6
     Inet,
-    /// Anything else the creation gates let through (netlink).
-    Other,
+    /// AF_NETLINK
+    Netlink,
+}
+
+impl Domain {
+    /// What a socket of this family is; `None` for families that are not judged. The creation gates
+    /// let none of those through, but one can be received from outside, or a socket be turned into
+    /// one.
+    #[must_use]
+    pub fn of(family: i32) -> Option<Self> {
+        match family {
+            libc::AF_UNIX => Some(Self::Unix),
+            libc::AF_INET | libc::AF_INET6 => Some(Self::Inet),
+            libc::AF_NETLINK => Some(Self::Netlink),
+            _ => None,
+        }
+    }
 }
 
 /// What to do with a mediated `connect` or `bind`, as far as the socket and the copied address
@@ -65,7 +84,7 @@ pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> So
         (Domain::Unix, Address::UnixPath(path)) => SocketCall::Path(path),
         (Domain::Unix, Address::UnixAbstract(name)) if !scoped => SocketCall::OwnName(name),
         // A family that does not fit the socket gets the kernel's own error, on the copied bytes.
-        (Domain::Unix | Domain::Inet | Domain::Other, _) => SocketCall::AsCopied,
+        (Domain::Unix | Domain::Inet | Domain::Netlink, _) => SocketCall::AsCopied,
     }
 }
 
@@ -118,7 +137,7 @@ pub fn charged_family(domain: Option<Domain>, address: Option<&Address>) -> Fami
         (_, None) => Family::Unreadable,
         (Some(Domain::Unix), _) => Family::Unix,
         (Some(Domain::Inet), _) => Family::Inet,
-        (Some(Domain::Other), _) => Family::Other,
+        (Some(Domain::Netlink), _) => Family::Other,
         (None, Some(address)) => address.family(),
     }
 }

@@ -42,6 +42,14 @@ fn policy() -> Policy {
 }
 
 #[test]
+fn what_is_not_judged_is_no_socket_to_connect() {
+    let judged = (0..64).filter(|family| Domain::of(*family).is_some());
+    let known = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+    assert_eq!(judged.collect::<Vec<_>>(), known);
+    assert_eq!(Domain::of(libc::AF_NETLINK), Some(Domain::Netlink));
+}
+
+#[test]
 fn the_socket_decides_not_the_address() {
     let unix = Address::UnixPath(b"/run/x".to_vec());
     let inet = Address::Inet("127.0.0.1:80".parse().unwrap());

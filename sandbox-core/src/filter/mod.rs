@@ -25,7 +25,7 @@ pub mod interpret;
 mod tests;
 
 pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
-pub use refused::{Needs, Refused, describe, refusal_errno};
+pub use refused::{Needs, Refused, describe, is_by_number, refusal_errno};
 pub use socket::is_internet;
 pub(crate) use socket::is_udp;
 

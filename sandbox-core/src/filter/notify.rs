@@ -1,6 +1,6 @@
 //! Which calls are trapped, and what each trap is for.
 
-use super::refused::{Refused, refused};
+use super::refused::{BY_NUMBER, Refused, refused};
 use super::{FilterError, Handover, Rules};
 use crate::policy::{Mediation, NetworkMode, Observe, Policy};
 use seccompiler::{
@@ -139,6 +139,8 @@ pub enum Trapped {
     Mediated(Mediated, &'static str),
     /// To be looked at.
     Observed(Observed, &'static str),
+    /// To be let through where the number in a register names somebody of the caller's own.
+    ByNumber(&'static str),
     /// To be refused.
     Refused(Refused, &'static str),
 }
@@ -255,12 +257,14 @@ pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
         .find(|(n, ..)| *n == nr);
     let attribute = || attribute_calls().find(|(n, ..)| *n == nr);
     let observed = || OBSERVED.iter().chain(OBSERVED_HERE).find(|(n, ..)| *n == nr);
+    let by_number = || BY_NUMBER.iter().find(|(n, _)| *n == nr);
     mediated
         .map(|(_, call, name)| Trapped::Mediated(*call, name))
         .or_else(|| {
             attribute().map(|(_, call, name)| Trapped::Mediated(Mediated::Attribute(*call), name))
         })
         .or_else(|| observed().map(|(_, call, name)| Trapped::Observed(*call, name)))
+        .or_else(|| by_number().map(|(_, name)| Trapped::ByNumber(name)))
         .or_else(|| refused(nr).map(|(what, name)| Trapped::Refused(what, name)))
 }
 

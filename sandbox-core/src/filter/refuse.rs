@@ -50,8 +50,10 @@ const FILE_COMMANDS: &[u64] = &[
     0x4008_7602,
     0x800c_6613,
     0x4080_6685,
-    // The generation by its older number, blocks and caches of ext4 (fs/ext4/ext4.h).
+    // The generation by its older number, the form of a file, blocks and caches of ext4
+    // (fs/ext4/ext4.h).
     0x4008_6604,
+    0x6609,
     0x660c,
     0x6628,
     // btrfs (linux/btrfs.h): SNAP_CREATE, DEFRAG, SUBVOL_CREATE, SNAP_DESTROY, SNAP_CREATE_V2,
@@ -124,7 +126,7 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
             Condition::new(1, Len::Qword, Op::MaskedEq(listener), listener)?,
         ])?],
     );
-    others(&mut rules)?;
+    by_number(&mut rules)?;
     Ok(rules)
 }
 
@@ -136,9 +138,10 @@ fn file_commands() -> Result<Rules, FilterError> {
     Ok([(libc::SYS_ioctl, commands)].into_iter().collect())
 }
 
-/// Limits, priorities and processors of other processes of the same user, which Landlock does not
-/// guard. A thread that means itself says 0.
-fn others(rules: &mut Rules) -> Result<(), FilterError> {
+/// Limits, priorities and processors of whom a number names: processes of the same user among them,
+/// which Landlock does not guard. A thread that means itself by 0 is nobody's business; who a number
+/// is, the supervisor knows.
+fn by_number(rules: &mut Rules) -> Result<(), FilterError> {
     /// sys/resource.h and linux/ioprio.h.
     const PRIO_PROCESS: u64 = 0;
     const IOPRIO_WHO_PROCESS: u64 = 1;
@@ -159,11 +162,13 @@ fn others(rules: &mut Rules) -> Result<(), FilterError> {
 }
 
 /// A lease makes whoever opens a file wait for its holder, and takes no more than a file of one's
-/// own that may be read; the older form of inotify is beside it (fcntl(2)).
+/// own that may be read; a delegation (Linux 6.19) does the same for a folder as well. The older form
+/// of inotify is beside them (fcntl(2)).
 fn leases(rules: &mut Rules) -> Result<(), FilterError> {
     const F_SETLEASE: u64 = 1024;
     const F_NOTIFY: u64 = 1026;
-    for command in [F_SETLEASE, F_NOTIFY] {
+    const F_SETDELEG: u64 = 1040;
+    for command in [F_SETLEASE, F_NOTIFY, F_SETDELEG] {
         let equal = Condition::new(1, Len::Dword, Op::Eq, command)?;
         rules.entry(libc::SYS_fcntl).or_default().push(rule(vec![equal])?);
     }

@@ -98,16 +98,27 @@ const SOMETIMES: &[(i64, &str, Refused)] = &[
     (libc::SYS_seccomp, "seccomp", Nested(Nothing)),
     (libc::SYS_ioctl, "ioctl", Call(Nothing)),
     (libc::SYS_fcntl, "fcntl", Call(Nothing)),
-    (libc::SYS_prlimit64, "prlimit64", Call(Nothing)),
-    (libc::SYS_sched_setaffinity, "sched_setaffinity", Call(Nothing)),
-    (libc::SYS_sched_setscheduler, "sched_setscheduler", Call(Nothing)),
-    (libc::SYS_sched_setparam, "sched_setparam", Call(Nothing)),
-    (libc::SYS_sched_setattr, "sched_setattr", Call(Nothing)),
-    (libc::SYS_setpriority, "setpriority", Call(Nothing)),
-    (libc::SYS_ioprio_set, "ioprio_set", Call(Nothing)),
     (libc::SYS_socket, "socket", Refused::Socket),
     (libc::SYS_socketpair, "socketpair", Refused::Socket),
 ];
+
+/// Limits, priorities and processors of whom a number in a register names. The supervisor says whose
+/// that is (`decide/by_number.rs`).
+pub(super) const BY_NUMBER: &[(i64, &str)] = &[
+    (libc::SYS_prlimit64, "prlimit64"),
+    (libc::SYS_sched_setaffinity, "sched_setaffinity"),
+    (libc::SYS_sched_setscheduler, "sched_setscheduler"),
+    (libc::SYS_sched_setparam, "sched_setparam"),
+    (libc::SYS_sched_setattr, "sched_setattr"),
+    (libc::SYS_setpriority, "setpriority"),
+    (libc::SYS_ioprio_set, "ioprio_set"),
+];
+
+/// Whether the call of this name changes limits, priorities or processors of whom it names.
+#[must_use]
+pub fn is_by_number(name: &str) -> bool {
+    BY_NUMBER.iter().any(|(_, known)| *known == name)
+}
 
 /// `ENOSYS`: whoever is told has another way. `io_uring_setup` is asked once by a program that
 /// wants rings; without a ring nobody gets to the other two.

@@ -79,15 +79,28 @@ pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterErro
         .chain(devices.into_iter().chain(filters).flatten())
         .map(rule)
         .collect::<Result<_, _>>()?;
-    let options = [(libc::SYS_setsockopt, options)].into_iter().collect();
+    let absent = ABSENT.iter().map(rule).collect::<Result<_, _>>()?;
+    let on_sockets = |options| [(libc::SYS_setsockopt, options)].into_iter().collect();
     let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
-    let mut silent = vec![(options, refused), (fast_open()?, unknown)];
+    let mut silent = vec![
+        (on_sockets(options), refused),
+        (on_sockets(absent), Answer::errno(libc::ENOPROTOOPT)),
+        (fast_open()?, unknown),
+    ];
     if policy.sends_are_mediated() {
-        let options = vec![rule(&ZERO_COPY)?];
-        silent.push(([(libc::SYS_setsockopt, options)].into_iter().collect(), unknown));
+        silent.push((on_sockets(vec![rule(&ZERO_COPY)?]), unknown));
     }
     Ok(silent)
 }
+
+/// Options that no kernel knew for long, with the errno of one that does not. Whatever the network
+/// mode: a list of ports may be there in each, and who asks for these can do without.
+///
+/// * `IP_LOCAL_PORT_RANGE` (linux/in.h): port 0 is then no choice of the kernel's, so it would be a
+///   port that `network.listen` does not list.
+/// * `TCP_ULP` (linux/tcp.h): turns a judged TCP socket into something else; libraries for TLS go on
+///   without the kernel's.
+const ABSENT: &[(libc::c_int, u64)] = &[(libc::IPPROTO_IP, 51), (libc::IPPROTO_TCP, 31)];
 
 /// `SO_ZEROCOPY`: the kernel would go on reading what was sent where it lies, which is the
 /// supervisor's memory (networking/msg_zerocopy.rst). The errno is that of sockets that cannot.

@@ -33,6 +33,7 @@ pub(super) struct Standby {
     listener: OwnedFd,
     /// Whether the kernel keeps signals inside.
     scoped: bool,
+    first: Option<FirstProcess>,
     mediator: mediate::Waiting,
     workspaces: Vec<(AbsPath, OwnedFd)>,
     /// What lay at the paths of the rules, and what stays as it is, both as this process sees them
@@ -90,6 +91,7 @@ impl Standby {
             bootstrap,
             listener,
             scoped,
+            first,
             mediator,
             workspaces,
             found,
@@ -138,9 +140,10 @@ impl Standby {
         stdio: Stdio,
         proxy: Option<OwnedFd>,
     ) -> Result<Released, SetupFailed> {
-        let Self { signals, scope, bootstrap, listener, scoped, mediator, before, .. } = self;
+        let Self { signals, scope, bootstrap, listener, scoped, first, mediator, before, .. } =
+            self;
         let entry = Entry::new(&plan.launch, stdio, &self.workspaces)?;
-        let mediator = mediator.start(plan, listener, scoped, proxy);
+        let mediator = mediator.start(plan, listener, scoped, first, proxy);
         let running = bootstrap.release(&entry)?;
         Ok(Released { signals, scope, mediator, running, before })
     }

@@ -200,7 +200,10 @@ fn name_of(call: &Call) -> String {
     match trapped(call.number, true) {
         _ if call.pid == 0 => String::new(),
         Some(
-            Trapped::Mediated(_, name) | Trapped::Observed(_, name) | Trapped::Refused(_, name),
+            Trapped::Mediated(_, name)
+            | Trapped::Observed(_, name)
+            | Trapped::ByNumber(name)
+            | Trapped::Refused(_, name),
         ) => name.to_owned(),
         None => format!("syscall {}", call.number),
     }

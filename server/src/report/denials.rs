@@ -6,6 +6,7 @@ use super::rank::{Evidence, Ranked, rank};
 use super::{View, clean, grant, instead, network};
 use nix::errno::Errno;
 use nono_sandbox::AbsPath;
+use nono_sandbox::filter::is_by_number;
 use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer, Operation};
 use nono_schemas::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Grantable,
@@ -262,6 +263,10 @@ fn unsupported(denial: &Denial) -> &'static str {
     match denial.kind {
         Kind::Signal => "signals stay inside the run; no profile can change this",
         Kind::NestedSandbox => "no sandbox inside of this one; no profile can change this",
+        Kind::Syscall if is_by_number(&denial.syscall) => {
+            "a program may change limits, priority and processors of itself and, where its run has \
+             namespaces, of other processes of the run; no profile can change this"
+        }
         Kind::Syscall => "no command may make this system call; no profile can change this",
         Kind::Socket if denial.target.starts_with(b"AF_UNIX") => {
             "datagram sockets need linux.af_unix_datagram in the profile"

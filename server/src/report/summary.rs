@@ -33,8 +33,12 @@ pub(super) fn summary(verdict: &str, denials: &Denials, said: Said) -> String {
         );
     }
     let told = if first.confidence == Confidence::Inferred { 0 } else { first.members };
-    let more = denials.distinct.saturating_sub(told);
-    let more = if more > 0 { format!("; {more} more denied") } else { String::new() };
+    let more = match (denials.distinct.saturating_sub(told), denials.total) {
+        // Of what was only counted nobody knows whether it was another target.
+        (0, total) if total > first.count => format!("; {total} refusals in all"),
+        (0, _) => String::new(),
+        (more, _) => format!("; {more} more denied"),
+    };
     if said.all_well() && denials.total == 0 {
         return sentence;
     }

@@ -92,25 +92,37 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
     let end = fence::line(nonce, "end of sandbox report");
     report.push_str(&remarks(denials));
     let most = if well { MAX_MASKED } else { MAX_DENIALS };
-    let (mut spelled_out, mut entries) = (0, 0);
+    let (mut spelled_out, mut counted, mut entries) = (0, 0, 0);
     for item in telling.iter().take(most) {
         let entry = entry(item);
         if entries > 0 && report.len() + entry.len() + end.len() + CLOSING > MAX_REPORT {
             break;
         }
         report.push_str(&entry);
-        spelled_out += if is_inferred(item) { 0 } else { item.members };
+        if !is_inferred(item) {
+            spelled_out += item.members;
+            counted += item.count;
+        }
         entries += 1;
     }
-    // Writing to a string cannot fail.
-    let more = denials.distinct.saturating_sub(spelled_out);
-    if more > 0 {
-        let _infallible = writeln!(report, "and {more} more, {} refusals in all", denials.total);
-    }
+    report.push_str(&rest(denials, spelled_out, counted));
     if entries > 0 {
         report.push_str("The same attempt is refused every time: do not retry unchanged.\n");
     }
     report + &end
+}
+
+/// What the spelled-out entries leave out: other targets, or refusals of which nothing was kept but
+/// their number. `spelled_out`: targets in the entries; `counted`: refusals in them.
+fn rest(denials: &Denials, spelled_out: u64, counted: u64) -> String {
+    let total = denials.total;
+    let (targets, refusals) =
+        (denials.distinct.saturating_sub(spelled_out), total.saturating_sub(counted));
+    match (targets, refusals) {
+        (0, 0) => String::new(),
+        (0, _) => format!("and {refusals} more that were only counted, {total} refusals in all\n"),
+        _ => format!("and {targets} more, {total} refusals in all\n"),
+    }
 }
 
 /// What is said before the denials.

@@ -4,6 +4,7 @@ use crate::number;
 use crate::sys::{self, LOCALHOST, Outcome, inet_address};
 use nix::errno::Errno;
 use std::net::ToSocketAddrs;
+use std::os::fd::{AsRawFd, RawFd};
 
 pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
     Some(match (name, rest) {
@@ -18,11 +19,39 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("udp", &[port]) => number(port).and_then(udp),
         ("udp-connected", &[port]) => number(port).and_then(udp_connected),
         ("resolve", &[host, n]) => number(n).and_then(|n| resolve(host, n)),
+        ("connect-received", &[path]) => connect_received(path),
         ("family", &[domain, kind]) => {
             number(domain).and_then(|d| sys::socket(d, number(kind)?, 0).map(|_| String::new()))
         }
         _ => return None,
     })
+}
+
+/// Connects a socket of AF_VSOCK, which somebody at `path` hands out, to this machine
+/// (linux/vm_sockets.h).
+fn connect_received(path: &str) -> Outcome {
+    const LOCAL: u32 = 1;
+    let family = u16::try_from(libc::AF_VSOCK).map_err(|_| Errno::EINVAL)?;
+    let mut address = [family.to_ne_bytes(), [0; 2]].concat();
+    address.extend([9_u32, LOCAL, 0].map(u32::to_ne_bytes).concat());
+    sys::connect(received(path)?, &address)?;
+    Ok(String::new())
+}
+
+/// The descriptor that somebody at `path` hands out.
+fn received(path: &str) -> Result<RawFd, Errno> {
+    use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+    let from = std::os::unix::net::UnixStream::connect(path)
+        .map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
+    let (mut byte, mut space) = ([0], nix::cmsg_space!(RawFd));
+    let mut pieces = [std::io::IoSliceMut::new(&mut byte)];
+    let flags = MsgFlags::empty();
+    let message = recvmsg::<()>(from.as_raw_fd(), &mut pieces, Some(&mut space), flags)?;
+    let mut controls = message.cmsgs()?;
+    match controls.next() {
+        Some(ControlMessageOwned::ScmRights(fds)) => fds.first().copied().ok_or(Errno::ENODATA),
+        _ => Err(Errno::ENODATA),
+    }
 }
 
 fn tcp(port: u16, n: &str) -> Outcome {

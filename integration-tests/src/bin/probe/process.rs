@@ -29,6 +29,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("prlimit", &[pid]) => target(pid).and_then(prlimit),
         ("priority", &[pid]) => target(pid).and_then(priority),
         ("affinity", &[pid]) => target(pid).and_then(affinity),
+        ("own-numbers", &[]) => own_numbers(),
         _ => return None,
     })
 }
@@ -257,5 +258,52 @@ fn affinity(pid: usize) -> Outcome {
     let size = size_of_val(&mask);
     sys::call(libc::SYS_sched_getaffinity, &[pid, size, mask.as_mut_ptr() as usize])?;
     sys::call(libc::SYS_sched_setaffinity, &[pid, size, mask.as_ptr() as usize])?;
+    Ok(String::new())
+}
+
+/// Limits, priority, processors and scheduling of this process and its threads, each by its number,
+/// asked by a thread that is not the first. Names those for which everything works, and the group.
+fn own_numbers() -> Outcome {
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _told = tell.send(sys::call(libc::SYS_gettid, &[]));
+        std::thread::park();
+    });
+    let other = told.recv().map_err(|_| Errno::EIO)??;
+    let work = move || -> Outcome {
+        let (thread, process) = (sys::call(libc::SYS_gettid, &[])?, std::process::id() as usize);
+        let all = [("thread", thread), ("process", process), ("other", other)];
+        let mut words: Vec<_> =
+            all.into_iter().filter(|(_, number)| everything(*number)).map(|(who, _)| who).collect();
+        words.extend(own_group().is_ok().then_some("group"));
+        Ok(words.join(" "))
+    };
+    std::thread::spawn(work).join().map_err(|_| Errno::EIO)?
+}
+
+/// Whether all calls work on the thread or process of this number.
+fn everything(number: usize) -> bool {
+    /// linux/sched/types.h; ordinary scheduling.
+    static ORDINARY: [u32; 12] = [48, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0];
+    const IOPRIO_BEST_EFFORT: usize = 2 << 13 | 4;
+    let none = 0_i32;
+    let none = &raw const none as usize;
+    let attr = ORDINARY.as_ptr() as usize;
+    let calls: [Outcome; 7] = [
+        prlimit(number),
+        priority(number),
+        affinity(number),
+        sys::call(libc::SYS_sched_setscheduler, &[number, 0, none]).map(|_| String::new()),
+        sys::call(libc::SYS_sched_setparam, &[number, none]).map(|_| String::new()),
+        sys::call(libc::SYS_sched_setattr, &[number, attr, 0]).map(|_| String::new()),
+        sys::call(libc::SYS_ioprio_set, &[1, number, IOPRIO_BEST_EFFORT]).map(|_| String::new()),
+    ];
+    calls.iter().all(Result::is_ok)
+}
+
+fn own_group() -> Outcome {
+    // Outside it is whoever started this that would be reniced; inside it leads a session already.
+    let _leads = sys::call(libc::SYS_setpgid, &[0, 0]);
+    sys::call(libc::SYS_setpriority, &[libc::PRIO_PGRP as usize, 0, 5])?;
     Ok(String::new())
 }

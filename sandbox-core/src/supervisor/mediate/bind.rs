@@ -34,15 +34,16 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
     let [fd, address, length, ..] = data.args;
-    let result = SocketRequest::take(&caller, fd, address, length)
-        .inspect_err(|e| {
-            unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Bind, call.name)
-        })
-        .map_err(Interrupted::Failed)
-        .and_then(|request| {
-            request.charge(turn, &caller)?;
-            bind(&shared, &caller, &request, call.name).map_err(Interrupted::Failed)
-        });
+    let result =
+        SocketRequest::take(&shared, &caller, (fd, address, length), (Operation::Bind, call.name))
+            .inspect_err(|e| {
+                unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Bind, call.name)
+            })
+            .map_err(Interrupted::Failed)
+            .and_then(|request| {
+                request.charge(turn, &caller)?;
+                bind(&shared, &caller, &request, call.name).map_err(Interrupted::Failed)
+            });
     conclude(call, result);
 }
 

@@ -29,9 +29,9 @@ pub(super) struct Confirmed(());
 
 /// What `/proc/TID/status` says, as far as mediation needs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Status {
+pub(in crate::supervisor) struct Status {
     /// Process (thread group).
-    pub(super) tgid: i32,
+    pub(in crate::supervisor) tgid: i32,
     pub(super) umask: u32,
     pub(super) threads: u32,
     /// Pending for this thread and neither blocked nor ignored.
@@ -84,7 +84,7 @@ impl<'l> Caller<'l> {
     }
 
     /// Its process (thread group).
-    pub(super) fn process(&self) -> Result<i32, Errno> {
+    pub(in crate::supervisor) fn process(&self) -> Result<i32, Errno> {
         self.status().map(|s| s.tgid)
     }
 
@@ -163,7 +163,12 @@ impl<'l> Caller<'l> {
     }
 
     pub(super) fn status(&self) -> Result<Status, Errno> {
-        let text = std::fs::read(format!("/proc/{}/status", self.tid)).map_err(|_| Errno::ESRCH)?;
+        Self::status_of(self.tid)
+    }
+
+    /// The same of any thread.
+    pub(in crate::supervisor) fn status_of(tid: i32) -> Result<Status, Errno> {
+        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|_| Errno::ESRCH)?;
         Ok(Status::parse(&text))
     }
 }

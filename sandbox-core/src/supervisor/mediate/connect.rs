@@ -18,7 +18,8 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
     let [fd, address, length, ..] = data.args;
-    let result = match SocketRequest::take(&caller, fd, address, length) {
+    let what = (Operation::Connect, call.name);
+    let result = match SocketRequest::take(&shared, &caller, (fd, address, length), what) {
         Ok(request) => {
             request.charge(turn, &caller).and_then(|()| connect(turn, &caller, &request, call.name))
         }

@@ -203,6 +203,7 @@ fn perform(turn: &mut Turn<'_>, notification: Notification<'_>) {
     let call = match notification {
         Notification::Observed(call) => return observe::look(turn.shared, call),
         Notification::Refused(call) => return observe::refuse(turn.shared, call),
+        Notification::ByNumber(call) => return observe::judge_number(turn.shared, call),
         Notification::Datagram(call) => return network::make_datagram_socket(call),
         Notification::Mediated(call) => call,
     };

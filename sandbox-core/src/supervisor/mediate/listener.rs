@@ -49,6 +49,9 @@ impl Listener {
                         Some(Trapped::Observed(call, name)) => {
                             return Some(Notification::Observed(ObservedCall { call, name, raw }));
                         }
+                        Some(Trapped::ByNumber(name)) => {
+                            return Some(Notification::ByNumber(ByNumberCall { name, raw }));
+                        }
                         Some(Trapped::Refused(what, name)) => {
                             return Some(Notification::Refused(RefusedCall { what, name, raw }));
                         }
@@ -119,6 +122,8 @@ pub(super) enum Notification<'l> {
     Observed(ObservedCall<'l>),
     /// To be refused.
     Refused(RefusedCall<'l>),
+    /// To be let through or refused, by a number in a register.
+    ByNumber(ByNumberCall<'l>),
     /// A UDP socket to be made.
     Datagram(DatagramCall<'l>),
 }
@@ -186,6 +191,31 @@ impl ObservedCall<'_> {
     }
 
     /// Says no, although the kernel may have allowed it.
+    pub(in crate::supervisor) fn refuse(self, errno: Errno) {
+        self.raw.finish(Err(errno as i32));
+    }
+}
+
+/// A call about whom a number in a register names: nothing of it can change while it waits but who
+/// has the number. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(in crate::supervisor) struct ByNumberCall<'l> {
+    pub(in crate::supervisor) name: &'static str,
+    raw: Unanswered<'l>,
+}
+
+impl ByNumberCall<'_> {
+    pub(in crate::supervisor) fn data(&self) -> NotificationData {
+        self.raw.data
+    }
+
+    /// Lets the kernel go on.
+    pub(in crate::supervisor) fn go_on(self) {
+        let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
+        let _answered = std::mem::ManuallyDrop::new(self.raw);
+    }
+
+    /// Says no.
     pub(in crate::supervisor) fn refuse(self, errno: Errno) {
         self.raw.finish(Err(errno as i32));
     }

@@ -24,7 +24,7 @@ mod send;
 mod signal;
 
 pub(in crate::supervisor) use caller::Caller;
-pub(in crate::supervisor) use listener::{ObservedCall, RefusedCall};
+pub(in crate::supervisor) use listener::{ByNumberCall, ObservedCall, RefusedCall};
 pub(in crate::supervisor) use request::unreadable;
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
@@ -32,6 +32,7 @@ use crate::plan::{Basis, Plan};
 use crate::policy::{Access, FsIndex, FsPolicy, Mediation, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
+use crate::supervisor::isolate::FirstProcess;
 use crate::supervisor::observe;
 use crate::sys::NotificationData;
 use leader::{FirstLeader, Leadership};
@@ -53,6 +54,8 @@ pub(in crate::supervisor) struct Shared {
     listener: Listener,
     /// Whether the kernel keeps signals and abstract sockets inside.
     scoped: bool,
+    /// Whether processes of this run have numbers that nobody outside has.
+    pub(in crate::supervisor) own_numbers: bool,
     /// The way to the proxy, if the run has one.
     proxy: Option<Way>,
     /// Held while a datagram socket is without its tie.
@@ -90,12 +93,13 @@ impl Waiting {
         Ok(Self { index, names, leadership: Leadership::new()?, first: FirstLeader::spawn()? })
     }
 
-    /// Starts answering.
+    /// Starts answering. `first`: proof that the run has a process namespace.
     pub(super) fn start(
         self,
         plan: &Plan,
         listener: OwnedFd,
         scoped: bool,
+        first: Option<FirstProcess>,
         proxy: Option<OwnedFd>,
     ) -> Mediator {
         let shared = Arc::new(Shared {
@@ -104,6 +108,7 @@ impl Waiting {
             names: self.names,
             listener: Listener::new(listener, scoped, plan.basis.policy.network.ties_datagrams()),
             scoped,
+            own_numbers: first.is_some(),
             proxy: proxy.map(Way::to),
             dissolving: Mutex::default(),
             bucket: Bucket::new(plan.basis.policy.rate),

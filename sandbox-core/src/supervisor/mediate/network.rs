@@ -133,18 +133,19 @@ pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
     let [fd, backlog, ..] = data.args;
-    let held =
-        hold(&caller, fd).and_then(|held| caller.still_waits().map(|_| held)).inspect_err(|e| {
+    let what = (Operation::Listen, call.name);
+    let held = hold(&shared, &caller, fd, what)
+        .and_then(|held| caller.still_waits().map(|_| held))
+        .inspect_err(|e| {
             unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Listen, call.name)
         });
     let result = held.map_err(Interrupted::Failed).and_then(|(socket, domain)| {
         let family = match domain {
             Domain::Unix => Family::Unix,
             Domain::Inet => Family::Inet,
-            Domain::Other => Family::Other,
+            Domain::Netlink => Family::Other,
         };
         turn.pay_for(&caller, family)?;
-        let what = (Operation::Listen, call.name);
         listen_at(&shared, &caller, (&socket, domain), backlog_of(backlog), what)
             .map_err(Interrupted::Failed)
     });

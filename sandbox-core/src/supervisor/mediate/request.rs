@@ -37,12 +37,12 @@ pub(super) struct SocketRequest {
 impl SocketRequest {
     /// Copies and holds, in the order in which the kernel would find faults.
     pub(super) fn take(
+        shared: &Shared,
         caller: &Caller<'_>,
-        fd: u64,
-        address: u64,
-        length: u64,
+        (fd, address, length): (u64, u64, u64),
+        call: (Operation, &'static str),
     ) -> Result<Self, Errno> {
-        let (socket, domain) = hold(caller, fd)?;
+        let (socket, domain) = hold(shared, caller, fd, call)?;
         // Negative and oversized lengths are the same fault.
         let length = usize::try_from(int(length)).ok().filter(|length| *length <= MAX_ADDRESS);
         let length = length.ok_or(Errno::EINVAL)?;
@@ -61,15 +61,24 @@ impl SocketRequest {
     }
 }
 
-/// The socket behind a descriptor number, and what it was made as.
-pub(super) fn hold(caller: &Caller<'_>, fd: u64) -> Result<(OwnedFd, Domain), Errno> {
+/// The socket behind a descriptor number, and what it was made as. What is no socket that can be
+/// judged is refused.
+pub(super) fn hold(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    fd: u64,
+    (operation, syscall): (Operation, &'static str),
+) -> Result<(OwnedFd, Domain), Errno> {
     let socket = caller.descriptor(fd)?;
-    let domain = match sys::socket_domain(socket.as_fd())? {
-        libc::AF_UNIX => Domain::Unix,
-        libc::AF_INET | libc::AF_INET6 => Domain::Inet,
-        _ => Domain::Other,
-    };
-    Ok((socket, domain))
+    let family = sys::socket_domain(socket.as_fd())?;
+    if let Some(domain) = Domain::of(family) {
+        return Ok((socket, domain));
+    }
+    let target = format!("socket of family {family}").into_bytes();
+    let why = (Reason::NotSupported, None);
+    let refusal = Refusal::mediated((Kind::Socket, operation), target, syscall, why);
+    shared.record(caller, refusal);
+    Err(Errno::EACCES)
 }
 
 /// A caller that cannot be read (`EPERM` from ptrace rules) cannot be judged. That is a refusal of

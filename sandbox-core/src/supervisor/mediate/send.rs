@@ -88,8 +88,7 @@ impl Sender<'_, '_, '_> {
         flags: i32,
         (name, name_length): (u64, u64),
     ) -> Result<usize, Interrupted> {
-        let request = SocketRequest::take(self.caller, fd, name, name_length);
-        let request = request.map_err(Interrupted::Failed)?;
+        let request = self.addressed((fd, name, name_length)).map_err(Interrupted::Failed)?;
         let data = self.gather(&request.socket, &[(buffer, length)])?;
         request.charge(self.turn, self.caller)?;
         self.deliver(&request, &data, &[], flags)
@@ -146,10 +145,16 @@ impl Sender<'_, '_, '_> {
 
     fn request(&self, fd: u64, header: &Header) -> Result<SocketRequest, Errno> {
         if header.name != 0 {
-            return SocketRequest::take(self.caller, fd, header.name, header.name_length.into());
+            return self.addressed((fd, header.name, header.name_length.into()));
         }
-        let (socket, domain) = hold(self.caller, fd)?;
+        let what = (Operation::Send, self.syscall);
+        let (socket, domain) = hold(self.turn.shared, self.caller, fd, what)?;
         Ok(SocketRequest { socket, domain, bytes: Vec::new(), address: Address::Unspecified })
+    }
+
+    fn addressed(&self, registers: (u64, u64, u64)) -> Result<SocketRequest, Errno> {
+        let what = (Operation::Send, self.syscall);
+        SocketRequest::take(self.turn.shared, self.caller, registers, what)
     }
 
     /// The data of all pieces. A stream's is cut at the cap; a datagram goes whole or not at all.

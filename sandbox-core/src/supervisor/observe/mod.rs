@@ -13,6 +13,7 @@
 //! Not foreseen, and so recorded although they would have failed anyway: removing a folder that is
 //! not empty, a full disk, a quota.
 
+mod by_number;
 mod calls;
 mod kernel;
 mod moves;
@@ -36,6 +37,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+pub(super) use by_number::judge as judge_number;
 pub(super) use calls::look;
 pub(super) use kernel::{confirm, confirms};
 pub(super) use quoted::{Ran, infer, infers, reads_unseen};

@@ -116,6 +116,21 @@ fn many_denials_are_bounded_and_counted() {
 }
 
 #[test]
+fn what_was_only_counted_is_told_too() {
+    let denied = (0..1024).map(|n| denial(Operation::Create, &format!("/srv/host/{n}"))).collect();
+    let mut ran = finished(End::Exited(1), denied, "", "");
+    let Ended::Outcome(outcome) = &mut ran.ended else { panic!("an outcome") };
+    (outcome.denials.total, outcome.denials.dropped) = (134_345, 134_345 - 1024);
+    let answer = answer(&ran);
+    let denials = &answer.result.denials;
+    assert_eq!((denials.total, denials.dropped, denials.distinct), (134_345, 133_321, 1024));
+    let report = report_text(&answer.result, "9c41e0");
+    let rest = "and 133321 more that were only counted, 134345 refusals in all\n";
+    assert!(report.contains(rest), "{report}");
+    assert!(answer.result.summary.contains("134345 refusals in all"), "{}", answer.result.summary);
+}
+
+#[test]
 fn many_files_of_a_folder_are_one_thing_with_one_grant() {
     let denied: Vec<Denial> =
         (0..300).map(|n| denial(Operation::Read, &format!("/d/cache/{n}.txt"))).collect();
