@@ -236,14 +236,14 @@ fn the_limits_and_priorities_of_ones_own_are_ones_own() {
         assert_eq!(answer.stdout(), "done\n", "{}", answer.text);
         let victim = Victim::start(&site);
         let answer = shared.run("probe", &["affinity", &victim.pid()]);
-        let target = format!("sched_setaffinity(process {})", victim.pid());
+        let target = format!("sched_setaffinity(task {})", victim.pid());
         let denial = answer.denial("syscall", &target).expect("a record");
         let rule = denial["decided_by"]["rule"].as_str().expect("a rule");
         assert!(rule.contains("of itself") && !rule.contains("no command"), "{rule}");
         let answer = isolated.run("probe", &["affinity", &victim.pid()]);
         assert_eq!((answer.said(), answer.denials_total()), ("ESRCH".to_owned(), 0));
         let answer = isolated.run("probe", &["prlimit", "parent"]);
-        assert!(answer.denial("syscall", "prlimit64(process 1)").is_some(), "{}", answer.text);
+        assert!(answer.denial("syscall", "prlimit64(task 1)").is_some(), "{}", answer.text);
     });
 }
 

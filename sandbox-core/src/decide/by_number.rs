@@ -95,7 +95,7 @@ pub fn by_number(
 #[must_use]
 pub fn describe_by_number(name: &str, subject: Subject) -> String {
     match subject {
-        Subject::Task(task) => format!("{name}(process {task})"),
+        Subject::Task(task) => format!("{name}(task {task})"),
         Subject::Group(group) => format!("{name}(process group {group})"),
         Subject::User => format!("{name}(all processes of a user)"),
         Subject::Nobody => name.to_owned(),
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn in_words() {
         let said = |subject| describe_by_number("setpriority", subject);
-        assert_eq!(said(Subject::Task(7)), "setpriority(process 7)");
+        assert_eq!(said(Subject::Task(7)), "setpriority(task 7)");
         assert_eq!(said(Subject::Group(7)), "setpriority(process group 7)");
         assert_eq!(said(Subject::User), "setpriority(all processes of a user)");
     }

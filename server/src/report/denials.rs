@@ -264,8 +264,8 @@ fn unsupported(denial: &Denial) -> &'static str {
         Kind::Signal => "signals stay inside the run; no profile can change this",
         Kind::NestedSandbox => "no sandbox inside of this one; no profile can change this",
         Kind::Syscall if is_by_number(&denial.syscall) => {
-            "a program may change limits, priority and processors of itself and, where its run has \
-             namespaces, of other processes of the run; no profile can change this"
+            "a thread may change limits, priority and processors of itself and its process, and of \
+             the rest of its run only where that has namespaces (isolation)"
         }
         Kind::Syscall => "no command may make this system call; no profile can change this",
         Kind::Socket if denial.target.starts_with(b"AF_UNIX") => {
