@@ -21,19 +21,19 @@ mod signals;
 mod verdict;
 mod watched;
 
-use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
+use super::mediate::resolve::{Found, Last, NewPlace};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Sort, Target};
 use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 pub(super) use calls::look;
 pub(super) use kernel::{confirm, confirms};
@@ -49,14 +49,31 @@ fn examine(
     watched: &Watched,
     syscall: &'static str,
 ) -> Verdict {
-    let Refused { attempt, path, by_name } = match refused(shared, caller, watched) {
-        Ok(Some(refused)) => refused,
-        Ok(None) => return Verdict::GoOn,
+    match refused(shared, caller, watched) {
+        Ok(Some(refused)) => judge(shared, caller, watched, refused, syscall),
+        Ok(None) => Verdict::GoOn,
         Err(errno) => {
+            let covered = (errno == Errno::EACCES)
+                .then(|| behind_cover(&shared.policy().fs, watched))
+                .flatten();
+            if let Some(refused) = covered {
+                judge(shared, caller, watched, refused, syscall);
+            }
             let may_change_kept = shared.keeps() && watched.attempt.may_change();
-            return Verdict::without_look(may_change_kept, errno);
+            Verdict::without_look(may_change_kept, errno)
         }
-    };
+    }
+}
+
+/// Records what the rules refuse.
+fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    watched: &Watched,
+    refused: Refused,
+    syscall: &'static str,
+) -> Verdict {
+    let Refused { attempt, path, by_name } = refused;
     let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
     let Some((reason, rule)) = Reason::of(answer) else { return Verdict::GoOn };
     let (layer, confidence, verdict) = decided(reason);
@@ -112,9 +129,11 @@ fn refused(
 ) -> Result<Option<Refused>, Errno> {
     let attempt = &watched.attempt;
     let fs = &shared.policy().fs;
-    let found = match existing(caller, watched) {
-        Err(Errno::EACCES) => return Ok(behind_cover(fs, watched)),
-        found => found?,
+    let found = match existing(caller, watched)? {
+        // No rule is about what has no path.
+        Some(Found::Unnamed) => return Ok(None),
+        Some(Found::At(place)) => Some(place),
+        None => None,
     };
     if let Some(place) = found {
         let attempt = attempt.settled(true);
@@ -132,7 +151,10 @@ fn refused(
         return Ok(yes.then_some(Refused { attempt, path: place.path, by_name: false }));
     }
     let attempt = attempt.settled(false);
-    let Some(new) = new_place(caller, watched)? else { return Ok(None) };
+    let new = match attempt.target {
+        Target::ObjectOrParent => watched.find_made(caller)?,
+        _ => watched.find_new(caller)?,
+    };
     let path = new.path()?;
     let answer = answer(fs, &path, &attempt, true);
     let sealed = matches!(answer, Lookup::Kept(_));
@@ -145,9 +167,10 @@ fn refused(
 fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<Refused> {
     let path = OsStr::from_bytes(&watched.path);
     let path = match &watched.start {
-        Start::Plain(path) => path.clone(),
+        Start::Plain { path, .. } => path.clone(),
         Start::In(None) => AbsPath::new(path).ok()?,
         Start::In(Some(folder)) => pinned::path(folder).ok()?.join(path).ok()?,
+        Start::Scoped(_) => return None,
     };
     let attempt = watched.attempt.settled(true);
     fs.hides(&path).then_some(Refused { attempt, path, by_name: false })
@@ -161,25 +184,6 @@ fn needed(attempt: &Attempt) -> Access {
     }
 }
 
-/// The place of the name the call is about. A link that leads nowhere is followed: the file would
-/// be made where it leads.
-fn new_place(caller: &Caller<'_>, watched: &Watched) -> Result<Option<NewPlace>, Errno> {
-    const MAX_LINKS: usize = 8;
-    let (start, path) = watched.place();
-    let mut new = resolve_new(caller, start, path)?;
-    if watched.attempt.target != Target::ObjectOrParent {
-        return Ok(Some(new));
-    }
-    for _ in 0..MAX_LINKS {
-        let folder = new.folder.object;
-        let Ok(text) = readlinkat(&folder, OsStr::from_bytes(&new.name)) else {
-            return Ok(Some(NewPlace { folder: Place { object: folder, ..new.folder }, ..new }));
-        };
-        new = resolve_new(caller, Some(&folder), &text.into_vec())?;
-    }
-    Ok(None)
-}
-
 /// Whether the name could be made or removed without the sandbox. `sealed`: its folder may be
 /// sealed against writing, so the permissions on it say nothing.
 fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Errno> {
@@ -191,15 +195,16 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
             attempt.fit.admits(sort_of(stat)) && !protects_sticky(folder, stat)?
         }
         (Target::ParentOfExisting, None) => false,
+        // It came to be since it was looked for, and would be opened.
+        (Target::ObjectOrParent, Some(_)) => sealed,
         (_, there) => there.is_none(),
     };
     Ok(fits && (sealed || permitted(folder, Access::WRITE | Access::EXECUTE)))
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.
-fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Errno> {
-    let (start, path) = watched.place();
-    let object = |last| resolve(caller, start, path, last);
+fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Found>, Errno> {
+    let object = |last| watched.find(caller, last);
     match watched.attempt.target {
         Target::Object => object(Last::Follow).map(Some),
         Target::Link => object(Last::NoFollow).map(Some),
