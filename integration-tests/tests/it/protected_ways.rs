@@ -96,8 +96,10 @@ const ORDINARY: [&str; 22] = [
     "held('new'); put('/proc/self/fd/200', ADD); put('/dev/fd/200', NEW | os.O_TRUNC)",
     "held('new'); linkat('/proc/self/fd/200', 'second', FOLLOW); put('second', ADD)",
     "f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o600); linkat(f'/proc/self/fd/{f}', 't', FOLLOW)",
-    "put('/dev/stdout', os.O_WRONLY); put('/dev/stderr', NEW); put('/proc/self/fd/1', ADD)",
-    "r, w = os.pipe(); os.dup2(w, 3); put('/dev/fd/3', NEW | os.O_TRUNC)",
+    // Pipes of one's own: outside, those of the tests may be another user's.
+    "r, w = os.pipe(); os.dup2(w, 1); os.dup2(w, 2)\n\
+     put('/dev/stdout', os.O_WRONLY); put('/dev/stderr', NEW); put('/proc/self/fd/1', ADD)",
+    "r, w = os.pipe(); os.dup2(w, 7); put('/dev/fd/7', NEW | os.O_TRUNC)",
     "held('new'); os.chmod('/proc/self/fd/200', 0o600); os.utime('/proc/self/fd/200')",
     "held('new'); os.setxattr('/proc/self/fd/200', 'user.a', b'1')",
     "held('.'); s = socket.socket(socket.AF_UNIX); s.bind('/proc/self/fd/200/s'); s.listen()\n\
@@ -166,7 +168,7 @@ fn protected(site: &Site) -> Vec<Option<String>> {
 
 fn outside(site: &Site, way: &str) -> Option<i32> {
     let mut command = site.command(Path::new("/usr/bin/python3"));
-    command.args(["-c", WORDS, way]).status().expect("run").code()
+    command.args(["-c", WORDS, way]).output().expect("run").status.code()
 }
 
 fn inside(site: &Site, isolation: &str, way: &str) -> Answer {

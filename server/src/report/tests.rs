@@ -118,6 +118,7 @@ fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
         tree: TreeTier::Sweep,
         exceeded: None,
         changed: vec![],
+        veiled: vec![],
     };
     let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
     Ran { ended: Ended::Outcome(Box::new(outcome)), stdout, stderr }
@@ -713,6 +714,18 @@ fn changed_files_are_told_whatever_the_exit_code() {
         assert!(answer.text.contains("/ws/.envrc"), "{}", answer.text);
         assert!(!answer.text.contains('\u{202e}'), "{}", answer.text);
     }
+}
+
+#[test]
+fn a_folder_that_was_closed_is_not_told_as_changed_files() {
+    let mut run = finished(End::Exited(0), vec![], "", "");
+    if let Ended::Outcome(outcome) = &mut run.ended {
+        outcome.veiled = vec![path("/ws/.vscode")];
+    }
+    let answer = answer_with(&[], &run);
+    assert!(answer.text.contains("permissions changed while this ran"), "{}", answer.text);
+    assert!(answer.text.contains("/ws/.vscode"), "{}", answer.text);
+    assert!(!answer.text.contains("protected files changed"), "{}", answer.text);
 }
 
 /// A read that nobody saw.

@@ -3,8 +3,9 @@
 //! The kernel decides: a watched call is answered "go on" whatever is found, so watching can not
 //! weaken a verdict. The one exception is for what the profile keeps as it is in trees that may be
 //! written ([`Kept`](crate::policy::Kept)), about which Landlock has no say: a call that would
-//! change it is refused. A program that changes its arguments at the right moment gets past that;
-//! what stands behind it is in `supervisor/mounts/seal.rs`.
+//! change it is refused, and so is one that could and of which it is not found what it is about. A
+//! program that changes its arguments at the right moment gets past that; what stands behind it is
+//! in `supervisor/mounts/seal.rs`.
 //!
 //! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces refuse the call, the object exists (or could have been
 //! made), is of a kind the call can work on, and ordinary permissions would have allowed it.
