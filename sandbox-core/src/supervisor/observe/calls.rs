@@ -243,3 +243,16 @@ fn read(
         Observed::Kill => Ok(Seen::Nothing),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_an_open_are_its_third_word() {
+        let bytes: Vec<u8> = [1u64, 2, 3, 4].into_iter().flat_map(u64::to_ne_bytes).collect();
+        let how = OpenHow::parse(&bytes).unwrap();
+        assert_eq!((how.flags, how.resolve), (1, 3));
+        assert!(OpenHow::parse(&bytes[..OpenHow::SIZE - 1]).is_none());
+    }
+}
