@@ -26,6 +26,9 @@ def put2(folder, path, flags, rules):
     os.write(check(libc.syscall(437, folder, path.encode(), how, 24)), b'# x\n')
 def linkat(old, new, flags):
     check(libc.linkat(-100, old.encode(), -100, new.encode(), flags))
+def link(old, new, **at):
+    # By its name alone: Python would have links followed.
+    os.link(old, new, follow_symlinks=False, **at)
 def held(path, number=200):
     # A number that no supervisor has.
     os.dup2(os.open(path, os.O_RDONLY), number); return number
@@ -80,11 +83,11 @@ const WAYS: [&str; 30] = [
     "f = held('.vscode'); closing(W, lambda: put('tasks.json', ADD, dir_fd=f))",
     "f = held('.git'); closing(W, lambda: os.unlink('config', dir_fd=f))",
     "f = shut(); put('s', NEW, dir_fd=f); os.rename('s', '.envrc', src_dir_fd=f)",
-    "f = shut(); put('s', NEW, dir_fd=f); os.link('s', '.git/hooks/post-merge', src_dir_fd=f)",
-    "f = shut(); os.link('.git/config', 'c', dst_dir_fd=f); put('c', ADD, dir_fd=f)",
+    "f = shut(); put('s', NEW, dir_fd=f); link('s', '.git/hooks/post-merge', src_dir_fd=f)",
+    "f = shut(); link('.git/config', 'c', dst_dir_fd=f); put('c', ADD, dir_fd=f)",
     "f = deep(); put('s', NEW, dir_fd=f); os.rename('s', '.envrc', src_dir_fd=f)",
-    "f = deep(); put('s', NEW, dir_fd=f); os.link('s', '.git/hooks/post-merge', src_dir_fd=f)",
-    "f = deep(); os.link('.git/config', 'c', dst_dir_fd=f); put('c', ADD, dir_fd=f)",
+    "f = deep(); put('s', NEW, dir_fd=f); link('s', '.git/hooks/post-merge', src_dir_fd=f)",
+    "f = deep(); link('.git/config', 'c', dst_dir_fd=f); put('c', ADD, dir_fd=f)",
     "f = deep(); os.rename('.git', 'git', dst_dir_fd=f)",
 ];
 
@@ -109,7 +112,7 @@ const ORDINARY: [&str; 22] = [
     "chain(40, '../text'); put('chain/0', NEW); os.stat('text')",
     "f = shut(); put('text', NEW, dir_fd=f); os.fchdir(f); put('text', ADD); os.unlink('text')",
     "f = shut(); os.symlink(W + '/text', 'l', dir_fd=f); put('l', NEW, dir_fd=f); os.stat('text')",
-    "f = shut(); os.rename('new', 'new', dst_dir_fd=f); os.link('new', 'old', src_dir_fd=f)",
+    "f = shut(); os.rename('new', 'new', dst_dir_fd=f); link('new', 'old', src_dir_fd=f)",
     "f = deep(); put('s', NEW, dir_fd=f); put('s', ADD, dir_fd=f); os.unlink('s', dir_fd=f)",
     "f = deep(); os.rename('new', 'new', dst_dir_fd=f); os.rename('new', 'old', src_dir_fd=f)",
     "f = deep(); os.fchdir(f); os.mkdir('a'); put('a/s', NEW); os.rename('a/s', 'b')",
