@@ -37,6 +37,7 @@ mod own_view;
 mod profiles;
 mod progress;
 mod protected;
+mod protected_ways;
 mod protocol;
 mod races;
 mod results;

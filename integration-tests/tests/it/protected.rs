@@ -233,6 +233,64 @@ fn what_gets_past_the_watch_is_stopped_or_told() {
     });
 }
 
+/// A folder that nobody may enter hides what becomes of the files in it. That is told, as what it
+/// is, and once.
+#[test]
+fn a_folder_that_is_closed_is_told_once() {
+    as_each_user(|site| {
+        for isolation in TIERS {
+            for missing in [false, true] {
+                let site = Site::new(site.user());
+                furnish(&site);
+                if missing {
+                    std::fs::remove_file(site.path("ws/.vscode/tasks.json")).expect("remove");
+                }
+                let server = serve(&site, isolation);
+                for (command, expected) in
+                    [("chmod 755 .vscode", false), ("chmod 0 .vscode", true), ("true", false)]
+                {
+                    let answer = server.shell(command);
+                    let what = format!("{isolation} {missing} {command}: {}", answer.text);
+                    assert_eq!(answer.exit_code(), Some(0), "{what}");
+                    let told = answer.text.matches("permissions changed while this ran").count();
+                    assert_eq!(told, usize::from(expected), "{what}");
+                    assert_eq!(answer.text.contains(&site.text("ws/.vscode")), expected, "{what}");
+                    assert!(!answer.text.contains("protected files changed"), "{what}");
+                }
+                site.command(Path::new("chmod")).args(["755", ".vscode"]).status().expect("chmod");
+            }
+        }
+    });
+}
+
+/// A file that cannot be seen when a run starts is sealed all the same, itself or with the folder
+/// that hides it. Where there are no mounts, who opens that folder is told.
+#[test]
+fn a_closed_folder_keeps_nothing_from_being_sealed() {
+    const OPEN_AND_RACE: &str =
+        "chmod 755 .git 2> /dev/null; exec ./probe flip $PWD/.git/config $PWD/.git/confix";
+    as_each_user(|site| {
+        for (isolation, open) in [("required", false), ("off", true)] {
+            let site = Site::new(site.user());
+            furnish(&site);
+            site.file("ws/.git/confix", "");
+            let server = serve(&site, isolation);
+            assert_eq!(server.shell("chmod 0 .git").exit_code(), Some(0));
+            let answer = server.shell(OPEN_AND_RACE);
+            assert_eq!(answer.said() == "ok", open, "{isolation}: {}", answer.text);
+            let told = answer.text.contains("permissions changed while this ran");
+            assert!(told || !open, "{isolation}: {}", answer.text);
+            let control = site.command(Path::new("chmod")).args(["755", ".git"]).status();
+            assert!(control.expect("chmod").success());
+            let settings = std::fs::read_to_string(site.path("ws/.git/config")).expect("settings");
+            assert_eq!(settings.ends_with('x'), open, "{isolation}: {settings}");
+            let answer = server.shell("cat .git/config && echo > .git/HEAD");
+            assert_eq!(answer.exit_code(), Some(0), "{isolation}: {}", answer.text);
+            assert!(!answer.text.contains("permissions changed"), "{}", answer.text);
+        }
+    });
+}
+
 #[test]
 fn the_layer_says_which() {
     as_each_user(|site| {

@@ -128,6 +128,9 @@ pub struct Outcome {
     /// What the policy keeps as it is and is not as it was before: changed by the run past the
     /// watch, or by somebody else meanwhile.
     pub changed: Vec<AbsPath>,
+    /// Folders whose permissions changed, so that what the policy keeps in them could not be seen
+    /// before or cannot be seen now.
+    pub veiled: Vec<AbsPath>,
 }
 
 /// How the processes of a run were held together.

@@ -274,6 +274,7 @@ impl Watch {
         let asked = confirms(&self.plan.basis.policy)
             || infers(&self.plan.basis.policy) && self.mediator.reads_unseen();
         let (denials, slowed) = self.mediator.finish();
+        let changes = self.before.changes();
         let outcome = Outcome {
             end,
             leftover_killed,
@@ -284,7 +285,8 @@ impl Watch {
             duration,
             tree,
             exceeded,
-            changed: self.before.changed(),
+            changed: changes.files,
+            veiled: changes.folders,
         };
         let event = Event::Ended(outcome);
         if send_event(&self.control, &event).is_err() {

@@ -68,8 +68,16 @@ pub(super) fn diagnose(
         };
         denials.notes = notes(known, &evidence.said);
     }
-    if let Some(changed) = outcome.map(|o| &o.changed).filter(|changed| !changed.is_empty()) {
-        denials.notes.insert(0, changed_meanwhile(changed));
+    if let Some(outcome) = outcome {
+        let told = [
+            (&outcome.veiled, veiled_meanwhile as fn(&[AbsPath]) -> String),
+            (&outcome.changed, changed_meanwhile),
+        ];
+        for (paths, note) in told {
+            if !paths.is_empty() {
+                denials.notes.insert(0, note(paths));
+            }
+        }
     }
     if let Some(exceeded) = exceeded {
         limits::add(&mut denials, exceeded, view.policy);
@@ -85,15 +93,31 @@ pub(super) fn diagnose(
 
 /// What is protected and not as it was.
 fn changed_meanwhile(changed: &[AbsPath]) -> String {
-    let name = |path: &AbsPath| clean::name(path.as_bytes());
-    let shown: Vec<String> = changed.iter().take(MOST_CHANGED).map(name).collect();
-    let more = changed.len() - shown.len();
-    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
     format!(
-        "protected files changed while this ran, by the run or by somebody else: {}{more}; tell the \
+        "protected files changed while this ran, by the run or by somebody else: {}; tell the \
          person you work for to look at them before anything outside of the sandbox uses them",
-        shown.join(", ")
+        some_of(changed)
     )
+}
+
+/// Where nobody can say whether what is protected is as it was.
+fn veiled_meanwhile(folders: &[AbsPath]) -> String {
+    format!(
+        "permissions changed while this ran, by the run or by somebody else, so that protected \
+         files could not be seen before or cannot be seen now: those of {}; tell the person you \
+         work for to look at what is in there before anything outside of the sandbox uses it",
+        some_of(folders)
+    )
+}
+
+/// The first few paths, and how many more there are.
+fn some_of(paths: &[AbsPath]) -> String {
+    let name = |path: &AbsPath| clean::name(path.as_bytes());
+    let shown: Vec<String> = paths.iter().take(MOST_CHANGED).map(name).collect();
+    match paths.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The end of what a stream said, as text.

@@ -20,6 +20,7 @@ mod private_name;
 mod proxy;
 mod request;
 pub(super) mod resolve;
+pub(super) mod scoped;
 mod send;
 mod signal;
 

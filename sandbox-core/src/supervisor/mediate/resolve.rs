@@ -2,9 +2,11 @@
 //!
 //! The caller's root is ours (the filter refuses `chroot` and mount calls), its working
 //! directory is not, and neither is `/proc/self`. The fast way is one `openat2` that follows no
-//! link: what it opens is where the path says. Links cost a second one and the question where it
-//! led; where a path goes through a magic link or a `self` of `/proc`, it is walked component by
-//! component.
+//! link: what it opens is where the path says, and what it does not find without a link on the way
+//! the caller does not find either. Links cost a second one and the question where it led. Where
+//! that finds nothing, or a path goes through a magic link or a `self` of `/proc`, it is walked
+//! component by component, with the caller's eyes: what is missing in our `/proc/self` says nothing
+//! about the caller's.
 
 use crate::AbsPath;
 use crate::decide::FileKind;
@@ -34,6 +36,15 @@ pub(in crate::supervisor) struct Place {
     pub(in crate::supervisor) path: AbsPath,
 }
 
+/// What a path leads to.
+#[derive(Debug)]
+pub(in crate::supervisor) enum Found {
+    /// Something that is somewhere.
+    At(Place),
+    /// What a magic link leads to and no path does: a pipe, a socket.
+    Unnamed,
+}
+
 /// The folder of a name that need not exist, and the name.
 #[derive(Debug)]
 pub(in crate::supervisor) struct NewPlace {
@@ -49,7 +60,7 @@ impl NewPlace {
 }
 
 /// As many links as the kernel follows (path_resolution(7)).
-const MAX_LINKS: u32 = 40;
+pub(in crate::supervisor) const MAX_LINKS: u32 = 40;
 
 const PIN: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
@@ -91,10 +102,16 @@ pub(in crate::supervisor) fn plain(
     let written = OsStr::from_bytes(path);
     let plain = match path.first() {
         Some(b'/') => AbsPath::new(written).ok()?,
-        _ => caller.folder_path(dirfd).ok()?.join(written).ok()?,
+        _ => named_folder(caller.folder_path(dirfd).ok()?)?.join(written).ok()?,
     };
     // What is too long for a system call has to be followed from its folder.
     (plain.as_bytes().len() < libc::PATH_MAX as usize).then_some(plain)
+}
+
+/// A folder's path, unless the kernel may have added to it that the folder has no name any more: that
+/// is no way to it, and may be one to another.
+fn named_folder(path: AbsPath) -> Option<AbsPath> {
+    (!path.as_bytes().ends_with(b" (deleted)")).then_some(path)
 }
 
 /// Pins the object of `path`, relative to `base`.
@@ -104,6 +121,20 @@ pub(in crate::supervisor) fn resolve(
     path: &[u8],
     last: Last,
 ) -> Result<Place, Errno> {
+    match find(caller, base, path, last)? {
+        Found::At(place) => Ok(place),
+        Found::Unnamed => Err(Errno::ENOENT),
+    }
+}
+
+/// What `path` leads to, relative to `base`. What this does not find the caller does not find
+/// either, and for the same reason.
+pub(in crate::supervisor) fn find(
+    caller: &Caller<'_>,
+    base: Option<&OwnedFd>,
+    path: &[u8],
+    last: Last,
+) -> Result<Found, Errno> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -116,34 +147,33 @@ pub(in crate::supervisor) fn resolve(
             (_, None) => Err(Errno::EBADF),
         }
     };
-    // A path without links and without `..` is canonical as it is written.
-    let written = AbsPath::new(OsStr::from_bytes(path)).ok();
-    let direct = written.map(|path| (open(ResolveFlag::RESOLVE_NO_SYMLINKS), path));
-    let found = match direct {
-        Some((Ok(object), path)) => Ok(Place { object, path }),
-        None | Some((Err(Errno::ELOOP), _)) => {
-            open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(place)
-        }
-        Some((Err(errno), _)) => Err(errno),
+    let fast = match open(ResolveFlag::RESOLVE_NO_SYMLINKS) {
+        // A path without links and without `..` is canonical as it is written.
+        Ok(object) => match AbsPath::new(OsStr::from_bytes(path)) {
+            Ok(path) => Ok(Place { object, path }),
+            Err(_) => place(object),
+        },
+        Err(Errno::ELOOP) => open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(place),
+        Err(errno) => return Err(errno),
     };
-    match found {
-        Ok(place) if !in_own_proc(&place.path) => Ok(place),
-        Ok(_) | Err(Errno::ELOOP) => walk(caller, base, path, last),
-        Err(errno) => Err(errno),
+    match fast {
+        Ok(place) if !in_own_proc(&place.path) => Ok(Found::At(place)),
+        _ => walk(caller, base, path, last),
     }
 }
 
 /// How an object is pinned.
-fn how(last: Last, resolve: ResolveFlag) -> OpenHow {
+pub(super) fn how(last: Last, resolve: ResolveFlag) -> OpenHow {
     let follow = if last == Last::NoFollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
     OpenHow::new().flags(PIN | follow).resolve(resolve)
 }
 
 /// Whether a path may lead over a link, so that what it means is not where it says. One that leads
-/// nowhere without a link leads nowhere else either.
+/// nowhere without a link leads nowhere else either. One that is closed on the way from the root may
+/// be open from the folder that a program holds.
 pub(in crate::supervisor) fn may_have_links(path: &AbsPath, last: Last) -> bool {
     let found = openat2(AT_FDCWD, path.as_path(), how(last, ResolveFlag::RESOLVE_NO_SYMLINKS));
-    !matches!(found, Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES))
+    !matches!(found, Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR))
 }
 
 /// Pins the object of a path that no caller waits for, relative to `base`. Nothing that depends on
@@ -160,6 +190,13 @@ pub(in crate::supervisor) fn resolve_new(
     base: Option<&OwnedFd>,
     path: &[u8],
 ) -> Result<NewPlace, Errno> {
+    let (folder, name) = split(path)?;
+    Ok(NewPlace { folder: resolve(caller, base, folder, Last::Follow)?, name: name.to_vec() })
+}
+
+/// The folder of a path, and the name. `EEXIST` where the path can only mean a folder that is there:
+/// no call makes, moves or removes a name by such a path.
+pub(super) fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
     let end = path.iter().rposition(|b| *b != b'/').map_or(0, |at| at + 1);
     let path = path.get(..end).unwrap_or_default();
     let start = path.iter().rposition(|b| *b == b'/').map_or(0, |at| at + 1);
@@ -167,15 +204,58 @@ pub(in crate::supervisor) fn resolve_new(
     if name.is_empty() || name == b"." || name == b".." {
         return Err(Errno::EEXIST);
     }
-    let folder = if folder.is_empty() { b"." } else { folder };
-    Ok(NewPlace { folder: resolve(caller, base, folder, Last::Follow)?, name: name.to_vec() })
+    Ok((if folder.is_empty() { b"." } else { folder }, name))
 }
 
 /// Names a pinned object. An object without a path (unlinked, another mount namespace) is gone.
-fn place(object: OwnedFd) -> Result<Place, Errno> {
-    let path = readlinkat(AT_FDCWD, pinned::name(&object).as_str())?;
-    let path = AbsPath::new(path).map_err(|_| Errno::ENOENT)?;
+pub(super) fn place(object: OwnedFd) -> Result<Place, Errno> {
+    let path = match pinned::path(&object) {
+        Err(Errno::ENAMETOOLONG) if is_folder(&object)? => far_below(&object)?,
+        path => path?,
+    };
     Ok(Place { object, path })
+}
+
+/// A path for a folder whose own is too long to be told: one below the nearest folder above that
+/// can be named. No rule and nothing that is kept is named by a longer path than that folder's, so
+/// they say the same of both.
+fn far_below(folder: &OwnedFd) -> Result<AbsPath, Errno> {
+    /// Levels that one path leads up.
+    const LEAP: usize = 1024;
+    const MOST_LEAPS: u32 = 64;
+    let up = |from: &OwnedFd, levels: usize| {
+        openat(from, "../".repeat(levels).as_str(), PIN | OFlag::O_DIRECTORY, Mode::empty())
+    };
+    let mut from = folder.try_clone().map_err(|_| Errno::EMFILE)?;
+    for _ in 0..MOST_LEAPS {
+        let above = up(&from, LEAP)?;
+        let Err(Errno::ENAMETOOLONG) = pinned::path(&above) else {
+            return nearest(LEAP, |levels| pinned::path(&up(&from, levels)?))?
+                .join("...")
+                .map_err(|_| Errno::EINVAL);
+        };
+        from = above;
+    }
+    Err(Errno::ENAMETOOLONG)
+}
+
+/// The name of the nearest folder above that can be named, at most `levels` up.
+fn nearest(
+    levels: usize,
+    name: impl Fn(usize) -> Result<AbsPath, Errno>,
+) -> Result<AbsPath, Errno> {
+    let (mut too_near, mut far) = (0, levels);
+    while far - too_near > 1 {
+        let middle = too_near.midpoint(far);
+        match name(middle) {
+            Err(Errno::ENAMETOOLONG) => too_near = middle,
+            found => {
+                found?;
+                far = middle;
+            }
+        }
+    }
+    name(far)
 }
 
 /// Whether the kernel took *our* `/proc/self` for the caller's.
@@ -185,24 +265,27 @@ fn in_own_proc(path: &AbsPath) -> bool {
     proc && components.next().is_some_and(|c| *c.as_os_str() == *std::process::id().to_string())
 }
 
+/// Follows a path as the caller would, one component after the other.
 fn walk(
     caller: &Caller<'_>,
     base: Option<&OwnedFd>,
     path: &[u8],
     last: Last,
-) -> Result<Place, Errno> {
+) -> Result<Found, Errno> {
     let root = || openat(AT_FDCWD, "/", PIN | OFlag::O_DIRECTORY, Mode::empty());
     let mut at = match base {
         Some(base) if path.first() != Some(&b'/') => base.try_clone().map_err(|_| Errno::EMFILE)?,
         _ => root()?,
     };
+    // Where `at` was found, and by which name.
+    let mut holder: Option<(OwnedFd, Vec<u8>)> = None;
     let mut rest: VecDeque<Vec<u8>> = components(path);
     let mut links = 0;
     while let Some(name) = rest.pop_front() {
         let next = openat(&at, OsStr::from_bytes(&name), PIN | OFlag::O_NOFOLLOW, Mode::empty())?;
         let is_end = rest.is_empty();
         if !is_link(&next)? || (is_end && last == Last::NoFollow) {
-            at = next;
+            holder = Some((std::mem::replace(&mut at, next), name));
             continue;
         }
         links += 1;
@@ -210,7 +293,10 @@ fn walk(
             return Err(Errno::ELOOP);
         }
         match link_target(caller, &at, &next, &name)? {
-            LinkTarget::Object(object) => at = object,
+            LinkTarget::Object(object) => {
+                at = object;
+                holder = None;
+            }
             LinkTarget::Text(text) => {
                 if text.first() == Some(&b'/') {
                     at = root()?;
@@ -221,7 +307,24 @@ fn walk(
             }
         }
     }
-    place(at)
+    found(at, holder)
+}
+
+/// Names an object, and says if no path leads to it. `holder`: where it was found, and by which name.
+pub(in crate::supervisor) fn found(
+    object: OwnedFd,
+    holder: Option<(OwnedFd, Vec<u8>)>,
+) -> Result<Found, Errno> {
+    match (readlinkat(AT_FDCWD, pinned::name(&object).as_str()), holder) {
+        // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
+        (Ok(text), _) if text.as_bytes().first() != Some(&b'/') => Ok(Found::Unnamed),
+        (Err(Errno::ENAMETOOLONG), Some((folder, name))) if !is_folder(&object)? => {
+            let folder = place(folder)?;
+            let path = NewPlace { folder, name }.path()?;
+            Ok(Found::At(Place { object, path }))
+        }
+        _ => place(object).map(Found::At),
+    }
 }
 
 /// Where a symbolic link leads.
@@ -262,12 +365,70 @@ fn is_proc_root(folder: &OwnedFd) -> Result<bool, Errno> {
 }
 
 fn is_link(object: &OwnedFd) -> Result<bool, Errno> {
+    Ok(kind(object)? == FileKind::Link)
+}
+
+fn is_folder(object: &OwnedFd) -> Result<bool, Errno> {
+    Ok(kind(object)? == FileKind::Folder)
+}
+
+fn kind(object: &OwnedFd) -> Result<FileKind, Errno> {
     let stat = fstatat(object.as_fd(), "", AtFlags::AT_EMPTY_PATH)?;
-    Ok(FileKind::of(&stat) == FileKind::Link)
+    Ok(FileKind::of(&stat))
 }
 
 /// Components in order, without empty ones and dots. A trailing slash is a dot at the end, which
-/// opens a folder and nothing else.
+/// opens a folder and nothing else, and has a link before it followed.
 fn components(path: &[u8]) -> VecDeque<Vec<u8>> {
-    path.split(|b| *b == b'/').filter(|c| !c.is_empty() && *c != b".").map(<[u8]>::to_vec).collect()
+    let mut all: VecDeque<Vec<u8>> = path
+        .split(|b| *b == b'/')
+        .filter(|c| !c.is_empty() && *c != b".")
+        .map(<[u8]>::to_vec)
+        .collect();
+    if path.ends_with(b"/") || path.ends_with(b"/.") || path == b"." {
+        all.push_back(b".".to_vec());
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_path_says_whether_it_is_a_folder() {
+        let joined = |path: &[u8]| components(path).into_iter().collect::<Vec<_>>().join(&b'|');
+        for (path, expected) in [
+            (&b"/a//./b"[..], &b"a|b"[..]),
+            (b"a/../b", b"a|..|b"),
+            (b"a/", b"a|."),
+            (b"a/.", b"a|."),
+            (b".", b"."),
+            (b"/", b"."),
+        ] {
+            assert_eq!(joined(path), expected, "{}", String::from_utf8_lossy(path));
+        }
+    }
+
+    #[test]
+    fn names_are_split_off_unless_they_can_only_be_folders() {
+        assert_eq!(split(b"/a/b/"), Ok((&b"/a/"[..], &b"b"[..])));
+        assert_eq!(split(b"b"), Ok((&b"."[..], &b"b"[..])));
+        for path in [&b"/"[..], b"", b"a/..", b"a/./", b"."] {
+            assert_eq!(split(path), Err(Errno::EEXIST));
+        }
+    }
+
+    #[test]
+    fn the_nearest_folder_that_can_be_named_is_found() {
+        let path = |levels: usize| AbsPath::new(format!("/{levels}")).unwrap();
+        for enough in 1..=16 {
+            let name = |levels| match levels >= enough {
+                true => Ok(path(levels)),
+                false => Err(Errno::ENAMETOOLONG),
+            };
+            assert_eq!(nearest(16, name), Ok(path(enough)));
+        }
+        assert_eq!(nearest(16, |_| Err(Errno::EACCES)), Err(Errno::EACCES));
+    }
 }

@@ -8,14 +8,14 @@
 
 use super::pin;
 use crate::AbsPath;
-use crate::policy::{FsPolicy, Kept};
+use crate::policy::{Access, FsPolicy, Kept};
 use crate::supervisor::{SetupFailed, Stage};
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::{self, Metadata};
+use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 
 /// Names of a folder that are compared one by one; of more, only the folder itself is.
 const MOST_NAMES: usize = 256;
@@ -26,7 +26,7 @@ const MOST_NAMES: usize = 256;
 /// Only in a mount namespace of the run's own, before anything of the policy's paths is handed to
 /// the command. `before`: what there is.
 pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<(), SetupFailed> {
-    let mut paths: Vec<&AbsPath> = before.existing().collect();
+    let mut paths: Vec<&AbsPath> = before.sealable(policy).collect();
     let mut folders: Vec<AbsPath> =
         paths.iter().flat_map(|path| on_the_way(policy, path)).collect();
     // The outermost first, and none twice: paths of the same length are ordered among themselves.
@@ -55,7 +55,7 @@ fn on_the_way<'p>(policy: &'p FsPolicy, kept: &'p AbsPath) -> impl Iterator<Item
     let above = std::iter::successors(kept.parent(), AbsPath::parent);
     above.take_while(|folder| {
         let holder = folder.parent().unwrap_or_else(AbsPath::root);
-        policy.rights(&holder).contains(crate::policy::Access::WRITE)
+        policy.rights(&holder).contains(Access::WRITE)
     })
 }
 
@@ -88,35 +88,123 @@ pub(in crate::supervisor) struct Before(Vec<(AbsPath, State)>);
 impl Before {
     /// Looks at everything that stays as it is.
     pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
-        let look = |kept: &Kept| (kept.path.clone(), State::of(kept.path.as_path()));
+        let look = |kept: &Kept| (kept.path.clone(), State::of(&kept.path));
         Self(policy.kept.iter().map(look).collect())
     }
 
-    /// What there is of it.
-    fn existing(&self) -> impl Iterator<Item = &AbsPath> {
-        self.0.iter().filter(|(_, state)| state.own.is_some()).map(|(path, _)| path)
+    /// What there is of it. Where that cannot be seen, the folder that nobody may enter: a command
+    /// that may change it could open it again, and what is in it would not be sealed.
+    fn sealable(&self, policy: &FsPolicy) -> impl Iterator<Item = &AbsPath> {
+        self.0.iter().filter_map(|(path, state)| match &state.own {
+            Own::There(_) => Some(path),
+            Own::Missing => None,
+            Own::Unseen { folder, .. } => {
+                policy.rights(folder).contains(Access::WRITE).then_some(folder)
+            }
+        })
     }
 
     /// Whether the same objects are there, whatever is in them.
     pub(in crate::supervisor) fn same_objects(&self, other: &Self) -> bool {
-        let object = |state: &State| state.own.as_ref().map(|stamp| stamp.object);
         let pairs = || self.0.iter().zip(&other.0);
         self.0.len() == other.0.len()
-            && pairs().all(|((path, a), (other, b))| path == other && object(a) == object(b))
+            && pairs()
+                .all(|((path, a), (other, b))| path == other && a.own.object() == b.own.object())
     }
 
     /// What is not as it was: changed by the run, or by somebody else meanwhile.
-    pub(in crate::supervisor) fn changed(&self) -> Vec<AbsPath> {
-        let differs = |(path, before): &&(AbsPath, State)| State::of(path.as_path()) != *before;
-        self.0.iter().filter(differs).map(|(path, _)| path.clone()).collect()
+    pub(in crate::supervisor) fn changes(&self) -> Changes {
+        let mut all = Changes::default();
+        for (path, before) in &self.0 {
+            match difference(before, &State::of(path)) {
+                Difference::None => {}
+                Difference::Changed => all.files.push(path.clone()),
+                Difference::Veiled(folder) if all.folders.contains(folder) => {}
+                Difference::Veiled(folder) => all.folders.push(folder.clone()),
+            }
+        }
+        all
+    }
+}
+
+/// What is not as it was.
+#[derive(Debug, Default)]
+pub(in crate::supervisor) struct Changes {
+    /// What stays as it is, and did not.
+    pub(in crate::supervisor) files: Vec<AbsPath>,
+    /// Folders that were closed or opened, so that nobody can say whether what is in them changed.
+    pub(in crate::supervisor) folders: Vec<AbsPath>,
+}
+
+/// What became of one thing.
+enum Difference<'s> {
+    None,
+    Changed,
+    /// This folder was closed, or was closed before.
+    Veiled(&'s AbsPath),
+}
+
+fn difference<'s>(before: &'s State, after: &'s State) -> Difference<'s> {
+    match (&before.own, &after.own) {
+        _ if before == after => Difference::None,
+        (_, Own::Unseen { folder, .. }) | (Own::Unseen { folder, .. }, _) => {
+            Difference::Veiled(folder)
+        }
+        _ => Difference::Changed,
     }
 }
 
 /// An object, and if it is a folder, what is in it, one level deep.
 #[derive(Debug, PartialEq, Eq)]
 struct State {
-    own: Option<Stamp>,
+    own: Own,
     names: Vec<(std::ffi::OsString, Option<Stamp>)>,
+}
+
+/// What can be seen of an object.
+#[derive(Debug, PartialEq, Eq)]
+enum Own {
+    /// It is there.
+    There(Stamp),
+    /// It is not.
+    Missing,
+    /// Neither can be said. The folder that is as near to it as one can see: who closes or opens it
+    /// leaves a time there.
+    Unseen { folder: AbsPath, stamp: Option<Stamp> },
+}
+
+impl Own {
+    /// What it is, whatever was done to it; `None` if it is missing.
+    fn object(&self) -> Option<(bool, (u64, u64))> {
+        match self {
+            Self::There(stamp) => Some((true, stamp.object)),
+            Self::Missing => None,
+            Self::Unseen { stamp, .. } => {
+                Some((false, stamp.as_ref().map_or((0, 0), |stamp| stamp.object)))
+            }
+        }
+    }
+
+    fn of(path: &AbsPath, found: &io::Result<Metadata>) -> Self {
+        match found {
+            Ok(metadata) => Self::There(Stamp::of(metadata)),
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                Self::Missing
+            }
+            Err(_) => Self::unseen(path),
+        }
+    }
+
+    fn unseen(path: &AbsPath) -> Self {
+        let above = std::iter::successors(path.parent(), AbsPath::parent);
+        let seen = |folder: AbsPath| {
+            let metadata = fs::symlink_metadata(folder.as_path()).ok()?;
+            Some((folder, Some(Stamp::of(&metadata))))
+        };
+        let nearest = above.into_iter().find_map(seen);
+        let (folder, stamp) = nearest.unwrap_or_else(|| (AbsPath::root(), None));
+        Self::Unseen { folder, stamp }
+    }
 }
 
 /// Identity and last change. No program can set the time of the last change of an inode.
@@ -140,10 +228,10 @@ impl Stamp {
 }
 
 impl State {
-    fn of(path: &Path) -> Self {
-        let metadata = fs::symlink_metadata(path).ok();
-        let folder = metadata.as_ref().is_some_and(Metadata::is_dir);
-        let listed = folder.then(|| fs::read_dir(path).ok()).flatten();
+    fn of(path: &AbsPath) -> Self {
+        let found = fs::symlink_metadata(path.as_path());
+        let folder = found.as_ref().is_ok_and(Metadata::is_dir);
+        let listed = folder.then(|| fs::read_dir(path.as_path()).ok()).flatten();
         let mut names: Vec<_> = listed
             .into_iter()
             .flatten()
@@ -152,14 +240,15 @@ impl State {
             .map(|entry| (entry.file_name(), entry.metadata().ok().as_ref().map(Stamp::of)))
             .collect();
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self { own: metadata.as_ref().map(Stamp::of), names }
+        Self { own: Own::of(path, &found), names }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Source;
+    use crate::policy::{FsRule, Scope, Source};
+    use std::path::Path;
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
@@ -176,9 +265,11 @@ mod tests {
         fs::write(at("config"), "x").unwrap();
         let (hooks, config, envrc) = (at("hooks"), at("config"), at(".envrc"));
         let before = Before::of(&policy(&[&hooks, &config, &envrc]));
-        assert!(before.changed().is_empty());
+        assert!(before.changes().files.is_empty());
         let told = || -> Vec<_> {
-            before.changed().iter().map(|p| p.as_path().file_name().unwrap().to_owned()).collect()
+            let changes = before.changes();
+            assert!(changes.folders.is_empty());
+            changes.files.iter().map(|p| p.as_path().file_name().unwrap().to_owned()).collect()
         };
         fs::write(at("beside"), "x").unwrap();
         assert!(told().is_empty());
@@ -189,5 +280,61 @@ mod tests {
         fs::write(at("config.lock"), "x").unwrap();
         fs::rename(at("config.lock"), &config).unwrap();
         assert_eq!(told(), ["hooks", "config", ".envrc"]);
+    }
+    fn stamp(inode: u64, changed: i64) -> Stamp {
+        Stamp { object: (1, inode), mode: 0o644, size: 0, changed: (changed, 0) }
+    }
+
+    fn state(own: Own) -> State {
+        State { own, names: Vec::new() }
+    }
+
+    fn unseen(changed: i64) -> State {
+        let folder = AbsPath::new("/ws/.vscode").unwrap();
+        state(Own::Unseen { folder, stamp: Some(stamp(1, changed)) })
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_not_missing() {
+        let there = |changed| state(Own::There(stamp(2, changed)));
+        let missing = || state(Own::Missing);
+        let told = |before: &State, after: &State| match difference(before, after) {
+            Difference::None => "nothing".to_owned(),
+            Difference::Changed => "changed".to_owned(),
+            Difference::Veiled(folder) => folder.to_string(),
+        };
+        for (before, after, expected) in [
+            (there(1), there(1), "nothing"),
+            (there(1), there(2), "changed"),
+            (missing(), there(1), "changed"),
+            (there(1), missing(), "changed"),
+            (missing(), unseen(2), "/ws/.vscode"),
+            (there(1), unseen(2), "/ws/.vscode"),
+            (unseen(2), there(1), "/ws/.vscode"),
+            (unseen(2), missing(), "/ws/.vscode"),
+            // Opened and closed again.
+            (unseen(2), unseen(3), "/ws/.vscode"),
+            (unseen(2), unseen(2), "nothing"),
+        ] {
+            assert_eq!(told(&before, &after), expected, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_folder_is_sealed_where_it_could_be_opened() {
+        let path = |p: &str| AbsPath::new(p).unwrap();
+        let before = Before(vec![
+            (path("/ws/.vscode/tasks.json"), unseen(1)),
+            (path("/ws/.envrc"), state(Own::Missing)),
+            (path("/ws/.git/config"), state(Own::There(stamp(2, 1)))),
+        ]);
+        let sealed = |access| {
+            let source = Source { profile: "t".into(), rule: "r".into(), line: None };
+            let rule = FsRule { path: path("/ws"), scope: Scope::Tree, access, source };
+            let policy = FsPolicy::of_rules(vec![rule]);
+            before.sealable(&policy).map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(sealed(Access::READ | Access::WRITE), ["/ws/.vscode", "/ws/.git/config"]);
+        assert_eq!(sealed(Access::READ), ["/ws/.git/config"]);
     }
 }

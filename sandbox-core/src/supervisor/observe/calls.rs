@@ -1,15 +1,16 @@
 //! The watched calls: which register is which.
 
 use super::moves::{self, Moving};
-use super::response::{Response, is_unseen};
+use super::response::Response;
 use super::watched::{Start, Watched};
 use super::{examine, signals};
-use crate::decide::{Attempt, Relocation, node_attempt, open_attempt};
+use crate::decide::{Attempt, Relocation, Target, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::record::{Kind, Operation};
 use crate::register::int;
-use crate::supervisor::mediate::resolve::{Last, plain, resolve};
-use crate::supervisor::mediate::{Caller, ObservedCall, Shared, pinned, unreadable};
+use crate::supervisor::mediate::resolve::{Found, Last, Place, found, plain};
+use crate::supervisor::mediate::scoped::{self, Scoped};
+use crate::supervisor::mediate::{Caller, ObservedCall, Shared, unreadable};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
 
@@ -34,11 +35,16 @@ enum Seen {
 /// their object, their program and their process are what they are now.
 pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
-    let Some(caller) = shared.caller(&data) else { return call.go_on() };
+    let may_change_kept = shared.keeps() && may_change(call.call, &data);
+    let Some(caller) = shared.caller(&data) else {
+        return match Response::without_look(may_change_kept, Errno::EPERM) {
+            Response::GoOn => call.go_on(),
+            Response::Refuse(errno) => call.refuse(errno),
+        };
+    };
     let seen = match read(shared, &caller, call.call, &data) {
         Ok(seen) => seen,
         Err(errno) => {
-            let may_change_kept = shared.keeps() && may_change(call.call, &data);
             return match Response::without_look(may_change_kept, errno) {
                 Response::GoOn => call.go_on(),
                 Response::Refuse(errno) => {
@@ -94,11 +100,48 @@ fn may_change(call: Observed, data: &NotificationData) -> bool {
 fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result<Watched, Errno> {
     let path = caller.read_path(address)?;
     let start = match plain(caller, dirfd, &path) {
-        Some(plain) => Start::Plain(plain),
+        Some(plain) => {
+            let relative = path.first() != Some(&b'/');
+            Start::Plain { path: plain, written_from: relative.then_some(dirfd) }
+        }
         None if path.first() == Some(&b'/') => Start::In(None),
         None => Start::In(Some(caller.folder(dirfd)?)),
     };
     Ok(Watched { attempt, path, start })
+}
+
+/// The path of an `openat2`, which may have rules for the way; `None` for what no rule is about.
+fn opened(
+    caller: &Caller<'_>,
+    dirfd: i32,
+    address: u64,
+    how: &OpenHow,
+) -> Result<Option<Watched>, Errno> {
+    let Some(attempt) = open_attempt(int(how.flags)) else { return Ok(None) };
+    let Some(rules) = scoped::rules(how.resolve)? else {
+        return at(caller, dirfd, address, attempt).map(Some);
+    };
+    let path = caller.read_path(address)?;
+    let in_folder = scoped::starts_in_folder(rules, &path);
+    let folder = if in_folder { Some(caller.folder(dirfd)?) } else { None };
+    Ok(Some(Watched { attempt, path, start: Start::Scoped(Scoped::new(rules, folder)) }))
+}
+
+/// What counts of a `struct open_how` (openat2(2)).
+struct OpenHow {
+    flags: u64,
+    resolve: u64,
+}
+
+impl OpenHow {
+    /// Its first version, which every other begins with: flags, mode, rules for the way.
+    const SIZE: usize = 24;
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let (words, _) = bytes.as_chunks::<8>();
+        let word = |at: usize| words.get(at).copied().map(u64::from_ne_bytes);
+        Some(Self { flags: word(0)?, resolve: word(2)? })
+    }
 }
 
 /// The file that `linkat` with these flags gives a second name, if that one stays as it is.
@@ -112,20 +155,21 @@ fn kept_source(
         return Ok(None);
     }
     let written = caller.read_path(address)?;
-    let path = match written.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
-        true => pinned::path(&caller.folder(dirfd)?)?,
-        false => {
-            let from = at(caller, dirfd, address, Attempt::RELINK)?;
-            let (start, path) = from.place();
-            resolve(caller, start, path, Last::Follow)?.path
-        }
+    let (source, path) = if written.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+        let file = caller.folder(dirfd)?;
+        let Found::At(Place { path, .. }) = found(file, None)? else { return Ok(None) };
+        let start = Start::Plain { path: path.clone(), written_from: None };
+        (Watched { attempt: Attempt::RELINK, path: path.as_bytes().to_vec(), start }, path)
+    } else {
+        let follow = flags & libc::AT_SYMLINK_FOLLOW != 0;
+        let (target, last) =
+            if follow { (Target::Object, Last::Follow) } else { (Target::Link, Last::NoFollow) };
+        let source = at(caller, dirfd, address, Attempt { target, ..Attempt::RELINK })?;
+        let Found::At(Place { path, .. }) = source.find(caller, last)? else { return Ok(None) };
+        (source, path)
     };
     let kept = shared.policy().fs.kept.iter().any(|kept| kept.holds(&path));
-    Ok(kept.then(|| Watched {
-        attempt: Attempt::RELINK,
-        path: path.as_bytes().to_vec(),
-        start: Start::Plain(path),
-    }))
+    Ok(kept.then_some(source))
 }
 
 fn read(
@@ -150,10 +194,12 @@ fn read(
     match call {
         Observed::Open => some(cwd, a, open_attempt(int(b))),
         Observed::OpenAt => some(int(a), b, open_attempt(int(c))),
+        // Too short for the kernel.
+        Observed::OpenAt2 if d < OpenHow::SIZE as u64 => Ok(Seen::Nothing),
         Observed::OpenAt2 => {
-            // `struct open_how` begins with 64 bits of flags (openat2(2)).
-            let flags: [u8; 8] = caller.read(c, 8)?.try_into().map_err(|_| Errno::EFAULT)?;
-            some(int(a), b, open_attempt(int(u64::from_ne_bytes(flags))))
+            let how = caller.read(c, OpenHow::SIZE)?;
+            let how = OpenHow::parse(&how).ok_or(Errno::EFAULT)?;
+            Ok(opened(caller, int(a), b, &how)?.map_or(Seen::Nothing, Seen::Path))
         }
         Observed::Creat => {
             some(cwd, a, open_attempt(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC))
@@ -185,16 +231,28 @@ fn read(
         // A file that is open already gets a name: where that goes matters, and whether the file
         // is one that stays as it is.
         Observed::LinkAt if int(e) & (libc::AT_EMPTY_PATH | libc::AT_SYMLINK_FOLLOW) != 0 => {
-            match kept_source(shared, caller, (int(a), b), int(e)) {
-                Ok(Some(source)) => Ok(Seen::Path(source)),
-                Err(errno) if is_unseen(errno) => Err(errno),
+            match kept_source(shared, caller, (int(a), b), int(e))? {
+                Some(source) => Ok(Seen::Path(source)),
                 // A file without a name has a new one all the same.
-                Ok(None) | Err(_) => one(int(c), d, Attempt::CREATE),
+                None => one(int(c), d, Attempt::CREATE),
             }
         }
         Observed::LinkAt => two((int(a), b), (int(c), d), Relocation::Link, false),
         // Groups and "everyone" may be partly inside: the kernel signals whom it may.
         Observed::Kill if int(a) > 0 => Ok(Seen::Signal(int(a))),
         Observed::Kill => Ok(Seen::Nothing),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rules_of_an_open_are_its_third_word() {
+        let bytes: Vec<u8> = [1u64, 2, 3, 4].into_iter().flat_map(u64::to_ne_bytes).collect();
+        let how = OpenHow::parse(&bytes).unwrap();
+        assert_eq!((how.flags, how.resolve), (1, 3));
+        assert!(OpenHow::parse(&bytes[..OpenHow::SIZE - 1]).is_none());
     }
 }

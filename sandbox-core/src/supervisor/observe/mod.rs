@@ -3,8 +3,9 @@
 //! The kernel decides: a watched call is answered "go on" whatever is found, so watching can not
 //! weaken a verdict. The one exception is for what the profile keeps as it is in trees that may be
 //! written ([`Kept`](crate::policy::Kept)), about which Landlock has no say: a call that would
-//! change it is refused. A program that changes its arguments at the right moment gets past that;
-//! what stands behind it is in `supervisor/mounts/seal.rs`.
+//! change it is refused, and so is one that could and of which it is not found what it is about. A
+//! program that changes its arguments at the right moment gets past that; what stands behind it is
+//! in `supervisor/mounts/seal.rs`.
 //!
 //! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces
 //! refuse the call, the object exists (or could have been made), is of a kind the call can work on,
@@ -23,19 +24,19 @@ mod response;
 mod signals;
 mod watched;
 
-use super::mediate::resolve::{Last, NewPlace, Place, resolve, resolve_new};
+use super::mediate::resolve::{Found, Last, NewPlace};
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, FileKind, Fit, Target};
 use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
 use nix::unistd::{AccessFlags, faccessat, geteuid};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 pub(super) use by_number::judge as judge_number;
 pub(super) use calls::look;
@@ -52,14 +53,31 @@ fn examine(
     watched: &Watched,
     syscall: &'static str,
 ) -> Response {
-    let RefusedAttempt { attempt, path, by_name } = match refused(shared, caller, watched) {
-        Ok(Some(refused)) => refused,
-        Ok(None) => return Response::GoOn,
+    match refused(shared, caller, watched) {
+        Ok(Some(refused)) => judge(shared, caller, watched, refused, syscall),
+        Ok(None) => Response::GoOn,
         Err(errno) => {
+            let covered = (errno == Errno::EACCES)
+                .then(|| behind_cover(&shared.policy().fs, watched))
+                .flatten();
+            if let Some(refused) = covered {
+                judge(shared, caller, watched, refused, syscall);
+            }
             let may_change_kept = shared.keeps() && watched.attempt.may_change();
-            return Response::without_look(may_change_kept, errno);
+            Response::without_look(may_change_kept, errno)
         }
-    };
+    }
+}
+
+/// Records what the rules refuse.
+fn judge(
+    shared: &Shared,
+    caller: &Caller<'_>,
+    watched: &Watched,
+    refused: RefusedAttempt,
+    syscall: &'static str,
+) -> Response {
+    let RefusedAttempt { attempt, path, by_name } = refused;
     let answer = answer(&shared.policy().fs, &path, &attempt, by_name);
     let Some((reason, rule)) = Reason::of(answer) else { return Response::GoOn };
     let (layer, confidence, response) = decided(reason);
@@ -115,9 +133,11 @@ fn refused(
 ) -> Result<Option<RefusedAttempt>, Errno> {
     let attempt = &watched.attempt;
     let fs = &shared.policy().fs;
-    let found = match existing(caller, watched) {
-        Err(Errno::EACCES) => return Ok(behind_cover(fs, watched)),
-        found => found?,
+    let found = match existing(caller, watched)? {
+        // No rule is about what has no path.
+        Some(Found::Unnamed) => return Ok(None),
+        Some(Found::At(place)) => Some(place),
+        None => None,
     };
     if let Some(place) = found {
         let attempt = attempt.settled(true);
@@ -135,7 +155,10 @@ fn refused(
         return Ok(yes.then_some(RefusedAttempt { attempt, path: place.path, by_name: false }));
     }
     let attempt = attempt.settled(false);
-    let Some(new) = new_place(caller, watched)? else { return Ok(None) };
+    let new = match attempt.target {
+        Target::ObjectOrParent => watched.find_made(caller)?,
+        _ => watched.find_new(caller)?,
+    };
     let path = new.path()?;
     let answer = answer(fs, &path, &attempt, true);
     let sealed = matches!(answer, Lookup::Kept(_));
@@ -148,9 +171,10 @@ fn refused(
 fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<RefusedAttempt> {
     let path = OsStr::from_bytes(&watched.path);
     let path = match &watched.start {
-        Start::Plain(path) => path.clone(),
+        Start::Plain { path, .. } => path.clone(),
         Start::In(None) => AbsPath::new(path).ok()?,
         Start::In(Some(folder)) => pinned::path(folder).ok()?.join(path).ok()?,
+        Start::Scoped(_) => return None,
     };
     let attempt = watched.attempt.settled(true);
     fs.hides(&path).then_some(RefusedAttempt { attempt, path, by_name: false })
@@ -164,25 +188,6 @@ fn needed(attempt: &Attempt) -> Access {
     }
 }
 
-/// The place of the name the call is about. A link that leads nowhere is followed: the file would
-/// be made where it leads.
-fn new_place(caller: &Caller<'_>, watched: &Watched) -> Result<Option<NewPlace>, Errno> {
-    const MAX_LINKS: usize = 8;
-    let (start, path) = watched.place();
-    let mut new = resolve_new(caller, start, path)?;
-    if watched.attempt.target != Target::ObjectOrParent {
-        return Ok(Some(new));
-    }
-    for _ in 0..MAX_LINKS {
-        let folder = new.folder.object;
-        let Ok(text) = readlinkat(&folder, OsStr::from_bytes(&new.name)) else {
-            return Ok(Some(NewPlace { folder: Place { object: folder, ..new.folder }, ..new }));
-        };
-        new = resolve_new(caller, Some(&folder), &text.into_vec())?;
-    }
-    Ok(None)
-}
-
 /// Whether the name could be made or removed without the sandbox. `sealed`: its folder may be
 /// sealed against writing, so the permissions on it say nothing.
 fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Errno> {
@@ -194,15 +199,16 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
             attempt.fit.admits(FileKind::of(stat)) && !protects_sticky(folder, stat)?
         }
         (Target::ParentOfExisting, None) => false,
+        // It came to be since it was looked for, and would be opened.
+        (Target::ObjectOrParent, Some(_)) => sealed,
         (_, there) => there.is_none(),
     };
     Ok(fits && (sealed || permitted(folder, Access::WRITE | Access::EXECUTE)))
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.
-fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Place>, Errno> {
-    let (start, path) = watched.place();
-    let object = |last| resolve(caller, start, path, last);
+fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Found>, Errno> {
+    let object = |last| watched.find(caller, last);
     match watched.attempt.target {
         Target::Object => object(Last::Follow).map(Some),
         Target::Link => object(Last::NoFollow).map(Some),

@@ -6,7 +6,7 @@ use super::{permitted, protects_sticky};
 use crate::decide::{FileKind, Obstacle, Relocation, relocation};
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
-use crate::supervisor::mediate::resolve::{NewPlace, resolve_new};
+use crate::supervisor::mediate::resolve::NewPlace;
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -37,7 +37,10 @@ pub(super) fn examine(
         Ok(None) => return Response::GoOn,
         Err(errno) => return Response::without_look(shared.keeps(), errno),
     };
-    let Ok(resolved) = place.path() else { return Response::GoOn };
+    let resolved = match place.path() {
+        Ok(resolved) => resolved,
+        Err(errno) => return Response::without_look(shared.keeps(), errno),
+    };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
     let kept = shared.policy().fs.kept_by_name(&resolved);
     let answer = shared.policy().fs.lookup_name(&resolved, Access::WRITE);
@@ -73,11 +76,7 @@ fn refused(
     caller: &Caller<'_>,
     moving: &Moving,
 ) -> Result<Option<(Obstacle, Errno, NewPlace)>, Errno> {
-    let new_place = |watched: &Watched| {
-        let (start, path) = watched.place();
-        resolve_new(caller, start, path)
-    };
-    let (from, to) = (new_place(&moving.from)?, new_place(&moving.to)?);
+    let (from, to) = (moving.from.find_new(caller)?, moving.to.find_new(caller)?);
     let old = stat(&from)?;
     let new = stat(&to).ok();
     let is_folder = FileKind::of(&old) == FileKind::Folder;

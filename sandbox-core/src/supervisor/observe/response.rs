@@ -13,20 +13,24 @@ pub(super) enum Response {
 }
 
 impl Response {
-    /// About a call that could not be looked at. What is not found here failed, or will fail, for an
-    /// ordinary reason; but where something stays as it is, no call that could change it
-    /// (`may_change_kept`) goes on because it cannot be seen what it is about.
+    /// About a call whose objects were not found. Where something stays as it is, no call that could
+    /// change it (`may_change_kept`) goes on unless it has been seen what it is about: what was not
+    /// found from where the program starts may be found by the kernel a moment later, or with other
+    /// eyes. The errno is the one the program would have met.
     pub(super) fn without_look(may_change_kept: bool, errno: Errno) -> Self {
-        if may_change_kept && is_unseen(errno) { Response::Refuse(errno) } else { Response::GoOn }
+        if may_change_kept && !fails_by_itself(errno) {
+            Response::Refuse(errno)
+        } else {
+            Response::GoOn
+        }
     }
 }
 
-/// Whether it cannot be seen what a call is about: this process has run out of something, or the
-/// caller's memory is the kernel's alone (memfd_secret(2), `EFAULT`) or that of a program that its
-/// user may not read (`EPERM`).
-pub(super) fn is_unseen(errno: Errno) -> bool {
-    use Errno::{EFAULT, EMFILE, ENFILE, ENOMEM, EPERM};
-    matches!(errno, EMFILE | ENFILE | ENOMEM | EFAULT | EPERM)
+/// Whether the kernel refuses the call by the text of its path, whatever that means: looking paths
+/// up gives this errno for names that can only be folders that are there. The kernel's depends on
+/// the call.
+fn fails_by_itself(errno: Errno) -> bool {
+    errno == Errno::EEXIST
 }
 
 /// Who refuses for this reason, and what that makes of the call.
@@ -42,14 +46,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_goes_on_for_want_of_descriptors_where_something_is_kept() {
+    fn nothing_goes_on_unseen_where_something_is_kept() {
         let told = |keeps, errno| Response::without_look(keeps, errno);
-        for errno in [Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM, Errno::EFAULT, Errno::EPERM] {
+        use Errno::*;
+        for errno in
+            [EMFILE, ENFILE, ENOMEM, EFAULT, EPERM, ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG]
+        {
             assert_eq!(told(true, errno), Response::Refuse(errno));
             assert_eq!(told(false, errno), Response::GoOn);
         }
-        for errno in [Errno::ENOENT, Errno::ENAMETOOLONG, Errno::EACCES] {
-            assert_eq!(told(true, errno), Response::GoOn);
-        }
+        assert_eq!(told(true, EEXIST), Response::GoOn);
     }
 }

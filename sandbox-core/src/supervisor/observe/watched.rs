@@ -3,8 +3,16 @@
 use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Target};
 use crate::policy::{Access, FsIndex};
-use crate::supervisor::mediate::resolve::{Last, may_have_links};
+use crate::supervisor::mediate::Caller;
+use crate::supervisor::mediate::resolve::{
+    Found, Last, MAX_LINKS, NewPlace, find, may_have_links, resolve_new,
+};
+use crate::supervisor::mediate::scoped::{Scoped, beyond};
+use nix::errno::Errno;
+use nix::fcntl::readlinkat;
+use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// One path of a watched call, read while the caller waited.
 #[derive(Debug)]
@@ -19,16 +27,23 @@ pub(super) struct Watched {
 #[derive(Debug)]
 pub(super) enum Start {
     /// Nothing: it goes straight down, and this is the whole of it.
-    Plain(AbsPath),
+    Plain {
+        /// From the root.
+        path: AbsPath,
+        /// The folder from which it is written, if it is not the root.
+        written_from: Option<i32>,
+    },
     /// The folder it starts from; `None` for the root.
     In(Option<OwnedFd>),
+    /// The call has rules of its own for the way.
+    Scoped(Scoped),
 }
 
 impl Watched {
     /// Whether the path as it is written is allowed. A link may make that wrong.
     pub(super) fn seems_allowed(&self, index: &FsIndex) -> bool {
         let Attempt { access, target, fit, .. } = self.attempt;
-        let Start::Plain(path) = &self.start else { return false };
+        let Start::Plain { path, .. } = &self.start else { return false };
         match target {
             // Names behind its own come to be as well.
             _ if fit == Fit::NewLink => false,
@@ -42,7 +57,7 @@ impl Watched {
 
     /// Whether the path as it is written may not be the path of what the call is about.
     pub(super) fn may_have_links(&self) -> bool {
-        let Start::Plain(path) = &self.start else { return true };
+        let Start::Plain { path, .. } = &self.start else { return true };
         let last = match self.attempt.target {
             Target::Object | Target::ObjectOrParent => Last::Follow,
             // A single name in a folder: the kernel says where the folder is.
@@ -52,11 +67,59 @@ impl Watched {
         may_have_links(path, last)
     }
 
-    /// Where to look, and for what.
-    pub(super) fn place(&self) -> (Option<&OwnedFd>, &[u8]) {
+    /// What the path leads to.
+    pub(super) fn find(&self, caller: &Caller<'_>, last: Last) -> Result<Found, Errno> {
         match &self.start {
-            Start::Plain(path) => (None, path.as_bytes()),
-            Start::In(folder) => (folder.as_ref(), &self.path),
+            Start::Scoped(scoped) => scoped.find(&self.path, last),
+            start => self.follow(caller, start, |base, path| find(caller, base, path, last)),
+        }
+    }
+
+    /// The folder of the path's name.
+    pub(super) fn find_new(&self, caller: &Caller<'_>) -> Result<NewPlace, Errno> {
+        match &self.start {
+            Start::Scoped(scoped) => scoped.find_new(&self.path),
+            start => self.follow(caller, start, |base, path| resolve_new(caller, base, path)),
+        }
+    }
+
+    /// The same, where a link that leads nowhere is followed: what is made is made where it leads.
+    pub(super) fn find_made(&self, caller: &Caller<'_>) -> Result<NewPlace, Errno> {
+        let mut new = self.find_new(caller)?;
+        let mut path = self.path.clone();
+        for _ in 0..=MAX_LINKS {
+            let text = match readlinkat(&new.folder.object, OsStr::from_bytes(&new.name)) {
+                Ok(text) => text.into_vec(),
+                // Nothing there, or no link.
+                Err(Errno::ENOENT | Errno::EINVAL) => return Ok(new),
+                Err(errno) => return Err(errno),
+            };
+            if let Start::Scoped(scoped) = &self.start {
+                path = beyond(&path, &text)?;
+                new = scoped.find_new(&path)?;
+            } else {
+                new = resolve_new(caller, Some(&new.folder.object), &text)?;
+            }
+        }
+        Err(Errno::ELOOP)
+    }
+
+    /// Looks from where the path starts: from the root if it goes straight down, which is cheaper,
+    /// and where that way is closed from the folder that the program has.
+    fn follow<T>(
+        &self,
+        caller: &Caller<'_>,
+        start: &Start,
+        look: impl Fn(Option<&OwnedFd>, &[u8]) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let (path, dirfd) = match start {
+            Start::Plain { path, written_from } => (path, written_from),
+            Start::In(folder) => return look(folder.as_ref(), &self.path),
+            Start::Scoped(_) => return Err(Errno::EINVAL),
+        };
+        match (look(None, path.as_bytes()), dirfd) {
+            (Err(Errno::EACCES), Some(dirfd)) => look(Some(&caller.folder(*dirfd)?), &self.path),
+            (found, _) => found,
         }
     }
 }

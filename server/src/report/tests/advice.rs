@@ -161,6 +161,18 @@ fn changed_files_are_told_whatever_the_exit_code() {
 }
 
 #[test]
+fn a_folder_that_was_closed_is_not_told_as_changed_files() {
+    let mut run = finished(End::Exited(0), vec![], "", "");
+    if let Ended::Outcome(outcome) = &mut run.ended {
+        outcome.veiled = vec![path("/ws/.vscode")];
+    }
+    let answer = answer_with(&[], &run);
+    assert!(answer.text.contains("permissions changed while this ran"), "{}", answer.text);
+    assert!(answer.text.contains("/ws/.vscode"), "{}", answer.text);
+    assert!(!answer.text.contains("protected files changed"), "{}", answer.text);
+}
+
+#[test]
 fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
     let mut key = denial(Operation::Read, "/home/u/.ssh/id.key");
     key.reason = Reason::Protected;

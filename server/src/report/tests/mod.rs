@@ -119,6 +119,7 @@ fn finished(end: End, denials: Vec<Denial>, stdout: &str, stderr: &str) -> Ran {
         tree: TreeTier::Sweep,
         exceeded: None,
         changed: vec![],
+        veiled: vec![],
     };
     let (stdout, stderr) = (excerpt(stdout), excerpt(stderr));
     Ran { ended: Ended::Outcome(Box::new(outcome)), stdout, stderr }
