@@ -144,7 +144,8 @@ pub enum DenialKind {
     NetProxy,
     /// A socket of a family, type or protocol that may not exist here.
     Socket,
-    /// A system call that is refused to everything in a run.
+    /// A system call that no command may make, or one about limits, priority or processors of
+    /// somebody else.
     Syscall,
     /// A sandbox inside of the sandbox.
     NestedSandbox,

@@ -4,7 +4,7 @@ use crate::input::RunNetwork;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is asked; with nothing, the profile in short.
+/// What is asked, about one thing; with nothing, the profile in short.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplainParams {

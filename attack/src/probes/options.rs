@@ -81,7 +81,7 @@ pub(crate) const PROBES: &[Probe] = &[
         dissolve(socket)?;
         from_everywhere(t, socket)
     })
-    .expect(Expect::ByDatagrams),
+    .expect(Expect::ByExposure),
     Probe::new("udp-bound", "take datagrams from everywhere, by a bind", |t| {
         let socket = made(libc::AF_INET, libc::SOCK_DGRAM)?;
         call(libc::SYS_bind, &[socket, at(&ipv4(Ipv4Addr::UNSPECIFIED, 0)), 16])?;

@@ -154,8 +154,8 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
                     | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
             );
             let closed = policy.network.mode.is_closed();
-            let stamp = matches!((b, c), (1, 37 | 65));
-            if route || (stamp || device) && closed {
+            let filter = matches!((b, c), (1, 26 | 27 | 50));
+            if route || (filter || device) && closed {
                 return Some(libc::EPERM);
             }
             if matches!((b, c), (0, 51) | (6, 31)) {

@@ -2,10 +2,6 @@
 
 use nono_integration_tests::{Site, as_each_user};
 use serde_json::json;
-use std::time::{Duration, Instant};
-
-/// What a whole battery may take, on a machine that does other things beside it.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `doctor --attack` under a profile; its table.
 fn table(site: &Site, extra: &serde_json::Value) -> String {
@@ -16,12 +12,10 @@ fn table(site: &Site, extra: &serde_json::Value) -> String {
 fn table_with(site: &Site, extra: &serde_json::Value, more: &[&str]) -> String {
     let profile = site.profile(extra);
     let profile = profile.to_str().expect("a path in UTF-8");
-    let began = Instant::now();
     let output = site
         .nono_mcp(&[&["doctor", "--attack", "--profile", profile][..], more].concat())
         .output()
         .expect("run the battery");
-    assert!(began.elapsed() < PATIENCE, "it took {:?}", began.elapsed());
     let table = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "as {:?}: {table}\n{errors}", site.user());

@@ -470,11 +470,11 @@ fn nothing_is_said_on_a_connection_before_its_program_speaks() {
     on_a_network(|site, arrived| {
         let server = proxied(site);
         // Connected already, to a listener of the program's own, and not yet told so.
-        let code = "import os, socket, time, urllib.parse\n\
+        let code = "import os, select, socket, urllib.parse\n\
                     proxy = urllib.parse.urlparse(os.environ['HTTP_PROXY'])\n\
                     l = socket.create_server(('127.0.0.1', 0)); l.settimeout(5)\n\
                     c = socket.socket(); c.setblocking(False)\n\
-                    c.connect_ex(l.getsockname()); time.sleep(0.1)\n\
+                    c.connect_ex(l.getsockname()); select.select([], [c], [], 5)\n\
                     print(c.connect_ex((proxy.hostname, proxy.port)) != 0)\n\
                     s, _ = l.accept(); s.settimeout(1)\n\
                     try: print(s.recv(100))\n\

@@ -11,7 +11,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 pub enum IpCall<'p> {
     /// Perform it with the copied address.
     AsCopied,
-    /// It is for the run's proxy: connect, then say whose connection it is.
+    /// It is for the run's proxy: connected to the supervisor and handed to the server.
     Proxy,
     /// Refuse it and record this.
     Refuse(IpRefusal<'p>),

@@ -67,16 +67,14 @@ fn udp() -> Result<Vec<SeccompRule>, FilterError> {
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
-    let network = &policy.network;
-    let devices = network.mode.is_closed().then_some(DEVICES);
-    let filters = network.ties_datagrams().then_some(FILTERS);
+    let judged: &[_] = if policy.network.mode.is_closed() { &[DEVICES, FILTERS] } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
         Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
     };
     let options = ROUTES
         .iter()
-        .chain(devices.into_iter().chain(filters).flatten())
+        .chain(judged.iter().copied().flatten())
         .map(rule)
         .collect::<Result<_, _>>()?;
     let absent = ABSENT.iter().map(rule).collect::<Result<_, _>>()?;

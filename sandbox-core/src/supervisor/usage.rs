@@ -24,12 +24,16 @@ pub(super) struct LimitWatch {
     next: Option<Instant>,
     /// Tasks of the machine when the run began.
     crowd: u64,
-    /// The run left no time for a look; how many processes it had then.
-    starved_by: Option<usize>,
+    /// Looks at a stopped run that are still to come, since it left no time for one while it went on.
+    starved: u32,
 }
 
 /// A look that takes longer than this does not get the processor it needs.
 const STARVED: Duration = Duration::from_millis(500);
+
+/// After a look that was given up, so many are made at the stopped run before it is tried again
+/// without stopping it.
+const STOPPED_LOOKS: u32 = 10;
 
 /// A look was given up, because it would have taken too long.
 struct Starved;
@@ -50,7 +54,7 @@ impl LimitWatch {
         let watched =
             limits.cpu.is_some() || limits.memory_bytes.is_some() || limits.tasks.is_some();
         let next = watched.then_some(now + INTERVAL);
-        Self { limits, groups, next, crowd: tasks_of_machine(), starved_by: None }
+        Self { limits, groups, next, crowd: tasks_of_machine(), starved: 0 }
     }
 
     pub(super) fn groups(&self) -> &Groups {
@@ -75,20 +79,20 @@ impl LimitWatch {
             return Some(exceeded);
         }
         let wanted = self.wanted()?;
-        let Some(scope) = scope else { return measure(&wanted, None).ok()?.exceeded };
-        if self.starved_by.is_none() && !self.is_crowded() {
-            let patience = Instant::now() + STARVED;
-            if let Ok(measured) = measure(&wanted, Some(patience)) {
-                return measured.exceeded;
+        let Some(scope) = scope else { return measure(&wanted, None).ok()? };
+        if self.starved == 0 && !self.is_crowded() {
+            match measure(&wanted, Some(Instant::now() + STARVED)) {
+                Ok(exceeded) => return exceeded,
+                Err(Starved) => self.starved = STOPPED_LOOKS,
             }
         }
+        self.starved = self.starved.saturating_sub(1);
         scope.signal_everybody(Signal::SIGSTOP as i32);
-        let measured = measure(&wanted, None).ok()?;
-        if measured.exceeded.is_none() {
+        let exceeded = measure(&wanted, None).ok()?;
+        if exceeded.is_none() {
             scope.signal_everybody(Signal::SIGCONT as i32);
         }
-        self.starved_by = still_starved(self.starved_by, measured.processes);
-        measured.exceeded
+        exceeded
     }
 
     /// The limits that nobody else keeps; `None` if there are none.
@@ -121,14 +125,9 @@ impl LimitWatch {
     }
 }
 
-/// What a look has found.
-struct Measured {
-    exceeded: Option<Exceeded>,
-    processes: usize,
-}
-
-/// Looks at every process of the run, until `patience` ends if there is an end to it.
-fn measure(wanted: &Limits, patience: Option<Instant>) -> Result<Measured, Starved> {
+/// Looks at every process of the run, until `patience` ends if there is an end to it: the limit that
+/// has run out.
+fn measure(wanted: &Limits, patience: Option<Instant>) -> Result<Option<Exceeded>, Starved> {
     let (mut tree, mut used) = (Vec::new(), Use::default());
     let looked = tree::each_descendant(|pid| {
         tree.push(pid);
@@ -142,15 +141,7 @@ fn measure(wanted: &Limits, patience: Option<Instant>) -> Result<Measured, Starv
         return Err(Starved);
     }
     let cpu = tree::usage().cpu + ticks(used.ticks);
-    let exceeded = judge(wanted, &used, cpu, || exact_memory(&tree));
-    Ok(Measured { exceeded, processes: tree.len() })
-}
-
-/// After a look at a stopped run, whether the next look stops it first as well: until half of the
-/// processes are gone that left no time for one.
-fn still_starved(before: Option<usize>, processes: usize) -> Option<usize> {
-    let most = before.unwrap_or(0).max(processes);
-    (processes > most / 2).then_some(most)
+    Ok(judge(wanted, &used, cpu, || exact_memory(&tree)))
 }
 
 /// Processes and threads of everybody, from one cheap call (sysinfo(2)).
@@ -283,17 +274,7 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(starved);
-        let measured = measured.unwrap();
-        assert!(measured.exceeded.is_some() && measured.processes >= 1);
-    }
-
-    #[test]
-    fn a_run_is_stopped_for_looks_until_half_of_it_is_gone() {
-        assert_eq!(still_starved(None, 100), Some(100));
-        assert_eq!(still_starved(Some(100), 150), Some(150));
-        assert_eq!(still_starved(Some(100), 51), Some(100));
-        assert_eq!(still_starved(Some(100), 50), None);
-        assert_eq!(still_starved(None, 0), None);
+        assert!(measured.unwrap().is_some());
     }
 
     #[test]

@@ -76,7 +76,8 @@ pub(super) async fn run(
     session.close().await;
     let mut report = report_text(&answer.result, &answer.nonce);
     if answer.result.status != RunStatus::Exited {
-        let summary = answer.result.summary.replace(LONGER_BY_CALL, LONGER_BY_OPTION);
+        // How it ended comes first; what follows may quote anything.
+        let summary = answer.result.summary.replacen(LONGER_BY_CALL, LONGER_BY_OPTION, 1);
         report.insert_str(0, &format!("nono-mcp: {summary}\n"));
     }
     let report = session.ground.secrets.without(&report).unwrap_or(report);

@@ -40,6 +40,7 @@ const AFTER_START: Duration = Duration::from_millis(20);
 
 /// Why a supervisor counts as lost.
 const LATE: &str = "it did not answer in time";
+const SILENT: &str = "it ended without a report";
 
 /// What runs are asked to do as a whole. Ordered: each step includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -87,7 +88,9 @@ impl Driver {
     pub(super) async fn drive(mut self, commission: Commission) {
         let memory = commission.plan.launch.limits.memory_bytes;
         let mut ended = match (self.until_end(commission).await, memory) {
-            (Ended::Lost(_), Some(limit)) if self.supervisor.ran_out_of_memory() => {
+            (Ended::Lost(why), Some(limit))
+                if why == SILENT && self.supervisor.ran_out_of_memory() =>
+            {
                 Ended::Overrun(Exceeded { resource: Resource::Memory, limit })
             }
             (ended, _) => ended,
@@ -293,7 +296,7 @@ impl Driver {
 async fn heard(supervisor: &mut Supervisor) -> Result<Event, Ended> {
     match supervisor.next_event().await {
         Ok(Some(event)) => Ok(event),
-        Ok(None) => Err(Ended::Lost("it ended without a report".into())),
+        Ok(None) => Err(Ended::Lost(SILENT.into())),
         Err(error) => Err(Ended::Lost(error.to_string())),
     }
 }

@@ -127,9 +127,10 @@ fn with_a_commands_rights<T: Send>(
         sys::drop_capabilities().map_err(|errno| format!("cannot look as a command: {errno}"))?;
         look()
     };
-    std::thread::scope(|scope| match scope.spawn(looking).join() {
-        Ok(answer) => answer,
-        Err(defect) => std::panic::resume_unwind(defect),
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, looking);
+        let thread = thread.map_err(|error| format!("cannot look as a command: {error}"))?;
+        thread.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect))
     })
 }
 

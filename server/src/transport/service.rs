@@ -7,9 +7,9 @@ use crate::tools::{self, Answered, Caller, Progress, Tool};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult,
     CustomRequest, CustomResult, ErrorCode, GetTaskParams, GetTaskResult, Implementation,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig, Tool as Definition, UpdateTaskParams,
+    InitializeRequestParams, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool as Definition, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -92,6 +92,7 @@ fn misread(request: &CustomRequest) -> ErrorData {
     }
     let method = request.method.as_str();
     let wrong = match method {
+        "initialize" => read_as::<InitializeRequestParams>(request),
         "tools/call" => read_as::<CallToolRequestParams>(request),
         "resources/read" => read_as::<ReadResourceRequestParams>(request),
         "tools/list" | "resources/list" | "resources/templates/list" => {

@@ -41,7 +41,7 @@ say(b"\x05\x01\x00", b"\x05\x01\x00\x01\x0a\x4d\x00\x02\x11\x7d", b"smuggled-add
 say(b"\x05\x01\x00", b"\x05\x03\x00\x01\x0a\x4d\x00\x02\x11\x7d", b"smuggled-associate\n")
 say(b"\x05\x01\x00", b"\x05\x02\x00\x01\x0a\x4d\x00\x02\x11\x7d", b"smuggled-bind\n")
 say(b"\x04\x01\x11\x7d\x0a\x4d\x00\x02\x00", b"smuggled-socks4\n")
-say(b"nonopxy1" + bytes(38), b"GET http://other.test/smuggled-introduction HTTP/1.1" + END)
+say(b"nonopxy1" + bytes(38), b"GET http://other.test/smuggled-ahead HTTP/1.1" + END)
 # Lengths that disagree, folded and doubled headers, bare line ends, other versions of the protocol.
 MORE = b"GET http://other.test/smuggled-body HTTP/1.1\r\nHost: other.test" + END
 for head in [

@@ -99,6 +99,11 @@ struct Unanswered<'l> {
 }
 
 impl Unanswered<'_> {
+    fn go_on(self) {
+        let _gone = sys::continue_call(self.listener.fd.as_fd(), self.data.id);
+        let _answered = std::mem::ManuallyDrop::new(self);
+    }
+
     fn finish(self, result: Result<i64, i32>) {
         // ENOENT: the caller is gone and needs no answer.
         let _gone = sys::finish_call(self.listener.fd.as_fd(), self.data.id, result);
@@ -186,8 +191,7 @@ impl ObservedCall<'_> {
 
     /// Lets the kernel go on.
     pub(in crate::supervisor) fn go_on(self) {
-        let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
-        let _answered = std::mem::ManuallyDrop::new(self.raw);
+        self.raw.go_on();
     }
 
     /// Says no, although the kernel may have allowed it.
@@ -211,8 +215,7 @@ impl ByNumberCall<'_> {
 
     /// Lets the kernel go on.
     pub(in crate::supervisor) fn go_on(self) {
-        let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
-        let _answered = std::mem::ManuallyDrop::new(self.raw);
+        self.raw.go_on();
     }
 
     /// Says no.

@@ -40,7 +40,6 @@ use leader::{FirstLeader, Leadership};
 use listener::Listener;
 use nix::errno::Errno;
 use private_name::PrivateNames;
-use proxy::Way;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,8 +56,8 @@ pub(in crate::supervisor) struct Shared {
     scoped: bool,
     /// Whether processes of this run have numbers that nobody outside has.
     pub(in crate::supervisor) own_numbers: bool,
-    /// The way to the proxy, if the run has one.
-    proxy: Option<Way>,
+    /// Where connections to the proxy go, if the run has one.
+    proxy: Option<OwnedFd>,
     /// Held while a datagram socket is without its tie.
     dissolving: Mutex<()>,
     bucket: Bucket,
@@ -110,7 +109,7 @@ impl Waiting {
             listener: Listener::new(listener, scoped, plan.basis.policy.network.ties_datagrams()),
             scoped,
             own_numbers: first.is_some(),
-            proxy: proxy.map(Way::to),
+            proxy,
             dissolving: Mutex::default(),
             bucket: Bucket::new(plan.basis.policy.rate),
             charged: MediationMode::of(plan.basis.policy.network.mode),

@@ -52,11 +52,14 @@ pub(super) fn connect(
     }
 }
 
-/// Whether this takes a connection off a datagram socket that only the loopback device may reach.
+/// Whether this takes a connection off a datagram socket that only the loopback device may reach:
+/// the socket says so, whatever tied it.
 fn dissolves_tied(shared: &Shared, request: &SocketRequest) -> bool {
+    let socket = &request.socket;
     request.address == Address::Unspecified
-        && shared.policy().network.ties_datagrams()
-        && getsockopt(&request.socket, sockopt::SockType) == Ok(SockType::Datagram)
+        && shared.policy().network.mode.is_closed()
+        && getsockopt(socket, sockopt::SockType) == Ok(SockType::Datagram)
+        && getsockopt(socket, sockopt::BindToDevice).is_ok_and(|device| device == LOOPBACK)
 }
 
 /// Takes the connection off. With it goes the tie (`__udp_disconnect`), so until the socket is tied

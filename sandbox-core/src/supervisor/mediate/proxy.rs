@@ -1,14 +1,14 @@
 //! Connections to the runs' proxy: made and accepted here, and handed to the server with who is
 //! behind them before the program has them.
 //!
-//! What a program takes for the proxy is a socket of this process. The one accepted on it whose far
-//! end is the program's own socket goes to the server; anybody else's is closed. So no connection is
-//! taken for another run's, and a program that moves its socket meanwhile has one that leads nowhere.
+//! What a program takes for the proxy is a socket of this process, made for the one connection. What
+//! is accepted on it goes to the server if its far end is the program's own socket; anybody else's is
+//! closed. So no connection is taken for another run's, and a program that moves its socket meanwhile
+//! has one that leads nowhere.
 
 use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
 use super::leader::Turn;
-use super::lock;
 use super::request::SocketRequest;
 use crate::control::{ControlError, Introduction, introduce};
 use crate::sys;
@@ -18,23 +18,13 @@ use nix::sys::socket::{Shutdown, SockType, getsockopt, shutdown, sockopt};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long a connection on the same machine may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The way to the proxy.
-#[derive(Debug)]
-pub(super) struct Way {
-    /// Where the server takes connections.
-    server: OwnedFd,
-    /// What programs are connected to, once one has asked for the proxy. One connection is made at a
-    /// time, which takes microseconds.
-    door: Mutex<Option<TcpListener>>,
-}
-
-/// Connects to the proxy. A non-blocking socket is connected when the call returns.
+/// Connects to the proxy. A non-blocking socket is connected when the call returns. All of it or
+/// nothing: a connection that the server does not have is closed.
 pub(super) fn connect(
     turn: &mut Turn<'_>,
     caller: &Caller<'_>,
@@ -45,54 +35,54 @@ pub(super) fn connect(
     let shared = std::sync::Arc::clone(turn.shared);
     let socket = &request.socket;
     let stream = getsockopt(socket, sockopt::SockType) == Ok(SockType::Stream);
-    let Some(way) = shared.proxy.as_ref().filter(|_| stream) else {
+    let Some(server) = shared.proxy.as_ref().filter(|_| stream) else {
         // Nothing listens there for datagrams, nor for a run that has no proxy.
         return Err(Interrupted::Failed(Errno::ECONNREFUSED));
     };
     let pid = caller.process().unwrap_or(caller.tid());
     let introduction = Introduction { pid, exe: caller.exe() };
-    turn.may_block(caller, || way.connect(socket, address, &introduction))
+    let accepted = turn.may_block(caller, || reach(socket, address))?;
+    // The server may have many to take.
+    let handed_over = turn.may_block(caller, || hand_over(server, &introduction, &accepted));
+    handed_over.map_err(|interrupted| {
+        close(socket);
+        match interrupted {
+            // It cannot be connected again.
+            Interrupted::Restart => Interrupted::Failed(Errno::ECONNREFUSED),
+            other => other,
+        }
+    })
 }
 
-impl Way {
-    /// To the server behind this descriptor.
-    pub(super) fn to(server: OwnedFd) -> Self {
-        Self { server, door: Mutex::new(None) }
-    }
+/// Connects `socket` to one of ours, with the rest of `address`; the other end of the connection.
+fn reach(socket: &OwnedFd, address: &[u8]) -> Result<OwnedFd, Errno> {
+    let door = open().map_err(errno)?;
+    let at = door.local_addr().map_err(errno)?;
+    let accepted = match sys::connect(socket.as_fd(), &with_port(address, at.port())) {
+        Ok(()) => accept(&door, at, socket),
+        // Under way, whoever interrupts this.
+        Err(Errno::EINPROGRESS | Errno::EINTR) => {
+            wait_until_connected(socket).and_then(|()| accept(&door, at, socket))
+        }
+        // It is what it was.
+        Err(errno) => return Err(errno),
+    };
+    accepted.inspect_err(|_| close(socket))
+}
 
-    /// All of it or nothing: a connection that the server does not have is closed.
-    fn connect(
-        &self,
-        socket: &OwnedFd,
-        address: &[u8],
-        introduction: &Introduction,
-    ) -> Result<(), Errno> {
-        let accepted = {
-            let mut door = lock(&self.door);
-            let door = match &mut *door {
-                Some(door) => door,
-                none => none.insert(open().map_err(errno)?),
-            };
-            // Strangers that knocked since: nobody waits for them, and they take places.
-            while door.accept().is_ok() {}
-            let at = door.local_addr().map_err(errno)?;
-            match sys::connect(socket.as_fd(), &with_port(address, at.port())) {
-                Ok(()) => {}
-                Err(Errno::EINPROGRESS) => wait_until_connected(socket)?,
-                Err(errno) => return Err(errno),
-            }
-            accept(door, at, socket)
-        };
-        let handed_over = accepted.and_then(|connection| {
-            introduce(self.server.as_fd(), introduction, &connection).map_err(|error| match error {
-                ControlError::Call { errno: Errno::EINTR, .. } => Errno::EINTR,
-                _ => Errno::ECONNREFUSED,
-            })
-        });
-        handed_over.inspect_err(|_| {
-            let _closed = shutdown(socket.as_raw_fd(), Shutdown::Both);
-        })
-    }
+fn hand_over(
+    server: &OwnedFd,
+    introduction: &Introduction,
+    connection: &OwnedFd,
+) -> Result<(), Errno> {
+    introduce(server.as_fd(), introduction, connection).map_err(|error| match error {
+        ControlError::Call { errno: Errno::EINTR, .. } => Errno::EINTR,
+        _ => Errno::ECONNREFUSED,
+    })
+}
+
+fn close(socket: &OwnedFd) {
+    let _closed_before = shutdown(socket.as_raw_fd(), Shutdown::Both);
 }
 
 /// A socket that listens on a loopback port of the kernel's choice.
@@ -114,6 +104,7 @@ fn accept(door: &TcpListener, at: SocketAddr, socket: &OwnedFd) -> Result<OwnedF
     loop {
         match door.accept() {
             Ok((far, peer)) if plain(peer) == own => return Ok(far.into()),
+            Ok(_) if Instant::now() >= deadline => return Err(Errno::ETIMEDOUT),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 wait_for(door.as_fd(), PollFlags::POLLIN, deadline)?;
@@ -166,65 +157,80 @@ fn wait_for(socket: BorrowedFd<'_>, what: PollFlags, deadline: Instant) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::receive_introduction;
-    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket, socketpair};
+    use nix::sys::socket::{AddressFamily, SockFlag, socket, socketpair};
     use std::io::{Read, Write};
 
     const ADDRESS: [u8; 16] = [2, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
-
-    fn way() -> (Way, OwnedFd) {
-        let pair =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_NONBLOCK);
-        let (server, ours) = pair.unwrap();
-        (Way::to(ours), server)
-    }
 
     fn stream() -> OwnedFd {
         socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).unwrap()
     }
 
-    fn connect(way: &Way, socket: &OwnedFd) -> Result<(), Errno> {
-        way.connect(socket, &ADDRESS, &Introduction { pid: 1, exe: Vec::new() })
+    fn to(address: SocketAddr) -> Vec<u8> {
+        with_port(&ADDRESS, address.port())
     }
 
     #[test]
-    fn the_server_gets_the_programs_connection_and_no_strangers() {
-        let (way, server) = way();
-        let first = stream();
-        connect(&way, &first).unwrap();
-        let at = lock(&way.door).as_ref().unwrap().local_addr().unwrap();
-        let _strangers: Vec<_> = (0..3).map(|_| TcpStream::connect(at).unwrap()).collect();
-        let second = stream();
-        connect(&way, &second).unwrap();
-        for near in [first, second] {
-            let (_, far) = receive_introduction(server.as_fd()).unwrap().unwrap();
+    fn what_is_accepted_is_the_other_end_of_the_programs_socket() {
+        let (first, second) = (stream(), stream());
+        let ends = [&first, &second].map(|near| reach(near, &ADDRESS).unwrap());
+        for (near, far) in [first, second].into_iter().zip(ends) {
             TcpStream::from(near).write_all(b"x").unwrap();
             let mut byte = [0];
             TcpStream::from(far).read_exact(&mut byte).unwrap();
         }
-        assert!(receive_introduction(server.as_fd()).unwrap().is_none());
     }
 
     #[test]
-    fn a_socket_that_is_connected_elsewhere_is_not_handed_over() {
-        let (way, server) = way();
+    fn strangers_are_closed() {
+        let door = open().unwrap();
+        let at = door.local_addr().unwrap();
+        let mut strangers = [(); 3].map(|()| TcpStream::connect(at).unwrap());
+        let near = stream();
+        sys::connect(near.as_fd(), &to(at)).unwrap();
+        let _late = TcpStream::connect(at).unwrap();
+        let far = TcpStream::from(accept(&door, at, &near).unwrap());
+        let own = TcpStream::from(near).local_addr().unwrap();
+        assert_eq!(far.peer_addr().unwrap(), own);
+        for stranger in &mut strangers {
+            assert_eq!(stranger.read(&mut [0]).unwrap(), 0, "closed");
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_connected_elsewhere_stays_as_it_is() {
         let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let moved = stream();
-        let at = with_port(&ADDRESS, elsewhere.local_addr().unwrap().port());
-        sys::connect(moved.as_fd(), &at).unwrap();
-        assert_eq!(connect(&way, &moved), Err(Errno::EISCONN));
+        sys::connect(moved.as_fd(), &to(elsewhere.local_addr().unwrap())).unwrap();
+        assert_eq!(reach(&moved, &ADDRESS).unwrap_err(), Errno::EISCONN);
         let door = open().unwrap();
         let at = door.local_addr().unwrap();
         assert_eq!(accept(&door, at, &moved).unwrap_err(), Errno::ECONNREFUSED);
-        assert!(receive_introduction(server.as_fd()).unwrap().is_none());
+        let (mut far, _) = elsewhere.accept().unwrap();
+        TcpStream::from(moved).write_all(b"x").unwrap();
+        far.read_exact(&mut [0]).unwrap();
+    }
+
+    /// Connected to somebody else, and not yet told so: the kernel's answer is "connected".
+    #[test]
+    fn a_connection_made_before_is_not_taken_for_this_one() {
+        let elsewhere = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let flags = SockFlag::SOCK_NONBLOCK;
+        let moved = socket(AddressFamily::Inet, SockType::Stream, flags, None).unwrap();
+        let began = sys::connect(moved.as_fd(), &to(elsewhere.local_addr().unwrap()));
+        assert_eq!(began, Err(Errno::EINPROGRESS));
+        drop(elsewhere.accept().unwrap());
+        assert_eq!(reach(&moved, &ADDRESS).unwrap_err(), Errno::ECONNREFUSED);
     }
 
     #[test]
-    fn without_a_server_there_is_no_connection() {
-        let (way, server) = way();
+    fn without_a_server_nothing_is_handed_over() {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let pair = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags);
+        let (server, ours) = pair.unwrap();
         drop(server);
-        let near = stream();
-        assert!(connect(&way, &near).is_err());
-        assert_eq!(TcpStream::from(near).read(&mut [0]).unwrap(), 0, "closed");
+        let introduction = Introduction { pid: 1, exe: Vec::new() };
+        let lost = hand_over(&ours, &introduction, &stream());
+        assert_eq!(lost, Err(Errno::ECONNREFUSED));
     }
 }

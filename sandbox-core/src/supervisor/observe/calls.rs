@@ -37,21 +37,16 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
     let may_change_kept = shared.keeps() && may_change(call.call, &data);
     let Some(caller) = shared.caller(&data) else {
-        return match Response::without_look(may_change_kept, Errno::EPERM) {
-            Response::GoOn => call.go_on(),
-            Response::Refuse(errno) => call.refuse(errno),
-        };
+        return answer(call, Response::without_look(may_change_kept, Errno::EPERM));
     };
     let seen = match read(shared, &caller, call.call, &data) {
         Ok(seen) => seen,
         Err(errno) => {
-            return match Response::without_look(may_change_kept, errno) {
-                Response::GoOn => call.go_on(),
-                Response::Refuse(errno) => {
-                    unreadable(shared, &caller, (errno, Kind::Fs), Operation::Write, name);
-                    call.refuse(errno)
-                }
-            };
+            let response = Response::without_look(may_change_kept, errno);
+            if let Response::Refuse(errno) = response {
+                unreadable(shared, &caller, (errno, Kind::Fs), Operation::Write, name);
+            }
+            return answer(call, response);
         }
     };
     if let (Observed::Exec | Observed::ExecAt, Seen::Path(watched)) = (call.call, &seen) {
@@ -77,10 +72,15 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
         }
         Seen::Nothing => Response::GoOn,
     };
-    match (call, response) {
-        (Some(call), Response::GoOn) => call.go_on(),
-        (Some(call), Response::Refuse(errno)) => call.refuse(errno),
-        (None, _) => {}
+    if let Some(call) = call {
+        answer(call, response);
+    }
+}
+
+fn answer(call: ObservedCall<'_>, response: Response) {
+    match response {
+        Response::GoOn => call.go_on(),
+        Response::Refuse(errno) => call.refuse(errno),
     }
 }
 
