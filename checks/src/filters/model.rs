@@ -154,7 +154,7 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
                     | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
             );
             let closed = policy.network.mode.is_closed();
-            let filter = matches!((b, c), (1, 26 | 27 | 50));
+            let filter = matches!((b, c), (1, 26 | 27 | 44 | 50));
             if route || (filter || device) && closed {
                 return Some(libc::EPERM);
             }

@@ -115,10 +115,15 @@ const ROUTES: &[(libc::c_int, u64)] = &[
     (libc::IPPROTO_IPV6, 32),
 ];
 
-/// Filters of one's own: the supervisor puts one on a datagram socket for the moment in which that is
-/// tied to no device (asm-generic/socket.h `SO_ATTACH_FILTER`, `SO_DETACH_FILTER`, `SO_ATTACH_BPF`).
-const FILTERS: &[(libc::c_int, u64)] =
-    &[(libc::SOL_SOCKET, 26), (libc::SOL_SOCKET, 27), (libc::SOL_SOCKET, 50)];
+/// Filters of one's own, and locks on them: the supervisor puts one on each datagram socket that only
+/// the loopback device may reach (asm-generic/socket.h `SO_ATTACH_FILTER`, `SO_DETACH_FILTER`,
+/// `SO_LOCK_FILTER`, `SO_ATTACH_BPF`).
+const FILTERS: &[(libc::c_int, u64)] = &[
+    (libc::SOL_SOCKET, 26),
+    (libc::SOL_SOCKET, 27),
+    (libc::SOL_SOCKET, 44),
+    (libc::SOL_SOCKET, 50),
+];
 
 /// Devices of one's own choice, on which even a loopback address leaves the machine, and
 /// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,

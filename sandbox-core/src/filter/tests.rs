@@ -225,7 +225,7 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
         assert_eq!(option(0, 4), errno(libc::EPERM), "IP_OPTIONS");
         assert_eq!(option(41, 57), errno(libc::EPERM), "IPV6_RTHDR");
         assert_eq!(option(41, 32), errno(libc::EPERM), "IPV6_FLOWLABEL_MGR");
-        for name in [26, 27, 50] {
+        for name in [26, 27, 44, 50] {
             let expected = if mode.is_closed() { errno(libc::EPERM) } else { ALLOW };
             assert_eq!(option(1, name), expected, "{mode} socket filter {name}");
         }

@@ -60,45 +60,41 @@ pub fn send_message(
     Errno::result(result).map(|sent| usize::try_from(sent).unwrap_or(0))
 }
 
-/// Puts a filter on a socket that drops whatever arrives (`SO_ATTACH_FILTER`, socket(7)), in the
-/// place of one it has.
+/// Has a socket take only what arrives by the device of this number, for good: a filter that is
+/// locked (`SO_ATTACH_FILTER`, `SO_LOCK_FILTER`, socket(7)).
 ///
 /// # Errors
-/// `EPERM` if its filter is locked.
-pub fn drop_everything(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    /// `BPF_RET | BPF_K` (linux/filter.h): how many bytes to keep.
+/// `EPERM` if it has a locked one already.
+pub fn take_only_from(socket: BorrowedFd<'_>, device: u32) -> Result<(), Errno> {
+    /// Codes of linux/filter.h, and where it has the number of the device (`SKF_AD_OFF` and
+    /// `SKF_AD_IFINDEX`).
+    const LOAD: u16 = 0x20;
+    const SKIP_UNLESS_EQUAL: u16 = 0x15;
     const KEEP: u16 = 0x06;
-    let mut keep_nothing = [libc::sock_filter { code: KEEP, jt: 0, jf: 0, k: 0 }];
-    let program = libc::sock_fprog { len: 1, filter: keep_nothing.as_mut_ptr() };
-    let length = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the kernel copies a `sock_fprog` and the one instruction it points to, both of which
-    // outlive the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            std::ptr::from_ref(&program).cast(),
-            length,
-        )
-    };
-    Errno::result(result).map(drop)
+    const DEVICE: u32 = 0xffff_f008;
+    let step = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut steps = [
+        step(LOAD, 0, DEVICE),
+        step(SKIP_UNLESS_EQUAL, 1, device),
+        step(KEEP, 0, u32::MAX),
+        step(KEEP, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+    // The kernel copies the program and the four instructions it points to, which outlive the call.
+    set_option(socket, libc::SO_ATTACH_FILTER, &program)?;
+    set_option(socket, libc::SO_LOCK_FILTER, &1_i32)
 }
 
-/// Takes the filter off a socket (`SO_DETACH_FILTER`).
-///
-/// # Errors
-/// `ENOENT` if there is none, `EPERM` if it is locked.
-pub fn drop_nothing(socket: BorrowedFd<'_>) -> Result<(), Errno> {
-    let none: libc::c_int = 0;
-    let length = length(&none.to_ne_bytes())?;
-    // SAFETY: the kernel reads one int, which outlives the call.
+/// setsockopt(2) at `SOL_SOCKET`, with the value as the kernel has it.
+fn set_option<T>(socket: BorrowedFd<'_>, name: libc::c_int, value: &T) -> Result<(), Errno> {
+    let length = libc::socklen_t::try_from(size_of::<T>()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `length` bytes of `value`, which outlives the call.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_DETACH_FILTER,
-            std::ptr::from_ref(&none).cast(),
+            name,
+            std::ptr::from_ref(value).cast(),
             length,
         )
     };

@@ -1,12 +1,14 @@
 //! Where a connection goes: judged, looked up once, judged again, and connected.
 
-use super::Client;
+use super::{Client, Tenant};
 use nono_sandbox::policy::{Closed, Host, NameVerdict};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
+use tokio::sync::Semaphore;
 
 /// How long looking a name up may take.
 const LOOKUP: Duration = Duration::from_secs(10);
@@ -83,7 +85,7 @@ impl Destination {
                 return Err(NoWay::Refused { destination: self, why: "is not listed" });
             }
         }
-        let addresses = self.addresses().await?;
+        let addresses = self.addresses(&client.tenant).await?;
         let judged = |at: &SocketAddr| policy.resolved(*at);
         let open: Vec<SocketAddr> =
             addresses.iter().copied().filter(|at| judged(at).is_ok()).collect();
@@ -111,23 +113,33 @@ impl Destination {
     }
 
     /// Its addresses, looked up once: the same are judged and connected to.
-    async fn addresses(&self) -> Result<Vec<SocketAddr>, NoWay> {
+    async fn addresses(&self, tenant: &Tenant) -> Result<Vec<SocketAddr>, NoWay> {
         let name = match &self.host {
             Host::Address(ip) => return Ok(vec![SocketAddr::new(*ip, self.port)]),
             Host::Name(name) => name.as_str(),
         };
-        let found = tokio::time::timeout(LOOKUP, lookup_host((name, self.port))).await;
+        let found = tokio::time::timeout(LOOKUP, look_up(name.to_owned(), self.port, tenant)).await;
         match found {
-            Ok(Ok(addresses)) => {
-                let addresses: Vec<SocketAddr> = addresses.collect();
-                if addresses.is_empty() {
-                    return Err(NoWay::NoAddress(self.clone()));
-                }
-                Ok(addresses)
-            }
-            Ok(Err(_)) | Err(_) => Err(NoWay::NoAddress(self.clone())),
+            Ok(Some(addresses)) if !addresses.is_empty() => Ok(addresses),
+            Ok(_) | Err(_) => Err(NoWay::NoAddress(self.clone())),
         }
     }
+}
+
+/// Names being looked up at a time. The library that does it knows no end to that, and blocks one of
+/// the threads that the rest of the server needs as well.
+static LOOKUPS: Semaphore = Semaphore::const_new(64);
+
+/// The addresses of a name. Whoever stops waiting gives its place back when the look-up has ended.
+async fn look_up(name: String, port: u16, tenant: &Tenant) -> Option<Vec<SocketAddr>> {
+    let own = Arc::clone(&tenant.lookups).acquire_owned().await.ok()?;
+    let place = LOOKUPS.acquire().await.ok()?;
+    let looking = tokio::spawn(async move {
+        let found = lookup_host((name, port)).await.map(Iterator::collect);
+        drop((own, place));
+        found
+    });
+    looking.await.ok()?.ok()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod socks;
 use crate::error::ServerError;
 use destination::Destination;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket, socketpair,
 };
@@ -24,7 +25,7 @@ use nono_sandbox::record::{
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -32,6 +33,14 @@ use tokio::sync::{Semaphore, watch};
 
 /// Connections of one run at a time; more are closed at once.
 const MAX_CONNECTIONS: usize = 2048;
+/// Connections of all runs: half of the descriptors that this process may have, two for each.
+static ALL_CONNECTIONS: LazyLock<Semaphore> = LazyLock::new(|| {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let most = usize::try_from(soft / 4).unwrap_or(usize::MAX);
+    Semaphore::new(most.min(Semaphore::MAX_PERMITS))
+});
+/// Names that one run has looked up at a time.
+const MAX_LOOKUPS: usize = 16;
 /// How long the connections of a run that is over may take to pass on what was sent before: without
 /// a proxy the kernel would deliver it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -54,6 +63,7 @@ struct Tenant {
     started: Instant,
     places: Semaphore,
     pipes: Semaphore,
+    lookups: Arc<Semaphore>,
     over: watch::Sender<bool>,
 }
 
@@ -103,6 +113,7 @@ impl Tenancy {
             started: Instant::now(),
             places: Semaphore::new(MAX_CONNECTIONS),
             pipes: Semaphore::new(relay::MAX_PIPES),
+            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             over: watch::Sender::new(false),
         });
         Self { tenant }
@@ -211,7 +222,10 @@ async fn next_connection(way: &UnixStream) -> Result<(Introduction, OwnedFd), Co
 /// Serves a connection, not much longer than its run goes on.
 async fn until_over(connection: OwnedFd, client: Client) {
     let tenant = Arc::clone(&client.tenant);
-    let Ok(_place) = tenant.places.try_acquire() else { return };
+    let (Ok(_place), Ok(_of_all)) = (tenant.places.try_acquire(), ALL_CONNECTIONS.try_acquire())
+    else {
+        return;
+    };
     let connection = std::net::TcpStream::from(connection);
     let stream = connection.set_nonblocking(true).and_then(|()| TcpStream::from_std(connection));
     let mut over = tenant.over.subscribe();

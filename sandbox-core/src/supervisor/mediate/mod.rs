@@ -58,8 +58,6 @@ pub(in crate::supervisor) struct Shared {
     pub(in crate::supervisor) own_numbers: bool,
     /// Where connections to the proxy go, if the run has one.
     proxy: Option<OwnedFd>,
-    /// Held while a datagram socket is without its tie.
-    dissolving: Mutex<()>,
     bucket: Bucket,
     /// Which calls spend a token.
     charged: MediationMode,
@@ -110,7 +108,6 @@ impl Waiting {
             scoped,
             own_numbers: first.is_some(),
             proxy,
-            dissolving: Mutex::default(),
             bucket: Bucket::new(plan.basis.policy.rate),
             charged: MediationMode::of(plan.basis.policy.network.mode),
             recorder: Mutex::default(),

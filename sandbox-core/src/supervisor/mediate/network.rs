@@ -6,7 +6,7 @@ use super::connect::connect_to;
 use super::leader::Turn;
 use super::listener::{DatagramCall, MediatedCall};
 use super::request::{SocketRequest, hold, unreadable};
-use super::{Refusal, Shared, lock, proxy};
+use super::{Refusal, Shared, proxy};
 use crate::decide::{
     Address, Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question,
 };
@@ -24,8 +24,9 @@ use std::ffi::OsStr;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-/// The device no other machine is on.
+/// The device no other machine is on. It is the first of every network namespace.
 const LOOPBACK: &str = "lo";
+const LOOPBACK_NUMBER: u32 = 1;
 
 /// `connect`.
 pub(super) fn connect(
@@ -40,7 +41,7 @@ pub(super) fn connect(
     let address = request.address.spelled_out(&request.bytes);
     match ip_call(&shared.policy().network, &Address::parse(&address), true) {
         IpCall::AsCopied if dissolves_tied(&shared, request) => {
-            dissolve(&shared, &request.socket, &address).map_err(Interrupted::Failed)
+            dissolve(&request.socket, &address).map_err(Interrupted::Failed)
         }
         IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &address),
         IpCall::Proxy => proxy::connect(turn, caller, confirmed, request, &address),
@@ -62,17 +63,12 @@ fn dissolves_tied(shared: &Shared, request: &SocketRequest) -> bool {
         && getsockopt(socket, sockopt::BindToDevice).is_ok_and(|device| device == LOOPBACK)
 }
 
-/// Takes the connection off. With it goes the tie (`__udp_disconnect`), so until the socket is tied
-/// again it gets nothing: a filter drops what comes, which the program can neither take off nor
-/// replace.
-fn dissolve(shared: &Shared, socket: &OwnedFd, address: &[u8]) -> Result<(), Errno> {
-    // Another thread's must not take off the filter of this one.
-    let _alone = lock(&shared.dissolving);
-    sys::drop_everything(socket.as_fd())?;
+/// Takes the connection off. With it goes the tie (`__udp_disconnect`), so the socket is tied again;
+/// in between its filter keeps others out.
+fn dissolve(socket: &OwnedFd, address: &[u8]) -> Result<(), Errno> {
     let dissolved = sys::connect(socket.as_fd(), address);
     // Whatever became of the call.
     tie(socket)?;
-    sys::drop_nothing(socket.as_fd())?;
     dissolved
 }
 
@@ -210,12 +206,25 @@ fn prepare(
 /// the filter refuses the option.
 fn tie(socket: &OwnedFd) -> Result<(), Errno> {
     match setsockopt(socket, sockopt::BindToDevice, &LOOPBACK.into()) {
-        Ok(()) => Ok(()),
+        Ok(()) => keep_others_out(socket),
         // It has been tied before; to nothing else, as nobody but us can.
         Err(Errno::EPERM) => {
             let device = getsockopt(socket, sockopt::BindToDevice)?;
             if device == OsStr::new(LOOPBACK) { Ok(()) } else { Err(Errno::EACCES) }
         }
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A datagram socket that is tied takes nothing from elsewhere in the moment in which it is not, when
+/// its connection is dissolved: by a filter that nobody can take off.
+fn keep_others_out(socket: &OwnedFd) -> Result<(), Errno> {
+    if getsockopt(socket, sockopt::SockType) != Ok(SockType::Datagram) {
+        return Ok(());
+    }
+    match sys::take_only_from(socket.as_fd(), LOOPBACK_NUMBER) {
+        // It has this one since it was tied first: programs can lock none.
+        Ok(()) | Err(Errno::EPERM) => Ok(()),
         Err(errno) => Err(errno),
     }
 }

@@ -10,8 +10,11 @@ use rmcp::transport::Transport;
 use std::io;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, Notify, Semaphore};
 use tokio::task::JoinHandle;
+
+/// Answers and notifications that may wait for a client to read them before nothing more is read.
+const MAX_UNREAD: usize = 256;
 
 /// JSON-RPC messages in lines.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(super) struct Channel<R, W> {
     lines: Lines<R>,
     output: Arc<Mutex<W>>,
     eof: Arc<Notify>,
+    /// Messages of ours that may wait to be read.
+    room: Arc<Semaphore>,
     /// An answer being written to what was no message. Nothing more is read before: who sends
     /// rubbish and reads nothing costs no memory.
     answering: Option<JoinHandle<io::Result<()>>>,
@@ -28,7 +33,8 @@ impl<R: AsyncRead + Unpin, W> Channel<R, W> {
     /// Notifies `eof` when the input has ended.
     pub(super) fn new(input: R, output: W, eof: Arc<Notify>) -> Self {
         let lines = Lines::new(input, MAX_MESSAGE);
-        Self { lines, output: Arc::new(Mutex::new(output)), eof, answering: None }
+        let (output, room) = (Arc::new(Mutex::new(output)), Arc::new(Semaphore::new(MAX_UNREAD)));
+        Self { lines, output, eof, room, answering: None }
     }
 }
 
@@ -54,7 +60,14 @@ where
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        write(Arc::clone(&self.output), message)
+        // Beyond that many there is no place to hold, and nothing more is read.
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        let writing = write(Arc::clone(&self.output), message);
+        async move {
+            let written = writing.await;
+            drop(place);
+            written
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -64,6 +77,8 @@ where
                 let _ = answering.await;
                 self.answering = None;
             }
+            // A client that reads nothing is asked for nothing more, or its answers would pile up.
+            drop(self.room.acquire().await);
             match self.lines.next().await {
                 Ok(Some(Line::Message(message))) => return Some(*message),
                 Ok(Some(Line::Unreadable(id, error))) => {
