@@ -120,3 +120,25 @@ pub fn socket_domain(socket: BorrowedFd<'_>) -> Result<i32, Errno> {
     };
     Errno::result(result).map(|_| domain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn a_socket_takes_only_what_its_device_brings() {
+        let (here, elsewhere) = (1, 999_999);
+        for (device, arrives) in [(here, true), (elsewhere, false)] {
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            socket.set_nonblocking(true).unwrap();
+            take_only_from(socket.as_fd(), device).unwrap();
+            assert_eq!(take_only_from(socket.as_fd(), here), Err(Errno::EPERM), "locked");
+            let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
+            // On the loopback device it has arrived when the call returns.
+            sender.send_to(b"x", socket.local_addr().unwrap()).unwrap();
+            assert_eq!(socket.recv(&mut [0; 9]).is_ok(), arrives, "device {device}");
+        }
+    }
+}
