@@ -7,9 +7,9 @@ use crate::tools::{self, Answered, Caller, Progress, Tool};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CancelTaskParams, CreateTaskResult,
     CustomRequest, CustomResult, ErrorCode, GetTaskParams, GetTaskResult, Implementation,
-    InitializeRequestParams, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    MetaObject, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ServerCapabilities, ServerConfig, Tool as Definition, UpdateTaskParams,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, MetaObject,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ServerCapabilities, ServerConfig, Tool as Definition, UpdateTaskParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -81,7 +81,7 @@ fn server_meta() -> MetaObject {
 }
 
 /// Why rmcp took a request for one of no method it knows: so it does with parameters that do not
-/// fit their method.
+/// fit their method. `initialize` is left out: the stateless protocol has no such method.
 fn misread(request: &CustomRequest) -> ErrorData {
     fn read_as<T: DeserializeOwned>(request: &CustomRequest) -> Option<String> {
         match request.params_as::<T>() {
@@ -92,7 +92,6 @@ fn misread(request: &CustomRequest) -> ErrorData {
     }
     let method = request.method.as_str();
     let wrong = match method {
-        "initialize" => read_as::<InitializeRequestParams>(request),
         "tools/call" => read_as::<CallToolRequestParams>(request),
         "resources/read" => read_as::<ReadResourceRequestParams>(request),
         "tools/list" | "resources/list" | "resources/templates/list" => {
