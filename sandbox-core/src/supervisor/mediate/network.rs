@@ -37,9 +37,9 @@ pub(super) fn connect(
 ) -> Result<(), Interrupted> {
     let shared = std::sync::Arc::clone(turn.shared);
     let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
-    // What is judged is what the kernel gets: where it may choose, it goes by the socket's own address.
+    // Where the kernel may choose, it goes by the socket's own address: it gets what is judged.
     let address = request.address.spelled_out(&request.bytes);
-    match ip_call(&shared.policy().network, &Address::parse(&address), true) {
+    match ip_call(&shared.policy().network, &request.address, true) {
         IpCall::AsCopied if dissolves_tied(&shared, request) => {
             dissolve(&request.socket, &address).map_err(Interrupted::Failed)
         }
