@@ -56,6 +56,22 @@ pub(crate) fn in_child(act: impl FnOnce() -> i32) -> Result<nix::unistd::Pid, Er
     }
 }
 
+/// A thread that has its own copy of the descriptors, and ends at once.
+pub(crate) fn thread_with_own_descriptors() -> Result<(), Errno> {
+    extern "C" fn end(_: *mut libc::c_void) -> libc::c_int {
+        0
+    }
+    const STACK: usize = 64 << 10;
+    let flags = libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_THREAD;
+    // Never given back: the thread may be on it still.
+    let stack = Box::leak(vec![0_u128; STACK / size_of::<u128>()].into_boxed_slice());
+    let top = stack.as_mut_ptr_range().end;
+    // SAFETY: the stack is the thread's alone and aligned for it; `end` touches nothing, least of
+    // all what threads have of their own, which is this one's too.
+    Errno::result(unsafe { libc::clone(end, top.cast(), flags, std::ptr::null_mut()) })?;
+    Ok(())
+}
+
 /// `int 0x80`: the system calls of the 32-bit architecture.
 #[cfg(target_arch = "x86_64")]
 pub(crate) fn foreign(number: i32, first: i32, second: i32) -> i32 {

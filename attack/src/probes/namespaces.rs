@@ -1,7 +1,7 @@
 //! Building a world of one's own, in which the rules would mean something else.
 
 use super::{c_path, done};
-use crate::sys::{at, at_mut, call, in_child};
+use crate::sys::{at, at_mut, call, in_child, thread_with_own_descriptors};
 use crate::{Expect, Outcome, Probe};
 use nix::errno::Errno;
 use std::path::Path;
@@ -30,6 +30,9 @@ pub(crate) const PROBES: &[Probe] = &[
     .root(),
     Probe::new("descriptor-table", "descriptors that the supervisor would not find", |_| {
         unshare(libc::CLONE_FILES)
+    }),
+    Probe::new("descriptor-table-born", "the same, of a thread from its beginning", |_| {
+        done(thread_with_own_descriptors())
     }),
     Probe::new("mount", "mount over a folder of the workspace", |t| {
         let folder = t.own("mount");

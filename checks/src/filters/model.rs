@@ -243,7 +243,11 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
     let [a, b, ..] = call.args.map(low);
     match i64::from(call.nr) {
         _ if refused == Refused::Socket => no_socket(policy, call) || is_made(policy, call),
-        libc::SYS_clone => a & any_namespace != 0,
+        libc::SYS_clone => {
+            let apart = libc::CLONE_THREAD | libc::CLONE_FILES;
+            a & any_namespace != 0
+                || a & apart.cast_unsigned() == libc::CLONE_THREAD.cast_unsigned()
+        }
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
         libc::SYS_ioctl => matches!(b, 0x5412 | 0x541c) || !scoped && matches!(b, 0x8901 | 0x8902),

@@ -24,8 +24,7 @@ const SYS_SETXATTRAT: i64 = 463;
 const SYS_REMOVEXATTRAT: i64 = 466;
 const SYS_FILE_SETATTR: i64 = 469;
 
-/// Namespace flags of `clone` and `unshare` (clone(2)), newest last; `unshare(CLONE_FILES)` is with
-/// them because the supervisor finds descriptors by process.
+/// Namespace flags of `clone` and `unshare` (clone(2)), newest last.
 const NAMESPACES: &[libc::c_int] = &[
     libc::CLONE_NEWNS,
     libc::CLONE_NEWCGROUP,
@@ -100,8 +99,13 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
     let mut rules: Rules =
         ALWAYS.iter().chain(ALWAYS_HERE).map(|(nr, ..)| (*nr, Vec::new())).collect();
     let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
+    // No thread has descriptors of its own: before Linux 6.9 the supervisor finds them by process.
     let files = u64::from(libc::CLONE_FILES.unsigned_abs());
-    rules.insert(libc::SYS_clone, namespaces().map(|b| flag(0, b)).collect::<Result<_, _>>()?);
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    let apart = Condition::new(0, Len::Dword, Op::MaskedEq(thread | files), thread)?;
+    let mut clone: Vec<_> = namespaces().map(|bit| flag(0, bit)).collect::<Result<_, _>>()?;
+    clone.push(rule(vec![apart])?);
+    rules.insert(libc::SYS_clone, clone);
     rules.insert(
         libc::SYS_unshare,
         namespaces().chain([CLONE_NEWTIME, files]).map(|b| flag(0, b)).collect::<Result<_, _>>()?,

@@ -146,7 +146,10 @@ pub fn refusal_errno(nr: i64, args: &[u64; 6]) -> i32 {
 #[must_use]
 pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
     let flags = match nr {
-        libc::SYS_clone | libc::SYS_unshare => namespaces(args[0]),
+        libc::SYS_clone | libc::SYS_unshare => match namespaces(args[0]) {
+            none if none.is_empty() => own_descriptors(nr, args[0]).to_owned(),
+            some => some,
+        },
         libc::SYS_setns => namespaces(args[1]),
         libc::SYS_seccomp => "a listener".to_owned(),
         libc::SYS_ioctl if u64::from(unsigned(args[1])) == libc::TIOCSTI => "TIOCSTI".to_owned(),
@@ -159,6 +162,16 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
         Refused::Socket => socket::describe(args),
         _ if flags.is_empty() => name.to_owned(),
         _ => format!("{name}({flags})"),
+    }
+}
+
+/// What asks for a thread with descriptors of its own.
+fn own_descriptors(nr: i64, flags: u64) -> &'static str {
+    let has = |bit: libc::c_int| flags & u64::from(bit.unsigned_abs()) != 0;
+    match nr {
+        libc::SYS_clone if has(libc::CLONE_THREAD) => "CLONE_THREAD without CLONE_FILES",
+        libc::SYS_unshare if has(libc::CLONE_FILES) => "CLONE_FILES",
+        _ => "",
     }
 }
 
@@ -187,6 +200,10 @@ mod tests {
         let (what, name) = refused(libc::SYS_unshare).unwrap();
         assert_eq!(describe(name, what, libc::SYS_unshare, &args), "unshare(CLONE_NEWUSER)");
         assert_eq!(refusal_errno(libc::SYS_unshare, &args), libc::EPERM);
+        let thread = [u64::from(libc::CLONE_THREAD.unsigned_abs()), 0, 0, 0, 0, 0];
+        let (what, name) = refused(libc::SYS_clone).unwrap();
+        let told = describe(name, what, libc::SYS_clone, &thread);
+        assert_eq!(told, "clone(CLONE_THREAD without CLONE_FILES)");
         assert_eq!(refusal_errno(libc::SYS_io_uring_setup, &args), libc::ENOSYS);
         assert_eq!(refused(libc::SYS_read), None);
         let packet = [17, 3, 0, 0, 0, 0];

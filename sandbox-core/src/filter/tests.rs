@@ -282,6 +282,8 @@ fn refusals() {
     let program =
         compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, true).unwrap();
     let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    let files = u64::from(libc::CLONE_FILES.unsigned_abs());
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     let table: &[(i64, &[u64], u32)] = &[
         (libc::SYS_io_uring_setup, &[], errno(libc::ENOSYS)),
@@ -290,8 +292,11 @@ fn refusals() {
         (libc::SYS_pidfd_getfd, &[], errno(libc::EPERM)),
         (libc::SYS_clone, &[0x11], ALLOW),
         (libc::SYS_clone, &[0x11 | newuser], errno(libc::EPERM)),
+        (libc::SYS_clone, &[thread], errno(libc::EPERM)),
+        (libc::SYS_clone, &[thread | files], ALLOW),
+        (libc::SYS_clone, &[files | 0x11], ALLOW),
         (libc::SYS_unshare, &[newuser], errno(libc::EPERM)),
-        (libc::SYS_unshare, &[u64::from(libc::CLONE_FILES.unsigned_abs())], errno(libc::EPERM)),
+        (libc::SYS_unshare, &[files], errno(libc::EPERM)),
         (libc::SYS_unshare, &[u64::from(libc::CLONE_FS.unsigned_abs())], ALLOW),
         (libc::SYS_seccomp, &[1, 0], ALLOW),
         (libc::SYS_seccomp, &[1, listener], errno(libc::EPERM)),

@@ -93,6 +93,15 @@ impl OwnView {
     pub fn place_of_terminals() -> AbsPath {
         at(PTS)
     }
+
+    /// Whether this is the name of a terminal. Which one it is changes from run to run.
+    #[must_use]
+    pub fn names_terminal(path: &AbsPath) -> bool {
+        let number =
+            |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
+        path.parent().is_some_and(|folder| folder == at(PTS))
+            && path.as_path().file_name().is_some_and(number)
+    }
 }
 
 impl Policy {

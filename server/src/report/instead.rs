@@ -4,7 +4,7 @@ use super::View;
 use super::denials::denial_path;
 use super::group::Group;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::Tmp;
+use nono_sandbox::policy::{OwnView, Tmp};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
 
 /// Alternatives for one denial.
@@ -52,6 +52,11 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         (Kind::Fs, _) if first.operation == Operation::Link => {
             ways.push("copy it instead of linking".to_owned());
         }
+        (Kind::Fs, _) if is_terminal(first) => ways.push(
+            "for one terminal, call with tty: true; terminals that a run makes can be opened by \
+             name only in a run with namespaces and without tty"
+                .to_owned(),
+        ),
         (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
         (Kind::UnixSocket, _) => ways.extend(own_service(first)),
         _ => {}
@@ -81,6 +86,10 @@ fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
     // A workspace or somebody's site may lie below /tmp; those are not what TMPDIR is for.
     let depth = target.as_path().components().count();
     in_shared && changes && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
+}
+
+fn is_terminal(denial: &Denial) -> bool {
+    denial_path(denial).is_some_and(|path| OwnView::names_terminal(&path))
 }
 
 fn changes(denial: &Denial) -> bool {

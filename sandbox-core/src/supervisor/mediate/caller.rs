@@ -119,8 +119,8 @@ impl<'l> Caller<'l> {
             }
             let task = match sys::open_thread_pidfd(self.tid) {
                 // Before Linux 6.9: the group's descriptors, which are the thread's too, because
-                // the filter refuses `unshare(CLONE_FILES)`. Not kept: the group may outlive
-                // the thread and its id.
+                // the filter refuses threads with descriptors of their own. Not kept: the group
+                // may outlive the thread and its id.
                 Err(Errno::EINVAL) => {
                     let group = sys::open_pidfd(self.status()?.tgid)?;
                     return sys::duplicate_from(group.as_fd(), fd);

@@ -53,6 +53,19 @@ fn a_refused_temporary_file_points_to_tmpdir() {
     assert!(answer.text.contains("$TMPDIR"), "{}", answer.text);
 }
 
+/// The number of a terminal is another one in the next run.
+#[test]
+fn a_terminal_that_has_no_name_is_no_file_to_grant() {
+    let denied = |target: &str| {
+        let ran = finished(End::Exited(1), vec![denial(Operation::Write, target)], "", "");
+        answer(&ran).result.denials.items.remove(0)
+    };
+    let terminal = denied("/dev/pts/7");
+    assert_eq!(terminal.grant, None);
+    assert!(terminal.alternatives[0].contains("tty: true"), "{:?}", terminal.alternatives);
+    assert!(denied("/dev/pts7/a").grant.is_some() && denied("/d/pts/7").grant.is_some());
+}
+
 #[test]
 fn misleading_messages_are_explained_only_with_proof() {
     let history = History::default();
