@@ -1,19 +1,21 @@
 //! The name server of the internet side, which also changes its mind: a name below
-//! `rebind.test` is public when it is asked for first, and afterwards what the name says.
+//! `rebind.test` is public when it is asked for first, and afterwards what the name says. Who asks
+//! for one below `slow.test` waits for ever.
 
 use super::{Arrived, FAR, METADATA, PUBLIC};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::time::Instant;
 
 /// What the second answer for a name is, by the part before `rebind.test`.
 const REBOUND: [(&str, &str); 3] =
     [("loopback", "127.0.0.1"), ("private", FAR), ("metadata", METADATA)];
 
 /// Answers until the test's process ends. Notes `asked NAME` for each address of IPv4 that somebody
-/// asks for, and what is no query as it is.
+/// asks for, `slow MS NAME` with the time since it began, and what is no query as it is.
 pub(super) fn serve(arrived: &Arrived) {
     let socket = UdpSocket::bind("0.0.0.0:53").expect("a namespace of our own has free ports");
-    let arrived = arrived.clone();
+    let (arrived, began) = (arrived.clone(), Instant::now());
     std::thread::spawn(move || {
         let mut asked: HashMap<String, usize> = HashMap::new();
         let mut buffer = [0; 2048];
@@ -24,6 +26,10 @@ pub(super) fn serve(arrived: &Arrived) {
                 let _ = socket.send_to(message, from);
                 continue;
             };
+            if name.ends_with(".slow.test") {
+                arrived.add(format!("slow {} {name}", began.elapsed().as_millis()).as_bytes());
+                continue;
+            }
             let mut addresses = Vec::new();
             if kind == 1 {
                 arrived.add(format!("asked {name}").as_bytes());

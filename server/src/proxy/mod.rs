@@ -31,14 +31,10 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Connections of one run at a time; more are closed at once.
+/// Connections of one run at a time, if that is not more than half of all; more are closed at once.
 const MAX_CONNECTIONS: usize = 2048;
-/// Connections of all runs: half of the descriptors that this process may have, two for each.
-static ALL_CONNECTIONS: LazyLock<Semaphore> = LazyLock::new(|| {
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    let most = usize::try_from(soft / 4).unwrap_or(usize::MAX);
-    Semaphore::new(most.min(Semaphore::MAX_PERMITS))
-});
+/// Connections of all runs.
+static ALL_CONNECTIONS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(all_connections()));
 /// Names that one run has looked up at a time.
 const MAX_LOOKUPS: usize = 16;
 /// How long the connections of a run that is over may take to pass on what was sent before: without
@@ -46,6 +42,12 @@ const MAX_LOOKUPS: usize = 16;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a program may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(60);
+
+/// Connections there may be: half of the descriptors that this process may have, two for each.
+fn all_connections() -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    usize::try_from(soft / 4).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
+}
 
 /// The address that stands for the proxy in all runs of this server.
 #[derive(Debug)]
@@ -111,7 +113,7 @@ impl Tenancy {
             policy: policy.clone(),
             refused: Mutex::default(),
             started: Instant::now(),
-            places: Semaphore::new(MAX_CONNECTIONS),
+            places: Semaphore::new(MAX_CONNECTIONS.min(all_connections() / 2)),
             pipes: Semaphore::new(relay::MAX_PIPES),
             lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             over: watch::Sender::new(false),

@@ -10,7 +10,7 @@ const GROWTH: u64 = 32 << 10;
 
 /// How a program connects through the proxy.
 const TUNNEL: &str = r"
-import os, socket
+import os, select, socket
 proxy = os.environ['HTTP_PROXY'][7:].split(':')
 def tunnel(port):
     s = socket.create_connection((proxy[0], int(proxy[1])), 60)
@@ -143,6 +143,35 @@ for s in all: s.close()
         let broken_off = |line: &&String| line.contains("of 1073741824");
         let all_are = || arrived.all().iter().filter(broken_off).count() == 100;
         assert!(wait::until(all_are), "{:?}", arrived.all());
+    });
+}
+
+/// Connections of one run that wait for nothing leave descriptors for everything else.
+#[test]
+fn a_run_that_holds_connections_holds_up_nobody() {
+    on_a_network(|site, _| {
+        let server = tunnelled(site);
+        let pid = format!("--pid={}", server.pid());
+        let limited = site.run_outside("/usr/bin/prlimit", &[&pid, "--nofile=400:400"]);
+        assert!(limited.status.success(), "{limited:?}");
+        let holder = started(
+            &server,
+            r"
+all = [socket.create_connection((proxy[0], int(proxy[1])), 60) for _ in range(360)]
+closed = 0
+while closed < 360 - 50:
+    ready = select.select(all, [], [])[0]
+    closed += len(ready)
+    all = [s for s in all if s not in ready]
+print('holding', flush=True)
+input()
+",
+        );
+        assert!(wait::until(|| said(&server, &holder, "holding")));
+        let other = inside(&server, "s = tunnel(4477); s.sendall(b'through'); print(s.recv(100))");
+        assert!(other.stdout().contains("through"), "{}", other.text);
+        let still = server.ask("run_read", json!({ "run_id": holder }));
+        assert_eq!(still.status(), "running", "{}", still.text);
     });
 }
 

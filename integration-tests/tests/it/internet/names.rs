@@ -1,9 +1,11 @@
 //! Names: who looks them up, what a refused question says of itself, and what a name server that
 //! changes its mind can do.
 
-use super::{on_a_network, python, python_outside, with_network};
+use super::{PYTHON, on_a_network, python, python_outside, with_network};
 use nono_integration_tests::internet::{FAR, FAR6, METADATA, PORT, PUBLIC};
+use nono_integration_tests::wait;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Sends a query the way stub resolvers without `connect` do (musl's, and scripts).
 const ASK: &str = r"
@@ -140,5 +142,49 @@ fn a_program_that_may_ask_itself_is_judged_by_the_address_it_found() {
             assert!(!denial.expect("a record")["grant"]["network"].is_null());
             assert!(!arrived.has("by name"), "{:?}", arrived.all());
         }
+    });
+}
+
+/// Sixteen at a time: whoever has waits for nobody, and the places of all runs are more.
+#[test]
+fn a_run_that_has_slow_names_looked_up_holds_up_nobody() {
+    const AT_A_TIME: usize = 16;
+    /// In milliseconds, and less than the two questions of two seconds that each name gets.
+    const ONE_TAKES: u64 = 3_000;
+    on_a_network(|site, arrived| {
+        let server =
+            with_network(site, &json!({"mode": "proxy", "allow": ["*.slow.test", "two.test"]}));
+        let code = r"
+import os, socket
+proxy = os.environ['HTTP_PROXY'][7:].split(':')
+all = []
+for n in range(80):
+    s = socket.create_connection((proxy[0], int(proxy[1])), 60)
+    s.sendall(b'CONNECT n%d.slow.test:80 HTTP/1.1\r\n\r\n' % n)
+    all.append(s)
+input()
+";
+        let call = json!({"argv": [PYTHON, "-c", code], "background": true, "keep_stdin": true});
+        let slow = server.ask("exec", call);
+        assert_eq!(slow.status(), "running", "{}", slow.text);
+        assert!(wait::until(|| arrived.has("slow")));
+        let other = server.shell("curl -sS -m 30 http://two.test/");
+        assert!(other.stdout().contains("web says"), "{}", other.text);
+        // Times of the first question for each name.
+        let first_asked = || {
+            let mut first = BTreeMap::new();
+            for line in arrived.all() {
+                if let ["slow", at, name] = line.split(' ').collect::<Vec<_>>()[..] {
+                    first.entry(name.to_owned()).or_insert(at.parse::<u64>().expect("a time"));
+                }
+            }
+            let mut times: Vec<_> = first.into_values().collect();
+            times.sort_unstable();
+            times
+        };
+        assert!(wait::until(|| first_asked().len() > AT_A_TIME));
+        let times = first_asked();
+        let waited = times[AT_A_TIME] - times[0];
+        assert!(waited > ONE_TAKES, "the next one was asked for after {waited} ms: {times:?}");
     });
 }
