@@ -8,6 +8,7 @@
 
 mod dns;
 
+use crate::mounts::{have_own_mounts, unshare};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
@@ -131,9 +132,9 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
             asked.into_iter().for_each(do_from_afar);
         });
         let near = scope.spawn(move || {
-            unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS);
+            unshare(libc::CLONE_NEWNET);
             plug_in_near(told.recv().expect("the internet says who it is"));
-            mount_private();
+            have_own_mounts();
             let resolver = format!("nameserver {FAR}\noptions timeout:2 attempts:2\n");
             let _kept: Vec<_> = [("/etc/hosts", HOSTS), ("/etc/resolv.conf", &resolver)]
                 .into_iter()
@@ -200,23 +201,10 @@ fn thread_id() -> i32 {
     unsafe { libc::gettid() }
 }
 
-fn unshare(flags: libc::c_int) {
-    // SAFETY: changes the calling thread alone.
-    let result = unsafe { libc::unshare(flags) };
-    assert_eq!(result, 0, "unshare: {} (this test needs root)", std::io::Error::last_os_error());
-}
-
 fn ip(args: &[&str]) {
     let output = Command::new("ip").args(args).output().expect("run ip");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {args:?}: {said}");
-}
-
-/// What is mounted from now on is seen by this thread and its children alone.
-fn mount_private() {
-    let flags = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
-    nix::mount::mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
-        .expect("private mounts");
 }
 
 fn bind_mount(from: &Path, to: &str) {

@@ -17,11 +17,13 @@ pub mod host_unix;
 pub mod http;
 pub mod internet;
 pub mod issuer;
+pub mod mounts;
 pub mod processes;
 pub mod raw;
 pub mod refusal;
 pub mod require;
 pub mod site;
+pub mod slow_folder;
 pub mod user;
 pub mod wait;
 

@@ -1,5 +1,8 @@
-//! A connect that blocks blocks its caller alone, ends when it is interrupted, and holds up nothing.
+//! A call that blocks or takes long holds up its caller alone; a connect that blocks ends when it is
+//! interrupted.
 
+use nono_integration_tests::mounts::have_own_mounts;
+use nono_integration_tests::slow_folder::SlowFolder;
 use nono_integration_tests::{Site, User, as_each_user, processes, wait};
 use serde_json::json;
 use std::time::Duration;
@@ -57,6 +60,38 @@ fn five_hundred_blocked_callers_hold_up_nobody() {
         let worst: u64 = said.strip_prefix("ok ").and_then(|n| n.parse().ok()).expect(&said);
         // They block for good; ten seconds is for a machine that has better things to do.
         assert!(worst < 10_000, "the 501st connect took {worst} ms");
+    });
+}
+
+/// More files than there are ever leaders, on a file system that does not answer.
+#[test]
+fn a_file_system_that_does_not_answer_holds_up_nobody_else() {
+    const FILES: usize = 20;
+    let test = |site: Site| {
+        let slow = SlowFolder::mount(&site.folder("ws/behind"));
+        site.file("ws/here", "is here\n");
+        let server = site.serve();
+        let script = "for n in $(seq 20); do cat behind/slow$n & done
+            sleep 0.1; until cat here >&2 && [ -e go ]; do sleep 0.1; done; cat here; wait";
+        let call = json!({"command": script, "background": true, "timeout_ms": 120_000});
+        let started = server.ask("shell", call);
+        assert_eq!(started.status(), "running", "{}", started.text);
+        assert!(wait::until(|| slow.waiting() == FILES), "only {} are asked for", slow.waiting());
+        site.file("ws/go", "");
+        let read =
+            || server.ask("run_read", json!({"run_id": started.str("run_id"), "after_seq": 0}));
+        assert!(wait::until(|| read().stdout().contains("is here")), "{}", read().text);
+        assert_eq!((read().status(), slow.waiting()), ("running", FILES));
+        drop(slow);
+        assert!(wait::until(|| read().status() == "exited"), "{}", read().text);
+        let missing = read().stderr().matches("No such file").count();
+        assert_eq!(missing, FILES, "{}", read().text);
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            have_own_mounts();
+            as_each_user(test);
+        });
     });
 }
 

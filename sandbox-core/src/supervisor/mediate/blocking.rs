@@ -1,10 +1,11 @@
-//! Calls that may block, so that none holds up another (requirement U8).
+//! Calls that block or take long, so that none holds up another (requirement U8).
 //!
-//! While a leader acts a timer runs; if one act outlasts [`PATIENCE`], the main loop puts a
-//! stand-in in its place and the old leader ends after its call. Setting a timer costs as much as a
-//! small call, so one that runs is left alone: the main loop looks when it ends and sets it again
-//! for the rest. Once calls do block, later ones get a stand-in at once, so that five hundred of
-//! them do not wait for five hundred timers.
+//! While a leader has a call in hand a timer runs. If what may block outlasts [`PATIENCE`], or a call
+//! as a whole [`SLOW`], the main loop puts a stand-in in the leader's place, which then ends after its
+//! call. Any call can be slow: paths lead to file systems behind a network. Setting a timer costs as
+//! much as a small call, so one that runs is left alone if it is soon enough: the main loop looks
+//! when it ends and sets it again for the rest. Once calls do block, later ones get a stand-in at
+//! once, so that five hundred of them do not wait for five hundred timers.
 
 use super::caller::Caller;
 use super::leader::{Leadership, State, Turn, stand_in};
@@ -19,33 +20,56 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How long a leader may be in a call before a stand-in takes over.
+/// How long a leader may be in an act that may block before a stand-in takes over.
 const PATIENCE: Duration = Duration::from_millis(1);
+/// How long a leader may be in anything else.
+pub(super) const SLOW: Duration = Duration::from_millis(10);
 /// How often blocked calls are checked for signals and dead callers.
 const TICK: Duration = Duration::from_millis(10);
 /// A signal for the process as a whole that nobody took for this long is meant for our caller.
 const UNCLAIMED: Duration = Duration::from_millis(50);
 
-/// A call that may be blocking.
+/// A call that was received and is not yet answered and recorded.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BlockingCall {
+pub(super) struct CallInHand {
     /// Its notification.
-    id: u64,
+    pub(super) id: u64,
     /// The thread that performs it.
     helper: i32,
     /// Whether that thread leads, so that others wait for it.
-    leading: bool,
+    pub(super) leading: bool,
+    since: Instant,
+    /// An act that may block, while it lasts.
+    act: Option<Act>,
+}
+
+/// An act that may block.
+#[derive(Debug, Clone, Copy)]
+struct Act {
     since: Instant,
     interrupted: bool,
     caller_tid: i32,
 }
 
+impl CallInHand {
+    /// Just received, by the leader `helper`.
+    pub(super) fn new(id: u64, helper: i32) -> Self {
+        Self { id, helper, leading: true, since: Instant::now(), act: None }
+    }
+
+    /// How much longer others may wait for it.
+    fn patience(&self) -> Duration {
+        let of_call = SLOW.saturating_sub(self.since.elapsed());
+        self.act.map_or(of_call, |act| PATIENCE.saturating_sub(act.since.elapsed()))
+    }
+}
+
 impl State {
-    /// Whether a call outlasted the patience with it and is not through yet. Not whether there are
+    /// Whether an act outlasted the patience with it and is not through yet. Not whether there are
     /// former leaders: one that has just answered is still there when its caller calls again, which
     /// would get that call a stand-in as well, and so on.
     fn is_any_blocked(&self) -> bool {
-        self.calls.iter().any(|call| !call.leading)
+        self.calls.iter().any(|call| !call.leading && call.act.is_some())
     }
 }
 
@@ -88,19 +112,20 @@ impl Turn<'_> {
         self.enter(caller);
         let result = loop {
             match act() {
-                Err(Errno::EINTR) if self.is_interrupted(caller.id()) => {
+                Err(Errno::EINTR) if self.is_interrupted() => {
                     break Err(self.why_interrupted(caller));
                 }
                 Err(Errno::EINTR) => {}
                 other => break other.map_err(Interrupted::Failed),
             }
         };
-        self.leave(caller.id());
+        self.leave();
         result
     }
 
-    fn is_interrupted(&self, id: u64) -> bool {
-        lock(&self.shared.leadership.state).calls.iter().any(|c| c.id == id && c.interrupted)
+    fn is_interrupted(&self) -> bool {
+        let mut state = lock(&self.shared.leadership.state);
+        state.call(self.id).and_then(|call| call.act).is_some_and(|act| act.interrupted)
     }
 
     fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
@@ -111,42 +136,37 @@ impl Turn<'_> {
         }
     }
 
-    fn enter(&mut self, caller: &Caller<'_>) {
+    fn enter(&self, caller: &Caller<'_>) {
         let leadership = &self.shared.leadership;
         let mut state = lock(&leadership.state);
-        if self.leading && (state.is_any_blocked() || leadership.watch(&mut state).is_err()) {
-            self.leading = !stand_in(self.shared, &mut state);
+        if state.is_any_blocked() || !leadership.watch(&mut state, PATIENCE) {
+            stand_in(self.shared, &mut state, self.id);
         }
-        state.calls.push(BlockingCall {
-            id: caller.id(),
-            helper: self.thread,
-            leading: self.leading,
-            since: Instant::now(),
-            interrupted: false,
-            caller_tid: caller.tid(),
-        });
+        if let Some(call) = state.call(self.id) {
+            let caller_tid = caller.tid();
+            call.act = Some(Act { since: Instant::now(), interrupted: false, caller_tid });
+        }
     }
 
-    fn leave(&mut self, id: u64) {
-        let mut state = lock(&self.shared.leadership.state);
-        let mine = state.calls.iter().position(|call| call.id == id);
-        // The main loop may have put a stand-in in our place.
-        self.leading = mine.is_some_and(|at| state.calls.swap_remove(at).leading);
+    fn leave(&self) {
+        if let Some(call) = lock(&self.shared.leadership.state).call(self.id) {
+            call.act = None;
+        }
     }
 }
 
 impl Leadership {
     pub(super) fn next_check(&self) -> Option<Duration> {
-        (!lock(&self.state).calls.is_empty()).then_some(TICK)
+        lock(&self.state).calls.iter().any(|call| call.act.is_some()).then_some(TICK)
     }
 
-    /// Has the timer run.
-    fn watch(&self, state: &mut State) -> Result<(), Errno> {
-        if !state.watched {
-            self.arm(PATIENCE)?;
-            state.watched = true;
+    /// Has the timer end in `most` at the latest. Whether it does.
+    pub(super) fn watch(&self, state: &mut State, most: Duration) -> bool {
+        let latest = Instant::now() + most;
+        if state.watched.is_none_or(|end| end > latest) {
+            state.watched = self.arm(most).is_ok().then_some(latest);
         }
-        Ok(())
+        state.watched.is_some()
     }
 
     fn arm(&self, after: Duration) -> Result<(), Errno> {
@@ -174,11 +194,13 @@ pub(super) fn check(shared: &Arc<Shared>, stalled: bool) {
         look_after_leaders(shared);
     }
     let calls = lock(&shared.leadership.state).calls.clone();
-    for call in calls {
-        if call.since.elapsed() >= TICK && must_be_released(shared, call) {
-            let mut state = lock(&shared.leadership.state);
-            state.calls.iter_mut().filter(|c| c.id == call.id).for_each(|c| c.interrupted = true);
-            drop(state);
+    for (call, act) in calls.iter().filter_map(|call| Some((call, call.act?))) {
+        if act.since.elapsed() >= TICK && must_be_released(shared, call.id, act) {
+            if let Some(act) =
+                lock(&shared.leadership.state).call(call.id).and_then(|c| c.act.as_mut())
+            {
+                act.interrupted = true;
+            }
             // Repeated at the next tick: the signal may come just before the call blocks.
             let _ended = sys::interrupt_thread(call.helper);
         }
@@ -188,28 +210,26 @@ pub(super) fn check(shared: &Arc<Shared>, stalled: bool) {
 /// The timer ended: leaders are stuck, or in later calls than the one it was set for, or in none.
 fn look_after_leaders(shared: &Arc<Shared>) {
     let mut state = lock(&shared.leadership.state);
-    let mut calls = std::mem::take(&mut state.calls);
-    let rests = calls.iter_mut().filter(|call| call.leading).filter_map(|call| {
-        match PATIENCE.saturating_sub(call.since.elapsed()) {
-            Duration::ZERO if stand_in(shared, &mut state) => {
-                call.leading = false;
-                None
-            }
-            // Where no stand-in can be had now, there may be one later.
-            Duration::ZERO => Some(TICK),
-            rest => Some(rest),
-        }
+    let stuck = |call: &CallInHand| call.leading && call.patience().is_zero();
+    let stuck: Vec<u64> = state.calls.iter().filter(|c| stuck(c)).map(|call| call.id).collect();
+    stuck.into_iter().for_each(|id| stand_in(shared, &mut state, id));
+    // Where no stand-in can be had now, there may be one later.
+    let rests = state.calls.iter().filter(|call| call.leading).map(|call| match call.patience() {
+        Duration::ZERO => TICK,
+        rest => rest,
     });
     let next = rests.min();
-    state.calls = calls;
-    state.watched = next.is_some_and(|rest| shared.leadership.arm(rest).is_ok());
+    state.watched = None;
+    if let Some(rest) = next {
+        shared.leadership.watch(&mut state, rest);
+    }
 }
 
 /// Whether the caller died, or has a signal to handle before its call is done.
-fn must_be_released(shared: &Shared, call: BlockingCall) -> bool {
-    let data = sys::NotificationData { id: call.id, tid: call.caller_tid, nr: 0, args: [0; 6] };
+fn must_be_released(shared: &Shared, id: u64, act: Act) -> bool {
+    let data = sys::NotificationData { id, tid: act.caller_tid, nr: 0, args: [0; 6] };
     let Some(caller) = Caller::new(&shared.listener, &data) else { return true };
-    released(&caller, call.since).is_err()
+    released(&caller, act.since).is_err()
 }
 
 /// Nothing, for as long as there is somebody to wait for: the caller lives, and has no signal to

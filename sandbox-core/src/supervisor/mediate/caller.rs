@@ -58,10 +58,6 @@ impl<'l> Caller<'l> {
         self.tid
     }
 
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
     /// Whether everything found so far belongs to the caller.
     pub(super) fn still_waits(&self) -> Result<Confirmed, Errno> {
         if self.listener.is_valid(self.id) { Ok(Confirmed(())) } else { Err(Errno::ESRCH) }

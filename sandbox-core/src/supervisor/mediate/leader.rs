@@ -1,14 +1,14 @@
 //! Who answers notifications.
 //!
 //! A thread, the *leader*, receives, acts and answers: with `SYNC_WAKE_UP` that is several times
-//! faster than handing work over. A call that blocks gets it a stand-in, so that no other caller
-//! waits (`blocking.rs`, requirement U8).
+//! faster than handing work over. A call that blocks or takes long gets it a stand-in, so that no
+//! other caller waits (`blocking.rs`, requirement U8).
 //!
 //! While callers wait in line there are several leaders, one for each processor at most. With one,
 //! the callers of all processors would be woken on the processor of the leader, and the others
 //! stand idle. Leaders that are not needed go again: each notification wakes all that wait for one.
 
-use super::blocking::{BlockingCall, Interrupted, released};
+use super::blocking::{CallInHand, Interrupted, SLOW, released};
 use super::caller::Caller;
 use super::line::Line;
 use super::listener::Notification;
@@ -55,35 +55,31 @@ pub(super) struct Leadership {
 pub(super) struct State {
     /// Threads that receive, or are in a call no stand-in was needed for.
     leaders: usize,
-    /// Former leaders, still in their call.
-    pub(super) former: usize,
-    /// Calls received and not yet answered and recorded.
-    busy: usize,
+    /// Calls received and not yet answered and recorded. Seldom more than one.
+    pub(super) calls: Vec<CallInHand>,
     /// Calls in a row that were the only one in hand.
     calm: u32,
-    /// Whether somebody waits for `busy` to be none.
+    /// Whether somebody waits until there are no calls.
     finishing: bool,
-    /// Whether the timer runs.
-    pub(super) watched: bool,
-    /// Calls that may be blocking. Seldom more than one.
-    pub(super) calls: Vec<BlockingCall>,
+    /// When the timer ends, if it runs.
+    pub(super) watched: Option<Instant>,
 }
 
 impl State {
     /// Takes a call in hand. Whether it is worth asking if another one waits: all leaders have one
     /// now, and it has not just been found out that calls come one by one.
-    fn begin(&mut self) -> bool {
-        self.busy += 1;
-        let in_hand = self.busy.saturating_sub(self.former);
+    fn begin(&mut self, call: CallInHand) -> bool {
+        self.calls.push(call);
+        let in_hand = self.calls.iter().filter(|call| call.leading).count();
         self.calm = if in_hand > 1 { 0 } else { self.calm.saturating_add(1) };
         in_hand >= self.leaders && (self.calm < CALM || self.calm.is_multiple_of(SELDOM))
     }
 
     /// A call is answered. What becomes of its thread.
-    fn end(&mut self, leading: bool) -> Next {
-        self.busy -= 1;
-        if !leading {
-            self.former -= 1;
+    fn end(&mut self, id: u64) -> Next {
+        let at = self.calls.iter().position(|call| call.id == id);
+        // The main loop may have put a stand-in in its place.
+        if !at.is_some_and(|at| self.calls.swap_remove(at).leading) {
             return Next::Leave;
         }
         if self.leaders > 1 && self.calm > CALM {
@@ -92,6 +88,10 @@ impl State {
             return Next::Leave;
         }
         Next::Receive
+    }
+
+    pub(super) fn call(&mut self, id: u64) -> Option<&mut CallInHand> {
+        self.calls.iter_mut().find(|call| call.id == id)
     }
 }
 
@@ -118,6 +118,14 @@ impl Leadership {
         })
     }
 
+    /// Takes a call in hand, and sees to it that it is noticed if it takes long. As [`State::begin`].
+    fn begin(&self, id: u64, helper: i32) -> bool {
+        let mut state = lock(&self.state);
+        let ask = state.begin(CallInHand::new(id, helper));
+        self.watch(&mut state, SLOW);
+        ask
+    }
+
     pub(super) fn stalled_fd(&self) -> BorrowedFd<'_> {
         self.timer.as_fd()
     }
@@ -136,8 +144,8 @@ impl Leadership {
         while Instant::now() < until {
             release();
             let state = lock(&self.state);
-            let woken = self.idle.wait_timeout_while(state, STEP, |s| s.busy > 0);
-            if woken.unwrap_or_else(PoisonError::into_inner).0.busy == 0 {
+            let woken = self.idle.wait_timeout_while(state, STEP, |s| !s.calls.is_empty());
+            if woken.unwrap_or_else(PoisonError::into_inner).0.calls.is_empty() {
                 return;
             }
         }
@@ -181,16 +189,14 @@ fn thread(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
 fn lead(shared: &Arc<Shared>) {
     let thread = sys::thread_id();
     while let Some(notification) = shared.listener.receive() {
-        let ask = lock(&shared.leadership.state).begin();
-        if ask && shared.listener.another_waits() {
+        let id = notification.id();
+        if shared.leadership.begin(id, thread) && shared.listener.another_waits() {
             lead_with_another(shared);
         }
-        let mut turn = Turn { shared, thread, leading: true };
-        perform(&mut turn, notification);
-        let leading = turn.leading;
+        perform(&mut Turn { shared, id }, notification);
         let mut state = lock(&shared.leadership.state);
-        let next = state.end(leading);
-        if state.busy == 0 && state.finishing {
+        let next = state.end(id);
+        if state.calls.is_empty() && state.finishing {
             shared.leadership.idle.notify_all();
         }
         if next == Next::Leave {
@@ -232,24 +238,21 @@ fn lead_with_another(shared: &Arc<Shared>) {
     }
 }
 
-/// Puts a stand-in in a leader's place. Whether there is one now: the leader then ends after its
-/// call.
-pub(super) fn stand_in(shared: &Arc<Shared>, state: &mut State) -> bool {
-    let there_is = state.former < MAX_BLOCKED && spawn(shared).is_ok();
-    if there_is {
-        state.former += 1;
+/// Puts a stand-in in a leader's place, if there may be one: the leader then ends after its call.
+pub(super) fn stand_in(shared: &Arc<Shared>, state: &mut State, id: u64) {
+    let former = state.calls.iter().filter(|call| !call.leading).count();
+    let Some(call) = state.call(id) else { return };
+    if call.leading && former < MAX_BLOCKED && spawn(shared).is_ok() {
+        call.leading = false;
     }
-    there_is
 }
 
-/// A leader with a call in hand.
+/// A thread with a call in hand.
 #[derive(Debug)]
 pub(super) struct Turn<'s> {
     pub(super) shared: &'s Arc<Shared>,
-    /// Id of this thread.
-    pub(super) thread: i32,
-    /// Whether no stand-in took this thread's place.
-    pub(super) leading: bool,
+    /// The call's notification.
+    pub(super) id: u64,
 }
 
 impl Turn<'_> {
@@ -265,9 +268,7 @@ impl Turn<'_> {
             return Ok(());
         }
         self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
-        if self.leading && stand_in(self.shared, &mut lock(&self.shared.leadership.state)) {
-            self.leading = false;
-        }
+        stand_in(self.shared, &mut lock(&self.shared.leadership.state), self.id);
         let since = Instant::now();
         self.shared.leadership.line.wait(&self.shared.bucket, || released(caller, since))
     }
@@ -277,14 +278,18 @@ impl Turn<'_> {
 mod tests {
     use super::*;
 
+    fn call(id: u64) -> CallInHand {
+        CallInHand::new(id, 1)
+    }
+
     #[test]
     fn one_leader_is_asked_for_help_as_soon_as_it_has_a_call() {
         let mut state = State { leaders: 1, ..State::default() };
-        assert!(state.begin());
+        assert!(state.begin(call(1)));
         state.leaders = 2;
-        assert_eq!(state.end(true), Next::Receive);
-        assert!(!state.begin(), "the other one waits for calls");
-        assert!(state.begin());
+        assert_eq!(state.end(1), Next::Receive);
+        assert!(!state.begin(call(2)), "the other one waits for calls");
+        assert!(state.begin(call(3)));
     }
 
     #[test]
@@ -292,34 +297,33 @@ mod tests {
         let mut state = State { leaders: 2, ..State::default() };
         let mut served = 0;
         while state.leaders == 2 {
-            state.begin();
-            state.end(true);
+            state.begin(call(1));
+            state.end(1);
             served += 1;
         }
         assert_eq!(served, CALM + 1);
         for _ in 0..2 * CALM {
-            state.begin();
-            assert_eq!(state.end(true), Next::Receive);
+            state.begin(call(1));
+            assert_eq!(state.end(1), Next::Receive);
         }
     }
 
     #[test]
     fn two_calls_at_once_are_a_reason_to_stay() {
         let mut state = State { leaders: 2, calm: CALM, ..State::default() };
-        state.begin();
-        state.begin();
-        assert_eq!((state.end(true), state.end(true)), (Next::Receive, Next::Receive));
+        state.begin(call(1));
+        state.begin(call(2));
+        assert_eq!((state.end(1), state.end(2)), (Next::Receive, Next::Receive));
         assert_eq!(state.leaders, 2);
     }
 
     #[test]
-    fn a_blocked_call_is_no_reason_to_stay() {
+    fn a_call_that_takes_long_is_no_reason_to_stay() {
         let mut state = State { leaders: 2, calm: CALM, ..State::default() };
-        state.begin();
-        state.former = 1;
-        state.begin();
-        assert_eq!(state.end(true), Next::Leave);
-        assert_eq!(state.end(false), Next::Leave);
-        assert_eq!((state.leaders, state.former, state.busy), (1, 0, 0));
+        state.begin(call(1));
+        state.call(1).unwrap().leading = false;
+        state.begin(call(2));
+        assert_eq!((state.end(2), state.end(1)), (Next::Leave, Next::Leave));
+        assert_eq!((state.leaders, state.calls.len()), (1, 0));
     }
 }

@@ -133,6 +133,18 @@ pub(super) enum Notification<'l> {
     Datagram(DatagramCall<'l>),
 }
 
+impl Notification<'_> {
+    /// What tells it from all others of the run.
+    pub(super) fn id(&self) -> u64 {
+        let (Self::Mediated(MediatedCall { raw, .. })
+        | Self::Observed(ObservedCall { raw, .. })
+        | Self::Refused(RefusedCall { raw, .. })
+        | Self::ByNumber(ByNumberCall { raw, .. })
+        | Self::Datagram(DatagramCall(raw))) = self;
+        raw.data.id
+    }
+}
+
 /// A call for a UDP socket, judged by its registers. Dropped: refused with `EPERM`.
 #[derive(Debug)]
 pub(super) struct DatagramCall<'l>(Unanswered<'l>);
