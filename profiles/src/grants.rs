@@ -18,6 +18,8 @@ pub(crate) struct Candidate<R> {
     pub(crate) rule: R,
     pub(crate) origin: Origin,
     pub(crate) built_in: bool,
+    /// Where the symbolic links lie that it was found over.
+    pub(crate) links: Vec<AbsPath>,
 }
 
 /// All grants of a profile, canonical.
@@ -74,6 +76,7 @@ impl Resolution<'_> {
                 },
                 origin: Origin::Workspace,
                 built_in: workdir.built_in,
+                links: Vec::new(),
             });
         }
     }
@@ -87,7 +90,8 @@ impl Resolution<'_> {
             for path in found {
                 if let Some(rule) = self.file_rule(grant, &path) {
                     let (origin, built_in) = (expanded.origin, grant.built_in);
-                    self.grants.files.push(Candidate { rule, origin, built_in });
+                    let links = place::links(&path);
+                    self.grants.files.push(Candidate { rule, origin, built_in, links });
                 }
             }
         }
@@ -184,20 +188,27 @@ impl Resolution<'_> {
                 return Ok(());
             }
         };
-        let source = grant.source.clone();
+        let (source, links) = (grant.source.clone(), place::links(path));
         if bind {
-            self.make_socket_rule(grant, &canonical, origin);
+            self.make_socket_rule(grant, &canonical, origin, &links);
         }
         self.grants.sockets.push(Candidate {
             rule: UnixGrant { path: canonical, reach, bind, source },
             origin,
             built_in: grant.built_in,
+            links,
         });
         Ok(())
     }
 
     /// The file-system right `bind` needs: making sockets in the folder that will hold them.
-    fn make_socket_rule(&mut self, grant: &Sourced<SocketGrant>, path: &AbsPath, origin: Origin) {
+    fn make_socket_rule(
+        &mut self,
+        grant: &Sourced<SocketGrant>,
+        path: &AbsPath,
+        origin: Origin,
+        links: &[AbsPath],
+    ) {
         let folder = match grant.value.reach {
             Reach::Exact => path.parent().unwrap_or_else(AbsPath::root),
             Reach::Children | Reach::Subtree => path.clone(),
@@ -215,6 +226,7 @@ impl Resolution<'_> {
             rule: FsRule { path, scope: Scope::Tree, access: Access::MAKE_SOCKET, source },
             origin,
             built_in: grant.built_in,
+            links: links.to_vec(),
         });
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn kept(
 fn roots(candidates: &[Candidate<FsRule>], context: &Context) -> Vec<AbsPath> {
     let mut roots = context.workspaces.clone();
     let granted = candidates.iter().filter(|candidate| {
-        let Candidate { rule, origin, built_in } = candidate;
+        let Candidate { rule, origin, built_in, .. } = candidate;
         let tree = rule.scope == Scope::Tree && rule.access.contains(Access::WRITE);
         tree && *origin == Origin::Written && !built_in
     });

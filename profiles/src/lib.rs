@@ -32,6 +32,7 @@ mod inspect;
 mod keep;
 mod layer;
 mod limits;
+mod links;
 mod load;
 mod machine;
 mod narrow;

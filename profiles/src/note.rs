@@ -29,6 +29,8 @@ pub enum NoteKind {
     WrongKind,
     /// The path came from an environment variable and would open what stays closed; left out.
     WouldOpenProtected,
+    /// The path leads over a symbolic link that commands can put elsewhere; the grant was left out.
+    Led,
     /// The grant was narrowed around what stays closed.
     Narrowed,
     /// The glob means nothing; it was left out and hides nothing.
@@ -59,6 +61,7 @@ impl Note {
             NoteKind::Created | NoteKind::Narrowed | NoteKind::Elsewhere => false,
             NoteKind::Unreachable | NoteKind::WrongKind => !self.built_in,
             NoteKind::WouldOpenProtected
+            | NoteKind::Led
             | NoteKind::InvalidGlob
             | NoteKind::NothingToRemove
             | NoteKind::Widening

@@ -6,16 +6,19 @@ mod tests;
 use crate::template::Expanded;
 use globset::{Glob, GlobBuilder};
 use nono_sandbox::AbsPath;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Names one entry's globs may match. Each would be a rule of its own in every run.
 const MAX_MATCHES: usize = 1024;
+
+/// As many links as the kernel follows (path_resolution(7)).
+const MAX_LINKS: usize = 40;
 
 /// Which names a `*` at the start of a glob matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +173,42 @@ pub(crate) fn glob(component: &str) -> Result<Glob, String> {
 /// Whether a component of an entry is a glob.
 pub(crate) fn is_glob(component: &str) -> bool {
     component.contains(['*', '?', '['])
+}
+
+/// Where the symbolic links lie that a path leads over, as far as it exists. None for a path that is
+/// canonical.
+pub(crate) fn links(path: &Path) -> Vec<AbsPath> {
+    let mut all = Vec::new();
+    let mut at = PathBuf::from("/");
+    let mut rest: VecDeque<OsString> = names(path).collect();
+    while let Some(name) = rest.pop_front() {
+        if name == ".." {
+            at.pop();
+            continue;
+        }
+        let next = at.join(name);
+        let Ok(target) = fs::read_link(&next) else {
+            at = next;
+            continue;
+        };
+        if all.len() == MAX_LINKS {
+            break;
+        }
+        if target.is_absolute() {
+            at = PathBuf::from("/");
+        }
+        names(&target).rev().for_each(|name| rest.push_front(name));
+        all.extend(absolute(next));
+    }
+    all
+}
+
+/// The names in a path, `..` among them.
+fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
+    path.components().filter_map(|component| match component {
+        Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+        Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+    })
 }
 
 /// Follows symbolic links to the end.

@@ -117,7 +117,7 @@ pub(crate) fn own_program(
     let writable = candidates
         .iter()
         .filter(|c| c.rule.access.contains(Access::WRITE) && c.rule.covers(program));
-    for Candidate { rule, origin, built_in } in writable {
+    for Candidate { rule, origin, built_in, .. } in writable {
         if *origin == Origin::Written && !built_in {
             let message = format!(
                 "{} contains {program}, the program of the sandbox itself, and would make it \
@@ -200,7 +200,7 @@ pub(crate) fn sockets(
     notes: &mut Vec<Note>,
 ) -> Result<Vec<UnixGrant>, ProfileError> {
     let mut grants = Vec::new();
-    for Candidate { rule, origin, built_in } in candidates {
+    for Candidate { rule, origin, built_in, .. } in candidates {
         let conflict = protected.iter().find_map(|p| {
             let relation = relation(&rule.path, &p.path)?;
             let relevant = match rule.reach {
@@ -243,7 +243,7 @@ fn settle(
     all: &[Protected],
     notes: &mut Vec<Note>,
 ) -> Result<Vec<FsRule>, ProfileError> {
-    let Candidate { rule, origin, built_in } = candidate;
+    let Candidate { rule, origin, built_in, .. } = candidate;
     let readable_only = !rule.access.contains(Access::WRITE);
     let inside = || all.iter().filter(|p| p.path.is_within(&rule.path));
     // A workspace or a folder the environment names that contains, say, the home's keys is the

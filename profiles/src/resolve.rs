@@ -8,7 +8,7 @@ use crate::layer::{HostEntry, Layer, List, Single, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
-use crate::{credentials, environment, grants, keep, limits, narrow, project, protect};
+use crate::{credentials, environment, grants, keep, limits, links, narrow, project, protect};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
@@ -133,6 +133,7 @@ fn compile(
 ) -> Result<Resolved, ProfileError> {
     let layer = layer.on(&context.machine, &mut notes);
     let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
+    links::leave_out(&mut grants, context, &mut notes);
     limits::apply(&mut grants, &layer, limits, context, &mut notes);
     let credentials = credentials::resolve(&layer, context, &mut notes)?;
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
@@ -237,6 +238,9 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     }
     if workspaces.is_empty() {
         return Err(ProfileError::NoWorkspace);
+    }
+    for path in &context.workspaces {
+        links::check_workspace(path, &workspaces)?;
     }
     let tmpdir = folder("temporary folder", &context.tmpdir)?;
     Ok(Context { workspaces, tmpdir, ..context.clone() })

@@ -12,7 +12,7 @@ fn source(rule: &str) -> Source {
 fn candidate(path: &Path, scope: Scope, access: Access, origin: Origin) -> Candidate<FsRule> {
     let rule =
         FsRule { path: AbsPath::new(path).unwrap(), scope, access, source: source("filesystem.x") };
-    Candidate { rule, origin, built_in: false }
+    Candidate { rule, origin, built_in: false, links: Vec::new() }
 }
 
 fn closed(path: &Path) -> Protected {
@@ -145,7 +145,7 @@ fn socket_grants_over_many_paths_are_judged() {
             bind: false,
             source: source("filesystem.unix_socket"),
         };
-        let candidate = Candidate { rule, origin, built_in: false };
+        let candidate = Candidate { rule, origin, built_in: false, links: Vec::new() };
         sockets(vec![candidate], std::slice::from_ref(&docker), &mut Vec::new())
     };
     assert_eq!(judge("/h/.docker/run/d.sock", Reach::Exact, Origin::Written).unwrap().len(), 1);

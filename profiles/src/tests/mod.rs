@@ -7,6 +7,7 @@ mod docs;
 mod examples;
 mod files;
 mod keep;
+mod links;
 mod own;
 mod project;
 mod snapshots;
