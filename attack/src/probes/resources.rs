@@ -8,7 +8,8 @@ use std::os::fd::AsRawFd;
 
 pub(crate) const PROBES: &[Probe] = &[
     Probe::new("core", "leave core files", |_| {
-        raise(libc::RLIMIT_CORE, |(_, hard)| (hard > 0).then_some((hard, hard)))
+        // A page is the least the kernel writes (ELF_MIN_ALIGN).
+        raise(libc::RLIMIT_CORE, |(_, hard)| (hard >= 4096).then_some((hard, hard)))
     })
     .if_built(),
     Probe::new("more-files", "raise the number of open files", |_| {

@@ -111,7 +111,7 @@ pub(super) fn answer(
     if cfg!(target_arch = "x86_64") && call.nr >= 0x4000_0000 {
         return errno(libc::ENOSYS);
     }
-    if let Some(silent) = silent(policy, call) {
+    if let Some(silent) = silent(policy, scoped, call) {
         return errno(silent);
     }
     let notified = match trapped(call.nr.into(), scoped) {
@@ -125,7 +125,7 @@ pub(super) fn answer(
 }
 
 /// Refused without anybody being asked.
-fn silent(policy: &Policy, call: &Call) -> Option<i32> {
+fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
     let [a, b, c, d, ..] = call.args.map(low);
     let fast_open = |flags: u32| flags & 0x2000_0000 != 0;
     match i64::from(call.nr) {
@@ -161,12 +161,19 @@ fn silent(policy: &Policy, call: &Call) -> Option<i32> {
             if matches!((b, c), (0, 51) | (6, 31)) {
                 return Some(libc::ENOPROTOOPT);
             }
-            let paths = policy.unix.mediation == Mediation::Pathname;
-            let sends = paths && policy.unix.datagrams || closed;
-            (sends && (b, c) == (1, 60)).then_some(libc::EOPNOTSUPP)
+            (sends(policy, scoped) && (b, c) == (1, 60)).then_some(libc::EOPNOTSUPP)
         }
         _ => None,
     }
+}
+
+/// Whether sends are judged.
+fn sends(policy: &Policy, scoped: bool) -> bool {
+    let datagrams = match policy.unix.mediation {
+        Mediation::Pathname => policy.unix.datagrams,
+        Mediation::Off => !scoped,
+    };
+    datagrams || policy.network.mode.is_closed()
 }
 
 /// Whether the supervisor performs it.
@@ -179,10 +186,12 @@ fn performed(
 ) -> bool {
     let paths = policy.unix.mediation == Mediation::Pathname;
     let closed = policy.network.mode.is_closed();
-    let sends = paths && policy.unix.datagrams || closed;
+    let sends = sends(policy, scoped);
     let [a, b, c, _, e, _] = call.args;
     match mediated {
-        Mediated::Connect | Mediated::Bind => paths || policy.network.mode != NetworkMode::None,
+        Mediated::Connect | Mediated::Bind => {
+            paths || !scoped || policy.network.mode != NetworkMode::None
+        }
         Mediated::Listen => closed || policy.network.listen.is_some(),
         Mediated::SendTo => sends && e != 0,
         Mediated::SendMsg => {

@@ -113,6 +113,44 @@ fn names_without_a_scope() {
     });
 }
 
+/// What a profile says of paths changes nothing about names.
+#[test]
+fn names_stay_inside_where_paths_are_not_mediated() {
+    as_each_user(|site| {
+        let [stream, datagram] = [(); 2].map(|()| format!("@{}", new_tag()));
+        let hosts =
+            [HostSocket::abstract_stream(&stream[1..], "x"), HostSocket::datagram(&datagram)];
+        assert_eq!(site.outside(&["connect", "stream", &stream]), "ok x", "control");
+        assert_eq!(site.outside(&["sendto", "dgram", &datagram]), "ok", "control");
+        assert!(wait::until(|| hosts.iter().all(|host| host.reached() == 1)), "control");
+        for (abi, network) in
+            [("7", "none"), ("7", "proxy"), ("5", "none"), ("5", "proxy"), ("5", "open")]
+        {
+            let linux = json!({"af_unix_mediation": "off"});
+            let profile = site.profile(&json!({"isolation": "off", "linux": linux}));
+            let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
+            command.args(["--pretend-landlock-abi", abi, "--network", network, "--profile"]);
+            command.arg(&profile);
+            let server = Server::start_command(&site, command);
+            let own = format!("@{}", new_tag());
+            assert_eq!(
+                server.probe(&["serve-self", "stream", &own]),
+                "ok hello",
+                "{abi} {network}"
+            );
+            for probe in [
+                ["connect", "stream", &stream],
+                ["sendto", "dgram", &datagram],
+                ["sendmsg", "dgram", &datagram],
+                ["connect", "dgram", &datagram],
+            ] {
+                assert_eq!(server.probe(&probe), "EACCES", "{abi} {network}: {probe:?}");
+            }
+        }
+        assert!(hosts.iter().all(|host| host.reached() == 1), "only the controls");
+    });
+}
+
 #[test]
 fn datagrams_to_names_with_and_without_a_scope() {
     as_each_user(|site| {

@@ -205,3 +205,19 @@ fn others_are_answered_while_one_run_does_its_worst() {
         assert!(wait::until(|| server.ask("run_list", json!({})).value["live"] == 0));
     });
 }
+
+/// A limit of none would not hold for helpers that the kernel pipes cores to.
+#[test]
+fn no_core_is_left_and_none_is_handed_over() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let of = |answer: &Answer| answer.stdout().trim().to_owned();
+        let limit = server.exec(&["prlimit", "--core", "--noheadings", "--raw", "-o", "SOFT,HARD"]);
+        assert_eq!(of(&limit), "1 1", "{}", limit.text);
+        let crashed = server
+            .shell("(ulimit -c 0; kill -SEGV $BASHPID); kill -SEGV $BASHPID & wait; ls core*");
+        assert_eq!(of(&crashed), "", "{}", crashed.text);
+        let raised = server.exec(&["prlimit", "--core=4096:4096", "true"]);
+        assert_ne!(raised.exit_code(), Some(0), "{}", raised.text);
+    });
+}

@@ -78,8 +78,8 @@ pub enum FilterError {
 }
 
 /// Compiles the program of a policy; it has notifications, whatever the policy is. `scoped`: the
-/// kernel keeps signals inside (Landlock ABI 6); where it does not, they are mediated and what would
-/// get around that is refused.
+/// kernel keeps signals and abstract sockets inside (Landlock ABI 6); where it does not, they are
+/// mediated and what would get around that is refused.
 ///
 /// # Errors
 /// [`FilterError`], never for a policy that resolution has accepted.
@@ -92,6 +92,6 @@ pub fn compile(
     let notified = std::iter::once(notify::rules(policy, handover, scoped)?).chain(told);
     let mut all: Vec<_> = notified.map(|rules| (rules, Answer::NOTIFY)).collect();
     all.extend(refuse::silent()?);
-    all.extend(socket::silent(policy)?);
+    all.extend(socket::silent(policy, scoped)?);
     compile::program(all)
 }

@@ -277,10 +277,10 @@ pub(super) fn rules(
     let mut rules = Rules::new();
     let paths = policy.unix.mediation == Mediation::Pathname;
     let network = &policy.network;
-    if paths || network.mode != NetworkMode::None {
+    if paths || !scoped || network.mode != NetworkMode::None {
         rules.extend(MEDIATED.iter().map(|(nr, ..)| (*nr, Vec::new())));
     }
-    if policy.sends_are_mediated() {
+    if policy.sends_are_mediated(scoped) {
         rules.extend(addressed_sends(handover)?);
     }
     if network.mode.is_closed() || network.listen.is_some() {

@@ -66,7 +66,7 @@ fn udp() -> Result<Vec<SeccompRule>, FilterError> {
 
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
-pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterError> {
+pub(super) fn silent(policy: &Policy, scoped: bool) -> Result<Vec<(Rules, Answer)>, FilterError> {
     let judged: &[_] = if policy.network.mode.is_closed() { &[DEVICES, FILTERS] } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
         let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
@@ -85,7 +85,7 @@ pub(super) fn silent(policy: &Policy) -> Result<Vec<(Rules, Answer)>, FilterErro
         (on_sockets(absent), Answer::errno(libc::ENOPROTOOPT)),
         (fast_open()?, unknown),
     ];
-    if policy.sends_are_mediated() {
+    if policy.sends_are_mediated(scoped) {
         silent.push((on_sockets(vec![rule(&ZERO_COPY)?]), unknown));
     }
     Ok(silent)

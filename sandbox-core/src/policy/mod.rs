@@ -58,11 +58,15 @@ pub struct Policy {
 
 impl Policy {
     /// Whether sends that may carry an address are performed by the supervisor: where addresses of
-    /// IP are judged, and where there may be UNIX datagrams.
+    /// IP are judged, and where there may be UNIX datagrams whose paths or names are. `scoped`:
+    /// whether the kernel keeps abstract sockets inside.
     #[must_use]
-    pub fn sends_are_mediated(&self) -> bool {
-        let by_path = self.unix.mediation == Mediation::Pathname && self.unix.datagrams;
-        by_path || self.network.mode.is_closed()
+    pub fn sends_are_mediated(&self, scoped: bool) -> bool {
+        let datagrams = match self.unix.mediation {
+            Mediation::Pathname => self.unix.datagrams,
+            Mediation::Off => !scoped,
+        };
+        datagrams || self.network.mode.is_closed()
     }
 }
 

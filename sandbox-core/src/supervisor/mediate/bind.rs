@@ -56,11 +56,10 @@ fn bind(
     if request.domain == Domain::Inet {
         return network::bind(shared, caller, request, syscall);
     }
-    let as_copied = shared.abstract_as_copied();
-    match socket_call(request.domain, &request.address, as_copied) {
+    match socket_call(request.domain, &request.address, shared.scoped) {
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
-        SocketCall::AsCopied if request.address != Address::UnixUnnamed || as_copied => {
+        SocketCall::AsCopied if request.address != Address::UnixUnnamed || shared.scoped => {
             caller.still_waits()?;
             sys::bind(request.socket.as_fd(), &request.bytes)
         }

@@ -41,8 +41,7 @@ fn connect(
     if request.domain == Domain::Inet {
         return network::connect(turn, caller, request, syscall);
     }
-    let as_copied = turn.shared.abstract_as_copied();
-    match socket_call(request.domain, &request.address, as_copied) {
+    match socket_call(request.domain, &request.address, turn.shared.scoped) {
         SocketCall::AsCopied => {
             let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
             let result = connect_to(turn, caller, confirmed, &request.socket, &request.bytes);

@@ -30,7 +30,7 @@ pub(in crate::supervisor) use request::unreadable;
 pub(in crate::supervisor) use signal::{is_ours, record_foreign};
 
 use crate::plan::{Basis, Plan};
-use crate::policy::{Access, FsIndex, FsPolicy, Mediation, Policy, Source};
+use crate::policy::{Access, FsIndex, FsPolicy, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
 use crate::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder};
 use crate::supervisor::isolate::FirstProcess;
@@ -217,11 +217,6 @@ impl Shared {
     /// Whether something stays as it is although it lies in a tree that may be written.
     pub(in crate::supervisor) fn keeps(&self) -> bool {
         !self.policy().fs.kept.is_empty()
-    }
-
-    /// Whether abstract names are judged by the kernel, or by nobody.
-    fn abstract_as_copied(&self) -> bool {
-        self.scoped || self.policy().unix.mediation == Mediation::Off
     }
 
     fn listener(&self) -> &Listener {

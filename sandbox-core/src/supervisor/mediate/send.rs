@@ -232,9 +232,8 @@ impl Sender<'_, '_, '_> {
             let name = request.address.spelled_out(&request.bytes);
             return self.transmit(request, confirmed, &name, data, control, flags);
         }
-        let as_copied = shared.abstract_as_copied();
         let what = (Operation::Send, self.syscall);
-        let name = match socket_call(request.domain, &request.address, as_copied) {
+        let name = match socket_call(request.domain, &request.address, shared.scoped) {
             SocketCall::AsCopied => request.bytes.clone(),
             SocketCall::OwnName(name) => private_name::address(&shared, self.caller, name, what)
                 .map_err(Interrupted::Failed)?,
@@ -249,13 +248,15 @@ impl Sender<'_, '_, '_> {
         let confirmed = self.caller.still_waits().map_err(Interrupted::Failed)?;
         let result = self.transmit(request, confirmed, &name, data, control, flags);
         match (result, &request.address) {
-            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name)) if as_copied => {
+            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name))
+                if shared.scoped =>
+            {
                 let errno =
                     refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall);
                 Err(Interrupted::Failed(errno))
             }
             (Err(Interrupted::Failed(Errno::ECONNREFUSED)), Address::UnixAbstract(name))
-                if !as_copied =>
+                if !shared.scoped =>
             {
                 let errno = private_name::not_found(&shared, self.caller, name, what);
                 Err(Interrupted::Failed(errno))
