@@ -16,6 +16,7 @@ mod listener;
 mod network;
 mod notice;
 pub(super) mod pinned;
+pub(super) mod place;
 mod private_name;
 mod proxy;
 mod request;
