@@ -28,20 +28,20 @@ pub(in crate::supervisor) struct Place {
 impl Place {
     /// Names a pinned object. One without a path (a pipe, another mount namespace) is gone.
     pub(super) fn of(object: OwnedFd) -> Result<Self, Errno> {
-        Found::of(object, None)?.place()
+        LeadsTo::of(object, None)?.place()
     }
 }
 
 /// What a path leads to.
 #[derive(Debug)]
-pub(in crate::supervisor) enum Found {
+pub(in crate::supervisor) enum LeadsTo {
     /// Something that is somewhere.
     Place(Place),
     /// What a magic link leads to and no path does: a pipe, a socket.
     Unnamed,
 }
 
-impl Found {
+impl LeadsTo {
     /// Names a pinned object, and says if no path leads to it. `holder`: where it was found, and by
     /// which name.
     pub(in crate::supervisor) fn of(

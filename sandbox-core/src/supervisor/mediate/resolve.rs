@@ -11,7 +11,7 @@
 use crate::AbsPath;
 use crate::decide::FileKind;
 use crate::supervisor::mediate::Caller;
-use crate::supervisor::mediate::place::{Found, NewPlace, PIN, Place};
+use crate::supervisor::mediate::place::{LeadsTo, NewPlace, PIN, Place};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{Mode, fstat};
@@ -98,7 +98,7 @@ pub(in crate::supervisor) fn find(
     base: Option<&OwnedFd>,
     path: &[u8],
     last: Last,
-) -> Result<Found, Errno> {
+) -> Result<LeadsTo, Errno> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -121,7 +121,7 @@ pub(in crate::supervisor) fn find(
         Err(errno) => return Err(errno),
     };
     match fast {
-        Ok(place) if !in_own_proc(&place.path) => Ok(Found::Place(place)),
+        Ok(place) if !in_own_proc(&place.path) => Ok(LeadsTo::Place(place)),
         _ => walk(caller, base, path, last),
     }
 }
@@ -184,7 +184,7 @@ fn walk(
     base: Option<&OwnedFd>,
     path: &[u8],
     last: Last,
-) -> Result<Found, Errno> {
+) -> Result<LeadsTo, Errno> {
     let root = || openat(AT_FDCWD, "/", PIN | OFlag::O_DIRECTORY, Mode::empty());
     let mut at = match base {
         Some(base) if path.first() != Some(&b'/') => base.try_clone().map_err(|_| Errno::EMFILE)?,
@@ -221,7 +221,7 @@ fn walk(
             }
         }
     }
-    Found::of(at, holder)
+    LeadsTo::of(at, holder)
 }
 
 /// Where a symbolic link leads.

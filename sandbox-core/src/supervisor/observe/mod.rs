@@ -24,7 +24,7 @@ mod response;
 mod signals;
 mod watched;
 
-use super::mediate::place::{Found, NewPlace};
+use super::mediate::place::{LeadsTo, NewPlace};
 use super::mediate::resolve::Last;
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
@@ -136,8 +136,8 @@ fn refused(
     let fs = &shared.policy().fs;
     let place = match existing(caller, watched)? {
         // No rule is about what has no path.
-        Some(Found::Unnamed) => return Ok(None),
-        Some(Found::Place(place)) => Some(place),
+        Some(LeadsTo::Unnamed) => return Ok(None),
+        Some(LeadsTo::Place(place)) => Some(place),
         None => None,
     };
     if let Some(place) = place {
@@ -208,7 +208,7 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.
-fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Found>, Errno> {
+fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<LeadsTo>, Errno> {
     let object = |last| watched.find(caller, last);
     match watched.attempt.target {
         Target::Object => object(Last::Follow).map(Some),
