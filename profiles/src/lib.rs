@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! ProfileRef ── load ──► Document ── layer ──► Layer ── extends ──► one Layer
-//! Layer, Context ── grants, protect, environment ──► Resolved { Policy, notes }
+//! Layer, Context ── grants, protect, conflict, environment ──► Resolved { Policy, notes }
 //! ```
 //!
 //! * **load**: JSON with comments, checked against the published schema, line of each entry kept;
 //! * **layer**: texts become templates and globs; layers are laid over each other;
 //! * **grants**: templates become canonical paths that exist, with the rest noted;
-//! * **protect**: no grant opens what `deny` closes;
+//! * **protect**: what `deny` closes, and the server's own;
+//! * **conflict**: no grant opens that;
 //! * **environment**: which variables a command sees.
 //!
 //! # What holds for every policy made here
@@ -21,6 +22,7 @@
 mod builtin;
 mod cache;
 mod condition;
+mod conflict;
 mod context;
 mod credentials;
 mod environment;

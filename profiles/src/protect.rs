@@ -1,30 +1,18 @@
-//! What must stay closed, and making sure that no rule opens it.
-//!
-//! Landlock adds rights up and cannot take one away below a granted folder. So a grant that covers
-//! a denied path is replaced by grants for everything around that path where that is possible, and
-//! refused where it is not: in a writable tree, whose new folders would be missing from the list.
-
-#[cfg(test)]
-mod tests;
+//! What must stay closed.
 
 use crate::context::Context;
 use crate::credentials::{Credential, CredentialFrom};
-use crate::error::{Opening, ProfileError, Relation};
-use crate::grants::Candidate;
+use crate::error::ProfileError;
 use crate::layer::{Deny, Layer, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::{DotNames, Places};
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, FsRule, Reach, Scope, Source, UnixGrant};
-use std::fs;
-use std::path::PathBuf;
+use nono_sandbox::policy::Source;
+use std::path::{Path, PathBuf};
 
 /// What results name where no line of a profile closes a path.
 const OWN: &str = "nono-mcp";
-
-/// Rules one grant may be narrowed into. Each costs a few microseconds in every run.
-const MAX_NARROWED: usize = 512;
 
 /// A path that stays closed.
 #[derive(Debug, Clone)]
@@ -32,7 +20,7 @@ pub(crate) struct Protected {
     pub(crate) path: AbsPath,
     pub(crate) source: Source,
     /// Where the path came from.
-    origin: Origin,
+    pub(crate) origin: Origin,
 }
 
 /// The paths the `deny` entries of `layer` mean: where each lies, and, if that is a symbolic link,
@@ -46,37 +34,35 @@ pub(crate) fn protected(
     let mut all = own_files(context, places)?;
     for deny in &layer.denies.added {
         for (path, origin) in denied_paths(deny, context, places, notes)? {
-            match places.both_ends(&path) {
-                Ok(ends) => all.extend(ends.into_iter().map(|path| {
-                    let source = deny.source.clone();
-                    Protected { path, source, origin }
-                })),
-                // Failing closed: a denial that cannot be located cannot be kept.
-                Err(error) => {
-                    let message = format!("{}: {error}", path.display());
-                    return Err(ProfileError::entry(&deny.source, message));
-                }
-            }
+            all.extend(closed(&path, &deny.source, origin, places)?);
         }
     }
     Ok(all)
 }
 
+/// Where a path lies and where it leads. Failing closed: one that cannot be located cannot be kept
+/// closed.
+fn closed(
+    path: &Path,
+    source: &Source,
+    origin: Origin,
+    places: &mut Places,
+) -> Result<Vec<Protected>, ProfileError> {
+    let ends = places
+        .both_ends(path)
+        .map_err(|error| ProfileError::entry(source, format!("{}: {error}", path.display())))?;
+    let protected = |path| Protected { path, source: source.clone(), origin };
+    Ok(ends.into_iter().map(protected).collect())
+}
+
 /// What the server itself depends on, whatever the profile says.
 fn own_files(context: &Context, places: &mut Places) -> Result<Vec<Protected>, ProfileError> {
-    let closed = context.own.closed.iter().map(|path| path.as_path().to_path_buf());
+    let named = context.own.closed.iter().map(|path| path.as_path().to_path_buf());
     let mut all = Vec::new();
-    for path in context.own_folder().into_iter().chain(closed) {
+    for path in context.own_folder().into_iter().chain(named) {
         let rule = format!("always closed: {}", path.display());
         let source = Source { profile: OWN.to_owned(), rule, line: None };
-        let ends = places
-            .both_ends(&path)
-            .map_err(|e| ProfileError::entry(&source, format!("{}: {e}", path.display())))?;
-        all.extend(ends.into_iter().map(|path| Protected {
-            path,
-            source: source.clone(),
-            origin: Origin::Written,
-        }));
+        all.extend(closed(&path, &source, Origin::Written, places)?);
     }
     Ok(all)
 }
@@ -90,54 +76,9 @@ pub(crate) fn credential_files(
     let mut all = Vec::new();
     for credential in credentials {
         let CredentialFrom::File(file) = &credential.from else { continue };
-        let source = credential.source.clone();
-        let ends = places
-            .both_ends(file)
-            .map_err(|e| ProfileError::entry(&source, format!("{}: {e}", file.display())))?;
-        all.extend(ends.into_iter().map(|path| Protected {
-            path,
-            source: source.clone(),
-            origin: Origin::Written,
-        }));
+        all.extend(closed(file, &credential.source, Origin::Written, places)?);
     }
     Ok(all)
-}
-
-/// Makes sure that no profile lets commands change the server's own program, which would run
-/// outside of the sandbox at the next start.
-///
-/// A workspace the program was built in cannot be refused, as it is where somebody works on the
-/// program itself; it is noted.
-pub(crate) fn own_program(
-    candidates: &[Candidate<FsRule>],
-    context: &Context,
-    notes: &mut Vec<Note>,
-) -> Result<(), ProfileError> {
-    let Some(program) = &context.own.program else { return Ok(()) };
-    let writable = candidates
-        .iter()
-        .filter(|c| c.rule.access.contains(Access::WRITE) && c.rule.covers(program));
-    for Candidate { rule, origin, built_in, .. } in writable {
-        if *origin == Origin::Written && !built_in {
-            let message = format!(
-                "{} contains {program}, the program of the sandbox itself, and would make it \
-                 writable; grant the folders beside it one by one",
-                rule.path
-            );
-            return Err(ProfileError::entry(&rule.source, message));
-        }
-        notes.push(Note {
-            kind: NoteKind::OwnProgram,
-            source: rule.source.clone(),
-            message: format!(
-                "{} contains {program}, the program of the sandbox itself; commands can replace \
-                 it, so install it elsewhere unless you work on it",
-                rule.path
-            ),
-            built_in: *built_in,
-        });
-    }
-    Ok(())
 }
 
 fn denied_paths(
@@ -162,200 +103,4 @@ fn denied_paths(
         paths.extend(found.into_iter().map(|path| (path, expanded.origin)));
     }
     Ok(paths)
-}
-
-/// Rules that open nothing protected.
-pub(crate) fn files(
-    candidates: Vec<Candidate<FsRule>>,
-    protected: &[Protected],
-    notes: &mut Vec<Note>,
-) -> Result<Vec<FsRule>, ProfileError> {
-    let mut rules = Vec::new();
-    for candidate in candidates {
-        // Making a socket opens no file, and its exact place is mediation's to judge.
-        if candidate.rule.access == Access::MAKE_SOCKET {
-            rules.push(candidate.rule);
-            continue;
-        }
-        let conflict = protected
-            .iter()
-            .filter_map(|p| Some((p, file_relation(&candidate.rule, &p.path)?)))
-            // A grant within a closed tree cannot be narrowed, whatever else is closed below it.
-            .min_by_key(|(_, relation)| *relation == Relation::Contains);
-        match conflict {
-            None => rules.push(candidate.rule),
-            Some((p, relation)) => {
-                rules.extend(settle(candidate, p, relation, protected, notes)?);
-            }
-        }
-    }
-    Ok(rules)
-}
-
-/// Socket grants that reach into nothing protected. A grant for one exact socket is taken at its
-/// word: it opens no file beside it.
-pub(crate) fn sockets(
-    candidates: Vec<Candidate<UnixGrant>>,
-    protected: &[Protected],
-    notes: &mut Vec<Note>,
-) -> Result<Vec<UnixGrant>, ProfileError> {
-    let mut grants = Vec::new();
-    for Candidate { rule, origin, built_in, .. } in candidates {
-        let conflict = protected.iter().find_map(|p| {
-            let relation = relation(&rule.path, &p.path)?;
-            let relevant = match rule.reach {
-                Reach::Exact => false,
-                Reach::Children => relation != Relation::Contains,
-                Reach::Subtree => true,
-            };
-            relevant.then_some((p, relation))
-        });
-        let Some((protected, relation)) = conflict else {
-            grants.push(rule);
-            continue;
-        };
-        let opening = opening(&rule.source, &rule.path, relation, protected);
-        // The grant of a workspace's sockets stands back where a part of the workspace is closed.
-        let inside = origin == Origin::Workspace && protected.origin == Origin::Workspace;
-        if lenient(origin, built_in) || inside {
-            notes.push(left_out(opening, built_in));
-        } else {
-            return Err(refused(opening, origin, "grant the sockets that are meant one by one"));
-        }
-    }
-    Ok(grants)
-}
-
-/// Whether a conflicting grant is left out with a note instead of refused: nobody wrote down that
-/// exact path, so nobody can be asked to correct it.
-fn lenient(origin: Origin, built_in: bool) -> bool {
-    match origin {
-        Origin::Workspace => false,
-        Origin::Environment => true,
-        Origin::Written => built_in,
-    }
-}
-
-fn settle(
-    candidate: Candidate<FsRule>,
-    protected: &Protected,
-    relation: Relation,
-    all: &[Protected],
-    notes: &mut Vec<Note>,
-) -> Result<Vec<FsRule>, ProfileError> {
-    let Candidate { rule, origin, built_in, .. } = candidate;
-    let readable_only = !rule.access.contains(Access::WRITE);
-    let inside = || all.iter().filter(|p| p.path.is_within(&rule.path));
-    // A workspace or a folder the environment names that contains, say, the home's keys is the
-    // wrong folder; only what was closed as a part of the workspace is meant to be worked around.
-    let meant = match origin {
-        Origin::Written => true,
-        Origin::Workspace => inside().all(|p| p.origin == Origin::Workspace),
-        Origin::Environment => false,
-    };
-    if relation == Relation::Contains && meant && readable_only {
-        let closed: Vec<&AbsPath> = inside().map(|p| &p.path).collect();
-        if let Some(narrowed) = narrow(&rule, &closed) {
-            let message = format!(
-                "{} contains {}, which stays closed; the grant covers what else is there now",
-                rule.path, protected.path
-            );
-            let source = rule.source.clone();
-            notes.push(Note { kind: NoteKind::Narrowed, source, message, built_in });
-            return Ok(narrowed);
-        }
-    }
-    let opening = opening(&rule.source, &rule.path, relation, protected);
-    if lenient(origin, built_in) {
-        notes.push(left_out(opening, built_in));
-        return Ok(Vec::new());
-    }
-    let advice = match relation {
-        _ if origin == Origin::Workspace && protected.origin != Origin::Workspace => {
-            "choose a project folder that does not"
-        }
-        Relation::Contains if readable_only => "grant the folders beside it one by one",
-        Relation::Contains => {
-            "the kernel cannot close a part of a tree in which new files can be made, so grant \
-             what is beside it, or give no right to write"
-        }
-        Relation::Is | Relation::IsBelow => "take the grant out",
-    };
-    Err(refused(opening, origin, advice))
-}
-
-/// Grants for everything in the tree of `rule` except `closed`: the folders on the way to a closed
-/// path are replaced by what is in them. `None` if that takes too many rules or cannot be listed.
-fn narrow(rule: &FsRule, closed: &[&AbsPath]) -> Option<Vec<FsRule>> {
-    let mut rules = Vec::new();
-    let mut folders = vec![rule.path.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).ok()? {
-            let entry = entry.ok()?;
-            let kind = entry.file_type().ok()?;
-            let path = AbsPath::new(entry.path()).ok()?;
-            if closed.contains(&&path) || kind.is_symlink() {
-                continue;
-            }
-            if closed.iter().any(|c| c.is_below(&path)) {
-                folders.push(path);
-                continue;
-            }
-            let scope = if kind.is_dir() { Scope::Tree } else { Scope::File };
-            rules.push(FsRule { path, scope, ..rule.clone() });
-            if rules.len() > MAX_NARROWED {
-                return None;
-            }
-        }
-    }
-    Some(rules)
-}
-
-fn file_relation(rule: &FsRule, protected: &AbsPath) -> Option<Relation> {
-    relation(&rule.path, protected)
-        .filter(|found| rule.scope == Scope::Tree || *found != Relation::Contains)
-}
-
-fn relation(granted: &AbsPath, protected: &AbsPath) -> Option<Relation> {
-    // Bytes first: nearly all pairs differ, and comparing components takes longer.
-    let (g, p) = (granted.as_bytes(), protected.as_bytes());
-    if !g.starts_with(p) && !p.starts_with(g) {
-        return None;
-    }
-    if granted == protected {
-        Some(Relation::Is)
-    } else if protected.is_within(granted) {
-        Some(Relation::Contains)
-    } else if granted.is_within(protected) {
-        Some(Relation::IsBelow)
-    } else {
-        None
-    }
-}
-
-fn opening(
-    grant: &Source,
-    path: &AbsPath,
-    relation: Relation,
-    protected: &Protected,
-) -> Box<Opening> {
-    Box::new(Opening {
-        grant: grant.clone(),
-        path: path.clone(),
-        relation,
-        protected: protected.path.clone(),
-        protected_by: protected.source.clone(),
-    })
-}
-
-fn left_out(opening: Box<Opening>, built_in: bool) -> Note {
-    let message = format!("left out: {opening}");
-    Note { kind: NoteKind::WouldOpenProtected, source: opening.grant, message, built_in }
-}
-
-fn refused(opening: Box<Opening>, origin: Origin, advice: &'static str) -> ProfileError {
-    match origin {
-        Origin::Workspace => ProfileError::WorkspaceProtected { opening, advice },
-        Origin::Written | Origin::Environment => ProfileError::GrantProtected { opening, advice },
-    }
 }

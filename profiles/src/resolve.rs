@@ -8,7 +8,9 @@ use crate::layer::{HostEntry, Layer, List, Single, Sourced};
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
-use crate::{credentials, environment, grants, keep, limits, links, narrow, project, protect};
+use crate::{
+    conflict, credentials, environment, grants, keep, limits, links, narrow, project, protect,
+};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
@@ -138,10 +140,10 @@ fn compile(
     let credentials = credentials::resolve(&layer, context, &mut notes)?;
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
-    protect::own_program(&grants.files, context, &mut notes)?;
+    conflict::own_program(&grants.files, context, &mut notes)?;
     let mut kept = keep::kept(&layer, &grants.files, context, &mut places)?;
-    let rules = protect::files(grants.files, &protected, &mut notes)?;
-    let sockets = protect::sockets(grants.sockets, &protected, &mut notes)?;
+    let rules = conflict::files(grants.files, &protected, &mut notes)?;
+    let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
     for credential in &credentials {
         // The server adds the value.

@@ -1,6 +1,7 @@
 //! Laying layers over each other, over generated layers.
 
 use super::*;
+use nono_sandbox::policy::{Limit, NetworkMode};
 use proptest::prelude::*;
 
 fn sourced<T>(value: T, line: u32) -> Sourced<T> {

@@ -18,16 +18,17 @@ mod notify;
 mod refuse;
 mod refused;
 mod socket;
+mod trapped;
 
 #[cfg(any(test, feature = "interpret"))]
 pub mod interpret;
 #[cfg(test)]
 mod tests;
 
-pub use notify::{AttributeCall, Mediated, Observed, Trapped, trapped};
 pub use refused::{Needs, Refused, describe, is_by_number, refusal_errno};
 pub use socket::is_internet;
 pub(crate) use socket::is_udp;
+pub use trapped::{AttributeCall, Mediated, Observed, Trapped, trapped};
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;

@@ -28,7 +28,9 @@ pub use process::{
     try_to_make_device, unshare_file_attributes, watch_interrupts,
 };
 pub use seccomp::{install_filter, landlock_abi, notify_available};
-pub use socket::{bind, connect, send_message, socket_domain, take_only_from};
+pub use socket::{
+    Received, bind, connect, receive_message, send_message, socket_domain, take_only_from,
+};
 pub use xattr::{remove_xattr, set_xattr};
 
 use nix::errno::Errno;

@@ -60,6 +60,43 @@ pub fn send_message(
     Errno::result(result).map(|sent| usize::try_from(sent).unwrap_or(0))
 }
 
+/// How much recvmsg(2) wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Of data.
+    pub data: usize,
+    /// Of control messages.
+    pub control: usize,
+    /// Whether more control messages came, or more descriptors in one, than could be taken.
+    pub truncated: bool,
+}
+
+/// recvmsg(2) with one piece of data. Descriptors in `control` are open in this process then, and
+/// close-on-exec, however much was truncated.
+///
+/// # Errors
+/// As recvmsg(2).
+pub fn receive_message(
+    socket: BorrowedFd<'_>,
+    data: &mut [u8],
+    control: &mut [u8],
+) -> Result<Received, Errno> {
+    let mut piece = libc::iovec { iov_base: data.as_mut_ptr().cast(), iov_len: data.len() };
+    // SAFETY: an all-zero `msghdr` is valid: null pointers with zero lengths.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = std::ptr::from_mut(&mut piece);
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = control.len();
+    let (number, flags) = (socket.as_raw_fd(), libc::MSG_CMSG_CLOEXEC);
+    // SAFETY: recvmsg writes at most what the lengths say to `data` and `control`, which are
+    // exclusively borrowed and outlive the call, as bytes that need no alignment.
+    let result = unsafe { libc::recvmsg(number, std::ptr::from_mut(&mut message), flags) };
+    let data = usize::try_from(Errno::result(result)?).unwrap_or(0);
+    let truncated = message.msg_flags & libc::MSG_CTRUNC != 0;
+    Ok(Received { data, control: message.msg_controllen, truncated })
+}
+
 /// Has a socket take only what arrives by the device of this number, for good: a filter that is
 /// locked (`SO_ATTACH_FILTER`, `SO_LOCK_FILTER`, socket(7)).
 ///

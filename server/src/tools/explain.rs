@@ -25,7 +25,7 @@ pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
                     format!("no denial {id:?} in the last answers; ids are in `denials.items`")
                 })
             }
-            _ => answer(&session.ground, &params),
+            subject => judge(&session.ground, &params, subject),
         });
     match answer {
         Ok(explanation) => {
@@ -91,12 +91,20 @@ impl<'p> Subject<'p> {
 /// # Errors
 /// What is wrong with the question.
 pub(crate) fn answer(ground: &Ground, params: &ExplainParams) -> Result<Explanation, String> {
+    judge(ground, params, Subject::of(params)?)
+}
+
+/// Asks the rules that hold with what `params` takes away.
+fn judge(
+    ground: &Ground,
+    params: &ExplainParams,
+    subject: Subject<'_>,
+) -> Result<Explanation, String> {
     let less = Less {
         profile: params.profile.clone(),
         network: params.network,
         writable: params.writable.clone(),
     };
-    let subject = Subject::of(params)?;
     let sandbox = narrow::sandbox(ground, &less, Limits::default()).map_err(|e| e.to_string())?;
     with_a_commands_rights(|| about(&sandbox, subject))
 }

@@ -8,7 +8,8 @@ use super::blocking::{Interrupted, conclude};
 use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
-use super::resolve::{Last, Place, resolve_at};
+use super::place::Place;
+use super::resolve::{Last, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, FileKind, attribute, times};
@@ -157,7 +158,7 @@ fn flags(object: &OwnedFd) -> Result<OFlag, Errno> {
 /// An object that the program called by no path: it is called what it is called now.
 fn unwritten(object: OwnedFd, by: By) -> Result<Pinned, Errno> {
     let stat = fstat(&object)?;
-    let path = pinned::path_if_any(&object, &stat)?;
+    let path = pinned::path_if_linked(&object, &stat)?;
     let written = path.as_ref().map_or_else(|| b"(unnamed)".to_vec(), |p| p.as_bytes().to_vec());
     Ok(Pinned { object, by, stat, path, written })
 }

@@ -2,7 +2,8 @@
 //!
 //! The types make the old mistake impossible: a call that was judged by what is in the program's
 //! memory ([`MediatedCall`]) has no way to say "go on", because the program may have changed that
-//! memory since. Only a call nobody judged ([`ObservedCall`]) has.
+//! memory since. Only a call that is left to the kernel ([`LeftToKernel`]) has: one nobody judged, or
+//! one that was judged by its registers.
 
 use crate::filter::{Mediated, Observed, Refused, Trapped, is_udp, refusal_errno, trapped};
 use crate::sys::{self, NotificationData};
@@ -47,10 +48,11 @@ impl Listener {
                             return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                         }
                         Some(Trapped::Observed(call, name)) => {
-                            return Some(Notification::Observed(ObservedCall { call, name, raw }));
+                            return Some(Notification::Observed(LeftToKernel { call, name, raw }));
                         }
                         Some(Trapped::ByNumber(name)) => {
-                            return Some(Notification::ByNumber(ByNumberCall { name, raw }));
+                            let call = LeftToKernel { call: (), name, raw };
+                            return Some(Notification::ByNumber(call));
                         }
                         Some(Trapped::Refused(what, name)) => {
                             return Some(Notification::Refused(RefusedCall { what, name, raw }));
@@ -99,11 +101,6 @@ struct Unanswered<'l> {
 }
 
 impl Unanswered<'_> {
-    fn go_on(self) {
-        let _gone = sys::continue_call(self.listener.fd.as_fd(), self.data.id);
-        let _answered = std::mem::ManuallyDrop::new(self);
-    }
-
     fn finish(self, result: Result<i64, i32>) {
         // ENOENT: the caller is gone and needs no answer.
         let _gone = sys::finish_call(self.listener.fd.as_fd(), self.data.id, result);
@@ -190,47 +187,32 @@ impl MediatedCall<'_> {
 
 /// A call the kernel decides, unless it is refused here. Dropped: refused with `EPERM`.
 #[derive(Debug)]
-pub(in crate::supervisor) struct ObservedCall<'l> {
-    pub(in crate::supervisor) call: Observed,
+pub(in crate::supervisor) struct LeftToKernel<'l, Call> {
+    pub(in crate::supervisor) call: Call,
     pub(in crate::supervisor) name: &'static str,
     raw: Unanswered<'l>,
 }
 
-impl ObservedCall<'_> {
+/// A call nobody judges, unless it would change what stays as it is.
+pub(in crate::supervisor) type ObservedCall<'l> = LeftToKernel<'l, Observed>;
+
+/// A call about whom a number in a register names: nothing of it can change while it waits but who
+/// has the number.
+pub(in crate::supervisor) type ByNumberCall<'l> = LeftToKernel<'l, ()>;
+
+impl<Call> LeftToKernel<'_, Call> {
     pub(in crate::supervisor) fn data(&self) -> NotificationData {
         self.raw.data
     }
 
-    /// Lets the kernel go on.
+    /// Lets the kernel go on. The only way to say so.
     pub(in crate::supervisor) fn go_on(self) {
-        self.raw.go_on();
+        // ENOENT: the caller is gone and needs no answer.
+        let _gone = sys::continue_call(self.raw.listener.fd.as_fd(), self.raw.data.id);
+        let _answered = std::mem::ManuallyDrop::new(self.raw);
     }
 
     /// Says no, although the kernel may have allowed it.
-    pub(in crate::supervisor) fn refuse(self, errno: Errno) {
-        self.raw.finish(Err(errno as i32));
-    }
-}
-
-/// A call about whom a number in a register names: nothing of it can change while it waits but who
-/// has the number. Dropped: refused with `EPERM`.
-#[derive(Debug)]
-pub(in crate::supervisor) struct ByNumberCall<'l> {
-    pub(in crate::supervisor) name: &'static str,
-    raw: Unanswered<'l>,
-}
-
-impl ByNumberCall<'_> {
-    pub(in crate::supervisor) fn data(&self) -> NotificationData {
-        self.raw.data
-    }
-
-    /// Lets the kernel go on.
-    pub(in crate::supervisor) fn go_on(self) {
-        self.raw.go_on();
-    }
-
-    /// Says no.
     pub(in crate::supervisor) fn refuse(self, errno: Errno) {
         self.raw.finish(Err(errno as i32));
     }

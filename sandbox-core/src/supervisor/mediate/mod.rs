@@ -16,6 +16,7 @@ mod listener;
 mod network;
 mod notice;
 pub(super) mod pinned;
+pub(super) mod place;
 mod private_name;
 mod proxy;
 mod request;
@@ -27,7 +28,7 @@ mod signal;
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ByNumberCall, ObservedCall, RefusedCall};
 pub(in crate::supervisor) use request::unreadable;
-pub(in crate::supervisor) use signal::{is_ours, record_foreign};
+pub(in crate::supervisor) use signal::{is_of_user, is_ours, record_foreign};
 
 use crate::plan::{Basis, Plan};
 use crate::policy::{Access, FsIndex, FsPolicy, Policy, Source};
@@ -180,7 +181,7 @@ pub(in crate::supervisor) struct Refusal<'p> {
 
 impl<'p> Refusal<'p> {
     /// What the mediator itself refuses with `EACCES`, as far as every such refusal has it.
-    fn mediated(
+    pub(in crate::supervisor) fn mediated(
         (kind, operation): (Kind, Operation),
         target: Vec<u8>,
         syscall: &'static str,

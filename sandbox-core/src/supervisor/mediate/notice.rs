@@ -62,7 +62,7 @@ pub(super) fn lock(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let pinned = || -> Result<OwnedFd, Errno> {
         let object = caller.descriptor(fd)?;
         caller.still_waits()?;
-        match pinned::path_if_any(&object, &fstat(&object)?)? {
+        match pinned::path_if_linked(&object, &fstat(&object)?)? {
             None => Ok(object),
             Some(path) => {
                 let written = path.as_bytes().to_vec();

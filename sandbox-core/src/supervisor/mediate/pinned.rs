@@ -21,23 +21,26 @@ pub(in crate::supervisor) fn name(object: &OwnedFd) -> String {
     object.as_raw_fd().to_string()
 }
 
-/// Where the object is now.
+/// Where the object is now; `ENOENT` if it is nowhere.
 pub(in crate::supervisor) fn path(object: &OwnedFd) -> Result<AbsPath, Errno> {
-    let path = readlinkat(AT_FDCWD, name(object).as_str())?;
-    AbsPath::new(path).map_err(|_| Errno::ENOENT)
+    path_if_any(object)?.ok_or(Errno::ENOENT)
 }
 
-/// Where the object is now, if it is anywhere: a file without links belongs to whoever has it open.
-pub(super) fn path_if_any(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
-    if stat.st_nlink == 0 {
-        return Ok(None);
-    }
+/// Where the object is now, if any path leads to it.
+pub(super) fn path_if_any(object: &OwnedFd) -> Result<Option<AbsPath>, Errno> {
     let path = readlinkat(AT_FDCWD, name(object).as_str())?;
-    // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
+    // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path, and
+    // `(unreachable)…` for what is in another mount namespace.
     if path.as_bytes().first() != Some(&b'/') {
         return Ok(None);
     }
-    AbsPath::new(path).map(Some).map_err(|_| Errno::EACCES)
+    AbsPath::new(path).map(Some).map_err(|_| Errno::ENOENT)
+}
+
+/// The same of an object that a program has open: a file without links belongs to whoever has it,
+/// and what the kernel calls it leads nowhere, or to another file.
+pub(super) fn path_if_linked(object: &OwnedFd, stat: &FileStat) -> Result<Option<AbsPath>, Errno> {
+    if stat.st_nlink == 0 { Ok(None) } else { path_if_any(object) }
 }
 
 /// The name as a UNIX address.

@@ -10,14 +10,15 @@
 
 use crate::AbsPath;
 use crate::decide::FileKind;
-use crate::supervisor::mediate::{Caller, pinned};
+use crate::supervisor::mediate::Caller;
+use crate::supervisor::mediate::place::{LeadsTo, NewPlace, PIN, Place};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
-use nix::sys::stat::{Mode, fstat, fstatat};
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{Mode, fstat};
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 use std::collections::VecDeque;
 use std::ffi::OsStr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 /// What happens to a symbolic link at the end of the path.
@@ -27,42 +28,8 @@ pub(in crate::supervisor) enum Last {
     NoFollow,
 }
 
-/// An object and where it is.
-#[derive(Debug)]
-pub(in crate::supervisor) struct Place {
-    /// `O_PATH` descriptor: names the object whatever happens to its path.
-    pub(in crate::supervisor) object: OwnedFd,
-    /// Canonical path of the object when it was pinned.
-    pub(in crate::supervisor) path: AbsPath,
-}
-
-/// What a path leads to.
-#[derive(Debug)]
-pub(in crate::supervisor) enum Found {
-    /// Something that is somewhere.
-    At(Place),
-    /// What a magic link leads to and no path does: a pipe, a socket.
-    Unnamed,
-}
-
-/// The folder of a name that need not exist, and the name.
-#[derive(Debug)]
-pub(in crate::supervisor) struct NewPlace {
-    pub(in crate::supervisor) folder: Place,
-    pub(in crate::supervisor) name: Vec<u8>,
-}
-
-impl NewPlace {
-    /// The path the name would have.
-    pub(in crate::supervisor) fn path(&self) -> Result<AbsPath, Errno> {
-        self.folder.path.join(OsStr::from_bytes(&self.name)).map_err(|_| Errno::EINVAL)
-    }
-}
-
 /// As many links as the kernel follows (path_resolution(7)).
 pub(in crate::supervisor) const MAX_LINKS: u32 = 40;
-
-const PIN: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
 /// Pins the object of `path` as `caller` means it, relative to the folder `dirfd`.
 pub(super) fn resolve_at(
@@ -121,10 +88,7 @@ pub(in crate::supervisor) fn resolve(
     path: &[u8],
     last: Last,
 ) -> Result<Place, Errno> {
-    match find(caller, base, path, last)? {
-        Found::At(place) => Ok(place),
-        Found::Unnamed => Err(Errno::ENOENT),
-    }
+    find(caller, base, path, last)?.place()
 }
 
 /// What `path` leads to, relative to `base`. What this does not find the caller does not find
@@ -134,7 +98,7 @@ pub(in crate::supervisor) fn find(
     base: Option<&OwnedFd>,
     path: &[u8],
     last: Last,
-) -> Result<Found, Errno> {
+) -> Result<LeadsTo, Errno> {
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
@@ -151,13 +115,13 @@ pub(in crate::supervisor) fn find(
         // A path without links and without `..` is canonical as it is written.
         Ok(object) => match AbsPath::new(OsStr::from_bytes(path)) {
             Ok(path) => Ok(Place { object, path }),
-            Err(_) => place(object),
+            Err(_) => Place::of(object),
         },
-        Err(Errno::ELOOP) => open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(place),
+        Err(Errno::ELOOP) => open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(Place::of),
         Err(errno) => return Err(errno),
     };
     match fast {
-        Ok(place) if !in_own_proc(&place.path) => Ok(Found::At(place)),
+        Ok(place) if !in_own_proc(&place.path) => Ok(LeadsTo::Place(place)),
         _ => walk(caller, base, path, last),
     }
 }
@@ -180,7 +144,7 @@ pub(in crate::supervisor) fn may_have_links(path: &AbsPath, last: Last) -> bool 
 /// who asks has a meaning then: magic links and what is in `/proc` are not followed.
 pub(in crate::supervisor) fn resolve_quoted(base: &OwnedFd, path: &[u8]) -> Result<Place, Errno> {
     let how = OpenHow::new().flags(PIN).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let place = openat2(base, OsStr::from_bytes(path), how).and_then(place)?;
+    let place = openat2(base, OsStr::from_bytes(path), how).and_then(Place::of)?;
     if place.path.as_path().starts_with("/proc") { Err(Errno::ELOOP) } else { Ok(place) }
 }
 
@@ -207,57 +171,6 @@ pub(super) fn split(path: &[u8]) -> Result<(&[u8], &[u8]), Errno> {
     Ok((if folder.is_empty() { b"." } else { folder }, name))
 }
 
-/// Names a pinned object. An object without a path (unlinked, another mount namespace) is gone.
-pub(super) fn place(object: OwnedFd) -> Result<Place, Errno> {
-    let path = match pinned::path(&object) {
-        Err(Errno::ENAMETOOLONG) if is_folder(&object)? => far_below(&object)?,
-        path => path?,
-    };
-    Ok(Place { object, path })
-}
-
-/// A path for a folder whose own is too long to be told: one below the nearest folder above that
-/// can be named. No rule and nothing that is kept is named by a longer path than that folder's, so
-/// they say the same of both.
-fn far_below(folder: &OwnedFd) -> Result<AbsPath, Errno> {
-    /// Levels that one path leads up.
-    const LEAP: usize = 1024;
-    const MOST_LEAPS: u32 = 64;
-    let up = |from: &OwnedFd, levels: usize| {
-        openat(from, "../".repeat(levels).as_str(), PIN | OFlag::O_DIRECTORY, Mode::empty())
-    };
-    let mut from = folder.try_clone().map_err(|_| Errno::EMFILE)?;
-    for _ in 0..MOST_LEAPS {
-        let above = up(&from, LEAP)?;
-        let Err(Errno::ENAMETOOLONG) = pinned::path(&above) else {
-            return nearest(LEAP, |levels| pinned::path(&up(&from, levels)?))?
-                .join("...")
-                .map_err(|_| Errno::EINVAL);
-        };
-        from = above;
-    }
-    Err(Errno::ENAMETOOLONG)
-}
-
-/// The name of the nearest folder above that can be named, at most `levels` up.
-fn nearest(
-    levels: usize,
-    name: impl Fn(usize) -> Result<AbsPath, Errno>,
-) -> Result<AbsPath, Errno> {
-    let (mut too_near, mut far) = (0, levels);
-    while far - too_near > 1 {
-        let middle = too_near.midpoint(far);
-        match name(middle) {
-            Err(Errno::ENAMETOOLONG) => too_near = middle,
-            found => {
-                found?;
-                far = middle;
-            }
-        }
-    }
-    name(far)
-}
-
 /// Whether the kernel took *our* `/proc/self` for the caller's.
 fn in_own_proc(path: &AbsPath) -> bool {
     let mut components = path.as_path().components().skip(1);
@@ -271,7 +184,7 @@ fn walk(
     base: Option<&OwnedFd>,
     path: &[u8],
     last: Last,
-) -> Result<Found, Errno> {
+) -> Result<LeadsTo, Errno> {
     let root = || openat(AT_FDCWD, "/", PIN | OFlag::O_DIRECTORY, Mode::empty());
     let mut at = match base {
         Some(base) if path.first() != Some(&b'/') => base.try_clone().map_err(|_| Errno::EMFILE)?,
@@ -284,7 +197,8 @@ fn walk(
     while let Some(name) = rest.pop_front() {
         let next = openat(&at, OsStr::from_bytes(&name), PIN | OFlag::O_NOFOLLOW, Mode::empty())?;
         let is_end = rest.is_empty();
-        if !is_link(&next)? || (is_end && last == Last::NoFollow) {
+        let is_link = FileKind::of(&fstat(&next)?) == FileKind::Link;
+        if !is_link || (is_end && last == Last::NoFollow) {
             holder = Some((std::mem::replace(&mut at, next), name));
             continue;
         }
@@ -307,24 +221,7 @@ fn walk(
             }
         }
     }
-    found(at, holder)
-}
-
-/// Names an object, and says if no path leads to it. `holder`: where it was found, and by which name.
-pub(in crate::supervisor) fn found(
-    object: OwnedFd,
-    holder: Option<(OwnedFd, Vec<u8>)>,
-) -> Result<Found, Errno> {
-    match (readlinkat(AT_FDCWD, pinned::name(&object).as_str()), holder) {
-        // The kernel writes `pipe:[1]`, `socket:[2]`, `anon_inode:…` for what has no path.
-        (Ok(text), _) if text.as_bytes().first() != Some(&b'/') => Ok(Found::Unnamed),
-        (Err(Errno::ENAMETOOLONG), Some((folder, name))) if !is_folder(&object)? => {
-            let folder = place(folder)?;
-            let path = NewPlace { folder, name }.path()?;
-            Ok(Found::At(Place { object, path }))
-        }
-        _ => place(object).map(Found::At),
-    }
+    LeadsTo::of(at, holder)
 }
 
 /// Where a symbolic link leads.
@@ -362,19 +259,6 @@ fn link_target(
 fn is_proc_root(folder: &OwnedFd) -> Result<bool, Errno> {
     let proc = fstatfs(folder)?.filesystem_type() == PROC_SUPER_MAGIC;
     Ok(proc && fstat(folder)?.st_ino == 1)
-}
-
-fn is_link(object: &OwnedFd) -> Result<bool, Errno> {
-    Ok(kind(object)? == FileKind::Link)
-}
-
-fn is_folder(object: &OwnedFd) -> Result<bool, Errno> {
-    Ok(kind(object)? == FileKind::Folder)
-}
-
-fn kind(object: &OwnedFd) -> Result<FileKind, Errno> {
-    let stat = fstatat(object.as_fd(), "", AtFlags::AT_EMPTY_PATH)?;
-    Ok(FileKind::of(&stat))
 }
 
 /// Components in order, without empty ones and dots. A trailing slash is a dot at the end, which
@@ -417,18 +301,5 @@ mod tests {
         for path in [&b"/"[..], b"", b"a/..", b"a/./", b"."] {
             assert_eq!(split(path), Err(Errno::EEXIST));
         }
-    }
-
-    #[test]
-    fn the_nearest_folder_that_can_be_named_is_found() {
-        let path = |levels: usize| AbsPath::new(format!("/{levels}")).unwrap();
-        for enough in 1..=16 {
-            let name = |levels| match levels >= enough {
-                true => Ok(path(levels)),
-                false => Err(Errno::ENAMETOOLONG),
-            };
-            assert_eq!(nearest(16, name), Ok(path(enough)));
-        }
-        assert_eq!(nearest(16, |_| Err(Errno::EACCES)), Err(Errno::EACCES));
     }
 }

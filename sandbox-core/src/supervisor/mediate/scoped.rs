@@ -5,7 +5,8 @@
 //! leads over another's magic link to a place that matters: all but `RESOLVE_NO_XDEV` forbid magic
 //! links, and that one forbids leaving `/proc`.
 
-use super::resolve::{Found, Last, NewPlace, how, place, split};
+use super::place::{NewPlace, Place};
+use super::resolve::{Last, how, split};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, ResolveFlag, openat2};
 use std::ffi::OsStr;
@@ -44,7 +45,7 @@ impl Scoped {
     }
 
     /// What `path` leads to.
-    pub(in crate::supervisor) fn find(&self, path: &[u8], last: Last) -> Result<Found, Errno> {
+    pub(in crate::supervisor) fn find(&self, path: &[u8], last: Last) -> Result<Place, Errno> {
         let how = how(last, self.rules);
         let path = OsStr::from_bytes(path);
         let object = match &self.folder {
@@ -52,16 +53,13 @@ impl Scoped {
             // Absolute, so that our own working directory does not matter.
             None => openat2(AT_FDCWD, path, how),
         };
-        Ok(Found::At(place(object?)?))
+        Place::of(object?)
     }
 
     /// The folder of `path`, and the name.
     pub(in crate::supervisor) fn find_new(&self, path: &[u8]) -> Result<NewPlace, Errno> {
         let (folder, name) = split(path)?;
-        match self.find(folder, Last::Follow)? {
-            Found::At(folder) => Ok(NewPlace { folder, name: name.to_vec() }),
-            Found::Unnamed => Err(Errno::ENOENT),
-        }
+        Ok(NewPlace { folder: self.find(folder, Last::Follow)?, name: name.to_vec() })
     }
 }
 

@@ -10,13 +10,13 @@ use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::{Refusal, Shared};
 use crate::decide::{Receivers, Signalling, signalling};
-use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::tree;
 use crate::sys;
 use nix::errno::Errno;
-use nix::unistd::{Pid, getpgid};
+use nix::unistd::{Pid, geteuid, getpgid};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 
 /// Performs the call and answers it.
 pub(super) fn perform(turn: &Turn<'_>, call: MediatedCall<'_>) {
@@ -91,6 +91,12 @@ pub(in crate::supervisor) fn is_ours(pid: i32) -> bool {
     tree::descendants().contains(&Pid::from_raw(pid))
 }
 
+/// Whether a task exists and is the user's own, so that without the sandbox it could be acted on.
+pub(in crate::supervisor) fn is_of_user(task: i32) -> bool {
+    let owner = std::fs::metadata(format!("/proc/{task}")).map(|m| m.uid());
+    owner.ok() == Some(geteuid().as_raw())
+}
+
 /// To every process of the run that `wanted` picks; `ESRCH` if that is none.
 fn to_many(signal: i32, wanted: impl Fn(Pid) -> bool) -> Result<(), Errno> {
     let mut result = Err(Errno::ESRCH);
@@ -127,24 +133,11 @@ pub(in crate::supervisor) fn record_foreign(
     syscall: &'static str,
     (layer, confidence): (Layer, Confidence),
 ) {
-    use std::os::unix::fs::MetadataExt;
-    let owner = std::fs::metadata(format!("/proc/{pid}")).map(|m| m.uid());
-    if owner.ok() != Some(nix::unistd::geteuid().as_raw()) {
+    if !is_of_user(pid) {
         return;
     }
-    let refusal = Refusal {
-        kind: Kind::Signal,
-        operation: Operation::Signal,
-        access: Access::empty(),
-        target: format!("process {pid}").into_bytes(),
-        resolved: None,
-        host: None,
-        syscall,
-        errno: Errno::EPERM,
-        layer,
-        reason: Reason::NotSupported,
-        rule: None,
-        confidence,
-    };
-    shared.record(caller, refusal);
+    let target = format!("process {pid}").into_bytes();
+    let what = (Kind::Signal, Operation::Signal);
+    let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
+    shared.record(caller, Refusal { errno: Errno::EPERM, layer, confidence, ..refusal });
 }

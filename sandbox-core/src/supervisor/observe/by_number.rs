@@ -4,12 +4,10 @@
 use crate::decide::{
     ByNumber, Numbers, OwnNumbers, Subject, by_number, describe_by_number, subject,
 };
-use crate::policy::Access;
-use crate::record::{Confidence, Kind, Layer, Operation, Reason};
-use crate::supervisor::mediate::{ByNumberCall, Caller, Refusal, Shared};
+use crate::record::{Kind, Operation, Reason};
+use crate::supervisor::mediate::{ByNumberCall, Caller, Refusal, Shared, is_of_user};
 use nix::errno::Errno;
-use nix::unistd::{geteuid, getpgrp, getpid};
-use std::os::unix::fs::MetadataExt;
+use nix::unistd::{getpgrp, getpid};
 
 /// Lets the call go on where it is about the caller's own, and refuses it elsewhere.
 pub(in crate::supervisor) fn judge(shared: &Shared, call: ByNumberCall<'_>) {
@@ -37,25 +35,11 @@ fn process_of(task: i32) -> Option<i32> {
 
 /// Records what would have been allowed without the sandbox: whose it is, is the user's own.
 fn record(shared: &Shared, caller: &Caller<'_>, named: Subject, syscall: &'static str) {
-    if let Subject::Task(task) = named {
-        let owner = std::fs::metadata(format!("/proc/{task}")).map(|m| m.uid());
-        if owner.ok() != Some(geteuid().as_raw()) {
-            return;
-        }
+    if matches!(named, Subject::Task(task) if !is_of_user(task)) {
+        return;
     }
-    let refusal = Refusal {
-        kind: Kind::Syscall,
-        operation: Operation::Call,
-        access: Access::empty(),
-        target: describe_by_number(syscall, named).into_bytes(),
-        resolved: None,
-        host: None,
-        syscall,
-        errno: Errno::EPERM,
-        layer: Layer::Mediation,
-        reason: Reason::NotSupported,
-        rule: None,
-        confidence: Confidence::Enforced,
-    };
-    shared.record(caller, refusal);
+    let target = describe_by_number(syscall, named).into_bytes();
+    let what = (Kind::Syscall, Operation::Call);
+    let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
+    shared.record(caller, Refusal { errno: Errno::EPERM, ..refusal });
 }

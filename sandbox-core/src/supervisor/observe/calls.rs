@@ -8,7 +8,8 @@ use crate::decide::{Attempt, Relocation, Target, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::record::{Kind, Operation};
 use crate::register::int;
-use crate::supervisor::mediate::resolve::{Found, Last, Place, found, plain};
+use crate::supervisor::mediate::place::{LeadsTo, Place};
+use crate::supervisor::mediate::resolve::{Last, plain};
 use crate::supervisor::mediate::scoped::{self, Scoped};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, unreadable};
 use crate::sys::NotificationData;
@@ -157,7 +158,7 @@ fn kept_source(
     let written = caller.read_path(address)?;
     let (source, path) = if written.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
         let file = caller.folder(dirfd)?;
-        let Found::At(Place { path, .. }) = found(file, None)? else { return Ok(None) };
+        let LeadsTo::Place(Place { path, .. }) = LeadsTo::of(file, None)? else { return Ok(None) };
         let start = Start::Plain { path: path.clone(), written_from: None };
         (Watched { attempt: Attempt::RELINK, path: path.as_bytes().to_vec(), start }, path)
     } else {
@@ -165,7 +166,9 @@ fn kept_source(
         let (target, last) =
             if follow { (Target::Object, Last::Follow) } else { (Target::Link, Last::NoFollow) };
         let source = at(caller, dirfd, address, Attempt { target, ..Attempt::RELINK })?;
-        let Found::At(Place { path, .. }) = source.find(caller, last)? else { return Ok(None) };
+        let LeadsTo::Place(Place { path, .. }) = source.find(caller, last)? else {
+            return Ok(None);
+        };
         (source, path)
     };
     let kept = shared.policy().fs.kept.iter().any(|kept| kept.holds(&path));

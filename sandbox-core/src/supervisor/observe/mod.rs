@@ -24,7 +24,8 @@ mod response;
 mod signals;
 mod watched;
 
-use super::mediate::resolve::{Found, Last, NewPlace};
+use super::mediate::place::{LeadsTo, NewPlace};
+use super::mediate::resolve::Last;
 use super::mediate::{Caller, Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::decide::{Attempt, FileKind, Fit, Target};
@@ -133,13 +134,13 @@ fn refused(
 ) -> Result<Option<RefusedAttempt>, Errno> {
     let attempt = &watched.attempt;
     let fs = &shared.policy().fs;
-    let found = match existing(caller, watched)? {
+    let place = match existing(caller, watched)? {
         // No rule is about what has no path.
-        Some(Found::Unnamed) => return Ok(None),
-        Some(Found::At(place)) => Some(place),
+        Some(LeadsTo::Unnamed) => return Ok(None),
+        Some(LeadsTo::Place(place)) => Some(place),
         None => None,
     };
-    if let Some(place) = found {
+    if let Some(place) = place {
         let attempt = attempt.settled(true);
         let answer = answer(fs, &place.path, &attempt, false);
         // What is kept may be sealed against writing, and what is closed be covered: both look like
@@ -207,7 +208,7 @@ fn possible(attempt: &Attempt, new: &NewPlace, sealed: bool) -> Result<bool, Err
 }
 
 /// The object the call is about; `None` if it is about a name in a folder.
-fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<Found>, Errno> {
+fn existing(caller: &Caller<'_>, watched: &Watched) -> Result<Option<LeadsTo>, Errno> {
     let object = |last| watched.find(caller, last);
     match watched.attempt.target {
         Target::Object => object(Last::Follow).map(Some),

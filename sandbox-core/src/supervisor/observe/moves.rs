@@ -6,7 +6,7 @@ use super::{permitted, protects_sticky};
 use crate::decide::{FileKind, Obstacle, Relocation, relocation};
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
-use crate::supervisor::mediate::resolve::NewPlace;
+use crate::supervisor::mediate::place::NewPlace;
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;

@@ -4,9 +4,8 @@ use crate::AbsPath;
 use crate::decide::{Attempt, Fit, Target};
 use crate::policy::{Access, FsIndex};
 use crate::supervisor::mediate::Caller;
-use crate::supervisor::mediate::resolve::{
-    Found, Last, MAX_LINKS, NewPlace, find, may_have_links, resolve_new,
-};
+use crate::supervisor::mediate::place::{LeadsTo, NewPlace};
+use crate::supervisor::mediate::resolve::{Last, MAX_LINKS, find, may_have_links, resolve_new};
 use crate::supervisor::mediate::scoped::{Scoped, beyond};
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
@@ -68,9 +67,9 @@ impl Watched {
     }
 
     /// What the path leads to.
-    pub(super) fn find(&self, caller: &Caller<'_>, last: Last) -> Result<Found, Errno> {
+    pub(super) fn find(&self, caller: &Caller<'_>, last: Last) -> Result<LeadsTo, Errno> {
         match &self.start {
-            Start::Scoped(scoped) => scoped.find(&self.path, last),
+            Start::Scoped(scoped) => scoped.find(&self.path, last).map(LeadsTo::Place),
             start => self.follow(caller, start, |base, path| find(caller, base, path, last)),
         }
     }
