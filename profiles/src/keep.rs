@@ -66,13 +66,16 @@ fn paths(
         return Ok(Vec::new());
     };
     let mut all = Vec::new();
-    for root in roots {
+    for (root, rest) in
+        roots.iter().flat_map(|root| below(root, &components).map(move |rest| (root, rest)))
+    {
         let base = PathBuf::from(root.as_path());
-        let expanded = Expanded { base, components: components.clone(), origin };
+        let expanded = Expanded { base, components: rest.to_vec(), origin };
         for path in places.paths(&expanded, DotNames::Match).map_err(refuse)? {
             let first = path.strip_prefix(root.as_path()).ok().and_then(|p| p.iter().next());
             let exists = |name| fs::symlink_metadata(root.as_path().join(name)).is_ok();
-            let there = first.is_some_and(exists);
+            // What the entry starts with is the root itself, or something in it.
+            let there = rest.len() < components.len() || first.is_some_and(exists);
             if protect.value.existing && !there {
                 continue;
             }
@@ -83,6 +86,24 @@ fn paths(
         }
     }
     Ok(all)
+}
+
+/// What of an entry lies in the tree `root`: all of it, and of one that starts above and leads
+/// into it the rest. `.git/config` is in a granted `.git` as well.
+fn below<'c>(root: &AbsPath, components: &'c [String]) -> impl Iterator<Item = &'c [String]> {
+    let names: Vec<_> = root.as_path().iter().collect();
+    let leads_into = move |length: usize| {
+        let (Some(start), Some(way)) = (names.len().checked_sub(length), components.get(..length))
+        else {
+            return false;
+        };
+        let end = names.get(start..).unwrap_or_default();
+        way.iter().zip(end).all(|(component, name)| component.as_str() == *name)
+    };
+    // With nothing left it would be the root itself, which was granted for what it is.
+    (0..components.len())
+        .filter(move |length| leads_into(*length))
+        .filter_map(|l| components.get(l..))
 }
 
 /// Where the first thing on the way from `root` to `path` lies that is no folder, or `path` itself:

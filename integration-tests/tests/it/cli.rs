@@ -1,8 +1,10 @@
 //! The command line for a person: run, doctor, demo.
 
+use nix::sys::signal::Signal;
 use nono_integration_tests::refusal::refuse;
-use nono_integration_tests::{Site, User, as_each_user};
-use std::process::Output;
+use nono_integration_tests::{Site, User, as_each_user, wait};
+use std::io::Read;
+use std::process::{Output, Stdio};
 
 fn run(site: &Site, args: &[&str]) -> Output {
     let mut words = vec!["run", "--workspace"];
@@ -40,6 +42,35 @@ fn run_streams_and_then_reports() {
         let report = stderr.split_once("err\n").map_or("", |x| x.1);
         assert!(report.contains(&key), "{stderr}");
         assert_eq!(output.status.code(), Some(1), "{stderr}");
+    });
+}
+
+/// As a command of its own would end by SIGPIPE.
+#[test]
+fn run_ends_when_nobody_reads_its_output() {
+    as_each_user(|site| {
+        let mut command = site.nono_mcp(&["run", "--timeout", "5m", "--", "yes"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
+        let mut line = [0; 2];
+        child.stdout.take().expect("a pipe").read_exact(&mut line).expect("its first line");
+        // The reader is gone now.
+        assert!(wait::until(|| child.try_wait().expect("its state").is_some()), "it goes on");
+        assert_eq!(child.wait().expect("its end").code(), Some(128 + 13));
+    });
+}
+
+#[test]
+fn run_is_ended_by_the_signal_it_gets() {
+    as_each_user(|site| {
+        let mut command = site.nono_mcp(&["run", "--", "sh", "-c", "echo up; sleep 300"]);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
+        let mut line = [0; 3];
+        child.stdout.as_mut().expect("a pipe").read_exact(&mut line).expect("its first line");
+        let pid = i32::try_from(child.id()).expect("a process id");
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).expect("it lives");
+        assert_eq!(child.wait().expect("its end").code(), Some(128 + 15));
     });
 }
 

@@ -49,6 +49,27 @@ fn a_repository_counts_only_if_it_is_there() {
     }
 }
 
+/// The repository of a linked work tree, granted beside it.
+#[test]
+fn a_repository_that_is_granted_by_itself_is_one() {
+    let world = World::new();
+    world.make(&["main/.git/config", "main/.vscode/", "other/config"]);
+    let allow = ["main/.git", "main/.vscode", "other"].map(|folder| world.path(folder).to_string());
+    let profile = format!(r#"{{"extends": "coding", "filesystem": {{"allow": {allow:?}}}}}"#);
+    let resolved = world.resolved(&profile);
+    for file in [
+        "main/.git/config",
+        "main/.git/hooks/pre-commit",
+        "main/.git/commondir",
+        "main/.vscode/tasks.json",
+    ] {
+        assert!(write(&world, &resolved, file).is_err(), "{file}");
+    }
+    for file in ["main/.git/refs/heads/x", "main/.git/worktrees/x/index", "other/config"] {
+        assert_eq!(write(&world, &resolved, file), Ok(()), "{file}");
+    }
+}
+
 #[test]
 fn missing_files_of_editors_and_shells_count() {
     let world = World::new();

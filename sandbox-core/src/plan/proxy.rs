@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// What goes past the proxy: this machine.
-const LOCAL: &str = "localhost,127.0.0.1,127.0.0.0/8,::1,[::1]";
+/// What goes past the proxy: this machine, also by the address that servers say they listen on.
+const LOCAL: &str = "localhost,127.0.0.1,127.0.0.0/8,0.0.0.0,::1,[::1]";
 /// The same for the JVM.
-const LOCAL_JAVA: &str = "localhost|127.*|[::1]";
+const LOCAL_JAVA: &str = "localhost|127.*|0.0.0.0|[::1]";
 
 /// The variables, over those in `known`.
 ///

@@ -13,8 +13,10 @@ use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Exit codes beyond the command's own, as `timeout` and `env` have them.
 const TIMED_OUT: u8 = 124;
@@ -43,18 +45,22 @@ pub(super) async fn run(
     };
     let mut terminate =
         signal(SignalKind::terminate()).map_err(ServerError::doing("watch for SIGTERM"))?;
+    // What would have ended the command, were it this process.
+    let lost = Arc::new(Notify::new());
     let interrupted = async {
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => Signal::SIGINT,
+            _ = terminate.recv() => Signal::SIGTERM,
+            () = lost.notified() => Signal::SIGPIPE,
         }
     };
+    let mut ended_by = None;
     let by = By { who: AuditWho::default(), tool: "nono-mcp run" };
     let started = match prepare_exec(&session.ground, params) {
         Ok(mut wanted) => {
             // JSON has text only; a command line has bytes, and the command gets those.
             wanted.request.argv = command.into_iter().map(OsString::into_vec).collect();
-            session.start(&by, wanted, Input::Inherited, Echo::Live).await
+            session.start(&by, wanted, Input::Inherited, Echo::Live(Arc::clone(&lost))).await
         }
         Err(bad) => Err(bad.to_string()),
     };
@@ -62,7 +68,8 @@ pub(super) async fn run(
         Ok(run) => {
             tokio::select! {
                 () = run.over() => {}
-                () = interrupted => {
+                signal = interrupted => {
+                    ended_by = Some(signal);
                     run.stop(None);
                     run.over().await;
                 }
@@ -85,18 +92,21 @@ pub(super) async fn run(
     if let Some(profile) = learn {
         super::learn::draft(&profile, &answer.result);
     }
-    Ok(ExitCode::from(exit_code(&answer.result)))
+    Ok(ExitCode::from(exit_code(&answer.result, ended_by)))
 }
 
-/// The code this process exits with.
-fn exit_code(result: &RunResult) -> u8 {
+/// The code this process exits with. `ended_by`: what this process ended the command for.
+fn exit_code(result: &RunResult, ended_by: Option<Signal>) -> u8 {
     match result.status {
         RunStatus::Exited => {
             result.exit_code.and_then(|c| u8::try_from(c & 0xff).ok()).unwrap_or(u8::MAX)
         }
         RunStatus::TimedOut => TIMED_OUT,
         RunStatus::Refused => REFUSED,
-        RunStatus::Cancelled => SIGNALED + 2,
+        RunStatus::Cancelled => {
+            let number = ended_by.unwrap_or(Signal::SIGINT) as i32;
+            u8::try_from(number).map_or(u8::MAX, |n| SIGNALED.saturating_add(n))
+        }
         RunStatus::Running | RunStatus::Killed => {
             let number = result.signal.as_deref().map_or(9, signal_number);
             u8::try_from(number).map_or(u8::MAX, |n| SIGNALED.saturating_add(n))

@@ -28,7 +28,7 @@ const SOCKETS: &[&str] = &[
     "/var/run/avahi-daemon/socket",
 ];
 /// Calls that are asked for once, to see whether they are there. Also MPTCP, which Go tries first,
-/// and the datagram socket of `syslog`.
+/// and the datagram socket of `syslog`; a pair of those is made by who needs it.
 const CALLS: &[&str] = &["io_uring_setup", "AF_UNIX datagram socket"];
 const MPTCP: &str = "socket, type 1, protocol 262";
 
@@ -55,7 +55,10 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         }
         Kind::UnixSocket if SOCKETS.contains(&&*target) => Some("tried first, never needed"),
         Kind::UnixSocket if name == "S.dirmngr" => Some("GnuPG's helper for the network"),
-        Kind::Syscall | Kind::Socket if CALLS.contains(&&*target) || target.ends_with(MPTCP) => {
+        Kind::Syscall | Kind::Socket
+            if denial.syscall != "socketpair"
+                && (CALLS.contains(&&*target) || target.ends_with(MPTCP)) =>
+        {
             Some("asked for to see whether it is there")
         }
         Kind::Fs

@@ -98,6 +98,13 @@ const TABLE: &[Entry] = &[
          not be read; leave `-l` out: PATH is set",
     ),
     (
+        &["not a git repository"],
+        |known| known.denied(|d| GIT_FOLDER.iter().any(|at| memmem::find(&d.target, at).is_some())),
+        "there is a repository, and it lies outside of the workspace (a linked work tree, a \
+         submodule, a folder of a larger one): do not make another one here; the operator can add \
+         the folder that holds it as a second --workspace",
+    ),
+    (
         &["could not lock config file", "could not write config file"],
         |known| {
             known.denied(|d| GIT_CONFIG.iter().any(|part| memmem::find(&d.target, part).is_some()))
@@ -163,6 +170,8 @@ const TABLE: &[Entry] = &[
 
 /// What shells read when they start.
 const START_UP: [&[u8]; 4] = [b"/.profile", b"/.bash_profile", b"/.bash_login", b"/.bashrc"];
+/// Where git keeps a repository.
+const GIT_FOLDER: [&[u8]; 2] = [b"/.git/", b"/HEAD"];
 /// Where git keeps settings.
 const GIT_CONFIG: [&[u8]; 3] = [b"/.gitconfig", b"/.git/config", b"/git/config"];
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::oneshot::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Bytes read at once: the size of a pipe.
@@ -25,13 +25,13 @@ const CHUNK: usize = 64 << 10;
 const FLOOD: u32 = 8;
 
 /// Whether output is passed on as it comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Echo {
     /// It is only collected.
     Off,
     /// It is also written to this process's standard output and error: as it is, or made safe to
-    /// look at where that is a terminal.
-    Live,
+    /// look at where that is a terminal. Told when nobody takes what is written any more.
+    Live(Arc<Notify>),
 }
 
 /// Where output is passed on to.
@@ -39,20 +39,24 @@ struct Sink {
     to: Option<Box<dyn AsyncWrite + Send + Unpin>>,
     /// What stands between a program and a terminal.
     screen: Option<Screen>,
+    /// Told when nobody takes it any more.
+    lost: Option<Arc<Notify>>,
 }
 
 impl Echo {
     fn sink(self, stream: Stream) -> Sink {
         let screen = |terminal: bool| terminal.then(Screen::default);
         match (self, stream) {
-            (Self::Off, _) => Sink { to: None, screen: None },
-            (Self::Live, Stream::Stdout) => Sink {
+            (Self::Off, _) => Sink { to: None, screen: None, lost: None },
+            (Self::Live(lost), Stream::Stdout) => Sink {
                 to: Some(Box::new(tokio::io::stdout())),
                 screen: screen(std::io::stdout().is_terminal()),
+                lost: Some(lost),
             },
-            (Self::Live, Stream::Stderr) => Sink {
+            (Self::Live(lost), Stream::Stderr) => Sink {
                 to: Some(Box::new(tokio::io::stderr())),
                 screen: screen(std::io::stderr().is_terminal()),
+                lost: Some(lost),
             },
         }
     }
@@ -109,7 +113,7 @@ async fn pump(
     target: Target,
     enough: oneshot::Receiver<()>,
 ) -> AuditStream {
-    let mut sink = target.echo.sink(stream);
+    let mut sink = target.echo.clone().sink(stream);
     let mut reading =
         Reading { keeper: Keeper::new(stream, target), chunk: vec![0; CHUNK], enough };
     let mut next = Some(from);
@@ -268,6 +272,9 @@ impl Sink {
         };
         if written.await.is_err() {
             self.to = None;
+            if let Some(lost) = self.lost.take() {
+                lost.notify_one();
+            }
         }
     }
 }

@@ -124,9 +124,26 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
         Kind::NetConnect if policy.mode.has_proxy() && address(denial).is_some_and(far) => {
             Some("ask for the host by name through the proxy that HTTPS_PROXY names".to_owned())
         }
+        Kind::NetProxy if may_be_here(denial) => Some(
+            "for a server on this machine, use 127.0.0.1 or localhost, which go past the proxy"
+                .to_owned(),
+        ),
         Kind::Dns if policy.mode.has_proxy() => Some(leave_to_the_proxy(policy, denial)),
         _ => None,
     }
+}
+
+/// Whether the proxy was asked for this machine, or for a name that only machines nearby have.
+fn may_be_here(denial: &Denial) -> bool {
+    let resolved = denial.resolved.as_deref().and_then(|r| std::str::from_utf8(r).ok());
+    let here = |ip: IpAddr| meant(SocketAddr::new(ip, 0)).ip().is_loopback();
+    let leads_here = resolved.and_then(|at| at.parse::<SocketAddr>().ok()).map(|at| at.ip());
+    leads_here.is_some_and(here)
+        || match host(denial) {
+            Some((Host::Address(ip), _)) => here(ip),
+            Some((Host::Name(name), _)) => !name.as_str().contains('.'),
+            None => false,
+        }
 }
 
 /// Who looks names up instead, and whether this one would be.

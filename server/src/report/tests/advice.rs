@@ -53,6 +53,20 @@ fn a_refused_temporary_file_points_to_tmpdir() {
     assert!(answer.text.contains("$TMPDIR"), "{}", answer.text);
 }
 
+#[test]
+fn a_server_on_this_machine_is_reached_past_the_proxy() {
+    let asked = |target: &str| {
+        let mut refused = denial(Operation::Connect, target);
+        (refused.kind, refused.resolved) = (Kind::NetProxy, None);
+        answer(&finished(End::Exited(1), vec![refused], "", "")).result.denials.items.remove(0)
+    };
+    for here in ["build-box:9000", "0.0.0.0:9000"] {
+        let denial = asked(here);
+        assert!(denial.alternatives[0].contains("127.0.0.1"), "{here}: {denial:?}");
+    }
+    assert!(asked("example.com:443").alternatives.is_empty());
+}
+
 /// The number of a terminal is another one in the next run.
 #[test]
 fn a_terminal_that_has_no_name_is_no_file_to_grant() {
@@ -73,6 +87,10 @@ fn misleading_messages_are_explained_only_with_proof() {
         let run = finished(End::Exited(1), denied, "", said);
         shell_answer(6, "x", &run, &history).result.denials.notes.join("\n")
     };
+    let git = "fatal: not a git repository (or any of the parent directories): .git";
+    assert_eq!(note(vec![denial(Operation::Read, "/main/readme")], git), "");
+    let outside = denial(Operation::Read, "/main/.git/worktrees/x/HEAD");
+    assert!(note(vec![outside], git).contains("second --workspace"));
     let docker = "Cannot connect to the Docker daemon. Is the docker daemon running?";
     assert_eq!(note(vec![], docker), "");
     let socket = denial(Operation::Connect, "/var/run/docker.sock");
