@@ -103,7 +103,7 @@ fn files(bytes: &mut Bytes<'_>, asked: &Named, access: Access) {
     for _ in 0..bytes.u8() % 3 {
         let Some(path) = path(bytes) else { continue };
         stays |= asked.is_in(&path);
-        kept.push(Kept { path: path.path, source: source() });
+        kept.push(Kept { path: path.path, source: source(), any_case: false });
     }
     let fs = FsPolicy { kept, ..FsPolicy::of_rules(rules) };
     let stays = stays && access.contains(Access::WRITE);

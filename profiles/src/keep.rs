@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::error::ProfileError;
 use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
-use crate::place::{DotNames, Places};
+use crate::place::{self, DotNames, Places};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
@@ -24,12 +24,16 @@ pub(crate) fn kept(
     places: &mut Places,
 ) -> Result<Vec<Kept>, ProfileError> {
     let roots = roots(candidates, context);
+    // Where a name can be spelled otherwise.
+    let free: Vec<&AbsPath> =
+        roots.iter().filter(|root| place::ignores_case(root.as_path())).collect();
     let mut all: Vec<Kept> = Vec::new();
     for protect in &layer.protects.added {
         for path in paths(protect, &roots, context, places)? {
             if !all.iter().any(|known| known.holds(&path)) {
                 all.retain(|known| !known.path.is_within(&path));
-                all.push(Kept { path, source: protect.source.clone() });
+                let any_case = free.iter().any(|root| path.is_within(root));
+                all.push(Kept { path, source: protect.source.clone(), any_case });
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::template::Expanded;
 use globset::{Glob, GlobBuilder};
 use nono_sandbox::AbsPath;
 use std::collections::{HashMap, VecDeque};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -173,6 +173,28 @@ pub(crate) fn glob(component: &str) -> Result<Glob, String> {
 /// Whether a component of an entry is a glob.
 pub(crate) fn is_glob(component: &str) -> bool {
     component.contains(['*', '?', '['])
+}
+
+/// Whether names in a folder are the same however they are spelled: by its own name if it can be seen
+/// from above, and by those in it. A folder in which there is nothing to tell by says no.
+pub(crate) fn ignores_case(folder: &Path) -> bool {
+    const ENOUGH: usize = 32;
+    let identity = |path: &Path| fs::symlink_metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    let same = |path: &Path, name: &OsStr| {
+        let other: Vec<u8> = name.as_bytes().iter().map(|b| swapped(*b)).collect();
+        let found = identity(path);
+        other != name.as_bytes()
+            && found.is_some()
+            && found == identity(&path.with_file_name(OsStr::from_bytes(&other)))
+    };
+    let inside = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok).take(ENOUGH);
+    let itself = folder.file_name().is_some_and(|name| same(folder, name));
+    itself || inside.into_iter().any(|entry| same(&entry.path(), &entry.file_name()))
+}
+
+/// The other case of a letter of ASCII.
+fn swapped(byte: u8) -> u8 {
+    if byte.is_ascii_alphabetic() { byte ^ 0x20 } else { byte }
 }
 
 /// Where the symbolic links lie that a path leads over, as far as it exists. None for a path that is

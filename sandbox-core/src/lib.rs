@@ -24,6 +24,7 @@ pub mod filter;
 pub mod groups;
 pub mod host;
 pub mod namespaces;
+pub mod open_files;
 pub mod path;
 pub mod plan;
 pub mod policy;

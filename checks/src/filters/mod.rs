@@ -36,7 +36,7 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
     let mut network = NetworkPolicy::of_mode(bytes.of(&NetworkMode::ALL));
     network.listen = bytes.bool().then(Vec::<PortRange>::new);
     let source = Source { profile: "f".into(), rule: "f".into(), line: None };
-    let kept = Kept { path: AbsPath::root(), source };
+    let kept = Kept { path: AbsPath::root(), source, any_case: false };
     Policy {
         name: "f".into(),
         fs: FsPolicy {

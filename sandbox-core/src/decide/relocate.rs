@@ -95,7 +95,11 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let fs = FsPolicy {
-            kept: vec![Kept { path: path("/ws/.git/config"), source: rule("/ws", all).source }],
+            kept: vec![Kept {
+                path: path("/ws/.git/config"),
+                source: rule("/ws", all).source,
+                any_case: false,
+            }],
             ..FsPolicy::of_rules(vec![
                 rule("/ws", all),
                 rule("/tmp", all),

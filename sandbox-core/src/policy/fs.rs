@@ -204,6 +204,7 @@ mod tests {
             kept: vec![Kept {
                 path: path("/a/tree/.envrc"),
                 source: rule("/", Scope::Tree).source,
+                any_case: false,
             }],
             ..FsPolicy::of_rules(vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)])
         };

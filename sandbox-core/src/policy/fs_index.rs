@@ -1,8 +1,9 @@
 //! The question that watched calls ask most, "is this allowed?", answered without asking every rule.
 
+use super::kept::folded;
 use super::{Access, FsPolicy, Scope};
 use crate::AbsPath;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What an [`FsPolicy`] allows, by path.
 ///
@@ -10,7 +11,11 @@ use std::collections::HashMap;
 /// by one they cost it more than the call. Here a path costs a look-up for each folder it is in. It
 /// says only whether; the policy says why not.
 #[derive(Debug)]
-pub struct FsIndex(HashMap<Box<[u8]>, Said>);
+pub struct FsIndex {
+    said: HashMap<Box<[u8]>, Said>,
+    /// What stays as it is however it is spelled, folded.
+    any_case: HashSet<Vec<u8>>,
+}
 
 /// What is said about one path.
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,10 +40,18 @@ impl FsIndex {
                 Scope::File => entry.alone |= rule.access,
             }
         }
-        for kept in &policy.kept {
+        let (any_case, exact): (Vec<_>, Vec<_>) = policy.kept.iter().partition(|k| k.any_case);
+        for kept in exact {
             said.entry(kept.path.as_bytes().into()).or_default().kept = true;
         }
-        Self(said)
+        let any_case = any_case.into_iter().map(|kept| folded(kept.path.as_bytes())).collect();
+        Self { said, any_case }
+    }
+
+    /// Whether it stays as it is however it is spelled.
+    fn keeps_any_case(&self, path: &AbsPath) -> bool {
+        !self.any_case.is_empty()
+            && holders(&folded(path.as_bytes())).any(|holder| self.any_case.contains(holder))
     }
 
     /// Whether [`FsPolicy::lookup`] says [`Allowed`](super::Lookup::Allowed).
@@ -53,12 +66,13 @@ impl FsIndex {
         let folder = path.parent().unwrap_or_else(AbsPath::root);
         let there = self.about(&folder);
         let kept = there.kept || self.said_of(path.as_bytes()).kept;
-        Said { kept, ..there }.allow(access)
+        Said { kept: kept || self.keeps_any_case(path), ..there }.allow(access)
     }
 
     /// All that counts for a path.
     fn about(&self, path: &AbsPath) -> Said {
-        let start = Said { alone: self.said_of(path.as_bytes()).alone, ..Said::default() };
+        let alone = self.said_of(path.as_bytes()).alone;
+        let start = Said { alone, kept: self.keeps_any_case(path), ..Said::default() };
         holders(path.as_bytes()).map(|holder| self.said_of(holder)).fold(start, |all, said| Said {
             tree: all.tree | said.tree,
             kept: all.kept || said.kept,
@@ -67,7 +81,7 @@ impl FsIndex {
     }
 
     fn said_of(&self, path: &[u8]) -> Said {
-        self.0.get(path).copied().unwrap_or_default()
+        self.said.get(path).copied().unwrap_or_default()
     }
 }
 
@@ -98,7 +112,7 @@ mod tests {
 
     /// Few names, so that rules and paths meet.
     fn path() -> impl Strategy<Value = AbsPath> {
-        let names = prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "a b"]), 0..4);
+        let names = prop::collection::vec(prop::sample::select(vec!["a", "b", "A", "ab"]), 0..4);
         names.prop_map(|names| AbsPath::new(format!("/{}", names.join("/"))).unwrap())
     }
 
@@ -114,7 +128,11 @@ mod tests {
             access,
             source: source(),
         });
-        let kept = path().prop_map(|path| Kept { path, source: source() });
+        let kept = (path(), prop::bool::ANY).prop_map(|(path, any_case)| Kept {
+            path,
+            source: source(),
+            any_case,
+        });
         let (rules, kept) = (prop::collection::vec(rule, 0..6), prop::collection::vec(kept, 0..3));
         (rules, kept).prop_map(|(rules, kept)| FsPolicy { kept, ..FsPolicy::of_rules(rules) })
     }

@@ -4,6 +4,8 @@
 use super::Source;
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 /// A file, or a folder with everything below it, that no command may change, replace or make,
 /// although what holds it may be written. It may be missing.
@@ -13,20 +15,46 @@ pub struct Kept {
     pub path: AbsPath,
     /// Where it was written.
     pub source: Source,
+    /// Whether its file system takes other spellings of a name for the same.
+    pub any_case: bool,
+}
+
+/// What spellings that a file system may take for the same have in common: case, and what HFS+
+/// leaves out of names (as git's `core.protectHFS` has it). More is taken for the same than any one
+/// file system does.
+#[must_use]
+pub(super) fn folded(path: &[u8]) -> Vec<u8> {
+    let Ok(text) = std::str::from_utf8(path) else { return path.to_ascii_lowercase() };
+    let left_out = |c: char| matches!(c, '\u{200c}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{206a}'..='\u{206f}' | '\u{feff}');
+    // Both ways: some letters have the same capital only, others the same small one.
+    let capital = text.chars().filter(|c| !left_out(*c)).flat_map(char::to_uppercase);
+    capital.flat_map(char::to_lowercase).collect::<String>().into_bytes()
 }
 
 impl Kept {
     /// Whether `path` is it or lies in it.
     #[must_use]
     pub fn holds(&self, path: &AbsPath) -> bool {
-        path.is_within(&self.path)
+        self.compare(path, |path, kept| path.is_within(kept))
     }
 
     /// Whether something else at the name `path` would be something else here: `path` is it, lies
     /// in it, or is a folder on the way to it.
     #[must_use]
     pub fn goes_with(&self, path: &AbsPath) -> bool {
-        self.holds(path) || self.path.is_below(path)
+        self.compare(path, |path, kept| path.is_within(kept) || kept.is_below(path))
+    }
+
+    fn compare(&self, path: &AbsPath, say: impl Fn(&AbsPath, &AbsPath) -> bool) -> bool {
+        if !self.any_case {
+            return say(path, &self.path);
+        }
+        let plain = |path: &AbsPath| AbsPath::new(OsStr::from_bytes(&folded(path.as_bytes())));
+        match (plain(path), plain(&self.path)) {
+            (Ok(path), Ok(kept)) => say(&path, &kept),
+            // Folding makes no path into none; were it so, everything would stay as it is.
+            _ => true,
+        }
     }
 }
 
@@ -38,7 +66,7 @@ mod tests {
     fn the_way_to_it_counts_where_names_are_moved() {
         let path = |p: &str| AbsPath::new(p).unwrap();
         let source = Source { profile: "t".into(), rule: "r".into(), line: None };
-        let kept = Kept { path: path("/ws/.git/hooks"), source };
+        let kept = Kept { path: path("/ws/.git/hooks"), source, any_case: false };
         for inside in ["/ws/.git/hooks", "/ws/.git/hooks/pre-commit"] {
             assert!(kept.holds(&path(inside)) && kept.goes_with(&path(inside)), "{inside}");
         }
@@ -48,5 +76,14 @@ mod tests {
         for beside in ["/ws/.git/hooks2", "/ws/.git/HEAD", "/ws/x"] {
             assert!(!kept.goes_with(&path(beside)), "{beside}");
         }
+        let spelled = "/WS/.GIT/Hooks/pre-commit";
+        assert!(!kept.holds(&path(spelled)));
+        let kept = Kept { any_case: true, ..kept };
+        // The last: a long s, a Kelvin sign, and a character that HFS+ leaves out.
+        for inside in [spelled, "/ws/.git/hooks", "/ws/.g\u{200c}it/hoo\u{212a}\u{17f}/x"] {
+            assert!(kept.holds(&path(inside)), "{inside}");
+        }
+        assert!(kept.goes_with(&path("/ws/.Git")) && !kept.holds(&path("/ws/.Git")));
+        assert!(!kept.goes_with(&path("/ws/.github")));
     }
 }

@@ -22,10 +22,10 @@ pub use notify::{
     set_sync_wakeup,
 };
 pub use process::{
-    ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread,
-    limit_open_files, open_pidfd, open_thread_pidfd, random_bytes, reset_signals, send_with_secret,
-    set_window_size, signal_process, signal_thread, take_controlling_terminal, thread_id,
-    try_to_make_device, unshare_file_attributes, watch_interrupts,
+    ForkResult, close_on_exec_from, duplicate_from, exit_now, fork, interrupt_thread, open_pidfd,
+    open_thread_pidfd, random_bytes, reset_signals, send_with_secret, set_window_size,
+    signal_process, signal_thread, take_controlling_terminal, thread_id, try_to_make_device,
+    unshare_file_attributes, watch_interrupts,
 };
 pub use seccomp::{install_filter, landlock_abi, notify_available};
 pub use socket::{

@@ -229,24 +229,3 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], Errno> {
     Errno::result(result)?;
     Ok(bytes)
 }
-
-/// Sets how many descriptors another process of this user may have open, within its hard limit
-/// (prlimit(2)).
-///
-/// # Errors
-/// `ESRCH` if it is gone, `EPERM` if it is somebody else's.
-pub fn limit_open_files(pid: i32, soft: u64) -> Result<(), Errno> {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: with no new limit the call writes one `rlimit` to the pointer, which is exclusively
-    // borrowed.
-    let read = unsafe {
-        libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), std::ptr::from_mut(&mut limit))
-    };
-    Errno::result(read)?;
-    limit.rlim_cur = soft.min(limit.rlim_max);
-    // SAFETY: reads one `rlimit` from the pointer, which outlives the call, and writes nothing.
-    let set = unsafe {
-        libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::from_ref(&limit), std::ptr::null_mut())
-    };
-    Errno::result(set).map(|_| ())
-}

@@ -11,9 +11,9 @@ use nono_sandbox::control::{
 };
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::{self, Namespaces};
+use nono_sandbox::open_files;
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
 use nono_sandbox::supervisor::Found;
-use nono_sandbox::sys;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -41,7 +41,9 @@ pub(super) struct Supervisors {
     groups: Arc<OnceLock<GroupsAt>>,
     /// What each supervisor makes before it waits for work.
     namespaces: Option<Namespaces>,
-    /// Descriptors that a process started by this one may have open.
+    /// Descriptors that a command may have open, if that is less than this process may. What is
+    /// meant for a server with many connections is not for commands: some go through all the numbers
+    /// there could be.
     open_files: Option<u64>,
 }
 
@@ -70,7 +72,11 @@ impl Supervisors {
         ours.set_nonblocking(true).map_err(ServerError::doing("make a socket pair"))?;
         let child = self
             .start_self(
-                &[SUPERVISE.into(), namespaces::to_argument(self.namespaces)],
+                &[
+                    SUPERVISE.into(),
+                    namespaces::to_argument(self.namespaces),
+                    open_files::to_argument(self.open_files),
+                ],
                 self.groups.get(),
                 OwnedFd::from(theirs).into(),
                 Stdio::inherit(),
@@ -126,15 +132,7 @@ impl Supervisors {
             .stdin(stdin)
             .stdout(Stdio::null())
             .stderr(stderr);
-        let child = self.family.adopt(|| command.spawn())?;
-        // What is meant for a server with many connections is not for commands: some go through
-        // all the numbers there could be.
-        if let (Some(soft), Some(pid)) = (self.open_files, child.id())
-            && let Err(error) = sys::limit_open_files(pid.cast_signed(), soft)
-        {
-            tracing::debug!(%error, "a supervisor ended as it was started");
-        }
-        Ok(child)
+        self.family.adopt(|| command.spawn())
     }
 }
 

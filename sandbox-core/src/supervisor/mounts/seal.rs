@@ -252,7 +252,11 @@ mod tests {
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
-        let kept = |path: &&Path| Kept { path: AbsPath::new(*path).unwrap(), source: source() };
+        let kept = |path: &&Path| Kept {
+            path: AbsPath::new(*path).unwrap(),
+            source: source(),
+            any_case: false,
+        };
         FsPolicy { kept: paths.iter().map(kept).collect(), ..FsPolicy::of_rules(vec![]) }
     }
 
