@@ -325,8 +325,8 @@ pub struct Filesystem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub private_tmp: Option<bool>,
-    /// Whether what `deny` closes is covered by something empty, so that not even names, sizes and
-    /// times of what is in it can be learnt; `false` if left out. Needs `isolation`.
+    /// Whether what `deny` closes is covered by something empty, so that names, sizes and times
+    /// of what is in it cannot be learnt; `false` if left out. Needs `isolation`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "bool")]
     pub hide_denied: Option<bool>,
