@@ -1,5 +1,6 @@
 //! What the server knows from its start on: workspaces, profile, kernel, private folder.
 
+use super::repository;
 use crate::audit::AuditSetup;
 use crate::error::ServerError;
 use crate::folder::PrivateFolder;
@@ -109,6 +110,14 @@ impl Ground {
         }
         let Resolved { mut policy, suppress_unix_sockets, suppress_paths, credentials, .. } =
             resolved;
+        for workspace in &policy.fs.workspaces {
+            if let Some(folder) = repository::out_of_reach(workspace, &policy.fs) {
+                tracing::warn!(
+                    "git will find no repository in {workspace}: it belongs to {folder}, which \
+                     commands cannot read; add the folder that holds that with --workspace"
+                );
+            }
+        }
         let suppress = Suppressed { sockets: suppress_unix_sockets, paths: suppress_paths };
         policy.network.own = setup.own_endpoints.clone();
         // What takes more would have the kernel pick its victims among all programs.

@@ -2,6 +2,7 @@
 
 mod common;
 mod ground;
+mod repository;
 
 pub(crate) use common::Common;
 pub(crate) use ground::{Ground, Setup, own_program, workspaces};
