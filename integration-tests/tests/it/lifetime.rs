@@ -114,6 +114,25 @@ fn polite_signals_end_server_and_runs() {
 }
 
 #[test]
+fn the_private_folder_goes_whatever_is_in_it() {
+    as_each_user(|site| {
+        let mut server = RawServer::start(&site);
+        server.initialize("2025-06-18");
+        let fill = "cd $TMPDIR && mkdir -p closed/in/deeper read/only && touch closed/in/f read/f \
+                    && chmod 0 closed/in/deeper && chmod 100 closed/in && chmod 0 closed \
+                    && chmod 500 read/only read && ln -s / link && pwd -P && chmod 500 .";
+        let call = json!({"name": "shell", "arguments": {"command": fill}});
+        let answer = server.request(7, "tools/call", call);
+        let said = answer["result"]["structuredContent"]["stdout"].as_str().unwrap_or_default();
+        let folder = std::path::PathBuf::from(said.trim_end());
+        assert!(folder.is_absolute() && folder.exists(), "{answer}");
+        let (_, ended) = server.finish();
+        assert!(ended, "the server outlived its client");
+        assert!(!folder.exists(), "{}", folder.display());
+    });
+}
+
+#[test]
 fn a_cancelled_call_ends_its_run() {
     as_each_user(|site| {
         let tag = processes::new_tag();
