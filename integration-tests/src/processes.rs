@@ -36,6 +36,17 @@ fn all() -> Vec<u32> {
         .collect()
 }
 
+/// Processes that were made since the machine was started (proc_stat(5)).
+///
+/// # Panics
+/// If `/proc` cannot be read.
+#[must_use]
+pub fn made() -> u64 {
+    let text = std::fs::read_to_string("/proc/stat").expect("/proc/stat");
+    let count = text.lines().find_map(|line| line.strip_prefix("processes "));
+    count.and_then(|count| count.parse().ok()).expect("a count")
+}
+
 /// One field of `/proc/PID/stat`, counted from 1 as in proc(5), beyond the command name.
 fn stat(pid: u32, field: usize) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -24,7 +24,16 @@ impl RawServer {
     /// If it cannot be started.
     #[must_use]
     pub fn start(site: &Site) -> Self {
-        let mut server = Self::start_deaf(site);
+        Self::start_with(site, &[])
+    }
+
+    /// As [`RawServer::start`], with more on the command line.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_with(site: &Site, more: &[&str]) -> Self {
+        let mut server = Self::start_without_listening(site, more);
         server.listen();
         server
     }
@@ -35,7 +44,12 @@ impl RawServer {
     /// If it cannot be started.
     #[must_use]
     pub fn start_deaf(site: &Site) -> Self {
-        let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
+        Self::start_without_listening(site, &[])
+    }
+
+    fn start_without_listening(site: &Site, more: &[&str]) -> Self {
+        let workspace = site.text("ws");
+        let mut command = site.nono_mcp(&[&["--stdio", "--workspace", &workspace], more].concat());
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.stderr(std::fs::File::create(site.path("server.log")).expect("log file"));
         let mut child = command.spawn().expect("start nono-mcp");

@@ -142,8 +142,14 @@ impl Site {
     /// profile but without namespaces, which would keep inside what such a kernel does not.
     #[must_use]
     pub fn serve_pretending(&self, abi: u32) -> Server {
+        self.serve_pretending_with(abi, &serde_json::json!({"isolation": "off"}))
+    }
+
+    /// The same with another profile: `coding` with `extra` added.
+    #[must_use]
+    pub fn serve_pretending_with(&self, abi: u32, extra: &Value) -> Server {
         let (abi, workspace) = (abi.to_string(), self.text("ws"));
-        let profile = self.profile(&serde_json::json!({"isolation": "off"}));
+        let profile = self.profile(extra);
         let profile = profile.to_string_lossy();
         let place = ["--stdio", "--workspace", &workspace, "--profile", &profile];
         let args = [&place[..], &["--pretend-landlock-abi", &abi]].concat();

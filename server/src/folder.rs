@@ -1,14 +1,15 @@
 //! The private temporary folder of a server: what `$TMPDIR` is for its commands.
 
 use crate::error::ServerError;
-use nix::fcntl::{Flock, FlockArg};
+use crate::removal;
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use nono_sandbox::AbsPath;
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
-use tempfile::TempDir;
 
 /// How names of such folders start. Short, because paths of sockets may have 107 bytes.
 const PREFIX: &str = "nono-mcp-";
@@ -20,10 +21,10 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// A folder with mode 0700 and a name nobody could guess; removed when dropped.
 #[derive(Debug)]
 pub(crate) struct PrivateFolder {
-    folder: TempDir,
     path: AbsPath,
-    /// Held as long as the server lives, so that others can tell the folder is in use.
-    _lock: Flock<File>,
+    /// Held as long as the server lives, so that others can tell the folder is in use. It is also
+    /// the way to what is in it: the name may be somebody else's by the time it is removed.
+    lock: Flock<File>,
 }
 
 impl PrivateFolder {
@@ -43,7 +44,9 @@ impl PrivateFolder {
             .map_err(unusable)?;
         let lock = lock(folder.path()).map_err(unusable)?;
         let path = AbsPath::new(folder.path().canonicalize().map_err(unusable)?)?;
-        Ok(Self { folder, path, _lock: lock })
+        // Its own way of removing goes by the name.
+        let _same = folder.keep();
+        Ok(Self { path, lock })
     }
 
     /// Where it is, canonical.
@@ -53,7 +56,7 @@ impl PrivateFolder {
 
     /// Removes the folder now, whatever commands left in it.
     pub(crate) fn remove(&self) {
-        if let Err(error) = remove(self.folder.path()) {
+        if let Err(error) = remove(&self.lock, self.path.as_path()) {
             tracing::warn!(%error, path = %self.path, "cannot remove the private folder");
         }
     }
@@ -61,68 +64,56 @@ impl PrivateFolder {
 
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        if self.folder.path().exists() {
-            self.remove();
-        }
+        self.remove();
     }
 }
 
-/// The lock that says a folder is in use; fails if another process holds it.
+/// The lock that says a folder is in use; fails if another process holds it, and where there is a
+/// link by now.
 fn lock(folder: &Path) -> io::Result<Flock<File>> {
-    let file = File::open(folder)?;
+    let only_a_folder = (OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW).bits();
+    let file = OpenOptions::new().read(true).custom_flags(only_a_folder).open(folder)?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno.into())
 }
 
-/// Removes a tree, read-only folders included: caches of some build tools consist of them.
-fn remove(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            make_writable(folder);
-            fs::remove_dir_all(folder)
-        }
+/// Removes a folder that was opened and, if it is still empty, what has its name. It may have been
+/// removed before.
+fn remove(folder: &File, path: &Path) -> io::Result<()> {
+    removal::empty(folder.as_fd())?;
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         done => done,
-    }
-}
-
-/// Gives the owner all rights to every folder of a tree. Symbolic links are not followed.
-fn make_writable(folder: &Path) {
-    // What cannot be changed here shows as an error of the removal.
-    let _shows_later = fs::set_permissions(folder, Permissions::from_mode(0o700));
-    let Ok(entries) = fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            make_writable(&entry.path());
-        }
     }
 }
 
 /// Removes private folders of this user whose server is gone without having removed them.
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
-    for path in entries.flatten().filter(is_private).map(|entry| entry.path()) {
-        if let Ok(_lock) = lock(&path) {
-            let removed = remove(&path);
+    for path in entries.flatten().filter(is_named).map(|entry| entry.path()) {
+        let Ok(folder) = lock(&path) else { continue };
+        // Of what was opened, whatever has the name by now.
+        if folder.metadata().is_ok_and(|metadata| is_private(&metadata)) {
+            let removed = remove(&folder, &path);
             tracing::info!(path = %path.display(), ?removed, "private folder of a killed server");
         }
     }
 }
 
-/// Whether an entry is such a folder: ours by name, owner and mode, and not brand new.
-fn is_private(entry: &fs::DirEntry) -> bool {
+/// Whether an entry has the name of such a folder.
+fn is_named(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
-    let named = name.to_str().and_then(|n| n.strip_prefix(PREFIX)).is_some_and(|random| {
+    name.to_str().and_then(|n| n.strip_prefix(PREFIX)).is_some_and(|random| {
         random.len() == RANDOM && random.chars().all(|c| c.is_ascii_alphanumeric())
-    });
-    // `metadata` of an entry does not follow a symbolic link.
-    named
-        && entry.metadata().is_ok_and(|m| {
-            m.is_dir()
-                && m.uid() == nix::unistd::geteuid().as_raw()
-                && m.permissions().mode() & 0o7777 == 0o700
-                && m.modified().is_ok_and(|at| {
-                    SystemTime::now().duration_since(at).is_ok_and(|age| age >= SETTLED)
-                })
-        })
+    })
+}
+
+/// Whether a folder is one: ours by owner and mode, and not brand new.
+fn is_private(folder: &Metadata) -> bool {
+    let is_settled =
+        |at: SystemTime| SystemTime::now().duration_since(at).is_ok_and(|age| age >= SETTLED);
+    folder.uid() == nix::unistd::geteuid().as_raw()
+        && folder.permissions().mode() & 0o7777 == 0o700
+        && folder.modified().is_ok_and(is_settled)
 }
 
 #[cfg(test)]
@@ -147,6 +138,25 @@ mod tests {
     }
 
     #[test]
+    fn what_has_its_name_by_now_is_left_alone() {
+        let folder = PrivateFolder::make().unwrap();
+        let path = folder.path().as_path().to_path_buf();
+        let moved = path.with_extension("moved");
+        fs::write(path.join("file"), "x").unwrap();
+        fs::rename(&path, &moved).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("file"), "x").unwrap();
+        fs::set_permissions(elsewhere.path(), Permissions::from_mode(0o500)).unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &path).unwrap();
+        drop(folder);
+        assert_eq!(fs::read_dir(&moved).unwrap().count(), 0, "its own content is gone");
+        assert!(elsewhere.path().join("file").exists());
+        assert_eq!(fs::metadata(elsewhere.path()).unwrap().permissions().mode() & 0o7777, 0o500);
+        fs::remove_file(&path).unwrap();
+        fs::remove_dir(&moved).unwrap();
+    }
+
+    #[test]
     fn only_abandoned_folders_are_removed() {
         let parent = tempfile::tempdir().unwrap();
         let make = |name: &str, mode| {
@@ -161,10 +171,15 @@ mod tests {
         let shared = make("nono-mcp-abcDEF15", 0o755);
         let other = make("nono-mcp-else", 0o700);
         [&abandoned, &in_use, &shared, &other].into_iter().for_each(|path| settled(path));
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("file"), "x").unwrap();
+        settled(elsewhere.path());
+        let link = parent.path().join("nono-mcp-abcDEF16");
+        std::os::unix::fs::symlink(elsewhere.path(), &link).unwrap();
         let _held = lock(&in_use).unwrap();
         remove_abandoned(parent.path());
         assert!(!abandoned.exists());
-        for kept in [in_use, fresh, shared, other] {
+        for kept in [in_use, fresh, shared, other, link, elsewhere.path().join("file")] {
             assert!(kept.exists(), "{}", kept.display());
         }
     }

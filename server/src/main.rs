@@ -9,6 +9,7 @@ mod kernel_log;
 mod proxy;
 mod quoted;
 mod random;
+mod removal;
 mod report;
 mod resources;
 mod runs;

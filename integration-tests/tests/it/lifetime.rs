@@ -41,7 +41,10 @@ fn a_whole_forest_is_counted_and_killed() {
 
 /// Starts what is hardest to catch and gives the server and everything below it.
 fn with_a_stubborn_tree(site: &Site, tag: &str) -> (RawServer, Vec<(u32, String)>) {
-    let mut server = RawServer::start(site);
+    stubborn_tree(RawServer::start(site), tag)
+}
+
+fn stubborn_tree(mut server: RawServer, tag: &str) -> (RawServer, Vec<(u32, String)>) {
     server.initialize("2025-06-18");
     let command = format!(
         "./probe daemon {tag} hold; ./probe daemon {tag} closed; trap '' TERM HUP INT; \
@@ -100,6 +103,38 @@ fn closing_stdin_ends_server_and_runs() {
     });
 }
 
+/// Who does not answer is killed before the server ends, since nobody would do it then.
+#[test]
+fn a_supervisor_that_stands_still_is_no_way_to_stay() {
+    use nix::sys::signal::{Signal, kill};
+    as_each_user(|site| {
+        for isolation in ["auto", "off"] {
+            let tag = processes::new_tag();
+            let profile = site.profile(&json!({ "isolation": isolation }));
+            let more = ["--profile", &profile.to_string_lossy()];
+            let (server, _) = stubborn_tree(RawServer::start_with(&site, &more), &tag);
+            let of_run = processes::with_tag(&tag);
+            // Where there are namespaces, it has a guard.
+            let first = of_run.iter().find_map(|run| processes::branch(server.pid(), *run));
+            let held = processes::descendants(server.pid());
+            let below = processes::descendants(first.expect("a supervisor"));
+            let held: Vec<_> = held
+                .into_iter()
+                .filter(|p| Some(p.0) == first || below.contains(p))
+                .filter(|(pid, _)| !of_run.contains(pid))
+                .collect();
+            for (pid, _) in &held {
+                let pid = nix::unistd::Pid::from_raw(i32::try_from(*pid).expect("a pid"));
+                kill(pid, Signal::SIGSTOP).expect("stop a supervisor");
+            }
+            let (_, ended) = server.finish();
+            assert!(ended, "{isolation}: the server outlived its client");
+            assert!(!held.iter().any(processes::lives), "{isolation}: it ended before them");
+            gone(&tag);
+        }
+    });
+}
+
 #[test]
 fn polite_signals_end_server_and_runs() {
     for signal in [nix::sys::signal::Signal::SIGTERM, nix::sys::signal::Signal::SIGINT] {
@@ -111,6 +146,25 @@ fn polite_signals_end_server_and_runs() {
         gone(&tag);
         assert!(wait::until(|| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists()));
     }
+}
+
+#[test]
+fn the_private_folder_goes_whatever_is_in_it() {
+    as_each_user(|site| {
+        let mut server = RawServer::start(&site);
+        server.initialize("2025-06-18");
+        let fill = "cd $TMPDIR && mkdir -p closed/in/deeper read/only && touch closed/in/f read/f \
+                    && chmod 0 closed/in/deeper && chmod 100 closed/in && chmod 0 closed \
+                    && chmod 500 read/only read && ln -s / link && pwd -P && chmod 500 .";
+        let call = json!({"name": "shell", "arguments": {"command": fill}});
+        let answer = server.request(7, "tools/call", call);
+        let said = answer["result"]["structuredContent"]["stdout"].as_str().unwrap_or_default();
+        let folder = std::path::PathBuf::from(said.trim_end());
+        assert!(folder.is_absolute() && folder.exists(), "{answer}");
+        let (_, ended) = server.finish();
+        assert!(ended, "the server outlived its client");
+        assert!(!folder.exists(), "{}", folder.display());
+    });
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl InputObject {
 
 /// Looks at the tree.
 pub(super) fn look(input: Option<InputObject>) -> Sight {
-    let tree: Vec<Pid> = tree::descendants().into_iter().filter(|p| !tree::is_zombie(*p)).collect();
+    let tree = tree::alive();
     let near = tree.get(..MAX_LOOKED_INTO).unwrap_or(&tree);
     Sight {
         processes: tree.iter().take(MAX_DESCRIBED).map(|pid| describe(*pid)).collect(),

@@ -1,15 +1,14 @@
-//! The processes of a run: found, ended, reaped.
+//! The processes of a run: found and ended.
 //!
 //! The supervisor is a subreaper, so whatever the command starts stays below it, however it
 //! detaches.
 
 use super::confine::SignalScope;
+use super::reap::{Left, reap, reap_groups, reap_stopped};
 use crate::process_stat::ProcessStat;
 use crate::sys;
-use nix::errno::Errno;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -30,13 +29,30 @@ pub(super) struct Usage {
     pub(super) peak_rss_bytes: u64,
 }
 
+/// How long the tree may be walked through by whoever has more to do: one that makes processes
+/// faster than they can be looked at has no end.
+const WALK: Duration = Duration::from_millis(250);
+
 /// Every descendant that exists now, zombies included, nearest first.
 pub(super) fn descendants() -> Vec<Pid> {
+    descendants_until(None, |_| true)
+}
+
+/// Every descendant that is alive now, nearest first; of too many, those that are found in time.
+pub(super) fn alive() -> Vec<Pid> {
+    descendants_until(Some(Instant::now() + WALK), |pid| !is_zombie(pid))
+}
+
+fn descendants_until(end: Option<Instant>, wanted: impl Fn(Pid) -> bool) -> Vec<Pid> {
     let mut found = Vec::new();
-    // Nothing ends it early.
-    let _whole = each_descendant(|pid| {
-        found.push(pid);
-        ControlFlow::Continue(())
+    let _late = each_descendant(|pid| {
+        if wanted(pid) {
+            found.push(pid);
+        }
+        match end {
+            Some(end) if Instant::now() > end => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
     });
     found
 }
@@ -72,31 +88,16 @@ pub fn children(parent: Pid) -> Vec<Pid> {
         .collect()
 }
 
-/// Reaps whatever has ended. `true` while there are children left. Deaths of `leader` are told.
-pub(super) fn reap(leader: Pid, death: &mut Option<Death>) -> bool {
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == leader => *death = Some(Death::Code(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == leader => {
-                *death = Some(Death::Signal(signal as i32));
-            }
-            Ok(WaitStatus::StillAlive) => return true,
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return false,
-        }
-    }
-}
-
 /// Every descendant that is alive, each pinned: whoever is signalled through the descriptor was a
 /// descendant *after* it was opened, so a process id that is reused in between hits nobody.
 fn pinned() -> Vec<(Pid, OwnedFd)> {
-    let mut pinned: Vec<_> = descendants()
+    let mut pinned: Vec<_> = alive()
         .into_iter()
-        .filter(|pid| !is_zombie(*pid))
         .filter_map(|pid| Some((pid, sys::open_pidfd(pid.as_raw()).ok()?)))
         .collect();
     if !pinned.is_empty() {
-        let still: HashSet<Pid> = descendants().into_iter().collect();
+        let still = descendants_until(Some(Instant::now() + WALK), |_| true);
+        let still: HashSet<Pid> = still.into_iter().collect();
         pinned.retain(|(pid, _)| still.contains(pid));
     }
     pinned
@@ -130,21 +131,37 @@ pub(super) fn kill_all(leader: Pid, death: &mut Option<Death>, scope: Option<&Si
     /// Only uninterruptible sleep (a dead network file system) lasts this long.
     const GIVE_UP: Duration = Duration::from_secs(5);
     let started = Instant::now();
-    let mut killed = HashSet::new();
     if let Some(scope) = scope {
         // One call, before anything is counted: what forks without end would leave no time for that.
         scope.signal_everybody(Signal::SIGSTOP as i32);
     }
-    while reap(leader, death) && started.elapsed() < GIVE_UP {
-        if killed.is_empty() {
-            // Counted before anything dies.
-            killed.extend(descendants().into_iter().filter(|pid| !is_zombie(*pid)));
+    let left = match scope {
+        Some(_) => reap_stopped(leader, death),
+        None => reap(leader, death),
+    };
+    // Counted before anything dies.
+    let mut killed: HashSet<Pid> = match left {
+        Left::Nobody => return 0,
+        Left::Alive => alive().into_iter().collect(),
+        // To look at all who end meanwhile takes longer than their end.
+        Left::More => HashSet::new(),
+    };
+    while started.elapsed() < GIVE_UP {
+        let left = match scope {
+            Some(scope) => {
+                scope.signal_everybody(Signal::SIGKILL as i32);
+                reap(leader, death)
+            }
+            None => reap_groups(leader, death),
+        };
+        if scope.is_none() && left == Left::Alive {
+            killed.extend(sweep());
         }
-        match scope {
-            Some(scope) => scope.signal_everybody(Signal::SIGKILL as i32),
-            None => killed.extend(sweep()),
+        match left {
+            Left::Nobody => break,
+            Left::Alive => std::thread::sleep(PAUSE.min(started.elapsed() / 4)),
+            Left::More => {}
         }
-        std::thread::sleep(PAUSE.min(started.elapsed() / 4));
     }
     killed.remove(&leader);
     u32::try_from(killed.len()).unwrap_or(u32::MAX)
@@ -161,7 +178,7 @@ fn sweep() -> Vec<Pid> {
     alive.into_iter().map(|(pid, _)| pid).collect()
 }
 
-pub(super) fn is_zombie(pid: Pid) -> bool {
+fn is_zombie(pid: Pid) -> bool {
     matches!(ProcessStat::of(pid.as_raw()).and_then(|stat| stat.field(3)), Some('Z' | 'X'))
 }
 

@@ -2,6 +2,7 @@
 
 use super::cgroup::Groups;
 use super::confine::SignalScope;
+use super::reap::Left;
 use super::tree;
 use crate::policy::{Exceeded, Limits, Resource};
 use crate::process_stat::ProcessStat;
@@ -35,7 +36,11 @@ const STARVED: Duration = Duration::from_millis(500);
 /// without stopping it.
 const STOPPED_LOOKS: u32 = 10;
 
+/// How long a look may take that nothing can make faster.
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// A look was given up, because it would have taken too long.
+#[derive(Debug)]
 struct Starved;
 
 /// The use of one process, or of several together.
@@ -70,29 +75,49 @@ impl LimitWatch {
     ///
     /// What forks without end, or has a thousand processes busy, leaves this process no time to count
     /// it. Then the run is stopped first, by one call, and goes on after.
-    pub(super) fn check(&mut self, now: Instant, scope: Option<&SignalScope>) -> Option<Exceeded> {
+    ///
+    /// `left`: whether it leaves no time to reap it either. `reap` does, while it is stopped: the
+    /// kernel counts what has ended until then, and refuses the run its next process.
+    pub(super) fn check(
+        &mut self,
+        now: Instant,
+        scope: Option<&SignalScope>,
+        left: Left,
+        reap: impl FnOnce() -> Left,
+    ) -> Option<Exceeded> {
         if self.next.is_none_or(|at| now < at) {
             return None;
         }
-        self.next = Some(now + INTERVAL);
+        let exceeded = self.look(scope, left, reap);
+        // What takes long is done half of the time at most: there is more to do than this.
+        let took = now.elapsed();
+        self.next = Some(now + took + took.max(INTERVAL));
+        exceeded
+    }
+
+    /// The limit that has run out.
+    fn look(
+        &mut self,
+        scope: Option<&SignalScope>,
+        left: Left,
+        reap: impl FnOnce() -> Left,
+    ) -> Option<Exceeded> {
         if let Some(exceeded) = self.groups.exceeded() {
             return Some(exceeded);
         }
         let wanted = self.wanted()?;
-        let Some(scope) = scope else { return measure(&wanted, None).ok()? };
-        if self.starved == 0 && !self.is_crowded() {
-            match measure(&wanted, Some(Instant::now() + STARVED)) {
+        let Some(scope) = scope else {
+            // It cannot be stopped. What was seen of it by then may be too much already.
+            return measure(&wanted, Instant::now() + LONGEST).unwrap_or_default();
+        };
+        if self.starved == 0 && left != Left::More && !self.is_crowded() {
+            match measure(&wanted, Instant::now() + STARVED) {
                 Ok(exceeded) => return exceeded,
                 Err(Starved) => self.starved = STOPPED_LOOKS,
             }
         }
         self.starved = self.starved.saturating_sub(1);
-        scope.signal_everybody(Signal::SIGSTOP as i32);
-        let exceeded = measure(&wanted, None).ok()?;
-        if exceeded.is_none() {
-            scope.signal_everybody(Signal::SIGCONT as i32);
-        }
-        exceeded
+        measure_stopped(&wanted, scope, reap)
     }
 
     /// The limits that nobody else keeps; `None` if there are none.
@@ -125,23 +150,37 @@ impl LimitWatch {
     }
 }
 
-/// Looks at every process of the run, until `patience` ends if there is an end to it: the limit that
-/// has run out.
-fn measure(wanted: &Limits, patience: Option<Instant>) -> Result<Option<Exceeded>, Starved> {
+/// Looks at a run that is stopped meanwhile.
+fn measure_stopped(
+    wanted: &Limits,
+    scope: &SignalScope,
+    reap: impl FnOnce() -> Left,
+) -> Option<Exceeded> {
+    scope.signal_everybody(Signal::SIGSTOP as i32);
+    // What is left then has its say in the look.
+    let _left = reap();
+    // A look that comes to no end decides nothing. The run's time is looked at all the same.
+    let exceeded = measure(wanted, Instant::now() + LONGEST).unwrap_or_default();
+    if exceeded.is_none() {
+        scope.signal_everybody(Signal::SIGCONT as i32);
+    }
+    exceeded
+}
+
+/// Looks at every process of the run, until `patience` ends: the limit that has run out.
+fn measure(wanted: &Limits, patience: Instant) -> Result<Option<Exceeded>, Starved> {
     let (mut tree, mut used) = (Vec::new(), Use::default());
     let looked = tree::each_descendant(|pid| {
         tree.push(pid);
         used = used.and(use_of(pid).unwrap_or_default());
-        match patience {
-            Some(end) if Instant::now() > end => ControlFlow::Break(()),
-            _ => ControlFlow::Continue(()),
-        }
+        if Instant::now() > patience { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    if looked.is_break() {
-        return Err(Starved);
-    }
     let cpu = tree::usage().cpu + ticks(used.ticks);
-    Ok(judge(wanted, &used, cpu, || exact_memory(&tree)))
+    match judge(wanted, &used, cpu, || exact_memory(&tree)) {
+        // Others might be what makes it too much.
+        None if looked.is_break() => Err(Starved),
+        judged => Ok(judged),
+    }
 }
 
 /// Processes and threads of everybody, from one cheap call (sysinfo(2)).
@@ -267,14 +306,19 @@ mod tests {
 
     #[test]
     fn a_look_that_takes_too_long_is_given_up() {
-        let limits = Limits { tasks: Some(0), ..Limits::default() };
+        let much = Limits { cpu: Some(Duration::MAX), ..Limits::default() };
+        let little = Limits { tasks: Some(0), ..Limits::default() };
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let starved = measure(&limits, Some(Instant::now())).is_err();
-        let measured = measure(&limits, None).ok();
+        let (now, later) = (Instant::now(), Instant::now() + LONGEST);
+        let looks = [(much, now), (much, later), (little, now), (little, later)];
+        let looks = looks.map(|(limits, patience)| measure(&limits, patience));
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(starved);
-        assert!(measured.unwrap().is_some());
+        let [given_up, within, over, exceeded] = looks;
+        assert!(given_up.is_err());
+        assert_eq!(within.unwrap(), None);
+        // What was seen by then was too much already.
+        assert!(over.unwrap().is_some() && exceeded.unwrap().is_some());
     }
 
     #[test]

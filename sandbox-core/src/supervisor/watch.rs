@@ -6,6 +6,7 @@ use super::look::{InputObject, look};
 use super::mediate::Mediator;
 use super::mounts::seal::Before;
 use super::observe::{Ran, confirm, confirms, infer, infers};
+use super::reap::{Left, reap, reap_stopped};
 use super::tree::{self, Death};
 use super::usage::LimitWatch;
 use crate::control::{Decoder, End, Event, Order, Outcome, SignalTo, TreeTier, send_event};
@@ -107,15 +108,15 @@ impl Watch {
         // If this cannot be sent, the server is gone, which the loop notices.
         self.tell(&Event::Started(self.leader.as_raw()));
         loop {
-            let tree_alive = tree::reap(self.leader, &mut self.death);
+            let left = reap(self.leader, &mut self.death);
             let now = Instant::now();
-            if let Some(end) = self.advance(now, tree_alive) {
+            if let Some(end) = self.advance(now, left != Left::Nobody) {
                 return self.finish(end);
             }
-            if let Some(end) = self.check_limits(now) {
+            if let Some(end) = self.check_limits(now, left) {
                 return self.finish(end);
             }
-            match self.wait(now) {
+            match self.wait(now, left) {
                 Ok(None) => {}
                 Ok(Some(end)) => return self.finish(end),
                 Err(ServerGone) => {
@@ -154,8 +155,9 @@ impl Watch {
 
     /// The end of a run that used more than it may. It ends whole, also where the kernel has killed
     /// one process of it or refused it a fork: what is left would only fail in stranger ways.
-    fn check_limits(&mut self, now: Instant) -> Option<End> {
-        self.limits.check(now, self.scope.as_ref()).map(End::LimitExceeded)
+    fn check_limits(&mut self, now: Instant, left: Left) -> Option<End> {
+        let reap = || reap_stopped(self.leader, &mut self.death);
+        self.limits.check(now, self.scope.as_ref(), left, reap).map(End::LimitExceeded)
     }
 
     /// Asks the whole tree to end; it has `grace` to do so, and never longer than if its time had
@@ -174,15 +176,19 @@ impl Watch {
         self.phase = Phase::Ending { why, kill_at };
     }
 
-    /// Sleeps until something happens. `Some`: the run is to end at once.
-    fn wait(&mut self, now: Instant) -> Result<Option<End>, ServerGone> {
+    /// Sleeps until something happens, unless there may be more to reap. `Some`: the run is to end at
+    /// once.
+    fn wait(&mut self, now: Instant, left: Left) -> Result<Option<End>, ServerGone> {
         let deadline = match self.phase {
             Phase::Running | Phase::Kept => self.started + self.plan.launch.timeout,
             Phase::Draining { until } => until,
             Phase::Ending { kill_at, .. } => kill_at,
         };
         let timeout = self.mediator.next_check(deadline.saturating_duration_since(now));
-        let timeout = self.limits.next_check(now, timeout);
+        let timeout = match left {
+            Left::More => Duration::ZERO,
+            Left::Alive | Left::Nobody => self.limits.next_check(now, timeout),
+        };
         let mut fds = [
             PollFd::new(self.control.as_fd(), PollFlags::POLLIN),
             PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
@@ -197,7 +203,9 @@ impl Watch {
         let ready = |at: usize| fds.get(at).and_then(PollFd::any).unwrap_or(false);
         let (from_server, from_signals, stalled) = (ready(0), ready(1), ready(2));
         if from_signals {
-            while matches!(self.signals.read_signal(), Ok(Some(_))) {}
+            // One waits at most, however many have ended (signal(7)). Where they never stop ending,
+            // the next one is there at once: it is for the next turn.
+            let _read = self.signals.read_signal();
         }
         self.mediator.check(stalled);
         if from_server { self.read_orders() } else { Ok(None) }

@@ -48,6 +48,8 @@ pub(super) enum Halt {
     No,
     Stop,
     Cut,
+    /// Their supervisors are not waited for any longer.
+    Kill,
 }
 
 /// Everything a run is made of that calls do not see.

@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
-use nono_sandbox::supervisor::children;
+use nono_sandbox::supervisor::{children, end_group_of};
 use std::collections::HashSet;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -59,6 +59,8 @@ impl Family {
             let _gone = kill(pid, Signal::SIGSTOP);
         }
         for pid in orphans.iter().copied() {
+            // What forks and exits is gone before it is stopped: what it left has its group.
+            end_group_of(pid);
             // Both may fail because the process is gone or not dead yet; the next round looks.
             let killed = kill(pid, Signal::SIGKILL);
             let reaped = waitpid(pid, Some(WaitPidFlag::WNOHANG));

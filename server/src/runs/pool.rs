@@ -13,10 +13,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::process::Child;
+use tokio::time::timeout;
 
-/// At shutdown: time for runs to end after they were asked to, then after they were cut off.
+/// At shutdown: time for runs to end after they were asked to, then after they were cut off, so that
+/// their supervisors end them.
 const STOP_PATIENCE: Duration = Duration::from_millis(400);
-const CUT_PATIENCE: Duration = Duration::from_millis(300);
+const CUT_PATIENCE: Duration = Duration::from_millis(500);
+/// Time for what is left after that to be killed and reaped. Only a supervisor that is at fault, or
+/// gets no processor, needs it.
+const KILL_PATIENCE: Duration = Duration::from_millis(1000);
 
 /// All places for live runs, and what starts and ends them.
 #[derive(Debug)]
@@ -48,13 +53,14 @@ impl Pool {
         basis: Option<Arc<Basis>>,
         kernel_log: Option<KernelLog>,
     ) -> Result<Arc<Self>, ServerError> {
-        let supervisors = Supervisors::new(namespaces)?;
+        let places = Places::new(live);
+        let supervisors = Supervisors::new(namespaces, Arc::clone(&places))?;
         let sweeper = supervisors.use_groups(cgroups);
         let spares = Spares::new(supervisors, basis);
         spares.refill();
         Ok(Arc::new(Self {
             spares,
-            places: Places::new(live),
+            places,
             user_tasks: UserTasks::new(),
             folder,
             kernel_log,
@@ -67,15 +73,22 @@ impl Pool {
         self.places.taken()
     }
 
-    /// Ends every run: asks first, cuts off what is left. Takes less than a second.
+    /// Ends every run: asks first, cuts off what is left. Takes less than a second, and a second more
+    /// where supervisors have to be killed.
     pub(crate) async fn shut_down(&self) {
         self.spares.close();
+        let Places { halt, .. } = &*self.places;
         for (step, patience) in [(Halt::Stop, STOP_PATIENCE), (Halt::Cut, CUT_PATIENCE)] {
-            self.places.halt.send_replace(step);
-            if tokio::time::timeout(patience, self.places.all_free()).await.is_ok() {
+            halt.send_replace(step);
+            if timeout(patience, self.places.all_free()).await.is_ok() {
                 return;
             }
         }
-        tracing::warn!("some runs were still ending when the server did");
+        // Nothing of a run outlives its namespaces' first process. What has none is this process's to
+        // kill, which nobody does once it has ended: so it waits.
+        halt.send_replace(Halt::Kill);
+        if timeout(KILL_PATIENCE, halt.closed()).await.is_err() {
+            tracing::warn!("some runs were still ending when the server did");
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
+use super::admit::Places;
+use super::drive::Halt;
 use super::orphans::Family;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
@@ -25,6 +27,8 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// First argument that makes this binary a supervisor.
 pub(crate) const SUPERVISE: &str = "__supervise";
@@ -45,6 +49,8 @@ pub(super) struct Supervisors {
     /// meant for a server with many connections is not for commands: some go through all the numbers
     /// there could be.
     open_files: Option<u64>,
+    /// What tells when none of them is waited for any longer.
+    places: Arc<Places>,
 }
 
 impl Supervisors {
@@ -53,13 +59,17 @@ impl Supervisors {
     ///
     /// # Errors
     /// [`ServerError::System`] if `/proc` is missing.
-    pub(super) fn new(namespaces: Option<Namespaces>) -> Result<Self, ServerError> {
+    pub(super) fn new(
+        namespaces: Option<Namespaces>,
+        places: Arc<Places>,
+    ) -> Result<Self, ServerError> {
         nix::sys::prctl::set_child_subreaper(true)
             .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
         let binary = File::open("/proc/self/exe")
             .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
         let open_files = raise_open_files();
-        Ok(Self { binary, family: Arc::default(), groups: Arc::default(), namespaces, open_files })
+        let (family, groups) = (Arc::default(), Arc::default());
+        Ok(Self { binary, family, groups, namespaces, open_files, places })
     }
 
     /// Starts one; it waits for its plan.
@@ -92,6 +102,7 @@ impl Supervisors {
             found: Found::default(),
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
+            halt: self.places.halt.subscribe(),
         })
     }
 
@@ -164,6 +175,8 @@ pub(super) struct Supervisor {
     found: Found,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
+    /// Held until it is reaped: a server that ends waits for that.
+    halt: watch::Receiver<Halt>,
 }
 
 impl Supervisor {
@@ -267,10 +280,14 @@ impl Supervisor {
 
     /// Closes the socket, waits for the exit, and forces it when it takes too long.
     async fn reap(self) {
-        let Self { mut child, control, family, groups: at, .. } = self;
+        let Self { mut child, control, family, groups: at, mut halt, .. } = self;
         let pid = child.id();
         drop(control);
-        if tokio::time::timeout(EXIT_PATIENCE, child.wait()).await.is_err() {
+        let exited = tokio::select! {
+            exited = child.wait() => exited.is_ok(),
+            () = out_of_patience(&mut halt) => false,
+        };
+        if !exited {
             tracing::warn!(?pid, "a supervisor did not exit and was killed");
             if let Err(error) = child.kill().await {
                 tracing::error!(%error, ?pid, "cannot kill a supervisor");
@@ -290,4 +307,16 @@ impl Supervisor {
             tracing::debug!(%error, "the server ended before the groups of a run were removed");
         }
     }
+}
+
+/// Waits for as long as a supervisor may take to exit.
+async fn out_of_patience(halt: &mut watch::Receiver<Halt>) {
+    let told = async {
+        if halt.wait_for(|halt| *halt == Halt::Kill).await.is_err() {
+            // Whoever would say so is gone.
+            std::future::pending::<()>().await;
+        }
+    };
+    // Either way.
+    let _told_or_late = timeout(EXIT_PATIENCE, told).await;
 }

@@ -4,7 +4,7 @@ use crate::number;
 use crate::sys::{self, Outcome};
 use nix::errno::Errno;
 use nix::unistd::{ForkResult, fork, getppid, setsid};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
     Some(match (name, rest) {
@@ -16,6 +16,9 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("churn", &[_tag, n]) => number(n).and_then(churn),
         ("daemon", &[_tag, output]) => daemon(output),
         ("fork-chains", &[tag, n]) => number(n).and_then(|n| fork_chains(tag, n)),
+        ("comets", &[lanes, seconds]) => {
+            number(lanes).and_then(|n| comets(n, Duration::from_secs(number(seconds)?)))
+        }
         ("ptrace", &[pid]) => target(pid).and_then(ptrace),
         ("vm-read", &[pid, at]) => target(pid).and_then(|p| vm_read(p, at)),
         ("memory-file", &[pid, at]) => target(pid).and_then(|p| memory_file(p, at)),
@@ -162,6 +165,42 @@ fn fork_chains(_tag: &str, n: usize) -> Outcome {
         }
     }
     Ok("they run".to_owned())
+}
+
+/// `lanes` chains of processes that do nothing but fork and exit, for so long at most: more of them
+/// end than can be reaped. Polite signals are ignored. The file `comets` in the working directory is
+/// locked for as long as one of them, or this process, which stays, is alive.
+fn comets(lanes: usize, life: Duration) -> Outcome {
+    let until = Instant::now() + life;
+    let file = std::fs::File::create("comets").map_err(io)?;
+    let lock = nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusiveNonblock);
+    let _lock = lock.map_err(|(_, errno)| errno)?;
+    for signal in [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGCHLD] {
+        // SAFETY: ignoring a signal installs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+    for _ in 0..lanes {
+        // SAFETY: this process has one thread.
+        if let ForkResult::Parent { .. } = unsafe { fork() }? {
+            continue;
+        }
+        (0..3).for_each(sys::close);
+        let _ = setsid();
+        while Instant::now() < until {
+            // SAFETY: as above, in every child.
+            match unsafe { fork() } {
+                Ok(ForkResult::Child) => {}
+                Ok(ForkResult::Parent { .. }) => {
+                    // SAFETY: ends at once, without what `exit` would run.
+                    unsafe { libc::_exit(0) }
+                }
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+        std::process::exit(0);
+    }
+    std::thread::sleep(life);
+    Ok("they are gone".to_owned())
 }
 
 fn ptrace(pid: usize) -> Outcome {
