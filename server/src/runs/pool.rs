@@ -19,9 +19,10 @@ use tokio::time::timeout;
 /// their supervisors end them.
 const STOP_PATIENCE: Duration = Duration::from_millis(400);
 const CUT_PATIENCE: Duration = Duration::from_millis(500);
-/// Time for what is left after that to be killed and reaped. Only a supervisor that is at fault, or
-/// gets no processor, needs it.
-const KILL_PATIENCE: Duration = Duration::from_millis(1000);
+/// Time for what is left after that to be killed and reaped, if need be by this process. Only a
+/// supervisor that is at fault, or gets no processor, needs it; one without namespaces is the only
+/// one that can end all of its run at once, and is given most of it.
+const KILL_PATIENCE: Duration = Duration::from_millis(4500);
 
 /// All places for live runs, and what starts and ends them.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl Pool {
         self.places.taken()
     }
 
-    /// Ends every run: asks first, cuts off what is left. Takes less than a second, and a second more
+    /// Ends every run: asks first, cuts off what is left. Takes less than a second, and longer
     /// where supervisors have to be killed.
     pub(crate) async fn shut_down(&self) {
         self.spares.close();

@@ -34,6 +34,9 @@ use tokio::time::timeout;
 pub(crate) const SUPERVISE: &str = "__supervise";
 /// How long a supervisor may take to exit once its socket is closed.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
+/// The same for one without namespaces. Killed, it leaves its run to this process, which has no
+/// signal that reaches all of it at once; and among hundreds of busy processes it is late.
+const ALONE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Starts supervisors. The only place that starts a process once the server serves.
 #[derive(Debug)]
@@ -280,12 +283,13 @@ impl Supervisor {
 
     /// Closes the socket, waits for the exit, and forces it when it takes too long.
     async fn reap(self) {
-        let Self { mut child, control, family, groups: at, mut halt, .. } = self;
+        let Self { mut child, control, family, groups: at, mut halt, basis, .. } = self;
         let pid = child.id();
+        let alone = basis.is_some_and(|basis| basis.namespaces.is_none());
         drop(control);
         let exited = tokio::select! {
             exited = child.wait() => exited.is_ok(),
-            () = out_of_patience(&mut halt) => false,
+            () = out_of_patience(&mut halt, alone) => false,
         };
         if !exited {
             tracing::warn!(?pid, "a supervisor did not exit and was killed");
@@ -309,8 +313,11 @@ impl Supervisor {
     }
 }
 
-/// Waits for as long as a supervisor may take to exit.
-async fn out_of_patience(halt: &mut watch::Receiver<Halt>) {
+/// Waits for as long as a supervisor may take to exit. `alone`: it has no namespaces.
+async fn out_of_patience(halt: &mut watch::Receiver<Halt>, alone: bool) {
+    if alone {
+        return tokio::time::sleep(ALONE_PATIENCE).await;
+    }
     let told = async {
         if halt.wait_for(|halt| *halt == Halt::Kill).await.is_err() {
             // Whoever would say so is gone.
