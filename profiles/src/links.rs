@@ -33,9 +33,10 @@ pub(crate) fn leave_out(grants: &mut Grants, context: &Context, notes: &mut Vec<
     let reached = |grant: &UnixGrant| {
         grants.sockets.iter().any(|c| c.rule.covers(&grant.path) && (c.rule.bind || !grant.bind))
     };
-    let files = files.iter().filter(|c| !given(&c.rule)).filter_map(note);
-    let sockets = sockets.iter().filter(|c| !reached(&c.rule)).filter_map(note);
-    notes.extend(files.chain(sockets));
+    let files = files.iter().filter(|c| !given(&c.rule));
+    notes.extend(files.filter_map(|c| note(c, &c.rule.path, &c.rule.source)));
+    let sockets = sockets.iter().filter(|c| !reached(&c.rule));
+    notes.extend(sockets.filter_map(|c| note(c, &c.rule.path, &c.rule.source)));
 }
 
 /// Makes sure that no workspace is named by a link that lies in another one.
@@ -64,37 +65,12 @@ fn writable_tree(candidate: &Candidate<FsRule>) -> Option<AbsPath> {
     (*scope == Scope::Tree && access.contains(Access::WRITE)).then(|| path.clone())
 }
 
-/// What a rule is for, and where that is written.
-trait Rule {
-    fn path(&self) -> &AbsPath;
-    fn source(&self) -> &Source;
-}
-
-impl Rule for FsRule {
-    fn path(&self) -> &AbsPath {
-        &self.path
-    }
-    fn source(&self) -> &Source {
-        &self.source
-    }
-}
-
-impl Rule for UnixGrant {
-    fn path(&self) -> &AbsPath {
-        &self.path
-    }
-    fn source(&self) -> &Source {
-        &self.source
-    }
-}
-
-fn note<R: Rule>(candidate: &Candidate<R>) -> Option<Note> {
+fn note<R>(candidate: &Candidate<R>, path: &AbsPath, source: &Source) -> Option<Note> {
     let link = candidate.links.last()?;
     let message = format!(
-        "left out: it leads over the link {link} to {}, and commands can put that link elsewhere; \
-         if it is meant, grant where it leads",
-        candidate.rule.path()
+        "left out: it leads over the link {link} to {path}, and commands can put that link \
+         elsewhere; if it is meant, grant where it leads"
     );
-    let source = candidate.rule.source().clone();
-    Some(Note { kind: NoteKind::Led, source, message, built_in: candidate.built_in })
+    let (source, built_in) = (source.clone(), candidate.built_in);
+    Some(Note { kind: NoteKind::Led, source, message, built_in })
 }

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use nono_integration_tests::refusal::refuse;
 use nono_integration_tests::{Site, User, as_each_user, wait};
 use std::io::Read;
-use std::process::{Output, Stdio};
+use std::process::{Child, Output, Stdio};
 
 fn run(site: &Site, args: &[&str]) -> Output {
     let mut words = vec!["run", "--workspace"];
@@ -45,16 +45,20 @@ fn run_streams_and_then_reports() {
     });
 }
 
+/// A command that has said something and goes on.
+fn speaking(site: &Site, command: &str) -> Child {
+    let mut run = site.nono_mcp(&["run", "--timeout", "5m", "--", "sh", "-c", command]);
+    let mut child = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
+    child.stdout.as_mut().expect("a pipe").read_exact(&mut [0]).expect("something");
+    child
+}
+
 /// As a command of its own would end by SIGPIPE.
 #[test]
 fn run_ends_when_nobody_reads_its_output() {
     as_each_user(|site| {
-        let mut command = site.nono_mcp(&["run", "--timeout", "5m", "--", "yes"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
-        let mut line = [0; 2];
-        child.stdout.take().expect("a pipe").read_exact(&mut line).expect("its first line");
-        // The reader is gone now.
+        let mut child = speaking(&site, "exec yes");
+        drop(child.stdout.take());
         assert!(wait::until(|| child.try_wait().expect("its state").is_some()), "it goes on");
         assert_eq!(child.wait().expect("its end").code(), Some(128 + 13));
     });
@@ -63,11 +67,7 @@ fn run_ends_when_nobody_reads_its_output() {
 #[test]
 fn run_is_ended_by_the_signal_it_gets() {
     as_each_user(|site| {
-        let mut command = site.nono_mcp(&["run", "--", "sh", "-c", "echo up; sleep 300"]);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("start");
-        let mut line = [0; 3];
-        child.stdout.as_mut().expect("a pipe").read_exact(&mut line).expect("its first line");
+        let mut child = speaking(&site, "echo up; sleep 300");
         let pid = i32::try_from(child.id()).expect("a process id");
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), Signal::SIGTERM).expect("it lives");
         assert_eq!(child.wait().expect("its end").code(), Some(128 + 15));

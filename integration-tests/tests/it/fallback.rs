@@ -123,15 +123,10 @@ fn names_stay_inside_where_paths_are_not_mediated() {
         assert_eq!(site.outside(&["connect", "stream", &stream]), "ok x", "control");
         assert_eq!(site.outside(&["sendto", "dgram", &datagram]), "ok", "control");
         assert!(wait::until(|| hosts.iter().all(|host| host.reached() == 1)), "control");
-        for (abi, network) in
-            [("7", "none"), ("7", "proxy"), ("5", "none"), ("5", "proxy"), ("5", "open")]
-        {
-            let linux = json!({"af_unix_mediation": "off"});
-            let profile = site.profile(&json!({"isolation": "off", "linux": linux}));
-            let mut command = site.nono_mcp(&["--stdio", "--workspace", &site.text("ws")]);
-            command.args(["--pretend-landlock-abi", abi, "--network", network, "--profile"]);
-            command.arg(&profile);
-            let server = Server::start_command(&site, command);
+        for (abi, network) in [(7, "none"), (7, "proxy"), (5, "none"), (5, "proxy"), (5, "open")] {
+            let (linux, mode) = (json!({"af_unix_mediation": "off"}), json!({"mode": network}));
+            let extra = json!({"isolation": "off", "linux": linux, "network": mode});
+            let server = site.serve_pretending_with(abi, &extra);
             let own = format!("@{}", new_tag());
             assert_eq!(
                 server.probe(&["serve-self", "stream", &own]),

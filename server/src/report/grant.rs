@@ -51,8 +51,7 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
         view.policy.fs.protected.iter().any(|p| path.is_within(p) || p.is_within(path))
     };
     // The next run's terminal has another number, or is somebody else's.
-    let passing = |path: &AbsPath| OwnView::names_terminal(path);
-    let helpless = |w: &Wish| passing(&w.path) || protected(&w.path);
+    let helpless = |w: &Wish| OwnView::names_terminal(&w.path) || protected(&w.path);
     if wishes.iter().any(|w| helpless(w) || risk::is_too_wide(view, w)) {
         return None;
     }

@@ -1,7 +1,7 @@
 //! The narrowest entries of a profile's `network` that would allow all of a group, tried before
 //! they are shown.
 
-use super::{address, host, wire};
+use super::{address, host, resolved, wire};
 use crate::report::View;
 use crate::report::group::Group;
 use nono_sandbox::decide::{Address, IpBind, IpCall, ip_bind, ip_call, ip_listen};
@@ -52,9 +52,7 @@ fn add(
         }
         Kind::NetProxy => {
             let (host, port) = host(denial)?;
-            let resolved = denial.resolved.as_deref().and_then(|r| std::str::from_utf8(r).ok());
-            let at: Option<SocketAddr> = resolved.and_then(|r| r.parse().ok());
-            match at {
+            match resolved(denial) {
                 Some(at) => add_address(grant, opened, at),
                 None => add_host(grant, opened, &host, port),
             }

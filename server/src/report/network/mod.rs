@@ -39,6 +39,11 @@ fn host(denial: &Denial) -> Option<(Host, u16)> {
     Some((Host::parse(host).ok()?, port.parse().ok()?))
 }
 
+/// The address that the proxy found for a host, if it came that far.
+fn resolved(denial: &Denial) -> Option<SocketAddr> {
+    std::str::from_utf8(denial.resolved.as_deref()?).ok()?.parse().ok()
+}
+
 /// The rule behind a denial, in words.
 pub(super) fn rule(policy: &NetworkPolicy, denial: &Denial) -> String {
     let mode = policy.mode;
@@ -93,11 +98,10 @@ fn bind_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
 }
 
 fn proxy_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
-    let resolved = denial.resolved.as_deref().and_then(|r| std::str::from_utf8(r).ok());
     let verdict = host(denial);
     match verdict.as_ref().map(|(host, port)| policy.host(host, *port)) {
         Some(NameVerdict::Denied(entry)) => format!("{}: {}", entry.source.rule, entry.rule),
-        Some(NameVerdict::Allowed(_)) => match resolved.and_then(|r| r.parse().ok()) {
+        Some(NameVerdict::Allowed(_)) => match resolved(denial) {
             Some(at) => match policy.resolved(at) {
                 Err(Closed::Mode) if meant(at).ip().is_loopback() => {
                     "the name leads to this machine, which is not reached through the proxy".into()
@@ -135,10 +139,8 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
 
 /// Whether the proxy was asked for this machine, or for a name that only machines nearby have.
 fn may_be_here(denial: &Denial) -> bool {
-    let resolved = denial.resolved.as_deref().and_then(|r| std::str::from_utf8(r).ok());
     let here = |ip: IpAddr| meant(SocketAddr::new(ip, 0)).ip().is_loopback();
-    let leads_here = resolved.and_then(|at| at.parse::<SocketAddr>().ok()).map(|at| at.ip());
-    leads_here.is_some_and(here)
+    resolved(denial).is_some_and(|at| here(at.ip()))
         || match host(denial) {
             Some((Host::Address(ip), _)) => here(ip),
             Some((Host::Name(name), _)) => !name.as_str().contains('.'),
