@@ -62,7 +62,8 @@ pub fn programs() -> &'static Path {
         super::site::open_to_all(folder.path());
         let server = nono_mcp();
         let beside = server_neighbours();
-        let ours = ["nono-probe", "nono-race", "nono-client"].map(|name| (name, beside.as_path()));
+        let ours = ["nono-probe", "nono-race", "nono-client", "nono-floor"]
+            .map(|name| (name, beside.as_path()));
         for (name, from) in [("nono-mcp", server)].into_iter().chain(ours) {
             let from = if from.is_dir() { from.join(name) } else { from.to_owned() };
             std::fs::copy(&from, folder.path().join(name))

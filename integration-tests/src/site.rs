@@ -171,6 +171,19 @@ impl Site {
         said(&self.run_outside("probe", args))
     }
 
+    /// Runs the probe under the filter of the default profile with a supervisor that judges
+    /// nothing: what mediation costs at the least.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn unjudged(&self, args: &[&str]) -> String {
+        let floor = binary::programs().join("nono-floor");
+        let mut command = self.command(&floor);
+        command.arg(self.workspace().join("probe")).args(args);
+        said(&command.output().unwrap_or_else(|e| panic!("run {floor:?}: {e}")))
+    }
+
     /// Runs a program of the workspace without any sandbox.
     ///
     /// # Panics

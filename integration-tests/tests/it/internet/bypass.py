@@ -245,6 +245,18 @@ def udp4_packet_info_device():
     checked(libc.sendmsg(s.fileno(), ctypes.byref(hdr), 0)); s.recv(100)
 
 @attempt
+def udp4_packet_info_device_of_a_tied_socket():
+    # A tie alone keeps nothing inside: the kernel prefers the device in the message (net/ipv4/udp.c).
+    s = datagram()
+    try:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo\0")
+    except PermissionError:
+        pass # It is tied already.
+    control = packet_info(socket.if_nametoindex(DEVICE))
+    hdr, keep = message(sin(FAR, PORT), name(udp4_packet_info_device_of_a_tied_socket), control)
+    checked(libc.sendmsg(s.fileno(), ctypes.byref(hdr), 0)); s.recv(100)
+
+@attempt
 def udp4_bound_first():
     s = datagram(); s.bind(("0.0.0.0", 0)); s.sendto(name(udp4_bound_first), (FAR, PORT)); s.recv(100)
 
