@@ -17,12 +17,15 @@ const ABSENT: &[i64] = &[
     SYS_SETXATTRAT,
     SYS_REMOVEXATTRAT,
     SYS_FILE_SETATTR,
+    // A mount call newer than those that are refused and told.
+    SYS_OPEN_TREE_ATTR,
 ];
 
-// The same numbers on every architecture; not yet in libc (Linux 6.13, 6.13, 6.17).
+// The same numbers on every architecture; not yet in libc (Linux 6.13, 6.13, 6.17, 6.15).
 const SYS_SETXATTRAT: i64 = 463;
 const SYS_REMOVEXATTRAT: i64 = 466;
 const SYS_FILE_SETATTR: i64 = 469;
+const SYS_OPEN_TREE_ATTR: i64 = 467;
 
 /// Namespace flags of `clone` and `unshare` (clone(2)), newest last.
 const NAMESPACES: &[libc::c_int] = &[
@@ -37,8 +40,9 @@ const NAMESPACES: &[libc::c_int] = &[
 /// Only for `unshare`: in `clone` the same bit belongs to the exit signal.
 const CLONE_NEWTIME: u64 = 0x80;
 
-/// Terminal input forged for whoever reads the terminal next.
-const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX];
+/// Terminal input forged for whoever reads the terminal next, and line disciplines of one's own
+/// choice: drivers that nothing here has a use for (ioctl_tty(2)).
+const TERMINAL_COMMANDS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
 
 /// `EOPNOTSUPP`, as on a file system without such things: what changes a file, or makes and removes
 /// one, and takes no more than a descriptor that is open for reading.
@@ -49,6 +53,13 @@ const FILE_COMMANDS: &[u64] = &[
     0x4008_7602,
     0x800c_6613,
     0x4080_6685,
+    // Keys of encrypted files, which are the whole file system's: FS_IOC_ADD_ENCRYPTION_KEY,
+    // REMOVE_ENCRYPTION_KEY, REMOVE_ENCRYPTION_KEY_ALL_USERS (linux/fscrypt.h).
+    0xc050_6617,
+    0xc040_6618,
+    0xc040_6619,
+    // FAT_IOCTL_SET_ATTRIBUTES (linux/msdos_fs.h).
+    0x4004_7211,
     // The generation by its older number, the form of a file, blocks and caches of ext4
     // (fs/ext4/ext4.h).
     0x4008_6604,
@@ -84,6 +95,7 @@ pub(super) fn silent() -> Result<Vec<(Rules, Answer)>, FilterError> {
     Ok(vec![
         (absent, Answer::errno(libc::ENOSYS)),
         (file_commands()?, Answer::errno(libc::EOPNOTSUPP)),
+        (hints()?, Answer::errno(libc::EINVAL)),
         (pretended()?, Answer::errno(0)),
     ])
 }
@@ -140,6 +152,15 @@ fn file_commands() -> Result<Rules, FilterError> {
         .map(|command| rule(vec![Condition::new(1, Len::Dword, Op::Eq, *command)?]))
         .collect::<Result<_, _>>()?;
     Ok([(libc::SYS_ioctl, commands)].into_iter().collect())
+}
+
+/// How long what is written to a file will live: kept with the file, and set with a descriptor that
+/// is open for reading (fcntl(2)). The errno is that of a kernel without it. `F_SET_FILE_RW_HINT`,
+/// which is about one descriptor, does nothing since Linux 5.17.
+fn hints() -> Result<Rules, FilterError> {
+    const F_SET_RW_HINT: u64 = 1036;
+    let set = Condition::new(1, Len::Dword, Op::Eq, F_SET_RW_HINT)?;
+    Ok([(libc::SYS_fcntl, vec![rule(vec![set])?])].into_iter().collect())
 }
 
 /// Limits, priorities and processors of whom a number names: processes of the same user among them,

@@ -70,6 +70,7 @@ pub(super) const ALWAYS: &[(i64, &str, Refused)] = &[
     (libc::SYS_syslog, "syslog", Call(Nothing)),
     (libc::SYS_acct, "acct", Call(Capability)),
     (libc::SYS_quotactl, "quotactl", Call(Capability)),
+    (libc::SYS_quotactl_fd, "quotactl_fd", Call(Capability)),
     (libc::SYS_vhangup, "vhangup", Call(Capability)),
     (libc::SYS_fanotify_init, "fanotify_init", Call(Nothing)),
     // Message queues of the host.
@@ -142,6 +143,16 @@ pub fn refusal_errno(nr: i64, args: &[u64; 6]) -> i32 {
     }
 }
 
+/// The name of a refused command for terminals; empty for another one.
+fn terminal_command(number: u64) -> &'static str {
+    match u64::from(unsigned(number)) {
+        libc::TIOCSTI => "TIOCSTI",
+        libc::TIOCLINUX => "TIOCLINUX",
+        libc::TIOCSETD => "TIOCSETD",
+        _ => "",
+    }
+}
+
 /// The refused call in words, such as `unshare(CLONE_NEWUSER)` or `AF_PACKET socket`.
 #[must_use]
 pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
@@ -152,10 +163,7 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
         },
         libc::SYS_setns => namespaces(args[1]),
         libc::SYS_seccomp => "a listener".to_owned(),
-        libc::SYS_ioctl if u64::from(unsigned(args[1])) == libc::TIOCSTI => "TIOCSTI".to_owned(),
-        libc::SYS_ioctl if u64::from(unsigned(args[1])) == libc::TIOCLINUX => {
-            "TIOCLINUX".to_owned()
-        }
+        libc::SYS_ioctl => terminal_command(args[1]).to_owned(),
         _ => String::new(),
     };
     match what {

@@ -313,6 +313,22 @@ fn refusals() {
         (libc::SYS_ioctl, &[3, 0x6609], errno(libc::EOPNOTSUPP)),
         (libc::SYS_ioctl, &[3, 0x4008_6602, 1], errno(libc::EOPNOTSUPP)),
         (libc::SYS_ioctl, &[3, 0x8008_6601, 1], ALLOW),
+        // FS_IOC_ADD_ENCRYPTION_KEY, REMOVE_ENCRYPTION_KEY, the same for all users; the status of
+        // one is nobody's loss. FAT_IOCTL_SET_ATTRIBUTES.
+        (libc::SYS_ioctl, &[3, 0xc050_6617, 1], errno(libc::EOPNOTSUPP)),
+        (libc::SYS_ioctl, &[3, 0xc040_6618, 1], errno(libc::EOPNOTSUPP)),
+        (libc::SYS_ioctl, &[3, 0xc040_6619, 1], errno(libc::EOPNOTSUPP)),
+        (libc::SYS_ioctl, &[3, 0xc080_661a, 1], ALLOW),
+        (libc::SYS_ioctl, &[3, 0x4004_7211, 1], errno(libc::EOPNOTSUPP)),
+        (libc::SYS_ioctl, &[0, libc::TIOCSETD], errno(libc::EPERM)),
+        (libc::SYS_ioctl, &[0, libc::TIOCGETD], ALLOW),
+        // F_SET_RW_HINT; F_GET_RW_HINT and the hint of a descriptor.
+        (libc::SYS_fcntl, &[3, 1036, 1], errno(libc::EINVAL)),
+        (libc::SYS_fcntl, &[3, 1035, 1], ALLOW),
+        (libc::SYS_fcntl, &[3, 1038, 1], ALLOW),
+        (libc::SYS_quotactl_fd, &[3], errno(libc::EPERM)),
+        // open_tree_attr
+        (467, &[3], errno(libc::ENOSYS)),
         (463, &[], errno(libc::ENOSYS)),
         (466, &[], errno(libc::ENOSYS)),
         (469, &[], errno(libc::ENOSYS)),
