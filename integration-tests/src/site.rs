@@ -184,6 +184,16 @@ impl Site {
         said(&command.output().unwrap_or_else(|e| panic!("run {floor:?}: {e}")))
     }
 
+    /// Runs a script in the workspace without any sandbox.
+    ///
+    /// # Panics
+    /// If no shell can be started.
+    #[must_use]
+    pub fn run_outside_shell(&self, script: &str) -> Output {
+        let output = self.command("/bin/sh".as_ref()).args(["-c", script]).output();
+        output.unwrap_or_else(|e| panic!("run {script:?}: {e}"))
+    }
+
     /// Runs a program of the workspace without any sandbox.
     ///
     /// # Panics

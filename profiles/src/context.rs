@@ -1,6 +1,7 @@
 //! What a profile is resolved against.
 
 use crate::machine::Machine;
+use crate::reference::ProfileRef;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::NetworkMode;
 use std::collections::BTreeMap;
@@ -43,6 +44,11 @@ pub struct OwnFiles {
     /// Files and folders commands neither read nor write, such as the audit log. The folder of the
     /// server's configuration, `$XDG_CONFIG_HOME/nono-mcp`, is always among them.
     pub closed: Vec<AbsPath>,
+    /// Profiles it obeys besides the one that is resolved: those that calls may choose, and those of
+    /// others whom it serves. Commands do not change them.
+    pub profiles: Vec<ProfileRef>,
+    /// Workspaces of others whom it serves. What lies there, their commands can put elsewhere.
+    pub workspaces: Vec<AbsPath>,
 }
 
 /// What to do with `.nono/profile.json` in the first workspace.
@@ -89,6 +95,11 @@ impl Context {
             network: None,
             project_file: ProjectFile::Apply,
         }
+    }
+
+    /// The workspaces of everybody whom the server serves.
+    pub(crate) fn all_workspaces(&self) -> impl Iterator<Item = &AbsPath> {
+        self.workspaces.iter().chain(&self.own.workspaces)
     }
 
     /// The folder of the server's configuration: `$XDG_CONFIG_HOME/nono-mcp`.

@@ -105,8 +105,14 @@ fn from(from: &From, context: &Context) -> Result<CredentialFrom, Unusable> {
 pub(crate) fn check(
     credentials: &[Credential],
     fs: &FsPolicy,
+    context: &Context,
     places: &mut Places,
 ) -> Result<(), ProfileError> {
+    // Whatever this profile says of workspaces: under another one they may have been writable, and
+    // this one may have been written by a command.
+    let can_change = |end: &AbsPath| {
+        context.all_workspaces().any(|workspace| end.is_within(workspace)) || can_change(fs, end)
+    };
     for credential in credentials {
         let CredentialFrom::Command(program, arguments) = &credential.from else { continue };
         let profile = PathBuf::from(&credential.source.profile);
@@ -117,7 +123,7 @@ pub(crate) fn check(
             let ends = std::path::absolute(&file)
                 .and_then(|path| places.both_ends(&path))
                 .map_err(|e| refused(credential, &format!("{}: {e}", file.display())))?;
-            if let Some(end) = ends.iter().find(|end| can_change(fs, end)) {
+            if let Some(end) = ends.iter().find(|end| can_change(end)) {
                 let message = format!(
                     "commands can change {end}, and this runs outside of the sandbox; move it out \
                      of what they may write"
@@ -129,9 +135,10 @@ pub(crate) fn check(
     Ok(())
 }
 
+/// What is kept as it is counts: it lies in a tree that may be written.
 fn can_change(fs: &FsPolicy, path: &AbsPath) -> bool {
-    fs.lookup(path, Access::WRITE) == Lookup::Allowed
-        || fs.lookup_name(path, Access::WRITE) == Lookup::Allowed
+    let open = |answer| matches!(answer, Lookup::Allowed | Lookup::Kept(_));
+    open(fs.lookup(path, Access::WRITE)) || open(fs.lookup_name(path, Access::WRITE))
 }
 
 fn refused(credential: &Credential, message: &str) -> ProfileError {

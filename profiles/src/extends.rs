@@ -48,6 +48,8 @@ pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) layer: Layer,
     pub(crate) notes: Vec<Note>,
+    /// What it was read from, built-in profiles aside.
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// Where profiles are found by name.
@@ -65,14 +67,14 @@ impl Library {
 
     /// Loads the profile `reference` names with everything it starts from.
     pub(crate) fn load(&self, reference: &ProfileRef) -> Result<Loaded, ProfileError> {
-        let mut search = Search { library: self, notes: Vec::new(), loaded: 0 };
+        let mut search = Search { library: self, notes: Vec::new(), loaded: 0, files: Vec::new() };
         let part = search.part(reference)?;
         let name = part.name.clone();
         let layer = search.with_bases(&part, &mut vec![identity(reference)])?;
-        let mut notes = search.notes;
+        let Search { mut notes, files, .. } = search;
         let layer = with_groups(layer)?;
         notes.extend(layer.unused_removals());
-        Ok(Loaded { name, layer, notes })
+        Ok(Loaded { name, layer, notes, files })
     }
 
     /// Names of the profiles in the user's folder, sorted.
@@ -120,12 +122,13 @@ struct Search<'l> {
     library: &'l Library,
     notes: Vec<Note>,
     loaded: usize,
+    files: Vec<PathBuf>,
 }
 
 impl Search<'_> {
     fn part(&mut self, reference: &ProfileRef) -> Result<Arc<Part>, ProfileError> {
         match reference {
-            ProfileRef::File(path) => cache::file(path),
+            ProfileRef::File(path) => self.file(path),
             ProfileRef::Name(name) => {
                 let user = self.library.user_file(name);
                 match (builtin::profile(name), user) {
@@ -133,11 +136,16 @@ impl Search<'_> {
                         self.notes.extend(user.map(|file| shadowed(name, &file)));
                         built_in.part()
                     }
-                    (None, Some(file)) => cache::file(&file),
+                    (None, Some(file)) => self.file(&file),
                     (None, None) => Err(self.library.unknown(name)),
                 }
             }
         }
+    }
+
+    fn file(&mut self, path: &Path) -> Result<Arc<Part>, ProfileError> {
+        self.files.push(path.to_path_buf());
+        cache::file(path)
     }
 
     /// Lays `part` over its bases. `path` leads from the first profile to this one.

@@ -125,11 +125,18 @@ impl Resolution<'_> {
         })
     }
 
+    /// Whether a command may have put a link there, to have a folder made where it leads.
+    fn leads_over_a_workspace(&self, path: &Path) -> bool {
+        let in_workspace = |link: &AbsPath| self.context.all_workspaces().any(|w| link.is_below(w));
+        place::links(path).iter().any(in_workspace)
+    }
+
     /// The object `path` leads to. Makes it first if asked to.
     fn existing<T>(&mut self, entry: &Sourced<T>, path: &Path, create: bool) -> Option<Found> {
         let found = self.places.existing(path).or_else(|error| {
             let may = create && self.context.missing_folders == MissingFolders::Create;
-            if !may || error.kind() != io::ErrorKind::NotFound {
+            if !may || self.leads_over_a_workspace(path) || error.kind() != io::ErrorKind::NotFound
+            {
                 return Err(error);
             }
             if self.places.make_folder(path, self.context.uid)? {

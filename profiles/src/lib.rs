@@ -40,6 +40,7 @@ mod machine;
 mod narrow;
 mod nearest;
 mod note;
+mod obeyed;
 mod place;
 mod project;
 mod protect;

@@ -16,7 +16,7 @@ use std::io;
 pub(crate) fn leave_out(grants: &mut Grants, context: &Context, notes: &mut Vec<Note>) {
     // Whatever this profile says of workspaces, under another one they may have been writable.
     let in_workspace =
-        |at: &AbsPath| context.workspaces.iter().any(|workspace| at.is_below(workspace));
+        |at: &AbsPath| context.all_workspaces().any(|workspace| at.is_below(workspace));
     let mut files = without(&mut grants.files, in_workspace);
     let mut sockets = without(&mut grants.sockets, in_workspace);
     let writable: Vec<AbsPath> = grants.files.iter().filter_map(writable_tree).collect();
@@ -39,9 +39,12 @@ pub(crate) fn leave_out(grants: &mut Grants, context: &Context, notes: &mut Vec<
     notes.extend(sockets.filter_map(|c| note(c, &c.rule.path, &c.rule.source)));
 }
 
-/// Makes sure that no workspace is named by a link that lies in another one.
-pub(crate) fn check_workspace(path: &AbsPath, workspaces: &[AbsPath]) -> Result<(), ProfileError> {
-    let theirs = |link: &AbsPath| workspaces.iter().any(|workspace| link.is_below(workspace));
+/// Makes sure that no workspace is named by a link that lies in one.
+pub(crate) fn check_workspace<'w>(
+    path: &AbsPath,
+    workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
+) -> Result<(), ProfileError> {
+    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
     let Some(link) = place::links(path.as_path()).into_iter().find(theirs) else { return Ok(()) };
     let message = format!(
         "it leads over the link {link} in a workspace, and commands can put that link elsewhere; \

@@ -12,7 +12,7 @@ use nono_sandbox::policy::Source;
 use std::path::{Path, PathBuf};
 
 /// What results name where no line of a profile closes a path.
-const OWN: &str = "nono-mcp";
+pub(crate) const OWN: &str = "nono-mcp";
 
 /// A path that stays closed.
 #[derive(Debug, Clone)]

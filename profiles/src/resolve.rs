@@ -1,6 +1,6 @@
 //! A profile and a context, worked out to a policy.
 
-use crate::context::{Context, MissingFolders};
+use crate::context::{Context, MissingFolders, OwnFiles};
 use crate::credentials::Credential;
 use crate::error::ProfileError;
 use crate::extends::{Library, Loaded};
@@ -9,7 +9,8 @@ use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
 use crate::{
-    conflict, credentials, environment, grants, keep, limits, links, narrow, project, protect,
+    conflict, credentials, environment, grants, keep, limits, links, narrow, obeyed, project,
+    protect,
 };
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
@@ -60,28 +61,27 @@ pub struct Resolved {
 /// are no error.
 pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, ProfileError> {
     let library = Library::of(context);
-    let Loaded { name, mut layer, mut notes } = library.load(profile)?;
+    let mut loaded = library.load(profile)?;
     if let Some(mode) = context.network {
-        layer.single.network = Some(chosen(mode));
+        loaded.layer.single.network = Some(chosen(mode));
     }
     let mut places = Places::default();
     let context = canonical(context, &mut places)?;
     let Some(project) = project::load(&library, &context)? else {
-        return compile(name, layer, &context, places, Limits::default(), notes);
+        return compile(loaded, &context, places, Limits::default());
     };
-    let layer = project.narrow(layer, &mut notes)?;
-    notes.extend(layer.unused_removals());
+    loaded.layer = project.narrow(loaded.layer, &mut loaded.notes)?;
+    loaded.notes.extend(loaded.layer.unused_removals());
     let limits = Limits { workspace: project.workspace_limit() };
-    let mut resolved = compile(name, layer, &context, places, limits, notes)?;
+    let mut resolved = compile(loaded, &context, places, limits)?;
     // Nothing is made because of a project file.
     let looking = Context { missing_folders: MissingFolders::Leave, ..context };
     let requests = project.requests();
     for name in project.credentials_left_out() {
         resolved.policy.environment.credentials.remove(name);
     }
-    for Loaded { name, layer, notes } in project.within {
-        let places = Places::default();
-        let other = compile(name, layer, &looking, places, Limits::default(), notes)?;
+    for within in project.within {
+        let other = compile(within, &looking, Places::default(), Limits::default())?;
         resolved.policy = narrow::intersection(&resolved.policy, &other.policy);
     }
     let named = &resolved.policy.environment.credentials;
@@ -126,13 +126,12 @@ pub(crate) struct Limits {
 
 /// Works a complete layer out to a policy.
 fn compile(
-    name: String,
-    layer: Layer,
+    loaded: Loaded,
     context: &Context,
     mut places: Places,
     limits: Limits,
-    mut notes: Vec<Note>,
 ) -> Result<Resolved, ProfileError> {
+    let Loaded { name, layer, mut notes, files } = loaded;
     let layer = layer.on(&context.machine, &mut notes);
     let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
     links::leave_out(&mut grants, context, &mut notes);
@@ -159,6 +158,7 @@ fn compile(
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
     kept.retain(|kept| may_be_written(&rules, kept));
+    obeyed::keep(&files, &rules, context, &mut places, &mut notes, &mut kept)?;
     let policy = Policy {
         name,
         fs: FsPolicy {
@@ -187,7 +187,7 @@ fn compile(
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
         origins,
     };
-    credentials::check(&credentials, &policy.fs, &mut places)?;
+    credentials::check(&credentials, &policy.fs, context, &mut places)?;
     Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, notes })
 }
 
@@ -241,11 +241,16 @@ fn canonical(context: &Context, places: &mut Places) -> Result<Context, ProfileE
     if workspaces.is_empty() {
         return Err(ProfileError::NoWorkspace);
     }
+    let mut others = Vec::new();
+    for other in &context.own.workspaces {
+        others.push(folder("workspace", other)?);
+    }
     for path in &context.workspaces {
-        links::check_workspace(path, &workspaces)?;
+        links::check_workspace(path, workspaces.iter().chain(&others))?;
     }
     let tmpdir = folder("temporary folder", &context.tmpdir)?;
-    Ok(Context { workspaces, tmpdir, ..context.clone() })
+    let own = OwnFiles { workspaces: others, ..context.own.clone() };
+    Ok(Context { workspaces, tmpdir, own, ..context.clone() })
 }
 
 /// The valid globs of a list of what reports leave out. `*` stays within a name, so a glob hides

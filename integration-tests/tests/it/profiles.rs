@@ -212,3 +212,80 @@ fn an_imported_profile_is_enforced() {
     assert_ne!(server.shell("echo x > made").exit_code(), Some(0));
     assert_eq!(server.probe(&["family", "2", "1"]), "EACCES");
 }
+
+/// Ways to put another profile in the place of one that lies in the workspace.
+const REWRITES: &[&str] = &[
+    "cat evil.json > nono.json",
+    "mv evil.json nono.json",
+    "rm nono.json && cp evil.json nono.json",
+    "ln -sf evil.json nono.json",
+    "mv nono.json old.json; ln evil.json nono.json",
+];
+
+#[test]
+fn no_command_rewrites_the_profile_that_the_next_server_obeys() {
+    as_each_user(|site| {
+        let secret = site.text("outside/secret");
+        site.file("outside/secret", "bytes");
+        let allow = json!([site.text("outside")]);
+        let evil = json!({"extends": "coding", "filesystem": {"allow": allow}}).to_string();
+        let path = site.text("ws/nono.json");
+        for isolation in ["auto", "off"] {
+            for way in REWRITES {
+                let good = json!({"extends": "coding", "isolation": isolation}).to_string();
+                let lay_out = || {
+                    let _gone = std::fs::remove_file(&path);
+                    site.file("ws/nono.json", &good);
+                    site.file("ws/evil.json", &evil);
+                };
+                if isolation == "auto" {
+                    lay_out();
+                    let control = site.run_outside_shell(way);
+                    assert!(control.status.success(), "control {way}: {control:?}");
+                    let opened = serve(&site, &path).exec(&["cat", &secret]);
+                    assert_eq!(opened.stdout(), "bytes", "control {way}: {}", opened.text);
+                }
+                lay_out();
+                let server = serve(&site, &path);
+                let answer = server.shell(way);
+                assert_ne!(answer.exit_code(), Some(0), "{isolation} {way}: {}", answer.text);
+                let now = std::fs::read_to_string(&path).expect("the profile");
+                assert_eq!(now, good, "{isolation} {way}");
+                let told = answer.text.contains("a profile that is obeyed");
+                assert!(told, "{isolation} {way}: {}", answer.text);
+                drop(server);
+                let next = serve(&site, &path).exec(&["cat", &secret]);
+                assert_ne!(next.stdout(), "bytes", "{isolation} {way}");
+            }
+        }
+    });
+}
+
+#[test]
+fn no_workspace_is_named_by_a_link_that_a_command_made() {
+    as_each_user(|site| {
+        site.folder("ws/sub");
+        site.file("outside/secret", "bytes");
+        let (workspace, sub) = (site.text("ws"), site.text("ws/sub"));
+        let words = ["run", "--workspace", &workspace, "--workspace", &sub, "--", "true"];
+        let run = || site.nono_mcp(&words).output().expect("start nono-mcp");
+        assert!(run().status.success(), "control: {:?}", run());
+        let outside = site.text("outside");
+        let made = site.serve().shell(&format!("rmdir sub && ln -s {outside} sub"));
+        assert_eq!(made.exit_code(), Some(0), "{}", made.text);
+        let refused = run();
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && said.contains("name the folder it leads to"),
+            "{said}"
+        );
+        // A way back from where a link leads is the link's, too.
+        let back = format!("{sub}/../ws");
+        let refused = site.nono_mcp(&["run", "--workspace", &back, "--", "true"]).output();
+        let said = String::from_utf8_lossy(&refused.expect("start nono-mcp").stderr).into_owned();
+        assert!(said.contains("name the folder itself"), "{said}");
+        let plain = format!("{workspace}/../ws");
+        let output = site.nono_mcp(&["run", "--workspace", &plain, "--", "true"]).output();
+        assert!(output.expect("start nono-mcp").status.success());
+    });
+}

@@ -1,7 +1,7 @@
 //! Links that a command could have put where a grant's path leads over them.
 
 use super::World;
-use crate::{NoteKind, ProfileError, Resolved, resolve};
+use crate::{Context, NoteKind, ProfileError, Resolved, resolve};
 use nono_sandbox::policy::{Access, Lookup};
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -122,4 +122,42 @@ fn no_workspace_is_named_by_a_link_in_another() {
     assert!(matches!(error, ProfileError::Folder { .. }), "{error}");
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("name the folder it leads to"), "{source}");
+}
+
+/// On a server with several principals.
+#[test]
+fn what_lies_in_the_workspace_of_another_is_not_trusted_either() {
+    let world = world();
+    world.make(&["theirs/"]);
+    symlink(world.root.join("elsewhere"), world.root.join("theirs/link")).unwrap();
+    let theirs = |mut context: Context| {
+        context.own.workspaces = vec![world.path("theirs")];
+        context
+    };
+    let link = world.path("theirs/link");
+    let text = format!(r#"{{"filesystem": {{"allow": ["{link}"]}}}}"#);
+    let profile = world.profile("p.json", &text);
+    assert!(opened(&world, &resolve(&profile, &world.context()).unwrap()), "control");
+    assert!(!opened(&world, &resolve(&profile, &theirs(world.context())).unwrap()));
+
+    let mut context = world.context();
+    context.workspaces = vec![link];
+    let profile = world.profile("p.json", PROFILE);
+    assert!(resolve(&profile, &context).is_ok(), "control");
+    assert!(resolve(&profile, &theirs(context)).is_err());
+}
+
+#[test]
+fn no_folder_is_made_where_a_commands_link_leads() {
+    let world = world();
+    let text = r#"{"filesystem": {"allow": [{"path": "~/late/inner", "create": true}]}}"#;
+    world.make(&["away/"]);
+    symlink(world.root.join("away"), world.root.join("work/link")).unwrap();
+    symlink(world.root.join("work/link"), world.root.join("home/late")).unwrap();
+    world.resolved(text);
+    assert!(!world.root.join("away/inner").exists());
+    std::fs::remove_file(world.root.join("home/late")).unwrap();
+    symlink(world.root.join("away"), world.root.join("home/late")).unwrap();
+    world.resolved(text);
+    assert!(world.root.join("away/inner").exists(), "control");
 }

@@ -8,6 +8,7 @@ mod examples;
 mod files;
 mod keep;
 mod links;
+mod obeyed;
 mod own;
 mod project;
 mod snapshots;

@@ -16,7 +16,7 @@ mod scenes;
 use crate::audit::AuditSetup;
 use crate::error::ServerError;
 use crate::runs::DEFAULT_LIVE;
-use crate::session::{Session, Setup};
+use crate::session::{Others, Session, Setup};
 use crate::transport::Listen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use nono_profiles::{MissingFolders, ProfileRef};
@@ -135,6 +135,7 @@ impl Place {
             max_runs: DEFAULT_LIVE,
             audit: None,
             closed: Vec::new(),
+            others: Others::default(),
         }
     }
 }

@@ -68,7 +68,11 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
 
 /// What the operator can do about something that stays as it is; nobody else can.
 fn unprotect(denial: &Denial) -> Option<String> {
-    let rule = denial.rule.as_ref()?.rule.strip_prefix("filesystem.protect: ")?;
+    let rule = &denial.rule.as_ref()?.rule;
+    let Some(rule) = rule.strip_prefix("filesystem.protect: ") else {
+        // The profile itself, which no profile can let go.
+        return Some("show the change to the person you work for and let them make it".to_owned());
+    };
     let rule = super::clean::name(rule.as_bytes());
     Some(format!(
         "show the change to the person you work for and let them make it; where commands are to \

@@ -20,7 +20,7 @@ use nono_sandbox::policy::{NetworkMode, Policy};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Where commands work and what they may do, as the operator named it.
@@ -46,6 +46,17 @@ pub(crate) struct Setup {
     pub(crate) audit: Option<AuditSetup>,
     /// Files of the server's own that no profile opens.
     pub(crate) closed: Vec<AbsPath>,
+    /// Whom else the server serves.
+    pub(crate) others: Others,
+}
+
+/// What concerns everybody who is served, whoever asks.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Others {
+    /// As [`Setup::workspaces`].
+    pub(crate) workspaces: Vec<PathBuf>,
+    /// As [`Setup::profile`].
+    pub(crate) profiles: Vec<ProfileRef>,
 }
 
 /// A setup, resolved against this machine.
@@ -103,6 +114,10 @@ impl Ground {
             context.own.closed.extend(audit.files()?);
         }
         context.own.closed.extend(setup.closed.iter().cloned());
+        let obeyed = std::iter::once(&setup.profile).chain(&setup.allowed_profiles);
+        context.own.profiles = obeyed.chain(&setup.others.profiles).cloned().collect();
+        context.own.workspaces =
+            setup.others.workspaces.iter().map(|path| workspace(path)).collect::<Result<_, _>>()?;
         let resolved = nono_profiles::resolve(&setup.profile, &context)
             .map_err(|e| ServerError::Profile(Box::new(e)))?;
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
@@ -190,7 +205,8 @@ pub(crate) fn own_program() -> Option<AbsPath> {
     std::env::current_exe().ok()?.canonicalize().ok().and_then(|path| AbsPath::new(path).ok())
 }
 
-/// The workspace folders, canonical.
+/// The workspace folders as they are named, links on the way to them included: resolution judges
+/// where those lie.
 pub(crate) fn workspaces(named: &[PathBuf]) -> Result<Vec<AbsPath>, ServerError> {
     let here = [PathBuf::from(".")];
     let named = if named.is_empty() { &here } else { named };
@@ -199,9 +215,30 @@ pub(crate) fn workspaces(named: &[PathBuf]) -> Result<Vec<AbsPath>, ServerError>
 
 fn workspace(path: &Path) -> Result<AbsPath, ServerError> {
     let unusable = |source| ServerError::Workspace { path: path.to_path_buf(), source };
-    let canonical = path.canonicalize().map_err(unusable)?;
-    if !canonical.is_dir() {
+    if !path.metadata().map_err(unusable)?.is_dir() {
         return Err(unusable(std::io::ErrorKind::NotADirectory.into()));
     }
-    Ok(AbsPath::new(canonical)?)
+    Ok(AbsPath::new(without_parents(path).map_err(unusable)?)?)
+}
+
+/// The absolute path, each `..` taken out together with the name before it.
+///
+/// # Errors
+/// If that name is a link, so that `..` leads elsewhere.
+fn without_parents(path: &Path) -> std::io::Result<PathBuf> {
+    let mut at = PathBuf::new();
+    for component in std::path::absolute(path)?.components() {
+        if component != Component::ParentDir {
+            at.push(component);
+        } else if at.is_symlink() {
+            let message = format!(
+                "{} is a link and `..` leads back from where it leads; name the folder itself",
+                at.display()
+            );
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, message));
+        } else {
+            at.pop();
+        }
+    }
+    Ok(at)
 }

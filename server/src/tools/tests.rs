@@ -20,6 +20,7 @@ fn ground() -> (tempfile::TempDir, Ground) {
         landlock_abi_limit: None,
         max_runs: 1,
         closed: Vec::new(),
+        others: Default::default(),
     };
     let ground = Ground::prepare(&setup).unwrap();
     (workspace, ground)

@@ -14,7 +14,7 @@ use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
 use crate::runs::Pool;
-use crate::session::{Common, Ground, Session, Setup};
+use crate::session::{Common, Ground, Others, Session, Setup};
 use guard::Guard;
 use nono_http::{Access, Answers, BadTls, BadToken, Config, Counts, Ends, Principal, Sessions};
 use nono_sandbox::path::PathError;
@@ -240,9 +240,13 @@ async fn serve_counts(listener: TcpListener, counts: Arc<Counts>, pool: Arc<Pool
 
 /// A session for each of them, and what all runs share.
 fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), ServerError> {
+    let others = Others {
+        workspaces: all.iter().flat_map(|user| user.workspaces.clone()).collect(),
+        profiles: all.iter().map(|user| user.profile.clone()).collect(),
+    };
     let ground = |user: &User| {
         let (workspaces, profile) = (user.workspaces.clone(), user.profile.clone());
-        Ground::open(&Setup { workspaces, profile, ..setup.clone() })
+        Ground::open(&Setup { workspaces, profile, others: others.clone(), ..setup.clone() })
     };
     let grounds = all.iter().map(ground).collect::<Result<Vec<_>, _>>()?;
     let names: Vec<&str> = match all {
