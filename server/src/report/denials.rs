@@ -230,6 +230,9 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         ),
         (Kept, None) => "protected against writing".to_owned(),
         (NotSupported, _) => unsupported(denial).to_owned(),
+        _ if grant::needs_datagrams(denial) => {
+            "datagram sockets need linux.af_unix_datagram in the profile".to_owned()
+        }
         (NoGrant | InsufficientAccess, Some(rule)) => {
             format!("{} does not allow this access", rule.rule)
         }
@@ -268,9 +271,6 @@ fn unsupported(denial: &Denial) -> &'static str {
              the rest of its run only where that has namespaces (isolation)"
         }
         Kind::Syscall => "no command may make this system call; no profile can change this",
-        Kind::Socket if denial.target.starts_with(b"AF_UNIX") => {
-            "datagram sockets need linux.af_unix_datagram in the profile"
-        }
         Kind::Socket => "no command may make this kind of socket; no profile can change this",
         _ if denial.target.starts_with(b"@") => {
             "abstract sockets stay inside the run that made them; no profile can change this"

@@ -44,6 +44,25 @@ fn grants_are_narrow_and_absent_where_none_can_help() {
 }
 
 #[test]
+fn a_datagram_socket_comes_with_the_switch_that_allows_it() {
+    let mut refused = denial(Operation::Socket, "AF_UNIX datagram socket");
+    (refused.kind, refused.resolved, refused.syscall) =
+        (Kind::Socket, None, "socketpair".to_owned());
+    let run = |refused: Denial| answer(&finished(End::Exited(1), vec![refused], "", ""));
+    let result = run(refused.clone()).result;
+    let item = &result.denials.items[0];
+    let grant = json!({"linux": {"af_unix_datagram": true}});
+    assert_eq!(serde_json::to_value(&item.grant).unwrap(), grant);
+    assert_eq!(item.grantable, nono_schemas::Grantable::OperatorOnly);
+    assert!(item.decided_by.rule.contains("linux.af_unix_datagram"), "{:?}", item.decided_by);
+    assert!(addition("coding", &result.denials).contains("\"af_unix_datagram\": true"));
+    let mut packet = refused;
+    (packet.target, packet.reason) = (b"AF_PACKET socket".to_vec(), Reason::NotSupported);
+    let item = run(packet).result.denials.items.remove(0);
+    assert_eq!((item.grant, item.grantable), (None, nono_schemas::Grantable::NotByGrant));
+}
+
+#[test]
 fn a_refused_temporary_file_points_to_tmpdir() {
     let denied = vec![denial(Operation::Create, "/tmp/x.lock")];
     let answer = answer(&finished(End::Exited(1), denied, "", ""));
