@@ -23,6 +23,7 @@ mod rank;
 mod risk;
 mod root;
 mod status;
+mod subject;
 mod summary;
 #[cfg(test)]
 mod tests;
