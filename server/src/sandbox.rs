@@ -3,7 +3,7 @@
 use crate::report::{Suppressed, View};
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::{Host, LayerState};
-use nono_sandbox::policy::Policy;
+use nono_sandbox::policy::{FsRule, Policy};
 use std::sync::Arc;
 
 /// What one run may do. Most runs share the operator's; a call that asks for less has its own.
@@ -21,6 +21,8 @@ pub(crate) struct Sandbox {
     wider: Option<Arc<Sandbox>>,
     /// Which denials stay out of reports.
     suppress: Suppressed,
+    /// What would be granted if it had been there.
+    absent: Vec<FsRule>,
 }
 
 impl Sandbox {
@@ -29,7 +31,20 @@ impl Sandbox {
         let mounts = host.namespaces_for(&policy).is_some();
         let policy = policy.settled(mounts, is_folder);
         let (layers, missing) = (host.layers(&policy), host.missing(&policy));
-        Self { policy, layers, missing, narrowed: Vec::new(), wider: None, suppress }
+        Self {
+            policy,
+            layers,
+            missing,
+            narrowed: Vec::new(),
+            wider: None,
+            suppress,
+            absent: vec![],
+        }
+    }
+
+    /// With what would be granted if it had been there when the profile was resolved.
+    pub(crate) fn with_absent(self, absent: Vec<FsRule>) -> Self {
+        Self { absent, ..self }
     }
 
     /// One for a call that asked for less of `wider`.
@@ -50,6 +65,7 @@ impl Sandbox {
             wider: self.wider.as_ref().map(|wider| &wider.policy),
             narrowed: &self.narrowed,
             suppress: &self.suppress,
+            absent: &self.absent,
             layers: &self.layers,
             is_folder: &is_folder,
         }

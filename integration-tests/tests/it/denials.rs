@@ -175,6 +175,26 @@ fn what_was_handled_in_silence_is_not_blamed_for_another_files_mode() {
 }
 
 #[test]
+fn a_folder_made_after_the_start_is_told_as_granted_and_late() {
+    as_each_user(|site| {
+        site.folder("outside");
+        let later = site.text("outside/later");
+        let grant = json!({"filesystem": {"allow": [later]}});
+        let server = site.serve_with(&grant);
+        site.folder("outside/later");
+        let script = format!("echo x > {later}/a");
+        let answer = server.shell(&script);
+        let denial = answer.denial("fs", &format!("{later}/a")).expect("a record");
+        let rule = format!("grants it, but {later} did not exist when the server started");
+        assert!(denial["decided_by"]["rule"].to_string().contains(&rule), "{denial}");
+        assert_eq!(denial["grant"], Value::Null, "{denial}");
+        assert!(answer.text.contains("starts the server anew"), "{}", answer.text);
+        let anew = site.serve_with(&grant).shell(&script);
+        assert_eq!(anew.exit_code(), Some(0), "{}", anew.text);
+    });
+}
+
+#[test]
 fn a_masked_status_hides_no_denial() {
     as_each_user(|site| {
         let file = site.file("outside/needed", "x").to_string_lossy().into_owned();

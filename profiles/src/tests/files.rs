@@ -297,3 +297,27 @@ fn covered_rules_are_left_out() {
     assert_eq!(rules, expected.map(|(path, access)| (path.to_owned(), access)));
     assert_eq!(policy.fs.lookup(&AbsPath::new(Path::new("/")).unwrap(), READ), Lookup::NoGrant);
 }
+
+#[test]
+fn what_is_not_there_is_remembered_with_what_it_would_have() {
+    let world = World::new();
+    world.make(&["home/.cache/"]);
+    let absent = |rest: &str| {
+        let text = format!(
+            r#"{{ "workdir": {{ "access": "readwrite" }}, "filesystem": {{
+                "allow": ["~/.cache/x", "~/.cache", "$WORKSPACE/y"],
+                "read_file": ["~/.xrc", "~/.closed"], "deny": ["~/.closed"]{rest} }} }}"#
+        );
+        let found = world.resolved(&text).absent;
+        found
+            .into_iter()
+            .map(|rule| (world.show(&rule.path), rule.scope, rule.access))
+            .collect::<Vec<_>>()
+    };
+    let (read, all) =
+        (Access::READ | Access::EXECUTE, Access::READ | Access::EXECUTE | Access::WRITE);
+    let cache = "home/.cache/x".to_owned();
+    let file = ("home/.xrc".to_owned(), Scope::File, read);
+    assert_eq!(absent(""), [(cache.clone(), Scope::Tree, all), file.clone()]);
+    assert_eq!(absent(", \"read_only\": true"), [(cache, Scope::Tree, read), file]);
+}

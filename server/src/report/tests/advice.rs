@@ -63,6 +63,53 @@ fn a_datagram_socket_comes_with_the_switch_that_allows_it() {
 }
 
 #[test]
+fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
+    let policy = policy();
+    let source =
+        || Source { profile: "mine".into(), rule: "filesystem.allow: ~/x".into(), line: Some(3) };
+    let absent = |path_of: &str, access| {
+        [FsRule { path: path(path_of), scope: Scope::Tree, access, source: source() }]
+    };
+    let item = |absent: &[FsRule], operation, target: &str| {
+        let refused = [denial(operation, target)];
+        let log = log(refused.to_vec());
+        let view = View {
+            wider: None,
+            narrowed: &[],
+            policy: &policy,
+            suppress: &Suppressed::default(),
+            absent,
+            layers: &[],
+            is_folder: &|_| false,
+        };
+        let kept = crate::report::denials::kept(view, &log);
+        let groups = crate::report::group::group(view, &kept);
+        let none = crate::report::rank::Evidence {
+            said: String::new(),
+            failed: true,
+            masked: None,
+            took_ms: 5,
+        };
+        crate::report::denials::report(view, &log, (&kept, groups), &none).items.remove(0)
+    };
+    let later = absent("/home/u/.cache/x", Access::READ | Access::WRITE);
+    for target in ["/home/u/.cache/x", "/home/u/.cache/x/a/b"] {
+        let item = item(&later, Operation::Create, target);
+        let rule = "filesystem.allow: ~/x grants it, but /home/u/.cache/x did not exist when the \
+                    server started";
+        assert_eq!(item.decided_by.rule, rule);
+        assert_eq!(item.decided_by.source, "profile mine:3");
+        assert_eq!(item.grant, None);
+        assert!(item.alternatives[0].contains("starts the server anew"), "{item:?}");
+    }
+    let told = |item: &nono_schemas::DenialItem| item.decided_by.rule.contains("did not exist");
+    assert!(!told(&item(&later, Operation::Create, "/home/u/.cache/xy/a")), "beside it");
+    assert!(!told(&item(&later, Operation::Execute, "/home/u/.cache/x/a")), "another right");
+    let read = absent("/home/u/.cache/x", Access::READ);
+    assert!(!told(&item(&read, Operation::Create, "/home/u/.cache/x/a")));
+}
+
+#[test]
 fn a_refused_temporary_file_points_to_tmpdir() {
     let denied = vec![denial(Operation::Create, "/tmp/x.lock")];
     let answer = answer(&finished(End::Exited(1), denied, "", ""));

@@ -156,6 +156,7 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
             sockets: suppress.build().unwrap(),
             paths: globset::GlobSet::empty(),
         },
+        absent: &[],
         layers: &layers,
         is_folder: &|path| path.as_path().extension().is_none(),
     };
@@ -189,6 +190,7 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
         narrowed: &[],
         policy: &policy,
         suppress: &Suppressed::default(),
+        absent: &[],
         layers: &[],
         is_folder: &|path| path.as_path().extension().is_none(),
     };
