@@ -113,6 +113,10 @@ impl Resolution<'_> {
     }
 
     fn file_rule(&mut self, grant: &Sourced<Grant>, path: &Path) -> Option<FsRule> {
+        if is_of_one_process(path) {
+            self.note(grant, NoteKind::OneProcess, ONE_PROCESS);
+            return None;
+        }
         let found = self.existing(grant, path, grant.value.create);
         if found.is_none() {
             self.absent(grant, path);
@@ -253,4 +257,18 @@ impl Resolution<'_> {
 
 fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Why a grant for a path of one process is left out.
+const ONE_PROCESS: &str = "left out: it names one process, here the server or one that has this \
+    number now, and every command is another; grant `/proc` for reading, as the group `system` \
+    does: commands find themselves there";
+
+/// Whether this is in `/proc/self` or `/proc/NUMBER`.
+fn is_of_one_process(path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix("/proc") else { return false };
+    let name = below.components().next().map(|name| name.as_os_str().as_encoded_bytes());
+    name.is_some_and(|name| {
+        [&b"self"[..], b"thread-self"].contains(&name) || name.iter().all(u8::is_ascii_digit)
+    })
 }
