@@ -1,9 +1,11 @@
 //! The sandbox of a run: what it may do, and what of that this kernel enforces.
 
 use crate::report::{Suppressed, View};
+use nix::ifaddrs::getifaddrs;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::policy::{FsRule, Policy};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What one run may do. Most runs share the operator's; a call that asks for less has its own.
@@ -68,6 +70,7 @@ impl Sandbox {
             absent: &self.absent,
             layers: &self.layers,
             is_folder: &is_folder,
+            is_own_address: &is_own_address,
         }
     }
 
@@ -80,4 +83,12 @@ impl Sandbox {
 /// Whether a canonical path is a folder.
 fn is_folder(path: &AbsPath) -> bool {
     std::fs::symlink_metadata(path.as_path()).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether an interface of this machine has this address.
+fn is_own_address(ip: IpAddr) -> bool {
+    getifaddrs().into_iter().flatten().filter_map(|interface| interface.address).any(|address| {
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        v4.or(address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip()))) == Some(ip)
+    })
 }

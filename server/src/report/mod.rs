@@ -38,6 +38,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::host::LayerState;
 use nono_sandbox::policy::{FsRule, Policy};
 use nono_schemas::{Denials, Enforced, LayerItem, RunResult, RunStatus, SandboxItem, TextFlags};
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -73,6 +74,8 @@ pub(crate) struct View<'a> {
     pub(crate) layers: &'a [LayerState],
     /// Whether a path is a folder: folders and files take different grants.
     pub(crate) is_folder: &'a dyn Fn(&AbsPath) -> bool,
+    /// Whether an address is one of this machine's.
+    pub(crate) is_own_address: &'a dyn Fn(IpAddr) -> bool,
 }
 
 /// Paths whose denials stay out of reports.

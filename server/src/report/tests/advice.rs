@@ -81,6 +81,7 @@ fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
             absent,
             layers: &[],
             is_folder: &|_| false,
+            is_own_address: &|_| false,
         };
         let kept = crate::report::denials::kept(view, &log);
         let groups = crate::report::group::group(view, &kept);
@@ -131,6 +132,25 @@ fn a_server_on_this_machine_is_reached_past_the_proxy() {
         assert!(denial.alternatives[0].contains("127.0.0.1"), "{here}: {denial:?}");
     }
     assert!(asked("example.com:443").alternatives.is_empty());
+}
+
+#[test]
+fn an_address_of_this_machine_is_told_as_one() {
+    let item = |kind, operation, target: &str| {
+        let mut refused = denial(operation, target);
+        (refused.kind, refused.resolved) = (kind, None);
+        answer(&finished(End::Exited(1), vec![refused], "", "")).result.denials.items.remove(0)
+    };
+    let connect = |target| item(Kind::NetConnect, Operation::Connect, target).alternatives;
+    for own in ["192.0.2.7:8000", "[::ffff:192.0.2.7]:8000"] {
+        let way = &connect(own)[0];
+        assert!(way.contains("127.0.0.1") && way.contains("network.allow"), "{own}: {way}");
+    }
+    assert!(connect("192.0.2.8:8000").is_empty());
+    let bind = &item(Kind::NetBind, Operation::Bind, "192.0.2.7:8000").alternatives[0];
+    assert!(bind.contains("127.0.0.1") && bind.contains("network.expose"), "{bind}");
+    let asked = &item(Kind::NetProxy, Operation::Connect, "192.0.2.7:8000").alternatives[0];
+    assert!(asked.contains("127.0.0.1"), "{asked}");
 }
 
 /// The number of a terminal is another one in the next run.
