@@ -185,6 +185,29 @@ pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     notes
 }
 
+/// That no leaks were looked for, where somebody seems to count on it. Without it AddressSanitizer
+/// is silent about leaks, which reads like a program that has none.
+pub(super) fn unlooked_for_leaks(policy: &Policy, argv: &[Vec<u8>], said: &str) -> Option<String> {
+    const ASKED: [&str; 5] = [
+        "-fsanitize=address",
+        "-fsanitize=leak",
+        "sanitizer=leak",
+        "detect_leaks=1",
+        "LeakSanitizer",
+    ];
+    let options = policy.environment.variables.get("LSAN_OPTIONS")?;
+    memmem::find(options, b"detect_leaks=0")?;
+    let command =
+        argv.iter().any(|a| ASKED.iter().any(|w| memmem::find(a, w.as_bytes()).is_some()));
+    let asked = command || said.contains("detect_leaks=1");
+    // Where it was switched on again it says that it cannot.
+    (asked && !said.contains("LeakSanitizer")).then(|| {
+        "leaks are not looked for here (LSAN_OPTIONS=detect_leaks=0), so none are reported: looking \
+         takes tracing, which no command may do; the rest of AddressSanitizer works"
+            .to_owned()
+    })
+}
+
 /// What the end itself means.
 fn death(known: Known<'_>) -> Option<&'static str> {
     const SHELL: i32 = 128;

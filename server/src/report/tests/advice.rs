@@ -1,7 +1,7 @@
 //! What would allow it, and what to do instead.
 
 use super::*;
-use crate::report::translate::{Known, notes};
+use crate::report::translate::{Known, notes, unlooked_for_leaks};
 use nono_sandbox::policy::NetworkMode;
 use serde_json::json;
 
@@ -217,6 +217,25 @@ fn misleading_messages_are_explained_only_with_proof() {
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
     assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+#[test]
+fn leaks_that_are_not_looked_for_are_told_whoever_counts_on_it() {
+    let argv = |command: &str| ["bash", "-c", command].map(|s| s.as_bytes().to_vec());
+    let asked = |policy: &Policy, command: &str, said: &str| {
+        unlooked_for_leaks(policy, &argv(command), said).is_some()
+    };
+    let mut policy = policy();
+    assert!(!asked(&policy, "gcc -fsanitize=address a.c && ./a.out", ""), "they are looked for");
+    let options = b"detect_leaks=0".to_vec();
+    policy.environment.variables.insert("LSAN_OPTIONS".into(), options);
+    assert!(asked(&policy, "gcc -fsanitize=address a.c && ./a.out", ""));
+    assert!(asked(&policy, "ASAN_OPTIONS=detect_leaks=1 ./a.out", ""));
+    assert!(asked(&policy, "make check", "env ASAN_OPTIONS=detect_leaks=1 ./test"));
+    assert!(!asked(&policy, "gcc -fsanitize=undefined a.c", "done"));
+    assert!(!asked(&policy, "make", "gcc -fsanitize=address -c a.c"), "nobody speaks of leaks");
+    let on_again = "LSAN_OPTIONS= ASAN_OPTIONS=detect_leaks=1 ./a.out";
+    assert!(!asked(&policy, on_again, "==1==LeakSanitizer has encountered a fatal error."));
 }
 
 #[test]
