@@ -2,21 +2,24 @@
 //! worry about, unless the program itself says that one was.
 
 use nono_sandbox::record::{Denial, Kind, Operation};
+use std::borrow::Cow;
 
 /// Opened by everybody, whether it is there or not.
 const FILES: &[&str] = &["/dev/tty", "/dev/log", "/dev/console", "/proc/self/coredump_filter"];
 /// Folders that tools list on their way, for something that is seldom there.
 const LISTED: &[&str] = &["/dev", "/etc", "/etc/gss/mech.d", "/etc/pam.d"];
-/// Names of files that hold what was typed, or what was compiled, for the next time.
-const LEFT_BEHIND: &[&str] = &[
-    ".bash_history",
-    ".python_history",
-    ".node_repl_history",
-    ".sqlite_history",
-    ".psql_history",
-    ".lesshst",
-    ".wget-hsts",
-    ".viminfo",
+/// Files that hold what was typed, for the next time: how their names begin, and whose they are.
+/// What is written is written beside it first: `.lesshsQ`, `.viminfo.tmp`, `.viminfz.tmp`,
+/// `.bash_history-00007.tmp`.
+const LEFT_BEHIND: &[(&str, &[&str])] = &[
+    (".bash_history", &["bash", "sh"]),
+    (".python_history", &["python"]),
+    (".node_repl_history", &["node"]),
+    (".sqlite_history", &["sqlite3"]),
+    (".psql_history", &["psql"]),
+    (".lesshs", &["less"]),
+    (".wget-hsts", &["wget"]),
+    (".viminf", &["vi", "vim", "view", "nvim"]),
 ];
 /// Sockets that libc and others try first.
 const SOCKETS: &[&str] = &[
@@ -38,8 +41,14 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
     let name = target.rsplit('/').next().unwrap_or_default();
     match denial.kind {
         Kind::Fs if FILES.contains(&&*target) => Some("every program of its kind looks there"),
-        Kind::Fs if changes(denial.operation) && LEFT_BEHIND.contains(&name) => {
+        Kind::Fs if history(name).is_some() && changes(denial.operation) => {
             Some("a history, written at the end")
+        }
+        Kind::Fs
+            if matches!(denial.operation, Operation::Read | Operation::Delete)
+                && keeps(name, denial) =>
+        {
+            Some("a history, of the program that keeps it")
         }
         Kind::Fs if denial.operation == Operation::Read && LISTED.contains(&&*target) => {
             Some("listed on the way to something else")
@@ -73,6 +82,25 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         | Kind::Syscall
         | Kind::NestedSandbox => None,
     }
+}
+
+/// The programs whose history a file of this name is.
+fn history(name: &str) -> Option<&'static [&'static str]> {
+    LEFT_BEHIND.iter().find(|(start, _)| name.starts_with(start)).map(|(_, programs)| *programs)
+}
+
+/// Whether this is the program's own history; anybody else is after what is in it.
+fn keeps(name: &str, denial: &Denial) -> bool {
+    let program = program(denial);
+    // `python3.11`, `vim.basic`
+    let version = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is = |keeper: &&str| program.strip_prefix(keeper).is_some_and(version);
+    history(name).is_some_and(|keepers| keepers.iter().any(is))
+}
+
+/// The name of the program that was refused.
+fn program(denial: &Denial) -> Cow<'_, str> {
+    String::from_utf8_lossy(denial.exe.rsplit(|b| *b == b'/').next().unwrap_or_default())
 }
 
 fn is_python_cache(target: &str) -> bool {

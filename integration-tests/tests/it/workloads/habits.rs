@@ -1,7 +1,42 @@
 //! What programs do by habit and do well without: no cause of anything, and told where it misleads.
 
 use super::{has, passes};
-use nono_integration_tests::as_each_user;
+use nono_integration_tests::{Answer, as_each_user};
+use serde_json::{Value, json};
+
+/// Nothing that was refused counts, although the command failed.
+fn nothing_counts(answer: &Answer) {
+    assert_ne!(answer.exit_code(), Some(0), "{}", answer.text);
+    assert_eq!(answer.denials_total(), 0, "{}", answer.value["denials"]);
+    assert_eq!(answer.value["denials"]["likely_cause"], Value::Null, "{}", answer.text);
+}
+
+#[test]
+fn pagers_editors_and_shells_look_for_their_histories() {
+    as_each_user(|site| {
+        site.file("ws/text", "words\n");
+        for name in [".lesshst", ".viminfo", ".bash_history"] {
+            site.file(&format!("home/{name}"), "");
+        }
+        let server = site.serve();
+        for (program, script) in [
+            ("less", "TERM=xterm less -E text; exit 3"),
+            ("vim", "TERM=xterm vim -N -c 'set viminfo=!,h' -c q text; exit 3"),
+            ("bash", "printf 'echo hello\nexit 3\n' | bash --norc -i"),
+        ] {
+            if !has(&site, &[program]) {
+                continue;
+            }
+            let tty = program != "bash";
+            let answer = server.ask("shell", json!({"command": script, "tty": tty}));
+            nothing_counts(&answer);
+            let benign = answer.value["denials"]["benign"].as_u64();
+            assert!(benign > Some(0), "{program} has no history: {}", answer.value["denials"]);
+        }
+        let read = server.shell("cat ~/.bash_history");
+        assert!(read.denials_total() > 0, "somebody else's: {}", read.text);
+    });
+}
 
 const LEAK: &str = "#include <stdlib.h>\nint main(void) { return malloc(100) == NULL; }\n";
 
