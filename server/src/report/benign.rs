@@ -35,6 +35,19 @@ const SOCKETS: &[&str] = &[
 const CALLS: &[&str] = &["io_uring_setup", "AF_UNIX datagram socket"];
 const MPTCP: &str = "socket, type 1, protocol 262";
 
+/// How `ss` asks for sockets first. It says that it cannot, and reads `/proc/net` instead.
+const SOCKETS_BY_NETLINK: (&str, &str) = ("AF_NETLINK socket", "protocol 4");
+
+/// Whether the program says of this refusal, which is a probe, that it met it, and goes on.
+pub(super) fn is_said_in_passing(denial: &Denial) -> bool {
+    let target = String::from_utf8_lossy(&denial.target);
+    let (kind, protocol) = SOCKETS_BY_NETLINK;
+    denial.kind == Kind::Socket
+        && target.starts_with(kind)
+        && target.ends_with(protocol)
+        && program(denial) == "ss"
+}
+
 /// What speaks for a probe, if this is one.
 pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
     let target = String::from_utf8_lossy(&denial.target);
@@ -62,6 +75,7 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         Kind::Fs if target.starts_with("/proc/") && target.ends_with("/oom_score_adj") => {
             Some("a hint to the kernel, which nobody needs")
         }
+        Kind::Socket if is_said_in_passing(denial) => Some("ss reads /proc/net instead"),
         Kind::UnixSocket if SOCKETS.contains(&&*target) => Some("tried first, never needed"),
         Kind::UnixSocket if name == "S.dirmngr" => Some("GnuPG's helper for the network"),
         Kind::Syscall | Kind::Socket

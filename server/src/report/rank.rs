@@ -109,7 +109,11 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
     let speaks = evidence.failed && is_named_by_errno(first) && quoted >= Quoted::Errno;
     let relevance = match (benign::probe(first), quoted) {
         // The program says that it could not do without.
-        (Some(_), Quoted::Errno) if speaks && near <= NEAR_MS => Relevance::Possible,
+        (Some(_), Quoted::Errno)
+            if speaks && near <= NEAR_MS && !benign::is_said_in_passing(first) =>
+        {
+            Relevance::Possible
+        }
         (Some(probe), Quoted::Nothing | Quoted::Errno) => {
             why = vec![probe.to_owned()];
             Relevance::Benign

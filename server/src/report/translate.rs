@@ -1,6 +1,7 @@
 //! Misleading messages of programs, explained. Only where a record, the run's end or the policy
 //! backs it: what a program prints proves nothing.
 
+use super::benign;
 use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
@@ -157,7 +158,7 @@ const TABLE: &[Entry] = &[
             "Protocol not supported",
             "EPROTONOSUPPORT",
         ],
-        |known| known.denied(|d| d.kind == Kind::Socket),
+        |known| known.denied(|d| d.kind == Kind::Socket && !benign::is_said_in_passing(d)),
         "the kernel does support this kind of socket: the sandbox does not let commands make it",
     ),
     (

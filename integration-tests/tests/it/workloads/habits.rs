@@ -38,6 +38,22 @@ fn pagers_editors_and_shells_look_for_their_histories() {
     });
 }
 
+#[test]
+fn ss_goes_on_without_netlink() {
+    as_each_user(|site| {
+        if !has(&site, &["ss"]) {
+            return;
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        let server = site.serve();
+        let answer = server.shell("ss -tln; exit 3");
+        assert!(answer.stdout().contains(&format!("127.0.0.1:{port} ")), "{}", answer.text);
+        nothing_counts(&answer);
+        assert!(!answer.text.contains("the kernel does support"), "{}", answer.text);
+    });
+}
+
 const LEAK: &str = "#include <stdlib.h>\nint main(void) { return malloc(100) == NULL; }\n";
 
 #[test]

@@ -192,6 +192,30 @@ fn what_pagers_editors_and_shells_leave_behind_is_folded() {
 }
 
 #[test]
+fn what_ss_says_in_passing_is_no_cause_and_no_trouble_of_the_kernels() {
+    let run = |exe: &str, protocol| {
+        let target = format!("AF_NETLINK socket, type 3, protocol {protocol}");
+        let refused = Denial {
+            kind: Kind::Socket,
+            reason: Reason::NotSupported,
+            errno: nix::errno::Errno::EPROTONOSUPPORT as i32,
+            exe: exe.into(),
+            last_ms: 11,
+            ..denial(Operation::Socket, &target)
+        };
+        let said = "Cannot open netlink socket: Protocol not supported\n";
+        answer(&finished(End::Exited(1), vec![refused], "", said)).result.denials
+    };
+    let ss = run("/usr/bin/ss", 4);
+    assert_eq!((ss.total, ss.benign, ss.items[0].relevance), (0, 1, Relevance::Benign));
+    assert_eq!(ss.notes, [""; 0]);
+    for other in [run("/usr/bin/tool", 4), run("/usr/bin/ss", 9)] {
+        assert_eq!(other.items[0].relevance, Relevance::LikelyCause);
+        assert_eq!(other.notes.len(), 1);
+    }
+}
+
+#[test]
 fn the_third_time_says_that_trying_again_is_useless() {
     let history = History::default();
     let run = || finished(End::Exited(1), vec![denial(Operation::Create, "/tmp/x.lock")], "", "");
