@@ -75,6 +75,9 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         Kind::Fs if target.starts_with("/proc/") && target.ends_with("/oom_score_adj") => {
             Some("a hint to the kernel, which nobody needs")
         }
+        Kind::Fs if changes(denial.operation) && is_thread_name(&target) => {
+            Some("the name of another thread, which debuggers show")
+        }
         Kind::Socket if is_said_in_passing(denial) => Some("ss reads /proc/net instead"),
         Kind::UnixSocket if SOCKETS.contains(&&*target) => Some("tried first, never needed"),
         Kind::UnixSocket if name == "S.dirmngr" => Some("GnuPG's helper for the network"),
@@ -115,6 +118,12 @@ fn keeps(name: &str, denial: &Denial) -> bool {
 /// The name of the program that was refused.
 fn program(denial: &Denial) -> Cow<'_, str> {
     String::from_utf8_lossy(denial.exe.rsplit(|b| *b == b'/').next().unwrap_or_default())
+}
+
+/// `/proc/self/task/7/comm`, by which a thread names another one. To allow that, all of `/proc`
+/// would have to be writable: the rules of the kernel know no part of it that is the run's.
+fn is_thread_name(target: &str) -> bool {
+    target.starts_with("/proc/") && target.ends_with("/comm") && target.contains("/task/")
 }
 
 fn is_python_cache(target: &str) -> bool {

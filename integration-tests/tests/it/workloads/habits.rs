@@ -54,6 +54,38 @@ fn ss_goes_on_without_netlink() {
     });
 }
 
+const SET_NAME: &str = r#"
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *wait_a_while(void *unused) { pause(); return unused; }
+int main(void) {
+    pthread_t other;
+    if (pthread_create(&other, NULL, wait_a_while, NULL)) return 9;
+    printf("%d %d\n", pthread_setname_np(pthread_self(), "me"), pthread_setname_np(other, "it"));
+    return 3;
+}
+"#;
+
+/// The name of another thread is a file in `/proc`, which nobody may write.
+#[test]
+fn another_threads_name_is_no_trouble() {
+    as_each_user(|site| {
+        if !has(&site, &["gcc"]) {
+            return;
+        }
+        site.file("ws/name.c", SET_NAME);
+        let server = site.serve();
+        passes(&server, "gcc -o name name.c -pthread");
+        let outside = site.run_outside("name", &[]);
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "0 0\n", "control");
+        let answer = server.exec(&["./name"]);
+        assert_eq!(answer.stdout(), "0 13\n", "{}", answer.text);
+        nothing_counts(&answer);
+    });
+}
+
 const LEAK: &str = "#include <stdlib.h>\nint main(void) { return malloc(100) == NULL; }\n";
 
 #[test]

@@ -189,6 +189,9 @@ fn what_pagers_editors_and_shells_leave_behind_is_folded() {
     assert!(!benign(Delete, "/usr/bin/rm", "/home/u/.bash_history", "no\n"));
     let said = "cat: /home/u/.bash_history: Permission denied\n";
     assert!(!benign(Read, "/usr/bin/bash", "/home/u/.bash_history", said), "it is named");
+    let thread = "/proc/self/task/7/comm";
+    assert!(benign(Write, "/usr/bin/tool", thread, "no\n"));
+    assert!(!benign(Read, "/usr/bin/tool", thread, "no\n"));
 }
 
 #[test]
