@@ -27,6 +27,8 @@ pub(crate) struct Candidate<R> {
 pub(crate) struct Grants {
     pub(crate) files: Vec<Candidate<FsRule>>,
     pub(crate) sockets: Vec<Candidate<UnixGrant>>,
+    /// Of files that are not there: what would be granted if they were.
+    pub(crate) absent: Vec<FsRule>,
 }
 
 /// Works out the grants of `layer`; what does not exist is left out and noted.
@@ -111,7 +113,15 @@ impl Resolution<'_> {
     }
 
     fn file_rule(&mut self, grant: &Sourced<Grant>, path: &Path) -> Option<FsRule> {
-        let Found { path, is_folder } = self.existing(grant, path, grant.value.create)?;
+        if is_of_one_process(path) {
+            self.note(grant, NoteKind::OneProcess, ONE_PROCESS);
+            return None;
+        }
+        let found = self.existing(grant, path, grant.value.create);
+        if found.is_none() {
+            self.absent(grant, path);
+        }
+        let Found { path, is_folder } = found?;
         if is_folder && grant.value.list.takes_files_only() {
             let message = format!("{path} is a folder; grant it in the field without `_file`");
             self.note(grant, NoteKind::WrongKind, message);
@@ -131,6 +141,21 @@ impl Resolution<'_> {
         place::links(path).iter().any(in_workspace)
     }
 
+    /// Remembers what an entry does not give because nothing is there yet.
+    fn absent(&mut self, grant: &Sourced<Grant>, path: &Path) {
+        if !self.places.existing(path).is_err_and(|error| is_missing(&error)) {
+            return;
+        }
+        let Ok(path) = self.places.as_far_as_possible(path) else { return };
+        let files_only = grant.value.list.takes_files_only();
+        self.grants.absent.push(FsRule {
+            path,
+            scope: if files_only { Scope::File } else { Scope::Tree },
+            access: grant.value.access(),
+            source: grant.source.clone(),
+        });
+    }
+
     /// The object `path` leads to. Makes it first if asked to.
     fn existing<T>(&mut self, entry: &Sourced<T>, path: &Path, create: bool) -> Option<Found> {
         let found = self.places.existing(path).or_else(|error| {
@@ -147,8 +172,7 @@ impl Resolution<'_> {
         match found {
             Ok(found) => Some(found),
             Err(error) => {
-                let missing =
-                    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+                let missing = is_missing(&error);
                 let kind = if missing { NoteKind::Missing } else { NoteKind::Unreachable };
                 let message = if missing {
                     format!("{} does not exist", path.display())
@@ -236,4 +260,22 @@ impl Resolution<'_> {
             links: links.to_vec(),
         });
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// Why a grant for a path of one process is left out.
+const ONE_PROCESS: &str = "left out: it names one process, here the server or one that has this \
+    number now, and every command is another; grant `/proc` for reading, as the group `system` \
+    does: commands find themselves there";
+
+/// Whether this is in `/proc/self` or `/proc/NUMBER`.
+fn is_of_one_process(path: &Path) -> bool {
+    let Ok(below) = path.strip_prefix("/proc") else { return false };
+    let name = below.components().next().map(|name| name.as_os_str().as_encoded_bytes());
+    name.is_some_and(|name| {
+        [&b"self"[..], b"thread-self"].contains(&name) || name.iter().all(u8::is_ascii_digit)
+    })
 }

@@ -35,6 +35,9 @@ fn read_only(grants: &mut Grants, context: &Context) {
     for candidate in &mut grants.sockets {
         candidate.rule.bind &= candidate.rule.path.is_within(&context.tmpdir);
     }
+    for rule in &mut grants.absent {
+        rule.access -= Access::WRITE;
+    }
 }
 
 /// Leaves grants in workspaces no more than `most`; making sockets counts as writing.

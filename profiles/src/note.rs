@@ -31,6 +31,8 @@ pub enum NoteKind {
     WouldOpenProtected,
     /// The path leads over a symbolic link that commands can put elsewhere; the grant was left out.
     Led,
+    /// The path is of one process, and commands are others; the grant was left out.
+    OneProcess,
     /// The grant was narrowed around what stays closed.
     Narrowed,
     /// The glob means nothing; it was left out and hides nothing.
@@ -62,6 +64,7 @@ impl Note {
             NoteKind::Unreachable | NoteKind::WrongKind => !self.built_in,
             NoteKind::WouldOpenProtected
             | NoteKind::Led
+            | NoteKind::OneProcess
             | NoteKind::InvalidGlob
             | NoteKind::NothingToRemove
             | NoteKind::Widening

@@ -44,6 +44,9 @@ pub struct Resolved {
     /// Secrets of the operator, by the variables that commands see them in; those of
     /// `policy.environment.credentials`.
     pub credentials: Vec<Credential>,
+    /// Grants outside of workspaces for files and folders that were not there: what would hold if
+    /// they had been.
+    pub absent: Vec<FsRule>,
     /// What was left out, narrowed or made.
     pub notes: Vec<Note>,
 }
@@ -83,6 +86,8 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
     for within in project.within {
         let other = compile(within, &looking, Places::default(), Limits::default())?;
         resolved.policy = narrow::intersection(&resolved.policy, &other.policy);
+        // Whether they would be granted by both nobody can say of what is not there.
+        resolved.absent.clear();
     }
     let named = &resolved.policy.environment.credentials;
     resolved.credentials.retain(|credential| named.contains_key(&credential.name));
@@ -141,6 +146,11 @@ fn compile(
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
     let mut kept = keep::kept(&layer, &grants.files, context, &mut places)?;
+    let open = |rule: &FsRule| {
+        let mine = |folder: &AbsPath| rule.path.is_within(folder);
+        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
+    };
+    let absent: Vec<FsRule> = grants.absent.into_iter().filter(open).collect();
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
     let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
@@ -188,7 +198,7 @@ fn compile(
         origins,
     };
     credentials::check(&credentials, &policy.fs, context, &mut places)?;
-    Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, notes })
+    Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, absent, notes })
 }
 
 /// Whether any rule lets it be changed; else there is nothing to protect.

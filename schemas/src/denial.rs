@@ -292,6 +292,9 @@ pub struct Grant {
     /// Entries for the profile's `network` object.
     #[serde(default, skip_serializing_if = "is_default")]
     pub network: NetworkGrant,
+    /// Entries for the profile's `linux` object.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub linux: LinuxGrant,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -313,6 +316,14 @@ pub struct NetworkGrant {
     /// Ports that other machines may reach.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expose: Vec<String>,
+}
+
+/// Entries for a profile's `linux` object; see the profile's schema for their meaning.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LinuxGrant {
+    /// Whether AF_UNIX datagram sockets may be made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub af_unix_datagram: Option<bool>,
 }
 
 /// What a grant puts at stake.

@@ -19,7 +19,7 @@ pub use audit::{
 };
 pub use denial::{
     Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation,
-    FilesystemGrant, Grant, Grantable, NetworkGrant, Reason, Relevance, Retry, Risk,
+    FilesystemGrant, Grant, Grantable, LinuxGrant, NetworkGrant, Reason, Relevance, Retry, Risk,
 };
 pub use explain::{Aim, ExplainParams};
 pub use input::{

@@ -2,7 +2,6 @@
 //! proves nothing: a supervisor asks the rules and the file system about each.
 
 use crate::report::clean_output;
-use std::collections::VecDeque;
 
 /// Paths taken from one output, the last ones first.
 const MOST: usize = 64;
@@ -56,18 +55,29 @@ fn names_something(line: &str) -> bool {
     parts > 1 || QUOTES.into_iter().any(quoted) || !in_line(line, true).is_empty()
 }
 
-/// What in a line may be a path: between quotes, between colons, or a word. Away from the refusal
-/// only what is written like a path.
-fn in_line(line: &str, strict: bool) -> Vec<&str> {
-    let mut parts: VecDeque<&str> = VecDeque::new();
+/// What in a line is written like a path.
+pub(crate) fn path_like(line: &str) -> Vec<&str> {
+    in_line(line, true)
+}
+
+/// What in a line is in quotes.
+pub(crate) fn in_quotes(line: &str) -> Vec<&str> {
+    let mut found = Vec::new();
     for (open, close) in QUOTES {
         let mut rest = line;
         while let Some((_, after)) = rest.split_once(open) {
             let Some((inside, behind)) = after.split_once(close) else { break };
-            parts.push_back(inside);
+            found.push(inside);
             rest = behind;
         }
     }
+    found
+}
+
+/// What in a line may be a path: between quotes, between colons, or a word. Away from the refusal
+/// only what is written like a path.
+fn in_line(line: &str, strict: bool) -> Vec<&str> {
+    let mut parts = in_quotes(line);
     parts.extend(line.split(": ").map(str::trim));
     let edge = |c: char| c.is_whitespace() || "()[]<>{}'\"`,;:\u{2018}\u{2019}".contains(c);
     parts.extend(line.split_whitespace().map(|word| word.trim_matches(edge)));

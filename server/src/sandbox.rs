@@ -1,9 +1,11 @@
 //! The sandbox of a run: what it may do, and what of that this kernel enforces.
 
 use crate::report::{Suppressed, View};
+use nix::ifaddrs::getifaddrs;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::{Host, LayerState};
-use nono_sandbox::policy::Policy;
+use nono_sandbox::policy::{FsRule, Policy};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What one run may do. Most runs share the operator's; a call that asks for less has its own.
@@ -21,6 +23,8 @@ pub(crate) struct Sandbox {
     wider: Option<Arc<Sandbox>>,
     /// Which denials stay out of reports.
     suppress: Suppressed,
+    /// What would be granted if it had been there.
+    absent: Vec<FsRule>,
 }
 
 impl Sandbox {
@@ -29,7 +33,20 @@ impl Sandbox {
         let mounts = host.namespaces_for(&policy).is_some();
         let policy = policy.settled(mounts, is_folder);
         let (layers, missing) = (host.layers(&policy), host.missing(&policy));
-        Self { policy, layers, missing, narrowed: Vec::new(), wider: None, suppress }
+        Self {
+            policy,
+            layers,
+            missing,
+            narrowed: Vec::new(),
+            wider: None,
+            suppress,
+            absent: vec![],
+        }
+    }
+
+    /// With what would be granted if it had been there when the profile was resolved.
+    pub(crate) fn with_absent(self, absent: Vec<FsRule>) -> Self {
+        Self { absent, ..self }
     }
 
     /// One for a call that asked for less of `wider`.
@@ -50,8 +67,10 @@ impl Sandbox {
             wider: self.wider.as_ref().map(|wider| &wider.policy),
             narrowed: &self.narrowed,
             suppress: &self.suppress,
+            absent: &self.absent,
             layers: &self.layers,
             is_folder: &is_folder,
+            is_own_address: &is_own_address,
         }
     }
 
@@ -64,4 +83,12 @@ impl Sandbox {
 /// Whether a canonical path is a folder.
 fn is_folder(path: &AbsPath) -> bool {
     std::fs::symlink_metadata(path.as_path()).is_ok_and(|found| found.is_dir())
+}
+
+/// Whether an interface of this machine has this address.
+fn is_own_address(ip: IpAddr) -> bool {
+    getifaddrs().into_iter().flatten().filter_map(|interface| interface.address).any(|address| {
+        let v4 = address.as_sockaddr_in().map(|a| IpAddr::V4(a.ip()));
+        v4.or(address.as_sockaddr_in6().map(|a| IpAddr::V6(a.ip()))) == Some(ip)
+    })
 }

@@ -39,6 +39,22 @@ fn every_way_to_send_to_a_name_is_closed() {
 }
 
 #[test]
+fn a_refusal_carries_the_switch_that_allows_it() {
+    as_each_user(|site| {
+        let pair = ["pair-sendto", "nowhere.sock"];
+        assert_eq!(site.outside(&pair), "ENOENT", "control");
+        let answer = site.serve().run("probe", &pair);
+        assert_eq!(answer.said(), "EACCES", "{}", answer.text);
+        let denial = answer.denial("socket", "AF_UNIX datagram socket");
+        let denial = denial.unwrap_or_else(|| panic!("{}", answer.value));
+        let grant = json!({"linux": {"af_unix_datagram": true}});
+        assert_eq!((&denial["grant"], &denial["reason"]), (&grant, &json!("no_grant")));
+        let allowed = site.serve_with(&grant).run("probe", &pair);
+        assert_eq!(allowed.said(), "ENOENT", "{}", allowed.text);
+    });
+}
+
+#[test]
 fn abstract_datagrams_end_at_the_edge() {
     as_each_user(|site| {
         let name = format!("@{}", processes::new_tag());

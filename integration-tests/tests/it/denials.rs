@@ -151,6 +151,50 @@ fn the_likely_cause_comes_first_and_says_why() {
 }
 
 #[test]
+fn what_was_handled_in_silence_is_not_blamed_for_another_files_mode() {
+    as_each_user(|site| {
+        let probed = site.file("outside/toolrc", "x");
+        let closed = site.file("ws/closed", "x");
+        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("chmod");
+        let server = site.serve();
+        let probe = format!("cat {} 2>/dev/null", probed.display());
+        // Root reads what has no modes.
+        let said = "cat: closed: Permission denied";
+        for after in [format!("echo '{said}' >&2; exit 1"), "cat closed || exit 1".to_owned()] {
+            let answer = server.shell(&format!("{probe}; {after}"));
+            if answer.exit_code() == Some(0) {
+                continue;
+            }
+            let denial = answer.denial("fs", &probed.to_string_lossy()).expect("a record");
+            assert_eq!(denial["relevance"], "possible", "{}", answer.text);
+            assert_eq!(answer.value["denials"]["likely_cause"], Value::Null, "{}", answer.text);
+        }
+        let plain = server.shell(&format!("{probe}; echo 'tool: Permission denied' >&2; exit 1"));
+        assert_eq!(likely(&plain)["target"], *probed.to_string_lossy(), "{}", plain.text);
+    });
+}
+
+#[test]
+fn a_folder_made_after_the_start_is_told_as_granted_and_late() {
+    as_each_user(|site| {
+        site.folder("outside");
+        let later = site.text("outside/later");
+        let grant = json!({"filesystem": {"allow": [later]}});
+        let server = site.serve_with(&grant);
+        site.folder("outside/later");
+        let script = format!("echo x > {later}/a");
+        let answer = server.shell(&script);
+        let denial = answer.denial("fs", &format!("{later}/a")).expect("a record");
+        let rule = format!("grants it, but {later} did not exist when the server started");
+        assert!(denial["decided_by"]["rule"].to_string().contains(&rule), "{denial}");
+        assert_eq!(denial["grant"], Value::Null, "{denial}");
+        assert!(answer.text.contains("starts the server anew"), "{}", answer.text);
+        let anew = site.serve_with(&grant).shell(&script);
+        assert_eq!(anew.exit_code(), Some(0), "{}", anew.text);
+    });
+}
+
+#[test]
 fn a_masked_status_hides_no_denial() {
     as_each_user(|site| {
         let file = site.file("outside/needed", "x").to_string_lossy().into_owned();

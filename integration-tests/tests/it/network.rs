@@ -98,3 +98,31 @@ fn a_flood_of_refusals_is_counted_to_the_last() {
         assert!(many.text.len() < 64 * 1024, "{} bytes", many.text.len());
     });
 }
+
+/// An address of this machine that other machines know it by.
+fn address_of_this_machine() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Sends nothing.
+    socket.connect("192.0.2.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
+
+#[test]
+fn a_server_at_this_machines_own_address_is_told_to_be_reached_by_loopback() {
+    as_each_user(|site| {
+        let Some(ip) = address_of_this_machine() else {
+            eprintln!("NOT TESTED: this machine has no address but loopback");
+            return;
+        };
+        let listener = std::net::TcpListener::bind((ip, 0)).expect("a port");
+        let at = listener.local_addr().expect("bound");
+        assert!(std::net::TcpStream::connect(at).is_ok(), "control");
+        let script = format!("exec 3<> /dev/tcp/{}/{}", at.ip(), at.port());
+        let answer = site.serve_with(&json!({"network": {"mode": "proxy"}})).shell(&script);
+        assert_ne!(answer.exit_code(), Some(0), "{}", answer.text);
+        let denial = answer.denial("net_connect", &at.to_string()).expect("a record");
+        let way = denial["alternatives"][0].to_string();
+        assert!(way.contains("127.0.0.1") && way.contains("network.allow"), "{denial}");
+    });
+}

@@ -4,6 +4,7 @@
 //! A program that this machine or this user does not have is said on stderr; the rest is tested.
 
 mod built_in;
+mod habits;
 pub(crate) mod languages;
 mod services;
 

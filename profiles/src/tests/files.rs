@@ -297,3 +297,51 @@ fn covered_rules_are_left_out() {
     assert_eq!(rules, expected.map(|(path, access)| (path.to_owned(), access)));
     assert_eq!(policy.fs.lookup(&AbsPath::new(Path::new("/")).unwrap(), READ), Lookup::NoGrant);
 }
+
+#[test]
+fn what_is_not_there_is_remembered_with_what_it_would_have() {
+    let world = World::new();
+    world.make(&["home/.cache/"]);
+    let absent = |rest: &str| {
+        let text = format!(
+            r#"{{ "workdir": {{ "access": "readwrite" }}, "filesystem": {{
+                "allow": ["~/.cache/x", "~/.cache", "$WORKSPACE/y"],
+                "read_file": ["~/.xrc", "~/.closed"], "deny": ["~/.closed"]{rest} }} }}"#
+        );
+        let found = world.resolved(&text).absent;
+        found
+            .into_iter()
+            .map(|rule| (world.show(&rule.path), rule.scope, rule.access))
+            .collect::<Vec<_>>()
+    };
+    let (read, all) =
+        (Access::READ | Access::EXECUTE, Access::READ | Access::EXECUTE | Access::WRITE);
+    let cache = "home/.cache/x".to_owned();
+    let file = ("home/.xrc".to_owned(), Scope::File, read);
+    assert_eq!(absent(""), [(cache.clone(), Scope::Tree, all), file.clone()]);
+    assert_eq!(absent(", \"read_only\": true"), [(cache, Scope::Tree, read), file]);
+}
+
+#[test]
+fn a_path_of_one_process_is_left_out_with_the_next_step() {
+    let world = World::new();
+    let text = r#"{ "filesystem": {
+        "read": ["/proc/self/task", "/proc/1", "/proc/4000000/fd", "/proc/sys/kernel"],
+        "write_file": ["/proc/self/comm"] } }"#;
+    let resolved = world.resolved(text);
+    let granted: Vec<String> =
+        resolved.policy.fs.rules.iter().map(|r| r.path.to_string()).collect();
+    assert_eq!(granted, ["/proc/sys/kernel"]);
+    assert_eq!(resolved.notes.len(), 4, "{:?}", resolved.notes);
+    for note in &resolved.notes {
+        assert_eq!((note.kind, note.is_warning()), (NoteKind::OneProcess, true));
+        assert!(note.message.contains("grant `/proc` for reading"), "{note}");
+    }
+    assert!(resolved.absent.is_empty(), "{:?}", resolved.absent);
+    let all = world.resolved(r#"{ "filesystem": { "read": ["/proc"] } }"#);
+    assert!(all.notes.is_empty(), "{:?}", all.notes);
+    // Links that lead there.
+    let net = world.resolved(r#"{ "filesystem": { "read": ["/proc/net"] } }"#);
+    assert!(net.policy.fs.rules.is_empty() && net.notes[0].is_warning(), "{:?}", net.notes);
+    assert!(net.notes[0].message.contains("grant /proc instead"), "{:?}", net.notes);
+}

@@ -26,8 +26,8 @@ pub mod interpret;
 mod tests;
 
 pub use refused::{Needs, Refused, describe, is_by_number, refusal_errno};
-pub use socket::is_internet;
 pub(crate) use socket::is_udp;
+pub use socket::{is_internet, is_unix};
 pub use trapped::{AttributeCall, Mediated, Observed, Trapped, trapped};
 
 use crate::policy::Policy;

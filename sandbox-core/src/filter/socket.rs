@@ -268,6 +268,12 @@ pub fn is_internet(args: &[u64; 6]) -> bool {
     [INET, INET6].contains(&family(args)) && !is_other_protocol(args) && !is_other_datagram(args)
 }
 
+/// Whether this is an AF_UNIX socket, of which only datagrams are refused.
+#[must_use]
+pub fn is_unix(args: &[u64; 6]) -> bool {
+    family(args) == UNIX
+}
+
 /// Whether this is a UDP socket.
 pub(crate) fn is_udp(args: &[u64; 6]) -> bool {
     is_internet(args) && args[1] & TYPE_MASK == DATAGRAM

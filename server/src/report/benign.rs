@@ -2,21 +2,24 @@
 //! worry about, unless the program itself says that one was.
 
 use nono_sandbox::record::{Denial, Kind, Operation};
+use std::borrow::Cow;
 
 /// Opened by everybody, whether it is there or not.
 const FILES: &[&str] = &["/dev/tty", "/dev/log", "/dev/console", "/proc/self/coredump_filter"];
 /// Folders that tools list on their way, for something that is seldom there.
 const LISTED: &[&str] = &["/dev", "/etc", "/etc/gss/mech.d", "/etc/pam.d"];
-/// Names of files that hold what was typed, or what was compiled, for the next time.
-const LEFT_BEHIND: &[&str] = &[
-    ".bash_history",
-    ".python_history",
-    ".node_repl_history",
-    ".sqlite_history",
-    ".psql_history",
-    ".lesshst",
-    ".wget-hsts",
-    ".viminfo",
+/// Files that hold what was typed, for the next time: how their names begin, and whose they are.
+/// What is written is written beside it first: `.lesshsQ`, `.viminfo.tmp`, `.viminfz.tmp`,
+/// `.bash_history-00007.tmp`.
+const LEFT_BEHIND: &[(&str, &[&str])] = &[
+    (".bash_history", &["bash", "sh"]),
+    (".python_history", &["python"]),
+    (".node_repl_history", &["node"]),
+    (".sqlite_history", &["sqlite3"]),
+    (".psql_history", &["psql"]),
+    (".lesshs", &["less"]),
+    (".wget-hsts", &["wget"]),
+    (".viminf", &["vi", "vim", "view", "nvim"]),
 ];
 /// Sockets that libc and others try first.
 const SOCKETS: &[&str] = &[
@@ -32,14 +35,33 @@ const SOCKETS: &[&str] = &[
 const CALLS: &[&str] = &["io_uring_setup", "AF_UNIX datagram socket"];
 const MPTCP: &str = "socket, type 1, protocol 262";
 
+/// How `ss` asks for sockets first. It says that it cannot, and reads `/proc/net` instead.
+const SOCKETS_BY_NETLINK: (&str, &str) = ("AF_NETLINK socket", "protocol 4");
+
+/// Whether the program says of this refusal, which is a probe, that it met it, and goes on.
+pub(super) fn is_said_in_passing(denial: &Denial) -> bool {
+    let target = String::from_utf8_lossy(&denial.target);
+    let (kind, protocol) = SOCKETS_BY_NETLINK;
+    denial.kind == Kind::Socket
+        && target.starts_with(kind)
+        && target.ends_with(protocol)
+        && program(denial) == "ss"
+}
+
 /// What speaks for a probe, if this is one.
 pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
     let target = String::from_utf8_lossy(&denial.target);
     let name = target.rsplit('/').next().unwrap_or_default();
     match denial.kind {
         Kind::Fs if FILES.contains(&&*target) => Some("every program of its kind looks there"),
-        Kind::Fs if changes(denial.operation) && LEFT_BEHIND.contains(&name) => {
+        Kind::Fs if history(name).is_some() && changes(denial.operation) => {
             Some("a history, written at the end")
+        }
+        Kind::Fs
+            if matches!(denial.operation, Operation::Read | Operation::Delete)
+                && keeps(name, denial) =>
+        {
+            Some("a history, of the program that keeps it")
         }
         Kind::Fs if denial.operation == Operation::Read && LISTED.contains(&&*target) => {
             Some("listed on the way to something else")
@@ -53,6 +75,10 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         Kind::Fs if target.starts_with("/proc/") && target.ends_with("/oom_score_adj") => {
             Some("a hint to the kernel, which nobody needs")
         }
+        Kind::Fs if changes(denial.operation) && is_thread_name(&target) => {
+            Some("the name of another thread, which debuggers show")
+        }
+        Kind::Socket if is_said_in_passing(denial) => Some("ss reads /proc/net instead"),
         Kind::UnixSocket if SOCKETS.contains(&&*target) => Some("tried first, never needed"),
         Kind::UnixSocket if name == "S.dirmngr" => Some("GnuPG's helper for the network"),
         Kind::Syscall | Kind::Socket
@@ -73,6 +99,31 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         | Kind::Syscall
         | Kind::NestedSandbox => None,
     }
+}
+
+/// The programs whose history a file of this name is.
+fn history(name: &str) -> Option<&'static [&'static str]> {
+    LEFT_BEHIND.iter().find(|(start, _)| name.starts_with(start)).map(|(_, programs)| *programs)
+}
+
+/// Whether this is the program's own history; anybody else is after what is in it.
+fn keeps(name: &str, denial: &Denial) -> bool {
+    let program = program(denial);
+    // `python3.11`, `vim.basic`
+    let version = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphabetic());
+    let is = |keeper: &&str| program.strip_prefix(keeper).is_some_and(version);
+    history(name).is_some_and(|keepers| keepers.iter().any(is))
+}
+
+/// The name of the program that was refused.
+fn program(denial: &Denial) -> Cow<'_, str> {
+    String::from_utf8_lossy(denial.exe.rsplit(|b| *b == b'/').next().unwrap_or_default())
+}
+
+/// `/proc/self/task/7/comm`, by which a thread names another one. To allow that, all of `/proc`
+/// would have to be writable: the rules of the kernel know no part of it that is the run's.
+fn is_thread_name(target: &str) -> bool {
+    target.starts_with("/proc/") && target.ends_with("/comm") && target.contains("/task/")
 }
 
 fn is_python_cache(target: &str) -> bool {

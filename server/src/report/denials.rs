@@ -3,7 +3,7 @@
 
 use super::group::Group;
 use super::rank::{Evidence, Ranked, rank};
-use super::{View, clean, grant, instead, network};
+use super::{View, clean, grant, instead, later, network};
 use nix::errno::Errno;
 use nono_sandbox::AbsPath;
 use nono_sandbox::filter::is_by_number;
@@ -101,11 +101,10 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     let target = folder.clone().unwrap_or_else(|| clean::name(&denial.target));
     let resolved = denial.resolved.as_deref().map(clean::name);
     let given_up = grant::is_given_up(view, group);
-    let tried = if given_up { None } else { grant::narrowest(view, group) };
-    let (grant, risk, risk_why) = match tried {
-        Some(tried) => (Some(tried.grant), Some(tried.risk), Some(tried.risk_why)),
-        None => (None, None, None),
-    };
+    let later = later::granted(view, group).filter(|_| !given_up);
+    let tried = if given_up || later.is_some() { None } else { grant::narrowest(view, group) };
+    let (grant, risk, risk_why) =
+        tried.map_or((None, None, None), |t| (Some(t.grant), Some(t.risk), Some(t.risk_why)));
     let examples = group.members.iter().take(MAX_EXAMPLES).map(|d| clean::name(&d.target));
     DenialItem {
         id: format!("d{number}"),
@@ -122,7 +121,11 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         pid: denial.pid,
         exe: (!denial.exe.is_empty()).then(|| clean::name(&denial.exe)),
         count: group.count,
-        decided_by: if given_up { by_call(view, denial) } else { decided_by(view, denial) },
+        decided_by: match later {
+            _ if given_up => by_call(view, denial),
+            Some(rule) => later::decided_by(rule),
+            None => decided_by(view, denial),
+        },
         reason: reason(denial.reason),
         confidence: match denial.confidence {
             record::Confidence::Enforced => Confidence::Enforced,
@@ -146,7 +149,8 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         alternatives: if given_up {
             vec!["call again without what narrowed this call".to_owned()]
         } else {
-            instead::alternatives(view, group)
+            let way_out = later.map(later::way_out).into_iter();
+            way_out.chain(instead::alternatives(view, group)).collect()
         },
         retry: Retry::NeverUnchanged,
     }
@@ -230,6 +234,9 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         ),
         (Kept, None) => "protected against writing".to_owned(),
         (NotSupported, _) => unsupported(denial).to_owned(),
+        _ if grant::needs_datagrams(denial) => {
+            "datagram sockets need linux.af_unix_datagram in the profile".to_owned()
+        }
         (NoGrant | InsufficientAccess, Some(rule)) => {
             format!("{} does not allow this access", rule.rule)
         }
@@ -268,9 +275,6 @@ fn unsupported(denial: &Denial) -> &'static str {
              the rest of its run only where that has namespaces (isolation)"
         }
         Kind::Syscall => "no command may make this system call; no profile can change this",
-        Kind::Socket if denial.target.starts_with(b"AF_UNIX") => {
-            "datagram sockets need linux.af_unix_datagram in the profile"
-        }
         Kind::Socket => "no command may make this kind of socket; no profile can change this",
         _ if denial.target.starts_with(b"@") => {
             "abstract sockets stay inside the run that made them; no profile can change this"

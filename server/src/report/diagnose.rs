@@ -3,7 +3,7 @@
 use super::group::group;
 use super::rank::{self, Evidence};
 use super::summary::{Said, summary};
-use super::translate::{Known, notes};
+use super::translate::{Known, notes, unlooked_for_leaks};
 use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
 use crate::runs::{Captured, Finished};
 use nono_sandbox::AbsPath;
@@ -67,6 +67,9 @@ pub(super) fn diagnose(
             as_root: nix::unistd::geteuid().is_root(),
         };
         denials.notes = notes(known, &evidence.said);
+    }
+    if over.is_some() {
+        denials.notes.extend(unlooked_for_leaks(view.policy, argv, &evidence.said));
     }
     if let Some(outcome) = outcome {
         let told = [

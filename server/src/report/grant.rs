@@ -7,10 +7,10 @@ use super::{network, risk};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{
-    Access, FsRule, Lookup, OwnView, Policy, Reach, Scope, Source, UnixGrant,
+    Access, FsRule, Lookup, Mediation, OwnView, Policy, Reach, Scope, Source, UnixGrant,
 };
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
-use nono_schemas::{FilesystemGrant, Grant, NetworkGrant, Risk};
+use nono_schemas::{FilesystemGrant, Grant, LinuxGrant, Risk};
 
 /// Files named one by one in a grant; more become their folder.
 const MAX_FILES: usize = 3;
@@ -27,8 +27,10 @@ pub(super) struct Tried {
 pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     if group.members.iter().all(|d| network::is_about(d)) {
         let network::Tried { grant, risk, risk_why } = network::narrowest(view, group)?;
-        let grant = Grant { filesystem: FilesystemGrant::default(), network: grant };
-        return Some(Tried { grant, risk, risk_why });
+        return Some(Tried { grant: Grant { network: grant, ..Grant::default() }, risk, risk_why });
+    }
+    if group.members.iter().all(|d| needs_datagrams(d)) {
+        return Some(datagrams());
     }
     let wanted = |d: &&Denial| {
         matches!(d.reason, Reason::NoGrant | Reason::InsufficientAccess)
@@ -58,8 +60,23 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     let opened = with(view.policy, &wishes);
     let helps = group.members.iter().all(|d| allows(&opened, d));
     let (risk, risk_why) = risk::of(view, &wishes);
-    let grant = Grant { filesystem, network: NetworkGrant::default() };
+    let grant = Grant { filesystem, ..Grant::default() };
     helps.then_some(Tried { grant, risk, risk_why })
+}
+
+/// Whether this is an AF_UNIX datagram socket: of all sockets that may not be made, the only one
+/// that a profile can allow.
+pub(super) fn needs_datagrams(denial: &Denial) -> bool {
+    denial.kind == Kind::Socket && denial.reason == Reason::NoGrant
+}
+
+fn datagrams() -> Tried {
+    let linux = LinuxGrant { af_unix_datagram: Some(true) };
+    Tried {
+        grant: Grant { linux, ..Grant::default() },
+        risk: Risk::Low,
+        risk_why: "sockets outside of the run still need a grant each".to_owned(),
+    }
 }
 
 /// Whether the call itself gave up what was denied: the operator's profile allows all of it.
@@ -204,6 +221,9 @@ fn with(policy: &Policy, wishes: &[Wish]) -> Policy {
 fn allows(policy: &Policy, denial: &Denial) -> bool {
     if network::is_about(denial) {
         return network::allows(&policy.network, denial);
+    }
+    if needs_datagrams(denial) {
+        return policy.unix.datagrams || policy.unix.mediation == Mediation::Off;
     }
     let Some(path) = denial_path(denial) else { return false };
     match denial.kind {

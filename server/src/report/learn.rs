@@ -21,6 +21,9 @@ pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
                 if let Some(grant) = &item.grant {
                     merge(&mut drafted.filesystem, &grant.filesystem);
                     merge_network(&mut drafted.network, &grant.network);
+                    let linux = &mut drafted.linux;
+                    linux.af_unix_datagram =
+                        linux.af_unix_datagram.or(grant.linux.af_unix_datagram);
                     granted += 1;
                 }
             }

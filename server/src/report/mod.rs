@@ -14,6 +14,7 @@ mod group;
 mod history;
 mod in_short;
 mod instead;
+mod later;
 mod learn;
 mod limits;
 mod list;
@@ -23,6 +24,7 @@ mod rank;
 mod risk;
 mod root;
 mod status;
+mod subject;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -34,8 +36,9 @@ use crate::runs::{Ended, Finished, Identity, Snapshot, State};
 use globset::GlobSet;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::LayerState;
-use nono_sandbox::policy::Policy;
+use nono_sandbox::policy::{FsRule, Policy};
 use nono_schemas::{Denials, Enforced, LayerItem, RunResult, RunStatus, SandboxItem, TextFlags};
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -65,10 +68,14 @@ pub(crate) struct View<'a> {
     pub(crate) narrowed: &'a [String],
     /// What stays out of reports.
     pub(crate) suppress: &'a Suppressed,
+    /// What the policy would have if it had been there when the server started.
+    pub(crate) absent: &'a [FsRule],
     /// What is enforced.
     pub(crate) layers: &'a [LayerState],
     /// Whether a path is a folder: folders and files take different grants.
     pub(crate) is_folder: &'a dyn Fn(&AbsPath) -> bool,
+    /// Whether an address is one of this machine's.
+    pub(crate) is_own_address: &'a dyn Fn(IpAddr) -> bool,
 }
 
 /// Paths whose denials stay out of reports.

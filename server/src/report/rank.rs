@@ -4,7 +4,7 @@
 use super::benign;
 use super::group::Group;
 use super::masked::Masked;
-use super::network;
+use super::{network, subject};
 use nix::errno::Errno;
 use nono_sandbox::record::{Confidence, Denial, Kind, Operation, Reason};
 use nono_schemas::Relevance;
@@ -109,7 +109,11 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
     let speaks = evidence.failed && is_named_by_errno(first) && quoted >= Quoted::Errno;
     let relevance = match (benign::probe(first), quoted) {
         // The program says that it could not do without.
-        (Some(_), Quoted::Errno) if speaks && near <= NEAR_MS => Relevance::Possible,
+        (Some(_), Quoted::Errno)
+            if speaks && near <= NEAR_MS && !benign::is_said_in_passing(first) =>
+        {
+            Relevance::Possible
+        }
         (Some(probe), Quoted::Nothing | Quoted::Errno) => {
             why = vec![probe.to_owned()];
             Relevance::Benign
@@ -164,7 +168,7 @@ fn weight(operation: Operation) -> u32 {
 
 /// What `said` quotes of a group.
 pub(super) fn quoted(group: &Group<'_>, said: &str) -> Quoted {
-    let error = mentions_error(said, group.first);
+    let error = mentions_error(said, group);
     let target = group.members.iter().any(|d| mentions_target(said, d))
         || group.folder.as_ref().is_some_and(|f| mentions(said, f.as_bytes()));
     match (target, error) {
@@ -175,12 +179,20 @@ pub(super) fn quoted(group: &Group<'_>, said: &str) -> Quoted {
     }
 }
 
-/// Whether output names what the program got: an errno, or the proxy's answer.
-fn mentions_error(said: &str, denial: &Denial) -> bool {
+/// Whether output names what the program got, an errno or the proxy's answer, and not only of
+/// something else.
+fn mentions_error(said: &str, group: &Group<'_>) -> bool {
     const PROXY: [&str; 2] = ["403", "Proxy Error"];
-    match denial.kind {
+    match group.first.kind {
         Kind::NetProxy => PROXY.iter().any(|words| said.contains(words)),
-        _ => mentions_errno(said, denial.errno),
+        _ => {
+            let errno = Errno::from_raw(group.first.errno);
+            let words = errno.desc().to_lowercase();
+            let names = |line| group.members.iter().any(|d| mentions_target(line, d));
+            said.lines()
+                .filter(|line| mentions_errno(line, errno, &words))
+                .any(|line| names(line) || !subject::is_another(line, &words, group))
+        }
     }
 }
 
@@ -213,10 +225,7 @@ fn complains(said: &str, exe: &[u8]) -> bool {
     !name.is_empty() && said.lines().filter_map(speaker).any(|same| same)
 }
 
-/// Whether output names an errno, by its name or by libc's words for it. Go writes those small.
-fn mentions_errno(said: &str, errno: i32) -> bool {
-    let errno = Errno::from_raw(errno);
-    let name = format!("{errno:?}");
-    let words = errno.desc().to_lowercase();
-    said.contains(&name) || said.to_lowercase().contains(&words)
+/// Whether a line names an errno, by its name or by libc's `words` for it. Go writes those small.
+fn mentions_errno(line: &str, errno: Errno, words: &str) -> bool {
+    line.contains(&format!("{errno:?}")) || line.to_lowercase().contains(words)
 }

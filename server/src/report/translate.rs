@@ -1,6 +1,7 @@
 //! Misleading messages of programs, explained. Only where a record, the run's end or the policy
 //! backs it: what a program prints proves nothing.
 
+use super::benign;
 use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
@@ -157,7 +158,7 @@ const TABLE: &[Entry] = &[
             "Protocol not supported",
             "EPROTONOSUPPORT",
         ],
-        |known| known.denied(|d| d.kind == Kind::Socket),
+        |known| known.denied(|d| d.kind == Kind::Socket && !benign::is_said_in_passing(d)),
         "the kernel does support this kind of socket: the sandbox does not let commands make it",
     ),
     (
@@ -183,6 +184,29 @@ pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     notes.extend(super::root::notes(known, said));
     notes.extend(death(known).map(str::to_owned));
     notes
+}
+
+/// That no leaks were looked for, where somebody seems to count on it. Without it AddressSanitizer
+/// is silent about leaks, which reads like a program that has none.
+pub(super) fn unlooked_for_leaks(policy: &Policy, argv: &[Vec<u8>], said: &str) -> Option<String> {
+    const ASKED: [&str; 5] = [
+        "-fsanitize=address",
+        "-fsanitize=leak",
+        "sanitizer=leak",
+        "detect_leaks=1",
+        "LeakSanitizer",
+    ];
+    let options = policy.environment.variables.get("LSAN_OPTIONS")?;
+    memmem::find(options, b"detect_leaks=0")?;
+    let command =
+        argv.iter().any(|a| ASKED.iter().any(|w| memmem::find(a, w.as_bytes()).is_some()));
+    let asked = command || said.contains("detect_leaks=1");
+    // Where it was switched on again it says that it cannot.
+    (asked && !said.contains("LeakSanitizer")).then(|| {
+        "leaks are not looked for here (LSAN_OPTIONS=detect_leaks=0), so none are reported: looking \
+         takes tracing, which no command may do; the rest of AddressSanitizer works"
+            .to_owned()
+    })
 }
 
 /// What the end itself means.

@@ -123,8 +123,8 @@ impl Ground {
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
             tracing::warn!("{note}");
         }
-        let Resolved { mut policy, suppress_unix_sockets, suppress_paths, credentials, .. } =
-            resolved;
+        let Resolved { mut policy, suppress_unix_sockets, suppress_paths, .. } = resolved;
+        let (credentials, absent) = (resolved.credentials, resolved.absent);
         for workspace in &policy.fs.workspaces {
             if let Some(folder) = repository::out_of_reach(workspace, &policy.fs) {
                 tracing::warn!(
@@ -140,7 +140,7 @@ impl Ground {
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
         let offer = offer(policy.clone(), &setup.allowed_profiles, &context)?;
         Ok(Self {
-            sandbox: Arc::new(Sandbox::new(policy, &host, suppress)),
+            sandbox: Arc::new(Sandbox::new(policy, &host, suppress).with_absent(absent)),
             credentials,
             secrets: Secrets::default(),
             offer,

@@ -1,6 +1,6 @@
 //! Calls that are refused to everybody: the same answer as from the filter alone, and a record.
 
-use crate::filter::{Needs, Refused, describe, is_internet};
+use crate::filter::{Needs, Refused, describe, is_internet, is_unix};
 use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::{Refusal, RefusedCall, Shared};
@@ -31,6 +31,8 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
             reason: match kind {
                 // Another network mode would allow it.
                 Kind::NetConnect => Reason::NoGrant,
+                // The profile's switch would.
+                Kind::Socket if is_unix(&data.args) => Reason::NoGrant,
                 _ => Reason::NotSupported,
             },
             rule: None,

@@ -6,7 +6,8 @@ pub(super) use grant::{Tried, allows, narrowest};
 
 use super::View;
 use nono_sandbox::policy::{
-    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, Source, Special, meant,
+    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, PortRange, Source,
+    Special, meant,
 };
 use nono_sandbox::record::{Denial, Kind, Operation};
 use nono_schemas::Network;
@@ -123,12 +124,21 @@ fn proxy_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
 pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
     let policy = &view.policy.network;
     let far = |at: SocketAddr| !meant(at).ip().is_loopback();
+    let own = |ip: IpAddr| {
+        let ip = meant(SocketAddr::new(ip, 0)).ip();
+        !ip.is_loopback() && (view.is_own_address)(ip)
+    };
     match denial.kind {
-        Kind::NetBind => Some("listen on 127.0.0.1".to_owned()),
+        Kind::NetBind => Some(listen_elsewhere(policy, denial)),
+        Kind::NetConnect if address(denial).is_some_and(|at| own(at.ip())) => Some(
+            "this is an address of this machine: use 127.0.0.1 for servers here; this one is \
+             reached if the operator lists it in network.allow"
+                .to_owned(),
+        ),
         Kind::NetConnect if policy.mode.has_proxy() && address(denial).is_some_and(far) => {
             Some("ask for the host by name through the proxy that HTTPS_PROXY names".to_owned())
         }
-        Kind::NetProxy if may_be_here(denial) => Some(
+        Kind::NetProxy if may_be_here(denial, own) => Some(
             "for a server on this machine, use 127.0.0.1 or localhost, which go past the proxy"
                 .to_owned(),
         ),
@@ -137,9 +147,27 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
     }
 }
 
+/// Where a server can listen instead.
+fn listen_elsewhere(policy: &NetworkPolicy, denial: &Denial) -> String {
+    let port = address(denial).map(|at| at.port());
+    let lacks = |ports: &&Vec<PortRange>| {
+        port.is_some_and(|port| !ports.iter().any(|range| range.contains(port)))
+    };
+    match policy.listen.as_ref().filter(lacks) {
+        Some(ports) if ports.is_empty() => "listen nowhere: network.listen has no port".to_owned(),
+        Some(ports) => {
+            let ports: Vec<String> = ports.iter().map(ToString::to_string).collect();
+            format!("listen on a port of network.listen ({})", ports.join(", "))
+        }
+        None => "listen on 127.0.0.1; other machines reach it if the operator lists the port in \
+                 network.expose"
+            .to_owned(),
+    }
+}
+
 /// Whether the proxy was asked for this machine, or for a name that only machines nearby have.
-fn may_be_here(denial: &Denial) -> bool {
-    let here = |ip: IpAddr| meant(SocketAddr::new(ip, 0)).ip().is_loopback();
+fn may_be_here(denial: &Denial, own: impl Fn(IpAddr) -> bool) -> bool {
+    let here = |ip: IpAddr| meant(SocketAddr::new(ip, 0)).ip().is_loopback() || own(ip);
     resolved(denial).is_some_and(|at| here(at.ip()))
         || match host(denial) {
             Some((Host::Address(ip), _)) => here(ip),

@@ -1,7 +1,7 @@
 //! What would allow it, and what to do instead.
 
 use super::*;
-use crate::report::translate::{Known, notes};
+use crate::report::translate::{Known, notes, unlooked_for_leaks};
 use nono_sandbox::policy::NetworkMode;
 use serde_json::json;
 
@@ -44,6 +44,73 @@ fn grants_are_narrow_and_absent_where_none_can_help() {
 }
 
 #[test]
+fn a_datagram_socket_comes_with_the_switch_that_allows_it() {
+    let mut refused = denial(Operation::Socket, "AF_UNIX datagram socket");
+    (refused.kind, refused.resolved, refused.syscall) =
+        (Kind::Socket, None, "socketpair".to_owned());
+    let run = |refused: Denial| answer(&finished(End::Exited(1), vec![refused], "", ""));
+    let result = run(refused.clone()).result;
+    let item = &result.denials.items[0];
+    let grant = json!({"linux": {"af_unix_datagram": true}});
+    assert_eq!(serde_json::to_value(&item.grant).unwrap(), grant);
+    assert_eq!(item.grantable, nono_schemas::Grantable::OperatorOnly);
+    assert!(item.decided_by.rule.contains("linux.af_unix_datagram"), "{:?}", item.decided_by);
+    assert!(addition("coding", &result.denials).contains("\"af_unix_datagram\": true"));
+    let mut packet = refused;
+    (packet.target, packet.reason) = (b"AF_PACKET socket".to_vec(), Reason::NotSupported);
+    let item = run(packet).result.denials.items.remove(0);
+    assert_eq!((item.grant, item.grantable), (None, nono_schemas::Grantable::NotByGrant));
+}
+
+#[test]
+fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
+    let policy = policy();
+    let source =
+        || Source { profile: "mine".into(), rule: "filesystem.allow: ~/x".into(), line: Some(3) };
+    let absent = |path_of: &str, access| {
+        [FsRule { path: path(path_of), scope: Scope::Tree, access, source: source() }]
+    };
+    let item = |absent: &[FsRule], operation, target: &str| {
+        let refused = [denial(operation, target)];
+        let log = log(refused.to_vec());
+        let view = View {
+            wider: None,
+            narrowed: &[],
+            policy: &policy,
+            suppress: &Suppressed::default(),
+            absent,
+            layers: &[],
+            is_folder: &|_| false,
+            is_own_address: &|_| false,
+        };
+        let kept = crate::report::denials::kept(view, &log);
+        let groups = crate::report::group::group(view, &kept);
+        let none = crate::report::rank::Evidence {
+            said: String::new(),
+            failed: true,
+            masked: None,
+            took_ms: 5,
+        };
+        crate::report::denials::report(view, &log, (&kept, groups), &none).items.remove(0)
+    };
+    let later = absent("/home/u/.cache/x", Access::READ | Access::WRITE);
+    for target in ["/home/u/.cache/x", "/home/u/.cache/x/a/b"] {
+        let item = item(&later, Operation::Create, target);
+        let rule = "filesystem.allow: ~/x grants it, but /home/u/.cache/x did not exist when the \
+                    server started";
+        assert_eq!(item.decided_by.rule, rule);
+        assert_eq!(item.decided_by.source, "profile mine:3");
+        assert_eq!(item.grant, None);
+        assert!(item.alternatives[0].contains("starts the server anew"), "{item:?}");
+    }
+    let told = |item: &nono_schemas::DenialItem| item.decided_by.rule.contains("did not exist");
+    assert!(!told(&item(&later, Operation::Create, "/home/u/.cache/xy/a")), "beside it");
+    assert!(!told(&item(&later, Operation::Execute, "/home/u/.cache/x/a")), "another right");
+    let read = absent("/home/u/.cache/x", Access::READ);
+    assert!(!told(&item(&read, Operation::Create, "/home/u/.cache/x/a")));
+}
+
+#[test]
 fn a_refused_temporary_file_points_to_tmpdir() {
     let denied = vec![denial(Operation::Create, "/tmp/x.lock")];
     let answer = answer(&finished(End::Exited(1), denied, "", ""));
@@ -65,6 +132,25 @@ fn a_server_on_this_machine_is_reached_past_the_proxy() {
         assert!(denial.alternatives[0].contains("127.0.0.1"), "{here}: {denial:?}");
     }
     assert!(asked("example.com:443").alternatives.is_empty());
+}
+
+#[test]
+fn an_address_of_this_machine_is_told_as_one() {
+    let item = |kind, operation, target: &str| {
+        let mut refused = denial(operation, target);
+        (refused.kind, refused.resolved) = (kind, None);
+        answer(&finished(End::Exited(1), vec![refused], "", "")).result.denials.items.remove(0)
+    };
+    let connect = |target| item(Kind::NetConnect, Operation::Connect, target).alternatives;
+    for own in ["192.0.2.7:8000", "[::ffff:192.0.2.7]:8000"] {
+        let way = &connect(own)[0];
+        assert!(way.contains("127.0.0.1") && way.contains("network.allow"), "{own}: {way}");
+    }
+    assert!(connect("192.0.2.8:8000").is_empty());
+    let bind = &item(Kind::NetBind, Operation::Bind, "192.0.2.7:8000").alternatives[0];
+    assert!(bind.contains("127.0.0.1") && bind.contains("network.expose"), "{bind}");
+    let asked = &item(Kind::NetProxy, Operation::Connect, "192.0.2.7:8000").alternatives[0];
+    assert!(asked.contains("127.0.0.1"), "{asked}");
 }
 
 /// The number of a terminal is another one in the next run.
@@ -131,6 +217,25 @@ fn misleading_messages_are_explained_only_with_proof() {
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
     assert!(notes[0].contains("another architecture"), "{notes:?}");
+}
+
+#[test]
+fn leaks_that_are_not_looked_for_are_told_whoever_counts_on_it() {
+    let argv = |command: &str| ["bash", "-c", command].map(|s| s.as_bytes().to_vec());
+    let asked = |policy: &Policy, command: &str, said: &str| {
+        unlooked_for_leaks(policy, &argv(command), said).is_some()
+    };
+    let mut policy = policy();
+    assert!(!asked(&policy, "gcc -fsanitize=address a.c && ./a.out", ""), "they are looked for");
+    let options = b"detect_leaks=0".to_vec();
+    policy.environment.variables.insert("LSAN_OPTIONS".into(), options);
+    assert!(asked(&policy, "gcc -fsanitize=address a.c && ./a.out", ""));
+    assert!(asked(&policy, "ASAN_OPTIONS=detect_leaks=1 ./a.out", ""));
+    assert!(asked(&policy, "make check", "env ASAN_OPTIONS=detect_leaks=1 ./test"));
+    assert!(!asked(&policy, "gcc -fsanitize=undefined a.c", "done"));
+    assert!(!asked(&policy, "make", "gcc -fsanitize=address -c a.c"), "nobody speaks of leaks");
+    let on_again = "LSAN_OPTIONS= ASAN_OPTIONS=detect_leaks=1 ./a.out";
+    assert!(!asked(&policy, on_again, "==1==LeakSanitizer has encountered a fatal error."));
 }
 
 #[test]

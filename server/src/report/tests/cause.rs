@@ -85,6 +85,54 @@ fn refusals_without_a_name_are_told_by_their_error() {
     assert_eq!(cause(host, "curl: (56) CONNECT tunnel failed, response 403\n"), (0, true));
 }
 
+#[test]
+fn an_error_that_is_said_of_something_else_is_not_held_against_a_refusal() {
+    let cause = |denied: Denial, said: &str| {
+        let denied = Denial { last_ms: 11, exe: b"/usr/bin/tool".to_vec(), ..denied };
+        let denials = answer(&finished(End::Exited(1), vec![denied], "", said)).result.denials;
+        denials.likely_cause.is_some()
+    };
+    let probe = || denial(Operation::Read, "/home/u/.toolrc");
+    for another in [
+        "cat: /ws/secret: Permission denied\n",
+        "cat: notes: Permission denied\n",
+        "mkdir: cannot create directory \u{2018}out\u{2019}: Permission denied\n",
+        "PermissionError: [Errno 13] Permission denied: '/ws/secret'\n",
+        "Error: EACCES: permission denied, open 'secret'\n",
+        "sh: 1: cannot open ../x: Permission denied\n",
+        "reading /home/u/.toolrc\ncat: /ws/secret: Permission denied\n",
+    ] {
+        let named = another.contains(".toolrc");
+        let denied = vec![Denial { last_ms: 11, ..probe() }];
+        let item = answer(&finished(End::Exited(1), denied, "", another));
+        let item = &item.result.denials.items[0];
+        assert!(named || item.relevance == Relevance::Possible, "{another}: {item:?}");
+        assert!(!item.why.contains("the error"), "{another}: {item:?}");
+    }
+    for its_own in [
+        "tool: Permission denied\n",
+        "tool: open: Permission denied\n",
+        "tool: error: Permission denied\n",
+        "/usr/bin/tool: Permission denied\n",
+        "npm error Error: EACCES: permission denied\n",
+        "PermissionError: [Errno 13] Permission denied\n",
+        "tool: cannot read \u{2018}.toolrc\u{2019}: Permission denied\n",
+        "cat: /ws/secret: Permission denied\ntool: Permission denied\n",
+    ] {
+        assert!(cause(probe(), its_own), "{its_own}");
+    }
+    let lock = || denial(Operation::Create, "/d/a/config.lock");
+    assert!(cause(lock(), "error: could not lock config file a/config: Permission denied\n"));
+    let nameless = |kind, target: &str| Denial { kind, ..denial(Operation::Call, target) };
+    let pair = || nameless(Kind::Socket, "AF_UNIX datagram socket");
+    assert!(!cause(pair(), "cat: /ws/secret: Permission denied\n"));
+    assert!(cause(pair(), "PermissionError: Permission denied\n"));
+    let host = nameless(Kind::NetConnect, "192.0.2.8:80");
+    assert!(cause(host, "sh: /dev/tcp/192.0.2.8/80: Permission denied\n"));
+    let mount = nameless(Kind::NestedSandbox, "mount");
+    assert!(cause(mount, "bwrap: Can't mount proc on /newroot/proc: Permission denied\n"));
+}
+
 /// A read that nobody saw.
 fn inferred(target: &str) -> Denial {
     Denial {

@@ -164,6 +164,61 @@ fn probes_are_folded_unless_the_program_names_them() {
 }
 
 #[test]
+fn what_pagers_editors_and_shells_leave_behind_is_folded() {
+    let benign = |operation, exe: &str, target: &str, said: &str| {
+        let refused = Denial { exe: exe.into(), last_ms: 11, ..denial(operation, target) };
+        let denials = answer(&finished(End::Exited(1), vec![refused], "", said)).result.denials;
+        denials.items[0].relevance == Relevance::Benign
+    };
+    use Operation::{Create, Delete, Read, Write};
+    for (operation, exe, name) in [
+        (Read, "/usr/bin/less", ".lesshst"),
+        (Create, "/usr/bin/less", ".lesshsQ"),
+        (Read, "/usr/bin/vim.basic", ".viminfo"),
+        (Create, "/usr/bin/vim.basic", ".viminfz.tmp"),
+        (Delete, "/usr/bin/vim.basic", ".viminfo.tmp"),
+        (Read, "/usr/bin/bash", ".bash_history"),
+        (Write, "/usr/bin/bash", ".bash_history"),
+        (Create, "/usr/bin/bash", ".bash_history-01234.tmp"),
+        (Read, "/usr/bin/python3.11", ".python_history"),
+    ] {
+        assert!(benign(operation, exe, &format!("/home/u/{name}"), "no\n"), "{operation:?} {name}");
+    }
+    assert!(!benign(Read, "/usr/bin/cat", "/home/u/.bash_history", "no\n"), "somebody else's");
+    assert!(!benign(Read, "/usr/bin/sha256sum", "/home/u/.bash_history", "no\n"));
+    assert!(!benign(Delete, "/usr/bin/rm", "/home/u/.bash_history", "no\n"));
+    let said = "cat: /home/u/.bash_history: Permission denied\n";
+    assert!(!benign(Read, "/usr/bin/bash", "/home/u/.bash_history", said), "it is named");
+    let thread = "/proc/self/task/7/comm";
+    assert!(benign(Write, "/usr/bin/tool", thread, "no\n"));
+    assert!(!benign(Read, "/usr/bin/tool", thread, "no\n"));
+}
+
+#[test]
+fn what_ss_says_in_passing_is_no_cause_and_no_trouble_of_the_kernels() {
+    let run = |exe: &str, protocol| {
+        let target = format!("AF_NETLINK socket, type 3, protocol {protocol}");
+        let refused = Denial {
+            kind: Kind::Socket,
+            reason: Reason::NotSupported,
+            errno: nix::errno::Errno::EPROTONOSUPPORT as i32,
+            exe: exe.into(),
+            last_ms: 11,
+            ..denial(Operation::Socket, &target)
+        };
+        let said = "Cannot open netlink socket: Protocol not supported\n";
+        answer(&finished(End::Exited(1), vec![refused], "", said)).result.denials
+    };
+    let ss = run("/usr/bin/ss", 4);
+    assert_eq!((ss.total, ss.benign, ss.items[0].relevance), (0, 1, Relevance::Benign));
+    assert_eq!(ss.notes, [""; 0]);
+    for other in [run("/usr/bin/tool", 4), run("/usr/bin/ss", 9)] {
+        assert_eq!(other.items[0].relevance, Relevance::LikelyCause);
+        assert_eq!(other.notes.len(), 1);
+    }
+}
+
+#[test]
 fn the_third_time_says_that_trying_again_is_useless() {
     let history = History::default();
     let run = || finished(End::Exited(1), vec![denial(Operation::Create, "/tmp/x.lock")], "", "");

@@ -156,8 +156,10 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
             sockets: suppress.build().unwrap(),
             paths: globset::GlobSet::empty(),
         },
+        absent: &[],
         layers: &layers,
         is_folder: &|path| path.as_path().extension().is_none(),
+        is_own_address: &|ip| ip.to_string() == "192.0.2.7",
     };
     let identity = identity();
     let facts = Facts {
@@ -189,8 +191,10 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
         narrowed: &[],
         policy: &policy,
         suppress: &Suppressed::default(),
+        absent: &[],
         layers: &[],
         is_folder: &|path| path.as_path().extension().is_none(),
+        is_own_address: &|ip| ip.to_string() == "192.0.2.7",
     };
     let argv = ["bash", "-c", script].map(|s| s.as_bytes().to_vec()).to_vec();
     let identity = Identity { id: format!("r-{nth}"), argv, ..identity() };
