@@ -218,7 +218,15 @@ fn workspace(path: &Path) -> Result<AbsPath, ServerError> {
     if !path.metadata().map_err(unusable)?.is_dir() {
         return Err(unusable(std::io::ErrorKind::NotADirectory.into()));
     }
-    Ok(AbsPath::new(without_parents(path).map_err(unusable)?)?)
+    let named = without_parents(path).map_err(unusable)?;
+    if let Ok(target) = named.read_link() {
+        tracing::warn!(
+            "the workspace {} is a link, to {}: commands work there",
+            named.display(),
+            target.display()
+        );
+    }
+    Ok(AbsPath::new(named)?)
 }
 
 /// The absolute path, each `..` taken out together with the name before it.
