@@ -193,7 +193,7 @@ fn compile(
 
 /// Whether any rule lets it be changed; else there is nothing to protect.
 fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
-    rules.iter().any(|rule| rule.access.contains(Access::WRITE) && rule.covers(&kept.path))
+    rules.iter().any(|rule| rule.access.intersects(Access::CHANGES) && rule.covers(&kept.path))
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -163,6 +163,41 @@ raise SystemExit(0 if made >= 0 else ctypes.get_errno())";
     });
 }
 
+/// A name is taken by whatever is made there, not by files alone: git does not start in a repository
+/// with a socket for its `commondir`.
+#[test]
+fn nothing_of_any_kind_takes_a_protected_name() {
+    const MAKE: &str = "import os, socket, sys
+kind, name = sys.argv[1:]
+if kind == 'bound':
+    socket.socket(socket.AF_UNIX).bind(name)
+else:
+    os.mknod(name, int(kind, 8) | 0o600)";
+    // S_IFSOCK, S_IFIFO, S_IFREG.
+    const KINDS: [&str; 4] = ["0140000", "0010000", "0100000", "bound"];
+    as_each_user(|site| {
+        furnish(&site);
+        std::fs::remove_file(site.path("ws/.vscode/tasks.json")).expect("remove");
+        let names =
+            [".envrc", ".vscode/tasks.json", ".git/commondir", ".git/hooks/pre-push", ".nono"];
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for (kind, name) in KINDS.iter().flat_map(|kind| names.map(|name| (*kind, name))) {
+                let answer = server.exec(&["/usr/bin/python3", "-c", MAKE, kind, name]);
+                let what = format!("{isolation} {kind} {name}: {}", answer.text);
+                assert_ne!(answer.exit_code(), Some(0), "{what}");
+                assert_eq!(denial(&answer)["confidence"], "enforced", "{what}");
+                assert!(!site.path(&format!("ws/{name}")).exists(), "{what}");
+            }
+            for kind in KINDS {
+                let answer = server.exec(&["/usr/bin/python3", "-c", MAKE, kind, "beside"]);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {kind}: {}", answer.text);
+                std::fs::remove_file(site.path("ws/beside")).expect("made");
+            }
+        }
+    });
+}
+
 /// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
 const DETOURS: [&str; 9] = [
     "ln -s . here && echo x > here/.envrc",

@@ -13,9 +13,6 @@ pub struct Writable {
     pub is_folder: bool,
 }
 
-/// Rights that change something.
-const CHANGES: Access = Access::WRITE.union(Access::MAKE_SOCKET);
-
 /// What both allow. Rights add up over rules, so the rules both have in common are those of each
 /// pair: where they overlap, what both give.
 pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
@@ -102,14 +99,17 @@ pub(super) fn write_only(policy: &mut Policy, writable: &[Writable]) -> Result<(
             rules.push(rule.clone());
             continue;
         }
-        let kept = rule.access - CHANGES;
+        let kept = rule.access - Access::CHANGES;
         if !kept.is_empty() {
             rules.push(FsRule { access: kept, ..rule.clone() });
         }
         let wanted = writable.iter().filter_map(|wanted| {
             let scope = if wanted.is_folder { Scope::Tree } else { Scope::File };
             let path = wanted.path.clone();
-            overlap(rule, &FsRule { path, scope, access: CHANGES, source: rule.source.clone() })
+            overlap(
+                rule,
+                &FsRule { path, scope, access: Access::CHANGES, source: rule.source.clone() },
+            )
         });
         rules.extend(wanted);
     }
