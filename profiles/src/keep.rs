@@ -9,7 +9,6 @@ use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
 use crate::place::{self, DotNames, Places};
 use crate::template::Expanded;
-use crate::variables::Origin;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Kept, Scope};
 use std::fs;
@@ -41,13 +40,12 @@ pub(crate) fn kept(
 }
 
 /// The trees that entries are relative to: the workspaces, and what the operator lets be written
-/// beside them. Folders that built-in profiles open are caches and the like.
+/// beside them, by whatever variable. Folders that built-in profiles open are caches and the like.
 fn roots(candidates: &[Candidate<FsRule>], context: &Context) -> Vec<AbsPath> {
     let mut roots = context.workspaces.clone();
     let granted = candidates.iter().filter(|candidate| {
-        let Candidate { rule, origin, built_in, .. } = candidate;
-        let tree = rule.scope == Scope::Tree && rule.access.contains(Access::WRITE);
-        tree && *origin == Origin::Written && !built_in
+        let Candidate { rule, built_in, .. } = candidate;
+        rule.scope == Scope::Tree && rule.access.contains(Access::WRITE) && !built_in
     });
     for candidate in granted {
         if !roots.contains(&candidate.rule.path) {

@@ -132,6 +132,24 @@ fn folders_that_the_operator_opens_count_too() {
     assert!(kept(&world, &resolved).iter().all(|path| !path.contains(".cargo")));
 }
 
+/// A variable that is set is the operator's word as much as its default is.
+#[test]
+fn folders_opened_by_variables_count_too() {
+    let mut world = World::new();
+    let trees = ["go2/src/p", "xdg/q", "work/out"];
+    world.make(&trees.map(|tree| format!("{tree}/.git/config")).each_ref().map(String::as_str));
+    world.set("GOPATH", world.root.join("go2"));
+    world.set("XDG_DATA_HOME", world.root.join("xdg"));
+    let resolved = world.resolved(
+        r#"{ "extends": "coding",
+             "filesystem": { "allow": ["$GOPATH/src/p", "$XDG_DATA_HOME/q", "$WORKSPACE/out"] } }"#,
+    );
+    for file in trees.iter().flat_map(|t| [format!("{t}/.envrc"), format!("{t}/.git/config")]) {
+        assert!(write(&world, &resolved, &file).is_err(), "{file}");
+    }
+    assert_eq!(write(&world, &resolved, "xdg/q/file"), Ok(()));
+}
+
 #[test]
 fn nothing_is_listed_where_nothing_may_be_written() {
     let world = World::new();
