@@ -14,8 +14,8 @@ use crate::{
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
-    NetworkPolicy, Observe, Policy, PortRange, Source, Tmp, UnixGrant, UnixPolicy,
+    Access, FsPolicy, Hiding, HostGrant, Isolation, Lookup, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Policy, PortRange, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use std::io;
@@ -141,7 +141,7 @@ fn compile(
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
-    let mut kept = keep::kept(&layer, &grants.files, context, &mut places)?;
+    let mut keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
     let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
@@ -158,13 +158,14 @@ fn compile(
     let tmp = single.private_tmp.filter(|on| on.value);
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
-    kept.retain(|kept| may_be_written(&rules, kept));
+    keeps.kept.retain(|kept| keep::may_be_written(&rules, kept));
     let policy = Policy {
         name,
         fs: FsPolicy {
             rules,
             protected: protected.into_iter().map(|p| p.path).collect(),
-            kept,
+            kept: keeps.kept,
+            kept_patterns: keeps.patterns,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
             tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),
@@ -189,11 +190,6 @@ fn compile(
     };
     credentials::check(&credentials, &policy.fs, &mut places)?;
     Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, notes })
-}
-
-/// Whether any rule lets it be changed; else there is nothing to protect.
-fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
-    rules.iter().any(|rule| rule.access.intersects(Access::CHANGES) && rule.covers(&kept.path))
 }
 
 /// Notes the grants a project file asks for and does not get.

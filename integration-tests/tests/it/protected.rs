@@ -198,6 +198,50 @@ else:
     });
 }
 
+/// A work tree and a submodule that somebody outside adds while the server runs. The next run finds
+/// them, whatever stood by for it.
+#[test]
+fn what_is_added_to_a_repository_later_is_protected_from_the_next_run_on() {
+    const LATER: [(&str, &str); 2] =
+        [(".git/worktrees/t", "commondir"), (".git/modules/lib", "config")];
+    as_each_user(|site| {
+        for (isolation, raced) in [("required", "EROFS"), ("off", "ok")] {
+            let site = Site::new(site.user());
+            furnish(&site);
+            let server = serve(&site, isolation);
+            assert_eq!(server.probe(&["file", "append", "text"]), "ok");
+            for folder in [".git/worktrees", ".git/modules"] {
+                site.folder(&format!("ws/{folder}"));
+            }
+            for (folder, file) in LATER {
+                site.folder(&format!("ws/{folder}"));
+                for name in [file, "beside"] {
+                    site.file(&format!("ws/{folder}/{name}"), "x");
+                }
+            }
+            for (folder, file) in LATER {
+                let (path, beside) = (format!("{folder}/{file}"), format!("{folder}/beside"));
+                for args in [
+                    &["file", "append", path.as_str()][..],
+                    &["file", "rename", &beside, &path],
+                    &["file", "rename", folder, "moved"],
+                ] {
+                    let answer = server.run("probe", args);
+                    assert_eq!(answer.said(), "EACCES", "{isolation} {args:?}: {}", answer.text);
+                    assert_eq!(denial(&answer)["confidence"], "enforced", "{}", answer.text);
+                }
+                assert_eq!(server.probe(&["file", "append", &beside]), "ok", "{isolation}");
+                let (path, beside) = (format!("ws/{path}"), format!("ws/{beside}"));
+                let race = ["flip", &site.text(&path), &site.text(&beside)];
+                let answer = server.run("probe", &race);
+                assert_eq!(answer.said(), raced, "{isolation}: {}", answer.text);
+                let told = answer.text.contains("protected files changed while this ran");
+                assert_eq!(told, isolation == "off", "{isolation}: {}", answer.text);
+            }
+        }
+    });
+}
+
 /// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
 const DETOURS: [&str; 9] = [
     "ln -s . here && echo x > here/.envrc",

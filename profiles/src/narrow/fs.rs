@@ -24,10 +24,13 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     protected.extend(b.protected.iter().filter(|path| !a.protected.contains(path)).cloned());
     let mut kept = a.kept.clone();
     kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
+    let mut kept_patterns = a.kept_patterns.clone();
+    kept_patterns.extend(b.kept_patterns.iter().filter(|p| !a.kept_patterns.contains(p)).cloned());
     FsPolicy {
         rules: without_repetitions(rules),
         protected,
         kept,
+        kept_patterns,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
         tmp: a.tmp.or(&b.tmp),

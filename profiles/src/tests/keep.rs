@@ -1,7 +1,7 @@
 //! What stays as it is in trees that may be written.
 
 use super::World;
-use crate::{ProfileRef, Resolved, narrow};
+use crate::{ProfileRef, Resolved, kept_now, narrow};
 use nono_sandbox::policy::{Access, Lookup};
 use std::os::unix::fs::symlink;
 
@@ -47,6 +47,39 @@ fn a_repository_counts_only_if_it_is_there() {
     for file in ["HEAD", "index.lock", "config.lock", "refs/heads/x", "modules/lib/HEAD"] {
         assert_eq!(write(&world, &there, &format!("work/.git/{file}")), Ok(()), "{file}");
     }
+}
+
+/// Somebody outside adds a work tree or a submodule while the server runs.
+#[test]
+fn what_patterns_match_is_looked_for_again() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/.git/worktrees/old/commondir"]);
+    let mut resolved = coding(&world);
+    assert_eq!(kept_now(&resolved.policy).unwrap(), resolved.policy.fs.kept);
+    assert!(write(&world, &resolved, "work/.git/worktrees/old/commondir").is_err());
+    let later = ["work/.git/worktrees/t/commondir", "work/.git/modules/lib/config"];
+    world.make(&later);
+    assert_eq!(write(&world, &resolved, later[0]), Ok(()));
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    for file in later.iter().chain(&["work/.git/modules/lib/hooks/pre-commit"]) {
+        assert!(write(&world, &resolved, file).is_err(), "{file}");
+    }
+    for file in ["work/.git/worktrees/t/index", "work/.git/worktrees/next/commondir"] {
+        assert_eq!(write(&world, &resolved, file), Ok(()), "{file}");
+    }
+}
+
+#[test]
+fn where_too_much_matches_the_folder_of_it_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD"]);
+    let mut resolved = coding(&world);
+    for number in 0..1100 {
+        world.make(&[&format!("work/.git/worktrees/{number}/")]);
+    }
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    assert!(write(&world, &resolved, "work/.git/worktrees/1099/commondir").is_err());
+    assert_eq!(write(&world, &resolved, "work/.git/index"), Ok(()));
 }
 
 /// The repository of a linked work tree, granted beside it.

@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::{Hiding, Kept, Source, Tmp};
+use super::{Hiding, Kept, KeptPattern, Source, Tmp};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,8 @@ pub struct FsPolicy {
     pub protected: Vec<AbsPath>,
     /// What stays as it is although a rule lets it be written.
     pub kept: Vec<Kept>,
+    /// What more of that is looked for when a run starts.
+    pub kept_patterns: Vec<KeptPattern>,
     /// The workspace folders, which results name as writable roots.
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
@@ -109,6 +111,7 @@ impl FsPolicy {
             rules,
             protected: Vec::new(),
             kept: Vec::new(),
+            kept_patterns: Vec::new(),
             workspaces: Vec::new(),
             tmpdir: AbsPath::root(),
             tmp: Tmp::default(),
