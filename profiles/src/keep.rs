@@ -9,6 +9,7 @@ use crate::error::ProfileError;
 use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
 use crate::place::{self, DotNames, Places};
+use crate::repository::{self, Surroundings};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
@@ -16,6 +17,7 @@ use nono_sandbox::policy::{Access, FsRule, Kept, KeptPattern, Policy, Scope};
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// What stays as it is.
@@ -53,8 +55,10 @@ pub(crate) fn kept(
             source: source.clone(),
         }));
     }
+    let surroundings =
+        Surroundings { workspaces: &context.workspaces, home: context.home.as_deref() };
     for pattern in &keeps.patterns {
-        let found = matches(pattern, places)
+        let found = matches(pattern, &surroundings, places)
             .map_err(|message| ProfileError::entry(&pattern.source, message))?;
         found.into_iter().for_each(|kept| add(&mut keeps.kept, kept));
     }
@@ -70,8 +74,11 @@ pub fn kept_now(policy: &Policy) -> Result<Vec<Kept>, String> {
     let fs = &policy.fs;
     let mut places = Places::default();
     let mut all = fs.kept.clone();
+    let home = policy.environment.variables.get("HOME");
+    let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
+    let surroundings = Surroundings { workspaces: &fs.workspaces, home };
     for pattern in &fs.kept_patterns {
-        let found = matches(pattern, &mut places)
+        let found = matches(pattern, &surroundings, &mut places)
             .map_err(|message| format!("{}: {message}", pattern.source))?;
         let found = found.into_iter().filter(|kept| may_be_written(&fs.rules, kept));
         found.for_each(|kept| add(&mut all, kept));
@@ -138,7 +145,8 @@ fn find(
         // Which folders are meant by a pattern that starts with one is settled with `existing`.
         let settled = asks && rest.first().is_some_and(|first| place::is_glob(first));
         let globs = rest.iter().any(|name| place::is_glob(name));
-        if globs && !settled {
+        let names_more = repository::is_settings(&root.as_path().join(rest.join("/")));
+        if (globs && !settled) || (names_more && !globs) {
             if !asks || rest.first().is_some_and(|first| exists(OsStr::new(first))) {
                 found.patterns.push((root.clone(), rest.to_vec()));
             }
@@ -168,7 +176,11 @@ fn located(root: &AbsPath, path: &Path, places: &mut Places) -> Result<Vec<AbsPa
 }
 
 /// What a pattern matches now.
-fn matches(pattern: &KeptPattern, places: &mut Places) -> Result<Vec<Kept>, String> {
+fn matches(
+    pattern: &KeptPattern,
+    surroundings: &Surroundings<'_>,
+    places: &mut Places,
+) -> Result<Vec<Kept>, String> {
     let KeptPattern { root, names, source, any_case } = pattern;
     let kept = |path| Kept { path, source: source.clone(), any_case: *any_case };
     let found = match places.paths(&below_root(root, names), DotNames::Match) {
@@ -186,6 +198,8 @@ fn matches(pattern: &KeptPattern, places: &mut Places) -> Result<Vec<Kept>, Stri
     let mut all = Vec::new();
     for path in found {
         all.extend(located(root, &path, places)?.into_iter().map(kept));
+        let named = repository::named(&path, root, surroundings, places);
+        all.extend(named.into_iter().map(kept));
     }
     Ok(all)
 }

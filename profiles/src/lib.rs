@@ -28,6 +28,7 @@ mod credentials;
 mod environment;
 mod error;
 mod extends;
+mod git_settings;
 mod grants;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ mod place;
 mod project;
 mod protect;
 mod reference;
+mod repository;
 mod resolve;
 mod template;
 #[cfg(test)]

@@ -437,6 +437,53 @@ fn git_works_in_old_and_new_repositories() {
     });
 }
 
+/// What the settings of a repository name is protected with them, and the way from a submodule to
+/// its repository; the everyday commands of git go on working.
+#[test]
+fn what_settings_of_a_repository_name_is_protected() {
+    if !has_program("git") {
+        return;
+    }
+    as_each_user(|site| {
+        site.file("home/.gitconfig", "[user]\n\tname = A\n\temail = a@example.invalid\n");
+        git(&site, &["init", "-q", "-b", "main", "."]);
+        git(&site, &["init", "-q", "-b", "main", "library"]);
+        git(&site, &["-C", "library", "commit", "-q", "--allow-empty", "-m", "x"]);
+        let allow = ["-c", "protocol.file.allow=always"];
+        let add = ["submodule", "--quiet", "add", &site.text("ws/library"), "sub"];
+        git(&site, &[&allow[..], &add[..]].concat());
+        git(&site, &["config", "include.path", "../.gitconfig"]);
+        git(&site, &["config", "core.hooksPath", ".githooks"]);
+        site.file("ws/.gitconfig", "[alias]\n\tx = status\n");
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for args in [
+                &["file", "append", ".gitconfig"][..],
+                &["file", "unlink", ".gitconfig"],
+                &["file", "append", "sub/.git"],
+                &["file", "rename", "sub/.git", "sub/git"],
+                &["file", "rename", "sub", "old"],
+                &["file", "mkdir", ".githooks"],
+                &["file", "create", ".git/remotes"],
+            ] {
+                let answer = server.run("probe", args);
+                assert_eq!(answer.said(), "EACCES", "{isolation} {args:?}: {}", answer.text);
+                assert_eq!(denial(&answer)["confidence"], "enforced", "{}", answer.text);
+            }
+            for command in [
+                "echo 1 >> text && git add text && git commit -qm one && git x --short",
+                "git submodule update && git submodule status",
+                "cd sub && echo 1 >> a && git add a && git commit -qm two && cd .. &&
+                 git commit -qm moved sub && git checkout -q --detach HEAD~1 &&
+                 git submodule update && git checkout -q main && git submodule update",
+            ] {
+                let answer = server.shell(command);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {command}: {}", answer.text);
+            }
+        }
+    });
+}
+
 #[test]
 fn npm_and_cargo_work_beside_them() {
     as_each_user(|site| {

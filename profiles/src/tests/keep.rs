@@ -69,6 +69,53 @@ fn what_patterns_match_is_looked_for_again() {
     }
 }
 
+/// What settings name is obeyed like them: included files, hooks elsewhere, and the way from a
+/// submodule to its repository.
+#[test]
+fn what_settings_name_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/real/hooks/x", "work/sub/.git", "work/sub/src/x"]);
+    world.make(&["work/.git/modules/sub/HEAD", "work/plain/"]);
+    let file = |path: &str, text: &str| std::fs::write(world.path(path).as_path(), text).unwrap();
+    symlink("real/hooks", world.path("work/.githooks").as_path()).unwrap();
+    file(
+        "work/.git/config",
+        "[include]\n path = ../.gitconfig\n[includeIf \"gitdir:~/x\"]\n path = missing\n\
+         [core]\n hooksPath = .githooks\n",
+    );
+    file("work/.gitconfig", "[include]\n path = more/settings\n path = /etc/x\n");
+    file(
+        "work/.git/modules/sub/config",
+        "[core]\n worktree = ../../../sub\n hooksPath = ../subhooks\n",
+    );
+    let mut resolved = coding(&world);
+    for path in [
+        ".gitconfig",
+        "more/settings",
+        ".git/missing",
+        ".githooks",
+        "real/hooks/pre-commit",
+        "sub/.git",
+        "subhooks/pre-commit",
+        ".git/remotes/origin",
+        ".git/branches/origin",
+    ] {
+        assert!(write(&world, &resolved, &format!("work/{path}")).is_err(), "{path}");
+    }
+    for path in ["more/x", "real/x", "sub/src/x", "plain/x", ".git/HEAD", "sub/.gitignore"] {
+        assert_eq!(write(&world, &resolved, &format!("work/{path}")), Ok(()), "{path}");
+    }
+    // Named later; one that holds the workspace would end all writing there.
+    file("work/.git/config", "[core]\n hooksPath = plain\n[include]\n path = ..\n");
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    assert!(write(&world, &resolved, "work/plain/x").is_err());
+    assert_eq!(write(&world, &resolved, "work/x"), Ok(()));
+    let without = world.resolved(
+        r#"{ "extends": "coding", "remove": { "filesystem": { "protect": [".git/config"] } } }"#,
+    );
+    assert_eq!(write(&world, &without, "work/plain/x"), Ok(()));
+}
+
 #[test]
 fn where_too_much_matches_the_folder_of_it_counts() {
     let world = World::new();
