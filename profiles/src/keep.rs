@@ -1,20 +1,31 @@
 //! What stays as it is in trees that may be written.
 //!
 //! Looks at the places that are listed, never into a tree; a repository that is there now counts,
-//! one that is made later does not.
+//! one that is made later does not. What patterns match is looked for again whenever a run starts: a
+//! work tree or a submodule of a repository that counts does, whenever it was added.
 
 use crate::context::Context;
 use crate::error::ProfileError;
 use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
 use crate::place::{self, DotNames, Places};
+use crate::repository::{self, Surroundings};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, FsRule, Kept, Scope};
+use nono_sandbox::policy::{Access, FsRule, Kept, KeptPattern, Policy, Scope};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// What stays as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Keeps {
+    pub(crate) kept: Vec<Kept>,
+    pub(crate) patterns: Vec<KeptPattern>,
+}
 
 /// The places the `protect` entries of `layer` mean, in the trees that `candidates` let be written.
 pub(crate) fn kept(
@@ -22,32 +33,79 @@ pub(crate) fn kept(
     candidates: &[Candidate<FsRule>],
     context: &Context,
     places: &mut Places,
-) -> Result<Vec<Kept>, ProfileError> {
+) -> Result<Keeps, ProfileError> {
     let roots = roots(candidates, context);
     // Where a name can be spelled otherwise.
     let free: Vec<&AbsPath> =
         roots.iter().filter(|root| place::ignores_case(root.as_path())).collect();
-    let mut all: Vec<Kept> = Vec::new();
+    let mut keeps = Keeps::default();
     for protect in &layer.protects.added {
-        for path in paths(protect, &roots, context, places)? {
-            if !all.iter().any(|known| known.holds(&path)) {
-                all.retain(|known| !known.path.is_within(&path));
-                let any_case = free.iter().any(|root| path.is_within(root));
-                all.push(Kept { path, source: protect.source.clone(), any_case });
-            }
+        let refuse = |message: String| ProfileError::entry(&protect.source, message);
+        let Found { paths, patterns } = find(protect, &roots, context, places).map_err(refuse)?;
+        let source = &protect.source;
+        for path in paths {
+            let any_case = free.iter().any(|root| path.is_within(root));
+            add(&mut keeps.kept, Kept { path, source: source.clone(), any_case });
         }
+        let any_case = |root: &AbsPath| free.iter().any(|free| root.is_within(free));
+        keeps.patterns.extend(patterns.into_iter().map(|(root, names)| KeptPattern {
+            any_case: any_case(&root),
+            root,
+            names,
+            source: source.clone(),
+        }));
+    }
+    let surroundings =
+        Surroundings { workspaces: &context.workspaces, home: context.home.as_deref() };
+    for pattern in &keeps.patterns {
+        let found = matches(pattern, &surroundings, places)
+            .map_err(|message| ProfileError::entry(&pattern.source, message))?;
+        found.into_iter().for_each(|kept| add(&mut keeps.kept, kept));
+    }
+    Ok(keeps)
+}
+
+/// What stays as it is in a run that starts now: besides what did when the profile was resolved, what
+/// its patterns match by now.
+///
+/// # Errors
+/// A sentence that says which entry matches more than can be kept.
+pub fn kept_now(policy: &Policy) -> Result<Vec<Kept>, String> {
+    let fs = &policy.fs;
+    let mut places = Places::default();
+    let mut all = fs.kept.clone();
+    let home = policy.environment.variables.get("HOME");
+    let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
+    let surroundings = Surroundings { workspaces: &fs.workspaces, home };
+    for pattern in &fs.kept_patterns {
+        let found = matches(pattern, &surroundings, &mut places)
+            .map_err(|message| format!("{}: {message}", pattern.source))?;
+        let found = found.into_iter().filter(|kept| may_be_written(&fs.rules, kept));
+        found.for_each(|kept| add(&mut all, kept));
     }
     Ok(all)
 }
 
+/// Whether any rule lets it be changed; else there is nothing to protect.
+pub(crate) fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
+    rules.iter().any(|rule| rule.access.intersects(Access::CHANGES) && rule.covers(&kept.path))
+}
+
+/// Adds what is not in something that is kept already.
+fn add(all: &mut Vec<Kept>, kept: Kept) {
+    if !all.iter().any(|known| known.holds(&kept.path)) {
+        all.retain(|known| !known.path.is_within(&kept.path));
+        all.push(kept);
+    }
+}
+
 /// The trees that entries are relative to: the workspaces, and what the operator lets be written
-/// beside them. Folders that built-in profiles open are caches and the like.
+/// beside them, by whatever variable. Folders that built-in profiles open are caches and the like.
 fn roots(candidates: &[Candidate<FsRule>], context: &Context) -> Vec<AbsPath> {
     let mut roots = context.workspaces.clone();
     let granted = candidates.iter().filter(|candidate| {
-        let Candidate { rule, origin, built_in, .. } = candidate;
-        let tree = rule.scope == Scope::Tree && rule.access.contains(Access::WRITE);
-        tree && *origin == Origin::Written && !built_in
+        let Candidate { rule, built_in, .. } = candidate;
+        rule.scope == Scope::Tree && rule.access.contains(Access::WRITE) && !built_in
     });
     for candidate in granted {
         if !roots.contains(&candidate.rule.path) {
@@ -57,37 +115,91 @@ fn roots(candidates: &[Candidate<FsRule>], context: &Context) -> Vec<AbsPath> {
     roots
 }
 
-fn paths(
+/// What an entry comes to.
+#[derive(Debug, Default)]
+struct Found {
+    /// Places that are settled.
+    paths: Vec<AbsPath>,
+    /// Roots and names below them that are looked for whenever a run starts.
+    patterns: Vec<(AbsPath, Vec<String>)>,
+}
+
+fn find(
     protect: &Sourced<Protect>,
     roots: &[AbsPath],
     context: &Context,
     places: &mut Places,
-) -> Result<Vec<AbsPath>, ProfileError> {
-    let refuse = |message: String| ProfileError::entry(&protect.source, message);
-    let expanded = protect.value.template.expand(context).map_err(refuse)?;
+) -> Result<Found, String> {
+    let expanded = protect.value.template.expand(context)?;
     // All expansions are the same below their roots.
-    let Some(Expanded { components, origin, .. }) = expanded.into_iter().next() else {
-        return Ok(Vec::new());
+    let Some(Expanded { components, .. }) = expanded.into_iter().next() else {
+        return Ok(Found::default());
     };
-    let mut all = Vec::new();
+    let mut found = Found::default();
     for (root, rest) in
         roots.iter().flat_map(|root| below(root, &components).map(move |rest| (root, rest)))
     {
-        let base = PathBuf::from(root.as_path());
-        let expanded = Expanded { base, components: rest.to_vec(), origin };
-        for path in places.paths(&expanded, DotNames::Match).map_err(refuse)? {
-            let first = path.strip_prefix(root.as_path()).ok().and_then(|p| p.iter().next());
-            let exists = |name| fs::symlink_metadata(root.as_path().join(name)).is_ok();
-            // What the entry starts with is the root itself, or something in it.
-            let there = rest.len() < components.len() || first.is_some_and(exists);
-            if protect.value.existing && !there {
-                continue;
+        // What the entry starts with is the root itself, or something in it.
+        let asks = protect.value.existing && rest.len() == components.len();
+        let exists = |name: &OsStr| fs::symlink_metadata(root.as_path().join(name)).is_ok();
+        // Which folders are meant by a pattern that starts with one is settled with `existing`.
+        let settled = asks && rest.first().is_some_and(|first| place::is_glob(first));
+        let globs = rest.iter().any(|name| place::is_glob(name));
+        let names_more = repository::is_settings(&root.as_path().join(rest.join("/")));
+        if (globs && !settled) || (names_more && !globs) {
+            if !asks || rest.first().is_some_and(|first| exists(OsStr::new(first))) {
+                found.patterns.push((root.clone(), rest.to_vec()));
             }
-            let failed = |error| refuse(format!("{}: {error}", path.display()));
-            all.push(in_the_way(root.as_path(), &path, places).map_err(failed)?);
-            // Where links on the way lead. Where one leads nowhere, there is nothing to change.
-            all.extend(places.as_far_as_possible(&path).ok());
+            continue;
         }
+        for path in places.paths(&below_root(root, rest), DotNames::Match)? {
+            let first = path.strip_prefix(root.as_path()).ok().and_then(|p| p.iter().next());
+            if !asks || first.is_some_and(exists) {
+                found.paths.extend(located(root, &path, places)?);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn below_root(root: &AbsPath, names: &[String]) -> Expanded {
+    let base = PathBuf::from(root.as_path());
+    Expanded { base, components: names.to_vec(), origin: Origin::Written }
+}
+
+/// Where `path` lies, and where links on the way lead. Where one leads nowhere, there is nothing to
+/// change.
+fn located(root: &AbsPath, path: &Path, places: &mut Places) -> Result<Vec<AbsPath>, String> {
+    let location = in_the_way(root.as_path(), path, places)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok([Some(location), places.as_far_as_possible(path).ok()].into_iter().flatten().collect())
+}
+
+/// What a pattern matches now.
+fn matches(
+    pattern: &KeptPattern,
+    surroundings: &Surroundings<'_>,
+    places: &mut Places,
+) -> Result<Vec<Kept>, String> {
+    let KeptPattern { root, names, source, any_case } = pattern;
+    let kept = |path| Kept { path, source: source.clone(), any_case: *any_case };
+    let found = match places.paths(&below_root(root, names), DotNames::Match) {
+        Ok(found) => found,
+        // More than can be named: the folder they are in, if that is not the whole tree.
+        Err(message) => {
+            let literal = names.iter().take_while(|name| !place::is_glob(name));
+            let folder = literal.fold(root.as_path().to_path_buf(), |at, name| at.join(name));
+            if folder == root.as_path() {
+                return Err(message);
+            }
+            vec![folder]
+        }
+    };
+    let mut all = Vec::new();
+    for path in found {
+        all.extend(located(root, &path, places)?.into_iter().map(kept));
+        let named = repository::named(&path, root, surroundings, places);
+        all.extend(named.into_iter().map(kept));
     }
     Ok(all)
 }

@@ -28,6 +28,7 @@ mod credentials;
 mod environment;
 mod error;
 mod extends;
+mod git_settings;
 mod grants;
 mod import;
 mod inspect;
@@ -45,6 +46,7 @@ mod place;
 mod project;
 mod protect;
 mod reference;
+mod repository;
 mod resolve;
 mod template;
 #[cfg(test)]
@@ -60,6 +62,7 @@ pub use inspect::{
     Available, Fact, Kind, available, facts, opened_credentials, project_file, text_of,
     variable_names,
 };
+pub use keep::kept_now;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};

@@ -15,7 +15,7 @@ use crate::{
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Kept, Lookup, Mediation, NetworkMode,
+    Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Lookup, Mediation, NetworkMode,
     NetworkPolicy, Observe, Policy, PortRange, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
@@ -145,7 +145,7 @@ fn compile(
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
-    let mut kept = keep::kept(&layer, &grants.files, context, &mut places)?;
+    let mut keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
     let open = |rule: &FsRule| {
         let mine = |folder: &AbsPath| rule.path.is_within(folder);
         !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
@@ -167,14 +167,15 @@ fn compile(
     let tmp = single.private_tmp.filter(|on| on.value);
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
-    kept.retain(|kept| may_be_written(&rules, kept));
-    obeyed::keep(&files, &rules, context, &mut places, &mut notes, &mut kept)?;
+    keeps.kept.retain(|kept| keep::may_be_written(&rules, kept));
+    obeyed::keep(&files, &rules, context, &mut places, &mut notes, &mut keeps.kept)?;
     let policy = Policy {
         name,
         fs: FsPolicy {
             rules,
             protected: protected.into_iter().map(|p| p.path).collect(),
-            kept,
+            kept: keeps.kept,
+            kept_patterns: keeps.patterns,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
             tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),
@@ -199,11 +200,6 @@ fn compile(
     };
     credentials::check(&credentials, &policy.fs, context, &mut places)?;
     Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, absent, notes })
-}
-
-/// Whether any rule lets it be changed; else there is nothing to protect.
-fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
-    rules.iter().any(|rule| rule.access.contains(Access::WRITE) && rule.covers(&kept.path))
 }
 
 /// Notes the grants a project file asks for and does not get.

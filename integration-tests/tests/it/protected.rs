@@ -163,6 +163,85 @@ raise SystemExit(0 if made >= 0 else ctypes.get_errno())";
     });
 }
 
+/// A name is taken by whatever is made there, not by files alone: git does not start in a repository
+/// with a socket for its `commondir`.
+#[test]
+fn nothing_of_any_kind_takes_a_protected_name() {
+    const MAKE: &str = "import os, socket, sys
+kind, name = sys.argv[1:]
+if kind == 'bound':
+    socket.socket(socket.AF_UNIX).bind(name)
+else:
+    os.mknod(name, int(kind, 8) | 0o600)";
+    // S_IFSOCK, S_IFIFO, S_IFREG.
+    const KINDS: [&str; 4] = ["0140000", "0010000", "0100000", "bound"];
+    as_each_user(|site| {
+        furnish(&site);
+        std::fs::remove_file(site.path("ws/.vscode/tasks.json")).expect("remove");
+        let names =
+            [".envrc", ".vscode/tasks.json", ".git/commondir", ".git/hooks/pre-push", ".nono"];
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for (kind, name) in KINDS.iter().flat_map(|kind| names.map(|name| (*kind, name))) {
+                let answer = server.exec(&["/usr/bin/python3", "-c", MAKE, kind, name]);
+                let what = format!("{isolation} {kind} {name}: {}", answer.text);
+                assert_ne!(answer.exit_code(), Some(0), "{what}");
+                assert_eq!(denial(&answer)["confidence"], "enforced", "{what}");
+                assert!(!site.path(&format!("ws/{name}")).exists(), "{what}");
+            }
+            for kind in KINDS {
+                let answer = server.exec(&["/usr/bin/python3", "-c", MAKE, kind, "beside"]);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {kind}: {}", answer.text);
+                std::fs::remove_file(site.path("ws/beside")).expect("made");
+            }
+        }
+    });
+}
+
+/// A work tree and a submodule that somebody outside adds while the server runs. The next run finds
+/// them, whatever stood by for it.
+#[test]
+fn what_is_added_to_a_repository_later_is_protected_from_the_next_run_on() {
+    const LATER: [(&str, &str); 2] =
+        [(".git/worktrees/t", "commondir"), (".git/modules/lib", "config")];
+    as_each_user(|site| {
+        for (isolation, raced) in [("required", "EROFS"), ("off", "ok")] {
+            let site = Site::new(site.user());
+            furnish(&site);
+            let server = serve(&site, isolation);
+            assert_eq!(server.probe(&["file", "append", "text"]), "ok");
+            for folder in [".git/worktrees", ".git/modules"] {
+                site.folder(&format!("ws/{folder}"));
+            }
+            for (folder, file) in LATER {
+                site.folder(&format!("ws/{folder}"));
+                for name in [file, "beside"] {
+                    site.file(&format!("ws/{folder}/{name}"), "x");
+                }
+            }
+            for (folder, file) in LATER {
+                let (path, beside) = (format!("{folder}/{file}"), format!("{folder}/beside"));
+                for args in [
+                    &["file", "append", path.as_str()][..],
+                    &["file", "rename", &beside, &path],
+                    &["file", "rename", folder, "moved"],
+                ] {
+                    let answer = server.run("probe", args);
+                    assert_eq!(answer.said(), "EACCES", "{isolation} {args:?}: {}", answer.text);
+                    assert_eq!(denial(&answer)["confidence"], "enforced", "{}", answer.text);
+                }
+                assert_eq!(server.probe(&["file", "append", &beside]), "ok", "{isolation}");
+                let (path, beside) = (format!("ws/{path}"), format!("ws/{beside}"));
+                let race = ["flip", &site.text(&path), &site.text(&beside)];
+                let answer = server.run("probe", &race);
+                assert_eq!(answer.said(), raced, "{isolation}: {}", answer.text);
+                let told = answer.text.contains("protected files changed while this ran");
+                assert_eq!(told, isolation == "off", "{isolation}: {}", answer.text);
+            }
+        }
+    });
+}
+
 /// Ways to `.envrc` that do not go straight down. Each is run in the workspace.
 const DETOURS: [&str; 9] = [
     "ln -s . here && echo x > here/.envrc",
@@ -354,6 +433,53 @@ fn git_works_in_old_and_new_repositories() {
             assert_eq!(denial(&answer)["reason"], "kept");
             let settings = std::fs::read_to_string(site.path("ws/.git/config")).expect("settings");
             assert!(!settings.contains("name = C"), "{settings}");
+        }
+    });
+}
+
+/// What the settings of a repository name is protected with them, and the way from a submodule to
+/// its repository; the everyday commands of git go on working.
+#[test]
+fn what_settings_of_a_repository_name_is_protected() {
+    if !has_program("git") {
+        return;
+    }
+    as_each_user(|site| {
+        site.file("home/.gitconfig", "[user]\n\tname = A\n\temail = a@example.invalid\n");
+        git(&site, &["init", "-q", "-b", "main", "."]);
+        git(&site, &["init", "-q", "-b", "main", "library"]);
+        git(&site, &["-C", "library", "commit", "-q", "--allow-empty", "-m", "x"]);
+        let allow = ["-c", "protocol.file.allow=always"];
+        let add = ["submodule", "--quiet", "add", &site.text("ws/library"), "sub"];
+        git(&site, &[&allow[..], &add[..]].concat());
+        git(&site, &["config", "include.path", "../.gitconfig"]);
+        git(&site, &["config", "core.hooksPath", ".githooks"]);
+        site.file("ws/.gitconfig", "[alias]\n\tx = status\n");
+        for isolation in TIERS {
+            let server = serve(&site, isolation);
+            for args in [
+                &["file", "append", ".gitconfig"][..],
+                &["file", "unlink", ".gitconfig"],
+                &["file", "append", "sub/.git"],
+                &["file", "rename", "sub/.git", "sub/git"],
+                &["file", "rename", "sub", "old"],
+                &["file", "mkdir", ".githooks"],
+                &["file", "create", ".git/remotes"],
+            ] {
+                let answer = server.run("probe", args);
+                assert_eq!(answer.said(), "EACCES", "{isolation} {args:?}: {}", answer.text);
+                assert_eq!(denial(&answer)["confidence"], "enforced", "{}", answer.text);
+            }
+            for command in [
+                "echo 1 >> text && git add text && git commit -qm one && git x --short",
+                "git submodule update && git submodule status",
+                "cd sub && echo 1 >> a && git add a && git commit -qm two && cd .. &&
+                 git commit -qm moved sub && git checkout -q --detach HEAD~1 &&
+                 git submodule update && git checkout -q main && git submodule update",
+            ] {
+                let answer = server.shell(command);
+                assert_eq!(answer.exit_code(), Some(0), "{isolation} {command}: {}", answer.text);
+            }
         }
     });
 }

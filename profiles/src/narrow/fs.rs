@@ -13,9 +13,6 @@ pub struct Writable {
     pub is_folder: bool,
 }
 
-/// Rights that change something.
-const CHANGES: Access = Access::WRITE.union(Access::MAKE_SOCKET);
-
 /// What both allow. Rights add up over rules, so the rules both have in common are those of each
 /// pair: where they overlap, what both give.
 pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
@@ -27,10 +24,13 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     protected.extend(b.protected.iter().filter(|path| !a.protected.contains(path)).cloned());
     let mut kept = a.kept.clone();
     kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
+    let mut kept_patterns = a.kept_patterns.clone();
+    kept_patterns.extend(b.kept_patterns.iter().filter(|p| !a.kept_patterns.contains(p)).cloned());
     FsPolicy {
         rules: without_repetitions(rules),
         protected,
         kept,
+        kept_patterns,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
         tmp: a.tmp.or(&b.tmp),
@@ -102,14 +102,17 @@ pub(super) fn write_only(policy: &mut Policy, writable: &[Writable]) -> Result<(
             rules.push(rule.clone());
             continue;
         }
-        let kept = rule.access - CHANGES;
+        let kept = rule.access - Access::CHANGES;
         if !kept.is_empty() {
             rules.push(FsRule { access: kept, ..rule.clone() });
         }
         let wanted = writable.iter().filter_map(|wanted| {
             let scope = if wanted.is_folder { Scope::Tree } else { Scope::File };
             let path = wanted.path.clone();
-            overlap(rule, &FsRule { path, scope, access: CHANGES, source: rule.source.clone() })
+            overlap(
+                rule,
+                &FsRule { path, scope, access: Access::CHANGES, source: rule.source.clone() },
+            )
         });
         rules.extend(wanted);
     }

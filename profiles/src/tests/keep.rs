@@ -1,7 +1,7 @@
 //! What stays as it is in trees that may be written.
 
 use super::World;
-use crate::{ProfileRef, Resolved, narrow};
+use crate::{ProfileRef, Resolved, kept_now, narrow};
 use nono_sandbox::policy::{Access, Lookup};
 use std::os::unix::fs::symlink;
 
@@ -47,6 +47,86 @@ fn a_repository_counts_only_if_it_is_there() {
     for file in ["HEAD", "index.lock", "config.lock", "refs/heads/x", "modules/lib/HEAD"] {
         assert_eq!(write(&world, &there, &format!("work/.git/{file}")), Ok(()), "{file}");
     }
+}
+
+/// Somebody outside adds a work tree or a submodule while the server runs.
+#[test]
+fn what_patterns_match_is_looked_for_again() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/.git/worktrees/old/commondir"]);
+    let mut resolved = coding(&world);
+    assert_eq!(kept_now(&resolved.policy).unwrap(), resolved.policy.fs.kept);
+    assert!(write(&world, &resolved, "work/.git/worktrees/old/commondir").is_err());
+    let later = ["work/.git/worktrees/t/commondir", "work/.git/modules/lib/config"];
+    world.make(&later);
+    assert_eq!(write(&world, &resolved, later[0]), Ok(()));
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    for file in later.iter().chain(&["work/.git/modules/lib/hooks/pre-commit"]) {
+        assert!(write(&world, &resolved, file).is_err(), "{file}");
+    }
+    for file in ["work/.git/worktrees/t/index", "work/.git/worktrees/next/commondir"] {
+        assert_eq!(write(&world, &resolved, file), Ok(()), "{file}");
+    }
+}
+
+/// What settings name is obeyed like them: included files, hooks elsewhere, and the way from a
+/// submodule to its repository.
+#[test]
+fn what_settings_name_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/real/hooks/x", "work/sub/.git", "work/sub/src/x"]);
+    world.make(&["work/.git/modules/sub/HEAD", "work/plain/"]);
+    let file = |path: &str, text: &str| std::fs::write(world.path(path).as_path(), text).unwrap();
+    symlink("real/hooks", world.path("work/.githooks").as_path()).unwrap();
+    file(
+        "work/.git/config",
+        "[include]\n path = ../.gitconfig\n[includeIf \"gitdir:~/x\"]\n path = missing\n\
+         [core]\n hooksPath = .githooks\n",
+    );
+    file("work/.gitconfig", "[include]\n path = more/settings\n path = /etc/x\n");
+    file(
+        "work/.git/modules/sub/config",
+        "[core]\n worktree = ../../../sub\n hooksPath = ../subhooks\n",
+    );
+    let mut resolved = coding(&world);
+    for path in [
+        ".gitconfig",
+        "more/settings",
+        ".git/missing",
+        ".githooks",
+        "real/hooks/pre-commit",
+        "sub/.git",
+        "subhooks/pre-commit",
+        ".git/remotes/origin",
+        ".git/branches/origin",
+    ] {
+        assert!(write(&world, &resolved, &format!("work/{path}")).is_err(), "{path}");
+    }
+    for path in ["more/x", "real/x", "sub/src/x", "plain/x", ".git/HEAD", "sub/.gitignore"] {
+        assert_eq!(write(&world, &resolved, &format!("work/{path}")), Ok(()), "{path}");
+    }
+    // Named later; one that holds the workspace would end all writing there.
+    file("work/.git/config", "[core]\n hooksPath = plain\n[include]\n path = ..\n");
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    assert!(write(&world, &resolved, "work/plain/x").is_err());
+    assert_eq!(write(&world, &resolved, "work/x"), Ok(()));
+    let without = world.resolved(
+        r#"{ "extends": "coding", "remove": { "filesystem": { "protect": [".git/config"] } } }"#,
+    );
+    assert_eq!(write(&world, &without, "work/plain/x"), Ok(()));
+}
+
+#[test]
+fn where_too_much_matches_the_folder_of_it_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD"]);
+    let mut resolved = coding(&world);
+    for number in 0..1100 {
+        world.make(&[&format!("work/.git/worktrees/{number}/")]);
+    }
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    assert!(write(&world, &resolved, "work/.git/worktrees/1099/commondir").is_err());
+    assert_eq!(write(&world, &resolved, "work/.git/index"), Ok(()));
 }
 
 /// The repository of a linked work tree, granted beside it.
@@ -130,6 +210,24 @@ fn folders_that_the_operator_opens_count_too() {
         world.resolved(r#"{ "extends": "coding", "filesystem": { "allow": ["~/notes"] } }"#);
     assert!(write(&world, &resolved, "home/notes/.envrc").is_err());
     assert!(kept(&world, &resolved).iter().all(|path| !path.contains(".cargo")));
+}
+
+/// A variable that is set is the operator's word as much as its default is.
+#[test]
+fn folders_opened_by_variables_count_too() {
+    let mut world = World::new();
+    let trees = ["go2/src/p", "xdg/q", "work/out"];
+    world.make(&trees.map(|tree| format!("{tree}/.git/config")).each_ref().map(String::as_str));
+    world.set("GOPATH", world.root.join("go2"));
+    world.set("XDG_DATA_HOME", world.root.join("xdg"));
+    let resolved = world.resolved(
+        r#"{ "extends": "coding",
+             "filesystem": { "allow": ["$GOPATH/src/p", "$XDG_DATA_HOME/q", "$WORKSPACE/out"] } }"#,
+    );
+    for file in trees.iter().flat_map(|t| [format!("{t}/.envrc"), format!("{t}/.git/config")]) {
+        assert!(write(&world, &resolved, &file).is_err(), "{file}");
+    }
+    assert_eq!(write(&world, &resolved, "xdg/q/file"), Ok(()));
 }
 
 #[test]

@@ -71,8 +71,7 @@ impl Attempt {
     /// Whether the call could change something.
     #[must_use]
     pub fn may_change(&self) -> bool {
-        self.access.intersects(Access::WRITE | Access::MAKE_SOCKET)
-            || self.target == Target::ObjectOrParent
+        self.access.intersects(Access::CHANGES) || self.target == Target::ObjectOrParent
     }
 
     /// Executing a file.

@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::{Hiding, Kept, Source, Tmp};
+use super::{Hiding, Kept, KeptPattern, Source, Tmp};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,11 @@ bitflags::bitflags! {
         /// Create sockets by `bind`. Only the `unix_socket*_bind` grants give this.
         const MAKE_SOCKET = 8;
     }
+}
+
+impl Access {
+    /// Rights that change something: a socket that is made is a new name as well.
+    pub const CHANGES: Self = Self::WRITE.union(Self::MAKE_SOCKET);
 }
 
 /// Whether a rule covers one object or a whole tree.
@@ -69,6 +74,8 @@ pub struct FsPolicy {
     pub protected: Vec<AbsPath>,
     /// What stays as it is although a rule lets it be written.
     pub kept: Vec<Kept>,
+    /// What more of that is looked for when a run starts.
+    pub kept_patterns: Vec<KeptPattern>,
     /// The workspace folders, which results name as writable roots.
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
@@ -104,6 +111,7 @@ impl FsPolicy {
             rules,
             protected: Vec::new(),
             kept: Vec::new(),
+            kept_patterns: Vec::new(),
             workspaces: Vec::new(),
             tmpdir: AbsPath::root(),
             tmp: Tmp::default(),
@@ -154,7 +162,7 @@ impl FsPolicy {
             }
         }
         if granted.contains(access) {
-            let changes = access.contains(Access::WRITE);
+            let changes = access.intersects(Access::CHANGES);
             let kept = self.kept.iter().find(|kept| changes && kept.holds(path));
             return kept.map_or(Lookup::Allowed, Lookup::Kept);
         }
@@ -196,7 +204,7 @@ mod tests {
         let rule = |p: &str, scope| FsRule {
             path: path(p),
             scope,
-            access: Access::READ | Access::WRITE,
+            access: Access::READ | Access::CHANGES,
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let policy = FsPolicy {
@@ -208,7 +216,7 @@ mod tests {
             }],
             ..FsPolicy::of_rules(vec![rule("/a/file", Scope::File), rule("/a/tree", Scope::Tree)])
         };
-        let write = Access::WRITE;
+        let (write, socket) = (Access::WRITE, Access::MAKE_SOCKET);
         assert_eq!(policy.lookup(&path("/a/file"), write), Lookup::Allowed);
         assert_eq!(policy.lookup_name(&path("/a/file"), write), Lookup::NoGrant);
         assert_eq!(policy.lookup(&path("/a/tree"), write), Lookup::Allowed);
@@ -219,9 +227,11 @@ mod tests {
         let envrc = path("/a/tree/.envrc");
         assert!(matches!(policy.lookup(&envrc, write), Lookup::Kept(_)));
         assert!(matches!(policy.lookup_name(&envrc, Access::READ | write), Lookup::Kept(_)));
+        assert!(matches!(policy.lookup_name(&envrc, socket), Lookup::Kept(_)));
+        assert_eq!(policy.lookup_name(&path("/a/tree/s"), socket), Lookup::Allowed);
         assert_eq!(policy.lookup(&envrc, Access::READ), Lookup::Allowed);
         assert_eq!(policy.lookup_name(&path("/a/tree/.env"), write), Lookup::Allowed);
         assert_eq!(policy.rights(&path("/a")), Access::empty());
-        assert_eq!(policy.rights(&path("/a/tree/x")), Access::READ | write);
+        assert_eq!(policy.rights(&path("/a/tree/x")), Access::READ | Access::CHANGES);
     }
 }

@@ -87,7 +87,7 @@ impl FsIndex {
 
 impl Said {
     fn allow(self, access: Access) -> bool {
-        let stays = self.kept && access.contains(Access::WRITE);
+        let stays = self.kept && access.intersects(Access::CHANGES);
         (self.tree | self.alone).contains(access) && !stays
     }
 }

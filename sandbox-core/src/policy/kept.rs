@@ -19,6 +19,20 @@ pub struct Kept {
     pub any_case: bool,
 }
 
+/// What stays as it is wherever it is found when a run starts. There may be more of it than when the
+/// profile was resolved: somebody outside adds a work tree or a submodule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPattern {
+    /// The tree that it lies in, canonical.
+    pub root: AbsPath,
+    /// Names below it, each a plain one or a glob.
+    pub names: Vec<String>,
+    /// Where it was written.
+    pub source: Source,
+    /// As in [`Kept`].
+    pub any_case: bool,
+}
+
 /// What spellings that a file system may take for the same have in common: case, and what HFS+
 /// leaves out of names (as git's `core.protectHFS` has it). More is taken for the same than any one
 /// file system does.

@@ -46,8 +46,10 @@ impl Common {
         };
         let namespaces = agreed(grounds.iter().map(Ground::namespaces));
         let proxy = proxy_for(grounds)?.map(Arc::new);
-        let basis =
-            grounds.first().map(|ground| ground.basis(&ground.sandbox.policy, proxy.as_deref()));
+        let basis = grounds.first().map(|ground| {
+            let policy = &ground.sandbox.policy;
+            ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref())
+        });
         let folder = std::env::temp_dir();
         let kernel_log = kernel_log_for(grounds)?;
         let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis, kernel_log)?;

@@ -16,7 +16,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::Basis;
-use nono_sandbox::policy::{NetworkMode, Policy};
+use nono_sandbox::policy::{Kept, NetworkMode, Policy};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -79,9 +79,16 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// What runs under a policy rest on: with the address of their proxy.
-    pub(super) fn basis(&self, policy: &Policy, proxy: Option<&Proxy>) -> Arc<Basis> {
+    /// What runs under a policy rest on: with the address of their proxy, and with what stays as it
+    /// is by now.
+    pub(super) fn basis(
+        &self,
+        policy: &Policy,
+        kept: Vec<Kept>,
+        proxy: Option<&Proxy>,
+    ) -> Arc<Basis> {
         let mut policy = policy.clone();
+        policy.fs.kept = kept;
         policy.network.proxy = proxy.map(Proxy::address);
         Arc::new(Basis {
             landlock_abi_limit: self.landlock_abi_limit,

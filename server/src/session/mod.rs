@@ -17,7 +17,7 @@ use crate::sandbox::Sandbox;
 use crate::tools::{Tasks, Wanted};
 use nono_sandbox::plan::{Basis, plan};
 use nono_schemas::NotStarted;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -28,8 +28,8 @@ pub(crate) struct Session {
     pub(crate) principal: Option<String>,
     /// What does not change.
     pub(crate) ground: Ground,
-    /// What runs rest on that do not ask for less.
-    basis: Arc<Basis>,
+    /// What runs rest on that do not ask for less: that of the last one.
+    basis: Mutex<Arc<Basis>>,
     /// What earlier answers said about denials.
     pub(crate) history: History,
     /// The runs.
@@ -78,7 +78,8 @@ impl Session {
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
         let tasks = Tasks::default();
-        let basis = ground.basis(&ground.sandbox.policy, proxy.as_deref());
+        let policy = &ground.sandbox.policy;
+        let basis = Mutex::new(ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref()));
         Arc::new(Self { principal, ground, basis, history, runs, tasks, audit, proxy, started })
     }
 
@@ -129,7 +130,8 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let plan = plan(&self.basis(&sandbox), wanted.request)
+        let basis = self.basis(&sandbox).map_err(|sentence| (NotStarted::Failed, sentence))?;
+        let plan = plan(&basis, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         let network = &plan.basis.policy.network;
         let proxy = self.proxy.as_ref().filter(|_| network.mode.has_proxy());
@@ -144,12 +146,23 @@ impl Session {
         self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
     }
 
-    /// What runs in a sandbox rest on. Most are in the operator's.
-    fn basis(&self, sandbox: &Arc<Sandbox>) -> Arc<Basis> {
-        if Arc::ptr_eq(sandbox, &self.ground.sandbox) {
-            return Arc::clone(&self.basis);
+    /// What a run in a sandbox rests on that starts now. Most are in the operator's, and find what
+    /// the last one found.
+    ///
+    /// # Errors
+    /// A sentence that says what of the policy cannot be kept.
+    fn basis(&self, sandbox: &Arc<Sandbox>) -> Result<Arc<Basis>, String> {
+        let policy = &sandbox.policy;
+        let kept = nono_profiles::kept_now(policy)?;
+        let build = |kept| self.ground.basis(policy, kept, self.proxy.as_deref());
+        if !Arc::ptr_eq(sandbox, &self.ground.sandbox) {
+            return Ok(build(kept));
         }
-        self.ground.basis(&sandbox.policy, self.proxy.as_deref())
+        let mut basis = self.basis.lock().unwrap_or_else(PoisonError::into_inner);
+        if basis.policy.fs.kept != kept {
+            *basis = build(kept);
+        }
+        Ok(Arc::clone(&basis))
     }
 
     /// Records that a call is about to do something to a run.
