@@ -163,11 +163,25 @@ fn missing_files_of_editors_and_shells_count() {
         "opencode.jsonc",
         ".opencode/plugin/x.ts",
         ".profile",
+        ".helix/languages.toml",
+        ".qwen/settings.json",
+        ".kiro/hooks/x.kiro.hook",
+        ".kiro/settings/mcp.json",
+        ".roo/mcp.json",
+        "crush.json",
     ] {
         assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
         assert_eq!(write(&world, &resolved, &format!("work/sub/{file}")), Ok(()), "{file}");
     }
-    assert_eq!(write(&world, &resolved, "work/.vscode/extensions.json"), Ok(()));
+    for file in [".vscode/extensions.json", ".kiro/specs/x.md", ".hg/hgrc", ".jj/repo/config.toml"]
+    {
+        assert_eq!(write(&world, &resolved, &format!("work/{file}")), Ok(()), "{file}");
+    }
+    world.make(&["work/.hg/store/", "work/.jj/repo/store/"]);
+    let resolved = coding(&world);
+    for file in [".hg/hgrc", ".jj/repo/config.toml"] {
+        assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
+    }
 }
 
 #[test]
