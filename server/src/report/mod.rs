@@ -40,7 +40,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use audited::{audit_line, audited};
-pub(crate) use clean::{is_deceptive, name as clean_name, output as clean_output};
+pub(crate) use clean::{belongs, is_deceptive, name as clean_name, output as clean_output};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Question, explain};
 pub(crate) use explanation::{Explanation, Verdict};
