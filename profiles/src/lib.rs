@@ -59,6 +59,7 @@ pub use inspect::{
     Available, Fact, Kind, available, facts, opened_credentials, project_file, text_of,
     variable_names,
 };
+pub use links::link_of_commands;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};

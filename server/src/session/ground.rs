@@ -86,7 +86,7 @@ impl Ground {
     /// [`ServerError`] names the workspace or the profile entry to change.
     pub(crate) fn prepare(setup: &Setup) -> Result<Self, ServerError> {
         let workspaces = workspaces(&setup.workspaces)?;
-        let folder = PrivateFolder::make()?;
+        let folder = PrivateFolder::make(&workspaces)?;
         let uid = nix::unistd::geteuid().as_raw();
         let mut environment: BTreeMap<_, _> = std::env::vars_os().collect();
         // No profile can pass it on.
