@@ -17,12 +17,16 @@ pub(crate) fn resolve(
 ) -> Result<Environment, ProfileError> {
     let allow = Names::of(&layer.allow_vars.added)?;
     let deny = Names::of(&layer.deny_vars.added)?;
+    // Names that the operator spelled out.
+    let written = layer.allow_vars.added.iter().filter(|glob| !glob.built_in);
+    let meant: HashSet<&str> = written.map(|glob| glob.value.glob()).collect();
     let mut variables = BTreeMap::new();
     let mut withheld = Vec::new();
     for (name, value) in &context.environment {
         // A name that is not text cannot have been meant by a pattern.
         let passed = name.to_str().filter(|n| allow.contains(n) && !deny.contains(n));
         let passed = passed.filter(|n| !loads_code(n) || allow.plain.contains(n));
+        let passed = passed.filter(|n| meant.contains(n) || !holds_password(value.as_bytes()));
         match passed {
             Some(name) => {
                 variables.insert(name.to_owned(), value.as_bytes().to_vec());
@@ -92,6 +96,31 @@ const LOADERS: &[&str] = &[
 pub(crate) fn loads_code(name: &str) -> bool {
     LOADERS.contains(&name)
         || ["LD_", "BASH_FUNC_", "LUA_INIT_", "CORECLR_"].iter().any(|p| name.starts_with(p))
+}
+
+/// Whether a value has an address with a user and password in it (`https://me:secret@host/`), or, of
+/// a web address, with a user alone: tokens stand there. Package indexes, caches and proxies are
+/// named so.
+pub(crate) fn holds_password(value: &[u8]) -> bool {
+    const MARK: &[u8] = b"://";
+    let mut rest = value;
+    while let Some(at) = rest.windows(MARK.len()).position(|part| part == MARK) {
+        let (before, behind) = (&rest[..at], &rest[at + MARK.len()..]);
+        let end = behind.iter().position(|b| b"/?#".contains(b) || b.is_ascii_whitespace());
+        let authority = &behind[..end.unwrap_or(behind.len())];
+        if let Some(at) = authority.iter().rposition(|b| *b == b'@') {
+            let user = &authority[..at];
+            let password = user.iter().position(|b| *b == b':').map(|at| &user[at + 1..]);
+            let before = before.to_ascii_lowercase();
+            let is_web = before.ends_with(b"http") || before.ends_with(b"https");
+            if password.is_some_and(|p| !p.is_empty()) || is_web && user.iter().any(|b| *b != b':')
+            {
+                return true;
+            }
+        }
+        rest = behind;
+    }
+    false
 }
 
 /// Names, most of them spelled out. Those need no automaton, whose building is most of the cost of
@@ -213,6 +242,46 @@ mod tests {
         assert_eq!(passed(&["*"]), ["ENVY", "LDFLAGS"]);
         assert_eq!(passed(&["LD_*", "BASH_EN?", "NODE_*"]), Vec::<String>::new());
         assert_eq!(passed(&["LD_LIBRARY_PATH", "BASH_ENV"]), ["BASH_ENV", "LD_LIBRARY_PATH"]);
+    }
+
+    #[test]
+    fn an_address_with_a_password_must_be_named_by_the_operator() {
+        for secret in [
+            "https://me:secret@index.example/simple",
+            "https://token@index.example",
+            "extra=https://me:p%40ss@a.example https://b.example",
+            "https://b.example,HTTP://:secret@c.example:80",
+            "redis://me:secret@cache.example:6379|ttl=1",
+            "git+https://ghp@example.org/x",
+            "https://me:se@cret@index.example",
+        ] {
+            assert!(holds_password(secret.as_bytes()), "{secret}");
+        }
+        for plain in [
+            "",
+            "https://index.example/simple",
+            "ssh://git@github.com/x",
+            "https://example.org/@scope/name:1",
+            "http://proxy.example:3128",
+            "redis://me:@cache.example",
+            "a@b.example",
+            "https://b.example me:secret@c",
+            "://",
+        ] {
+            assert!(!holds_password(plain.as_bytes()), "{plain}");
+        }
+        let path = |s: &str| AbsPath::new(s).unwrap();
+        let value = "https://me:secret@index.example/";
+        let environment = BTreeMap::from([("PIP_INDEX_URL".into(), value.into())]);
+        let context = Context::new(vec![path("/w")], path("/t"), environment, 0);
+        let built_in = |text| Sourced { built_in: true, ..sourced(Glob::new(text).unwrap()) };
+        let passed = |allow| {
+            let layer = Layer { allow_vars: List::adding(vec![allow]), ..Layer::default() };
+            resolve(&layer, &context, &mut Vec::new()).unwrap().variables.len()
+        };
+        assert_eq!(passed(sourced(Glob::new("PIP_*").unwrap())), 0);
+        assert_eq!(passed(built_in("PIP_INDEX_URL")), 0);
+        assert_eq!(passed(sourced(Glob::new("PIP_INDEX_URL").unwrap())), 1);
     }
 
     #[test]

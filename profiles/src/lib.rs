@@ -63,6 +63,7 @@ pub use inspect::{
     variable_names,
 };
 pub use keep::kept_now;
+pub use links::link_of_commands;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};

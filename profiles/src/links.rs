@@ -11,6 +11,7 @@ use crate::place;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Scope, Source, UnixGrant};
 use std::io;
+use std::path::Path;
 
 /// Leaves such grants out. Noted is what no other grant gives.
 pub(crate) fn leave_out(grants: &mut Grants, context: &Context, notes: &mut Vec<Note>) {
@@ -44,14 +45,24 @@ pub(crate) fn check_workspace<'w>(
     path: &AbsPath,
     workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
 ) -> Result<(), ProfileError> {
-    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
-    let Some(link) = place::links(path.as_path()).into_iter().find(theirs) else { return Ok(()) };
+    let Some(link) = link_of_commands(path.as_path(), workspaces) else { return Ok(()) };
     let message = format!(
         "it leads over the link {link} in a workspace, and commands can put that link elsewhere; \
          name the folder it leads to"
     );
     let source = io::Error::new(io::ErrorKind::InvalidInput, message);
     Err(ProfileError::Folder { what: "workspace", path: path.clone(), source })
+}
+
+/// The link in a workspace that a path leads over: commands can put it elsewhere.
+/// `workspaces`: canonical.
+#[must_use]
+pub fn link_of_commands<'w>(
+    path: &Path,
+    workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
+) -> Option<AbsPath> {
+    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
+    place::links(path).into_iter().find(theirs)
 }
 
 /// Takes out what was found over a link that lies at such a place.

@@ -187,6 +187,9 @@ pub struct TextFlags {
     /// Sequences that are no UTF-8 and were replaced.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub invalid_utf8: u64,
+    /// Characters that nobody sees, or that turn the direction of text, and were replaced.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub invisible: u64,
     /// Secrets of the operator that were taken out of the run's output so far; `[redacted NAME]`
     /// stands in their place.
     #[serde(default, skip_serializing_if = "is_zero")]

@@ -23,6 +23,7 @@ pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
         stderr: of(Stream::Stderr),
         next_seq: view.total(),
         redactions: view.redactions(),
+        note: None,
     }
 }
 

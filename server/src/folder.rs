@@ -3,12 +3,13 @@
 use crate::error::ServerError;
 use crate::removal;
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use nono_profiles::link_of_commands;
 use nono_sandbox::AbsPath;
 use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// How names of such folders start. Short, because paths of sockets may have 107 bytes.
@@ -28,22 +29,32 @@ pub(crate) struct PrivateFolder {
 }
 
 impl PrivateFolder {
-    /// Makes the folder, after removing those of servers that were killed.
+    /// Makes the folder where the environment says, after removing those of servers that were
+    /// killed.
     ///
     /// # Errors
     /// [`ServerError::TemporaryFolder`] names the folder it should have been made in.
-    pub(crate) fn make() -> Result<Self, ServerError> {
-        let parent = std::env::temp_dir();
-        remove_abandoned(&parent);
+    pub(crate) fn make(workspaces: &[AbsPath]) -> Result<Self, ServerError> {
+        Self::make_in(std::env::temp_dir(), workspaces)
+    }
+
+    fn make_in(parent: PathBuf, workspaces: &[AbsPath]) -> Result<Self, ServerError> {
+        let real = settled_place(&parent, workspaces)
+            .map_err(|source| ServerError::TemporaryFolder { path: parent.clone(), source })?;
+        remove_abandoned(&real);
         let unusable = |source| ServerError::TemporaryFolder { path: parent.clone(), source };
         let folder = tempfile::Builder::new()
             .prefix(PREFIX)
             .rand_bytes(RANDOM)
             .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&parent)
+            .tempdir_in(&real)
             .map_err(unusable)?;
         let lock = lock(folder.path()).map_err(unusable)?;
         let path = AbsPath::new(folder.path().canonicalize().map_err(unusable)?)?;
+        if path.as_path() != folder.path() {
+            // A command was quicker. What was made is empty, and goes with `folder`.
+            return Err(unusable(io::Error::other("a link came to be on the way to it")));
+        }
         // Its own way of removing goes by the name.
         let _same = folder.keep();
         Ok(Self { path, lock })
@@ -66,6 +77,22 @@ impl Drop for PrivateFolder {
     fn drop(&mut self) {
         self.remove();
     }
+}
+
+/// Where a folder lies, canonical, unless commands choose that: what is made there and removed from
+/// there would be theirs to point elsewhere.
+fn settled_place(folder: &Path, workspaces: &[AbsPath]) -> io::Result<PathBuf> {
+    let absolute = std::path::absolute(folder)?;
+    // As they are named they may lead over links themselves.
+    let real = |workspace: &AbsPath| workspace.as_path().canonicalize().ok();
+    let real = workspaces.iter().filter_map(real).filter_map(|path| AbsPath::new(path).ok());
+    let real: Vec<AbsPath> = real.collect();
+    if let Some(link) = link_of_commands(&absolute, real.iter()) {
+        return Err(io::Error::other(format!(
+            "it leads over the link {link} in a workspace, and commands can put that link elsewhere"
+        )));
+    }
+    absolute.canonicalize()
 }
 
 /// The lock that says a folder is in use; fails if another process holds it, and where there is a
@@ -127,7 +154,7 @@ mod tests {
 
     #[test]
     fn is_private_and_gone_in_the_end_whatever_is_in_it() {
-        let folder = PrivateFolder::make().unwrap();
+        let folder = PrivateFolder::make(&[]).unwrap();
         let path = folder.path().as_path().to_path_buf();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o700);
         fs::create_dir_all(path.join("cache/module")).unwrap();
@@ -138,8 +165,28 @@ mod tests {
     }
 
     #[test]
+    fn is_not_made_where_a_command_chose() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        for folder in ["workspace/real", "elsewhere"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let elsewhere = root.join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, root.join("workspace/tmp")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, root.join("outside")).unwrap();
+        let workspace = [AbsPath::new(root.join("workspace")).unwrap()];
+        let made = |name: &str| PrivateFolder::make_in(root.join(name), &workspace);
+        assert!(made("workspace/real").is_ok(), "no link");
+        assert!(made("outside").is_ok(), "a link of the operator's");
+        let refused = made("workspace/tmp").unwrap_err().to_string();
+        assert!(refused.contains("workspace/tmp in a workspace"), "{refused}");
+        assert!(refused.contains("set TMPDIR to"), "{refused}");
+        assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+
+    #[test]
     fn what_has_its_name_by_now_is_left_alone() {
-        let folder = PrivateFolder::make().unwrap();
+        let folder = PrivateFolder::make(&[]).unwrap();
         let path = folder.path().as_path().to_path_buf();
         let moved = path.with_extension("moved");
         fs::write(path.join("file"), "x").unwrap();

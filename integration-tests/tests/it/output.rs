@@ -37,6 +37,37 @@ fn a_flood_is_answered_in_short_and_counted_in_full() {
 }
 
 #[test]
+fn a_pattern_that_takes_long_ends_with_the_call_that_goes_on() {
+    as_each_user(|site| {
+        let server = site.serve();
+        // Each byte leads matching to where it has not been before.
+        let script = "LC_ALL=C tr -dc 'ab\\n' </dev/urandom | head -c 12M; echo; echo aZ";
+        let id = server.shell(script).str("run_id").to_owned();
+        let grep = "(?:a|b)*a(?:a|b){5000}Z|^aZ$";
+        let answer = server.ask("run_read", json!({"run_id": id, "grep": grep}));
+        let (before, call) = answer.text.split_once("go on with run_read ").expect("a next step");
+        assert!(before.contains("ran out of time"), "{}", answer.text);
+        assert!(answer.str("summary").contains("go on with run_read "));
+        let (call, _) = call.split_once(", or use").unwrap();
+        let call: Value = serde_json::from_str(call).unwrap();
+        assert_eq!((&call["run_id"], &call["grep"]), (&json!(id), &json!(grep)));
+        assert!(call["after_seq"].as_u64().unwrap() > 0 && call["stream"] == "stdout", "{call}");
+        assert_eq!(answer.value["next_seq"], call["after_seq"]);
+        // What is nearer to the end is found from nearer to the end.
+        let near = json!({"run_id": id, "grep": grep, "after_seq": (12 << 20) - 100});
+        assert!(server.ask("run_read", near).stdout().ends_with(": aZ\n"));
+        // What would look at everything from every line on, looks at lines.
+        let id = server.shell("yes a | head -100000").str("run_id").to_owned();
+        let found = server.ask(
+            "run_read",
+            json!({"run_id": id, "grep": "^a(?s:.)*Z|^a", "max_output_bytes": 1024}),
+        );
+        assert!(found.stdout().ends_with("100000: a\n"), "{}", found.text);
+        assert!(!found.text.contains("go on with"), "{}", found.text);
+    });
+}
+
+#[test]
 fn what_is_left_out_can_be_read_with_the_call_the_answer_names() {
     as_each_user(|site| {
         let server = site.serve();

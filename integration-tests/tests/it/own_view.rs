@@ -5,6 +5,7 @@ use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::site::{open_to_all, readable_by_all};
 use nono_integration_tests::{Server, Site, as_each_user, processes};
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -262,6 +263,48 @@ fn a_project_file_can_ask_for_both_and_take_away_neither() {
             let answer = serve(&site, &operator).shell("true");
             for name in ["private_tmp", "hidden_files"] {
                 assert_eq!(answer.layer(name)["active"], true, "{project}: {}", answer.text);
+            }
+        }
+    });
+}
+
+#[test]
+fn tools_that_look_from_outside_see_no_more_of_what_is_hidden() {
+    as_each_user(|site| {
+        site.folder("home/.ssh/sub");
+        let program = site.file("home/.ssh/prog", "#!/bin/sh\n");
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        site.file("home/.ssh/key", "secret");
+        std::os::unix::fs::symlink("/usr/bin/env", site.path("home/.ssh/link")).unwrap();
+        let server = hiding(&site);
+        let answers = |name: &str| -> Vec<String> {
+            let path = site.text(&format!("home/.ssh/{name}"));
+            server.shell(&format!("ln -sfn {path} way"));
+            let mut said = Vec::new();
+            let mut ask = |tool: &str, arguments: Value| {
+                let answer = server.ask(tool, arguments);
+                let text =
+                    answer.text.lines().skip_while(|l| l.starts_with('[')).collect::<Vec<_>>();
+                said.push(text.join("\n").replace(name, "NAME"));
+            };
+            for named in [path.as_str(), "./way"] {
+                ask("exec", json!({"argv": [named]}));
+                ask("shell", json!({"command": "true", "cwd": named}));
+                ask("shell", json!({"command": "true", "writable": [named]}));
+                for access in ["read", "write", "create", "execute"] {
+                    ask("sandbox_explain", json!({"path": named, "access": access}));
+                }
+                ask("sandbox_explain", json!({"command": named}));
+            }
+            let env = json!({"PATH": site.text("home/.ssh")});
+            ask("exec", json!({"argv": [name], "env": env}));
+            said
+        };
+        let missing = answers("none");
+        for name in ["key", "prog", "sub", "link"] {
+            for (there, missing) in answers(name).iter().zip(&missing) {
+                assert_eq!(there, missing, "{name}");
+                assert!(!there.contains("/usr/bin/env"), "{there}");
             }
         }
     });

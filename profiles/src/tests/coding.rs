@@ -315,8 +315,38 @@ const WITHHELD: &[&str] = &[
     "XDG_RUNTIME_DIR",
     "CARGO_MAKEFLAGS",
     "DENO_AUTH_TOKENS",
+    "YARN_NPM_AUTH_IDENT",
+    "RUSTUP_AUTHORIZATION_HEADER",
+    "NVM_AUTH_HEADER",
+    "npm_config_otp",
+    "NPM_CONFIG_OTP",
     "SOMETHING_ELSE",
 ];
+
+/// Passed, unless the address they hold has a password in it.
+const ADDRESSES: &[&str] = &[
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "npm_config_registry",
+    "https_proxy",
+    "GOPROXY",
+    "CCACHE_REMOTE_STORAGE",
+];
+
+#[test]
+fn addresses_pass_without_their_passwords_only() {
+    for (value, passes) in [("https://a.example/", true), ("https://me:secret@a.example/", false)] {
+        let mut world = World::new();
+        ADDRESSES.iter().for_each(|name| world.set(name, value));
+        let policy = world.resolve(&coding()).unwrap().policy;
+        for name in ADDRESSES {
+            assert_eq!(environment(&policy, name).is_some(), passes, "{name} {value}");
+            assert_ne!(policy.environment.withheld.iter().any(|n| n == name), passes, "{name}");
+        }
+    }
+}
 
 #[test]
 fn the_environment_is_quiet_and_holds_no_secrets() {

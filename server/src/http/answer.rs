@@ -1,6 +1,7 @@
 //! Answers of this layer, before anything MCP is read. JSON, because programs read them.
 
 use crate::access::NoAccess;
+use crate::address::Unclear;
 use crate::oauth::{NotOurs, Resource};
 use axum::body::Body;
 use axum::http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -10,6 +11,8 @@ use axum::response::Response;
 /// A request that goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Turned {
+    /// Nobody can tell where it goes to or comes from.
+    Unclear(Unclear),
     /// Nobody's.
     Away(NoAccess),
     /// Its body has more bytes than this.
@@ -33,7 +36,7 @@ impl Turned {
             Self::Away(_) => StatusCode::UNAUTHORIZED,
             Self::Large(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Slow => StatusCode::REQUEST_TIMEOUT,
-            Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Unclear(_) | Self::Broken => StatusCode::BAD_REQUEST,
             Self::Crowded(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Often(_) => StatusCode::TOO_MANY_REQUESTS,
         }
@@ -53,6 +56,7 @@ impl Turned {
             }
         };
         match self {
+            Self::Unclear(unclear) => ("unclear_address", unclear.sentence()),
             Self::Away(NoAccess::Missing) => {
                 ("missing_token", format!("no Authorization header came; {say}; {which}"))
             }
@@ -111,7 +115,7 @@ impl Turned {
             Self::Away(NoAccess::Missing | NoAccess::NotBearer) => {
                 vec![(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"nono-mcp\""))]
             }
-            Self::Large(_) | Self::Slow | Self::Broken => {
+            Self::Unclear(_) | Self::Large(_) | Self::Slow | Self::Broken => {
                 vec![(CONNECTION, HeaderValue::from_static("close"))]
             }
             Self::Crowded(_) | Self::Often(_) => vec![(RETRY_AFTER, HeaderValue::from_static("1"))],

@@ -1,6 +1,7 @@
 //! The endpoint: a request becomes somebody's, is read in full, and goes to that one's handler.
 
 use crate::access::Access;
+use crate::address;
 use crate::answer::Turned;
 use crate::config::{Answers, Config, Limits, Sessions, Share};
 use crate::connections::{Connection, Hold};
@@ -83,13 +84,14 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         request: Request<Body>,
         connection: Option<Arc<Connection>>,
     ) -> Result<Response, Turned> {
-        let principal = self.access.judge(request.headers()).await.map_err(Turned::Away)?;
+        let (parts, body) = request.into_parts();
+        address::check(&parts).map_err(Turned::Unclear)?;
+        let principal = self.access.judge(&parts.headers).await.map_err(Turned::Away)?;
         // A token for nobody is as good as none.
         let room =
             self.rooms.get(principal).ok_or(Turned::Away(crate::access::NoAccess::Unknown))?;
         let place = room.enter()?;
         let held = connection.map(Hold::new);
-        let (parts, body) = request.into_parts();
         let body = self.read(body).await?;
         let turn = self.turns.take(principal).await.bounded();
         let response = room.service.handle(Request::from_parts(parts, Body::from(body))).await;

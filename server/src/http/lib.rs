@@ -4,6 +4,7 @@
 //! keeps is ever shared between two of them.
 
 mod access;
+mod address;
 mod answer;
 mod changes;
 mod config;

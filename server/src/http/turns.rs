@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// What takes longer than this waits for something and does not keep a thread busy: its turn is
-/// over, and it goes on without.
+/// What takes longer than this waits for something: its turn is over, and it goes on without. What
+/// computes for longer does not do so on the threads that turns are for.
 const LONGEST: Duration = Duration::from_millis(5);
 
 /// All turns of a server.

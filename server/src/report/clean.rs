@@ -4,7 +4,7 @@
 /// Longest name shown, in bytes.
 const MAX_NAME: usize = 512;
 
-/// Stands for what was taken out of a name.
+/// Stands for what was taken out of a name, and for what would not be seen in output.
 const HOLE: char = '\u{fffd}';
 
 /// A name (path, program) as one short line: no control characters, nothing that changes the
@@ -29,19 +29,49 @@ pub(super) fn quoted(clean: &str) -> String {
     format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Control characters, direction marks and overrides, line separators, zero-width characters.
+/// Whether a character has no place in a name: control characters and what [`is_unseen`].
 pub(crate) fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control() || is_unseen(c)
+}
+
+/// Characters that nobody sees, or that turn the direction of what stands around them: direction
+/// marks and overrides, separators of lines, fillers and soft hyphens, joiners, selectors of
+/// variations, and the tags of Unicode's last plane, in which whole sentences can be written.
+pub(super) fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Whether one of those belongs to the character before it: what chooses between picture and text
+/// behind what has both forms, and one joiner behind an emoji or a letter of the scripts that are
+/// written with joiners.
+pub(crate) fn belongs(c: char, before: Option<char>) -> bool {
+    let is_picture = |c: char| {
+        matches!(c, '\u{a9}' | '\u{ae}' | '\u{203c}'..='\u{2049}' | '\u{2100}'..='\u{2bff}'
+            | '\u{3030}'..='\u{303d}' | '\u{3297}' | '\u{3299}' | '\u{1f000}'..='\u{1faff}')
+    };
+    let is_joined = |c: char| {
+        is_picture(c)
+            || matches!(c, '\u{fe0f}' | '\u{620}'..='\u{8ff}' | '\u{900}'..='\u{109f}'
+                | '\u{1780}'..='\u{17d3}' | '\u{1820}'..='\u{18aa}')
+    };
+    let Some(before) = before else { return false };
+    match c {
+        '\u{fe0e}' | '\u{fe0f}' => is_picture(before) || matches!(before, '0'..='9' | '#' | '*'),
+        '\u{200c}' | '\u{200d}' => is_joined(before),
+        _ => false,
+    }
 }
 
 /// Output as text, and what was done to make it that.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Cleaned {
-    /// Valid UTF-8, without terminal sequences and without control characters other than newline
-    /// and tab.
+    /// Valid UTF-8, without terminal sequences, without control characters other than newline and
+    /// tab, and without what nobody sees.
     pub(crate) text: String,
     /// Whether there were terminal sequences.
     pub(crate) sequences: bool,
@@ -49,6 +79,8 @@ pub(crate) struct Cleaned {
     pub(crate) overwritten: u64,
     /// Sequences that are no UTF-8.
     pub(crate) invalid: u64,
+    /// Characters that nobody would have seen, or that would have turned the direction of others.
+    pub(crate) unseen: u64,
 }
 
 /// Makes output text.
@@ -84,6 +116,10 @@ pub(crate) fn output(bytes: &[u8]) -> Cleaned {
             }
             '\t' => clean.text.push(c),
             c if c.is_control() => {}
+            c if is_unseen(c) && !belongs(c, clean.text.chars().next_back()) => {
+                clean.unseen += 1;
+                clean.text.push(HOLE);
+            }
             c => clean.text.push(c),
         }
     }
@@ -182,6 +218,58 @@ mod tests {
             ("grüße ✓".as_bytes(), "grüße ✓"),
         ] {
             assert_eq!(output(bytes).text, expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_seen() {
+        for unseen in [
+            '\u{202e}',
+            '\u{2066}',
+            '\u{200e}',
+            '\u{61c}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{200b}',
+            '\u{2060}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{3164}',
+            '\u{ffa0}',
+            '\u{115f}',
+            '\u{180e}',
+            '\u{feff}',
+            '\u{fe0f}',
+            '\u{fe00}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e0101}',
+            '\u{200d}',
+            '\u{200c}',
+        ] {
+            assert_eq!(name(format!("a{unseen}b").as_bytes()), "a\u{fffd}b", "{unseen:?}");
+            let clean = output(format!("a{unseen}b\n{unseen}").as_bytes());
+            assert_eq!(
+                (clean.text.as_str(), clean.unseen),
+                ("a\u{fffd}b\n\u{fffd}", 2),
+                "{unseen:?}"
+            );
+        }
+        assert_eq!(output("✔\u{fe0f}\u{fe0f}\u{fe0f}".as_bytes()).unseen, 2, "one belongs");
+        assert_eq!(output("👩\u{200d}\u{200d}".as_bytes()).unseen, 1);
+    }
+
+    #[test]
+    fn what_belongs_to_text_stays_in_output() {
+        for text in [
+            "❤\u{fe0f} ☎\u{fe0e} 1\u{fe0f}\u{20e3} #\u{fe0f}\u{20e3} ©\u{fe0f} ✅",
+            "👩\u{200d}💻 👩\u{1f3fd}\u{200d}🚀 🏳\u{fe0f}\u{200d}🌈 ❤\u{fe0f}\u{200d}🔥 🇩🇪",
+            "שלום עליכם مرحبا بالعالم",
+            "می\u{200c}خواهم क्\u{200d}ष",
+            "e\u{301} 日本語 한국어 ⠋ ─┼─ \u{a0}x",
+        ] {
+            let clean = output(text.as_bytes());
+            assert_eq!((clean.text.as_str(), clean.unseen), (text, 0));
         }
     }
 

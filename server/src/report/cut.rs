@@ -69,10 +69,11 @@ impl Text {
             return Self { head, tail: String::new(), between: 0 };
         }
         let mut text = |bytes: &[u8]| {
-            let Cleaned { text, sequences, overwritten, invalid } = clean::output(bytes);
+            let Cleaned { text, sequences, overwritten, invalid, unseen } = clean::output(bytes);
             flags.ansi_stripped |= sequences;
             flags.cr_collapsed += overwritten;
             flags.invalid_utf8 += invalid;
+            flags.invisible += unseen;
             text
         };
         if captured.between == 0 {
@@ -281,6 +282,13 @@ mod tests {
         assert!(!shown.stdout.contains('\u{fffd}'));
         let flags = shown.flags.unwrap();
         assert_eq!((flags.cr_collapsed, flags.ansi_stripped, flags.binary), (1, true, false));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_replaced_and_counted() {
+        let shown = cut("a\u{202e}b \u{e0041}\u{e0042}", "\u{ad}", 1024);
+        assert_eq!(shown.stdout, "a\u{fffd}b \u{fffd}\u{fffd}");
+        assert_eq!(shown.flags.unwrap().invisible, 4);
     }
 
     #[test]

@@ -43,7 +43,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use audited::{audit_line, audited};
-pub(crate) use clean::{is_deceptive, name as clean_name, output as clean_output};
+pub(crate) use clean::{belongs, is_deceptive, name as clean_name, output as clean_output};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Question, explain};
 pub(crate) use explanation::{Explanation, Verdict};
@@ -115,6 +115,8 @@ pub(crate) struct Output {
     pub(crate) next_seq: u64,
     /// Secrets that were taken out of the run's output so far.
     pub(crate) redactions: u64,
+    /// What there is to say about how it was chosen.
+    pub(crate) note: Option<String>,
 }
 
 /// An answer, complete in both forms.
@@ -143,7 +145,11 @@ impl Answer {
         let outcome = over.and_then(Finished::outcome);
         let snapshot = facts.snapshot.as_ref().filter(|_| over.is_none());
         let standing = status::told(facts, &view.policy.origins);
-        let (denials, summary) = diagnose::diagnose(view, facts, output, &standing, history);
+        let (denials, mut summary) = diagnose::diagnose(view, facts, output, &standing, history);
+        let note = output.note.as_deref().map(clean::line);
+        if let Some(note) = &note {
+            summary = format!("{summary}; {note}");
+        }
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);
         let wall = outcome.map(|o| o.duration).or(over.map(|f| f.wall)).unwrap_or(age);
@@ -171,7 +177,7 @@ impl Answer {
                 .map(tree::ended)
                 .or(snapshot.map(|snapshot| tree::running(&snapshot.sight))),
         };
-        let text = text::render(&result, &facts.nonce);
+        let text = text::render(&result, note.as_deref(), &facts.nonce);
         let ended = over.map(|f| &f.ended);
         let is_error = matches!(ended, Some(Ended::Refused(_) | Ended::Lost(_)));
         Self { result, text, is_error, nonce: facts.nonce.clone() }
@@ -201,7 +207,7 @@ impl Answer {
             peak_rss_bytes: None,
             processes: None,
         };
-        let text = text::render(&result, "");
+        let text = text::render(&result, None, "");
         Self { result, text, is_error: true, nonce: String::new() }
     }
 }

@@ -20,8 +20,13 @@ const MAX_REPORT: usize = 2048;
 const MAX_NAME: usize = 256;
 
 /// The whole answer as text.
-pub(super) fn render(result: &RunResult, nonce: &str) -> String {
+pub(super) fn render(result: &RunResult, note: Option<&str>, nonce: &str) -> String {
     let mut text = header(result);
+    // The summary ends with it.
+    if let Some(note) = note.filter(|note| !text.ends_with(note)) {
+        text.push('\n');
+        text.push_str(note);
+    }
     text.push('\n');
     text.push_str(&report_text(result, nonce));
     text.push_str(&output(result, nonce));

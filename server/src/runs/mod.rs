@@ -13,6 +13,7 @@ mod lines;
 mod namespaces;
 mod orphans;
 mod output;
+mod pattern;
 mod pool;
 mod pump;
 mod registry;
@@ -30,8 +31,9 @@ mod user_tasks;
 mod view;
 
 pub(crate) use input::{NoInput, Written};
-pub(crate) use lines::{for_each_line, for_each_match};
+pub(crate) use lines::{Searched, for_each_line, for_each_match, search};
 pub(crate) use namespaces::{NAMESPACES, namespaces};
+pub(crate) use pattern::{Matcher, Pattern};
 pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};

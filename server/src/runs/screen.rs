@@ -5,13 +5,13 @@
 //! input of whoever reads next, moves back over what stood there. Programs are told that the
 //! terminal is dumb, so few ask for any of that.
 
-use crate::report::{Imitation, imitation, is_deceptive};
+use crate::report::{Imitation, belongs, imitation, is_deceptive};
 
 /// Longest sequence that is kept in mind.
 const MAX_PARAMETERS: usize = 64;
 /// A string that goes on for longer is over: it would swallow everything else.
 const MAX_STRING: usize = 4096;
-/// Blanks at the start of a line, before it counts as one that hides its start.
+/// Blanks and dashes at the start of a line, before it counts as one that hides its start.
 const MAX_BLANKS: usize = 256;
 /// How a line starts that imitates one of ours.
 const MARK: &str = "| ";
@@ -42,6 +42,8 @@ pub(super) struct Screen {
     /// Whether this is not the first byte.
     begun: bool,
     coloured: bool,
+    /// The last character of text in this line.
+    last: Option<char>,
 }
 
 impl Screen {
@@ -87,6 +89,7 @@ impl Screen {
                 self.flush(shown);
                 shown.push(c);
                 self.start = Some(Default::default());
+                self.last = None;
             }
             (State::Text | State::Control(_), '\u{1b}') => self.state = State::Escape,
             (State::Text, '\u{9b}') => self.state = State::Control(Some(String::new())),
@@ -122,16 +125,16 @@ impl Screen {
     }
 
     fn text(&mut self, c: char, shown: &mut String) {
-        // Emoji are made with the two joiners.
         let c = match c {
-            '\t' | '\u{200c}' | '\u{200d}' => c,
+            '\t' => c,
             c if c.is_control() => return,
-            c if is_deceptive(c) => char::REPLACEMENT_CHARACTER,
+            c if is_deceptive(c) && !belongs(c, self.last) => char::REPLACEMENT_CHARACTER,
             c => c,
         };
+        self.last = Some(c);
         let Some((_, text)) = &mut self.start else { return shown.push(c) };
         text.push(c);
-        let hides = text.len() > MAX_BLANKS;
+        let hides = text.chars().nth(MAX_BLANKS).is_some();
         let verdict = imitation(text);
         self.put(c.encode_utf8(&mut [0; 4]), shown);
         match verdict {
@@ -160,13 +163,34 @@ impl Screen {
     }
 }
 
-/// Colours, and erasing the rest of a line, as progress bars do.
+/// Colours and styles other than "concealed", and erasing the rest of a line, as progress bars do.
 fn is_harmless(parameters: &str, last: char) -> bool {
     match last {
-        'm' => parameters.chars().all(|c| c.is_ascii_digit() || c == ';' || c == ':'),
+        'm' => {
+            parameters.chars().all(|c| c.is_ascii_digit() || c == ';' || c == ':')
+                && !conceals(parameters)
+        }
         'K' => matches!(parameters, "" | "0"),
         _ => false,
     }
+}
+
+/// Whether one of the styles is that text is not shown. An 8 may also be a part of a colour.
+fn conceals(parameters: &str) -> bool {
+    let mut styles = parameters.split(';').map(|style| style.trim_start_matches('0'));
+    while let Some(style) = styles.next() {
+        match style {
+            "38" | "48" | "58" => match styles.next() {
+                Some("5") => drop(styles.next()),
+                Some("2") => drop(styles.nth(2)),
+                Some("8") => return true,
+                _ => {}
+            },
+            style if style.split(':').next() == Some("8") => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether more bytes could make a character of these.
@@ -197,6 +221,13 @@ mod tests {
             assert_eq!(shown(text.as_bytes()), text);
         }
         assert_eq!(shown(b"\x1b[31mred\x1b[0m\x1b[K"), "\x1b[31mred\x1b[0m\x1b[K\x1b[0m");
+        for colour in ["\x1b[38;5;8m", "\x1b[1;48;2;8;8;8m", "\x1b[38:5:8m", "\x1b[28m"] {
+            let text = format!("{colour}x\x1b[0m");
+            assert_eq!(shown(text.as_bytes()), text.clone() + RESET);
+        }
+        for text in [format!("{}\n", "-".repeat(200)), format!("{}\n", "─".repeat(200))] {
+            assert_eq!(shown(text.as_bytes()), text, "a line that is drawn");
+        }
     }
 
     #[test]
@@ -212,6 +243,11 @@ mod tests {
             "\x1b[6n",
             "\x1b[?1049h",
             "\x1b[>4;2m",
+            "\x1b[8m",
+            "\x1b[1;08m",
+            "\x1b[38;5;8;8m",
+            "\x1b[48;2;8;8;8;8;1m",
+            "\x1b[38;8m",
             "\x1b[1K",
             "\x1bP+q544e\x1b\\",
             "\x1bc",
@@ -228,8 +264,8 @@ mod tests {
     #[test]
     fn text_is_where_it_seems_to_be() {
         assert_eq!(
-            shown("a\u{202e}b\u{2066}c\u{200b}d".as_bytes()),
-            "a\u{fffd}b\u{fffd}c\u{fffd}d"
+            shown("a\u{202e}b\u{2066}c\u{200b}d\u{e0041}e\u{ad}f\u{200d}\n\u{fe0f}".as_bytes()),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f\u{fffd}\n\u{fffd}"
         );
     }
 
@@ -242,6 +278,8 @@ mod tests {
             "x\r--- nono:1\n",
             "x\n  --- nono:1",
             "— nono:1\n",
+            "--------------------------------- nono:1\n",
+            "── nono:1\n",
         ] {
             let shown = shown(forged.as_bytes());
             let plain = shown.replace("\x1b[31m", "").replace("\x1b[0m", "");

@@ -1,7 +1,8 @@
 //! Spools against what was really written to them.
 
 use super::arena::{Arena, BLOCK};
-use super::lines::{for_each_line, for_each_match};
+use super::lines::{Searched, for_each_line, for_each_match, search};
+use super::pattern::{Matcher, Pattern};
 use super::spool::Spool;
 use super::switches::Stream::{self, Stderr, Stdout};
 use super::view::OutputView;
@@ -221,4 +222,94 @@ fn lines_from_the_middle_have_their_numbers() {
     assert_eq!(lines(4), [(2, "two".into()), (3, "three".into()), (4, "four".into())]);
     assert_eq!(lines(15), [(3, "ree".into()), (4, "four".into())]);
     assert_eq!(lines(100), []);
+}
+
+/// The lines from `from` on that match, how the search ended, and how often it asked; it may ask
+/// `most` times.
+fn found(
+    view: &OutputView,
+    from: u64,
+    pattern: &str,
+    most: usize,
+) -> (Vec<(u64, usize)>, Searched, usize) {
+    let pattern = Pattern::new(pattern).unwrap();
+    let (mut lines, mut asked) = (Vec::new(), 0);
+    let mut matcher = Matcher::new(&pattern, || {
+        asked += 1;
+        asked < most
+    });
+    let searched = search(view, Stdout, from, &mut matcher, |line| {
+        lines.push((line.number, line.bytes.len()));
+    });
+    (lines, searched, asked)
+}
+
+#[test]
+fn a_clients_pattern_sees_one_line_at_a_time() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    spool.push(Stdout, b"one\ntwo\nth");
+    spool.push(Stderr, b"oops\n");
+    spool.push(Stdout, b"ree\n\nfour");
+    let view = spool.view();
+    let numbers = |pattern| -> Vec<u64> {
+        let (lines, searched, _) = found(&view, 0, pattern, usize::MAX);
+        assert_eq!(searched, Searched::default());
+        lines.into_iter().map(|(number, _)| number).collect()
+    };
+    for spanning in [r"one\ntwo", r"(?s)e.t", r"e\st", r"two\n", r"\n"] {
+        assert!(numbers(spanning).is_empty(), "{spanning}");
+    }
+    assert_eq!(numbers(r"one\s*|three|two$"), [1, 2, 3]);
+    assert_eq!(numbers(r"\Ao|r\z|^$|(?s:t.*)"), [1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_clients_pattern_costs_each_byte_once() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    spool.push(Stdout, &b"a\n".repeat(100_000));
+    // From the first line on it would look at everything that follows, and so from every line.
+    let (lines, searched, asked) = found(&spool.view(), 0, "^a(?s:.)*Z|^a", usize::MAX);
+    assert_eq!((lines.len(), searched), (100_000, Searched::default()));
+    assert!(asked < 5_000, "work: {asked}");
+}
+
+#[test]
+fn a_search_that_is_ended_says_where_to_go_on() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    let total = 30_000;
+    for n in 0..total {
+        spool.push(Stdout, format!("line {n} of many\n").as_bytes());
+        spool.push(Stderr, b"x\n");
+    }
+    let view = spool.view();
+    let (mut from, mut numbers, mut calls) = (0, Vec::new(), 0);
+    loop {
+        let (lines, searched, asked) = found(&view, from, "o.*y$", 100);
+        numbers.extend(lines.into_iter().map(|(number, _)| number));
+        calls += 1;
+        assert_eq!(searched.partly, 0);
+        let Some(next) = searched.stopped_at else { break };
+        assert!(next > from && asked == 100, "{next} {asked}");
+        from = next;
+    }
+    assert!(calls > 3, "{calls}");
+    assert!(numbers == (1..=total).collect::<Vec<u64>>());
+}
+
+#[test]
+fn one_line_that_takes_all_of_the_time_is_given_up() {
+    let (_folder, arena) = arena();
+    let mut spool = Spool::new(arena);
+    spool.push(Stdout, &[&b"b".repeat(300_000)[..], b"Z\nbZ\n"].concat());
+    let view = spool.view();
+    let (lines, searched, _) = found(&view, 0, "b*Z", 2);
+    assert_eq!((lines, searched), (vec![], Searched { stopped_at: Some(300_002), partly: 1 }));
+    let (lines, searched, _) = found(&view, 300_002, "b*Z", 2);
+    assert_eq!((lines, searched), (vec![(2, 2)], Searched::default()));
+    // With time, its first part is looked at.
+    let (lines, searched, _) = found(&view, 0, "b*Z", usize::MAX);
+    assert_eq!((lines, searched), (vec![(2, 2)], Searched { stopped_at: None, partly: 1 }));
 }

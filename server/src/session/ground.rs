@@ -104,7 +104,8 @@ impl Ground {
     /// [`ServerError`] names the workspace or the profile entry to change.
     pub(crate) fn prepare(setup: &Setup) -> Result<Self, ServerError> {
         let workspaces = workspaces(&setup.workspaces)?;
-        let folder = PrivateFolder::make()?;
+        let others = workspaces_of_others(setup)?;
+        let folder = PrivateFolder::make(&[workspaces.as_slice(), &others].concat())?;
         let uid = nix::unistd::geteuid().as_raw();
         let mut environment: BTreeMap<_, _> = std::env::vars_os().collect();
         // No profile can pass it on.
@@ -123,8 +124,7 @@ impl Ground {
         context.own.closed.extend(setup.closed.iter().cloned());
         let obeyed = std::iter::once(&setup.profile).chain(&setup.allowed_profiles);
         context.own.profiles = obeyed.chain(&setup.others.profiles).cloned().collect();
-        context.own.workspaces =
-            setup.others.workspaces.iter().map(|path| workspace(path)).collect::<Result<_, _>>()?;
+        context.own.workspaces = others;
         let resolved = nono_profiles::resolve(&setup.profile, &context)
             .map_err(|e| ServerError::Profile(Box::new(e)))?;
         for note in resolved.notes.iter().filter(|n| n.is_warning()) {
@@ -218,6 +218,10 @@ pub(crate) fn workspaces(named: &[PathBuf]) -> Result<Vec<AbsPath>, ServerError>
     let here = [PathBuf::from(".")];
     let named = if named.is_empty() { &here } else { named };
     named.iter().map(|path| workspace(path)).collect()
+}
+
+fn workspaces_of_others(setup: &Setup) -> Result<Vec<AbsPath>, ServerError> {
+    setup.others.workspaces.iter().map(|path| workspace(path)).collect()
 }
 
 fn workspace(path: &Path) -> Result<AbsPath, ServerError> {

@@ -19,6 +19,7 @@ use nono_sandbox::plan::{Basis, plan};
 use nono_schemas::NotStarted;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 /// One principal's state: the ground, and the runs on it. Nothing in it is anybody else's.
@@ -40,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) audit: Audit,
     /// What runs reach listed hosts by; `None` if none of them can have a network.
     proxy: Option<Arc<Proxy>>,
+    /// Whoever holds it searches output.
+    searching: Arc<Semaphore>,
     started: Instant,
 }
 
@@ -80,7 +83,19 @@ impl Session {
         let tasks = Tasks::default();
         let policy = &ground.sandbox.policy;
         let basis = Mutex::new(ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref()));
-        Arc::new(Self { principal, ground, basis, history, runs, tasks, audit, proxy, started })
+        let searching = Arc::new(Semaphore::new(1));
+        Arc::new(Self {
+            principal,
+            ground,
+            basis,
+            history,
+            runs,
+            tasks,
+            audit,
+            proxy,
+            searching,
+            started,
+        })
     }
 
     /// Starts one command. The one way every tool runs anything.
@@ -177,15 +192,21 @@ impl Session {
 
     /// An answer about a run, as it is now.
     pub(crate) async fn answer(&self, run: &Run, wish: &Wish) -> Answer {
-        self.answer_with(run, wish, |view| excerpt::output(view, wish)).await
+        let choose = |view: OutputView| async move {
+            let choose = || excerpt::output(&view, wish);
+            // Reading megabytes from the spool would hold other calls up; changing threads for a
+            // few lines holds this one up.
+            if view.in_memory() { choose() } else { tokio::task::block_in_place(choose) }
+        };
+        self.answer_with(run, wish, choose).await
     }
 
     /// The same with output of the caller's choice.
-    pub(crate) async fn answer_with(
+    pub(crate) async fn answer_with<F: Future<Output = Output> + Send>(
         &self,
         run: &Run,
         wish: &Wish,
-        choose: impl FnOnce(&OutputView) -> Output,
+        choose: impl FnOnce(OutputView) -> F + Send,
     ) -> Answer {
         let snapshot = if run.is_over() { None } else { run.look().await };
         // The state after the output would claim an end whose last words are missing.
@@ -201,16 +222,25 @@ impl Session {
             max_output: wish.max_output,
             now: Instant::now(),
         };
-        let view = run.view();
-        let small = view.in_memory();
-        let answer = || {
-            let output = choose(&view);
-            run.show(output.next_seq);
-            Answer::about(run.sandbox.view(), &facts, &output, &self.history)
-        };
-        // Reading megabytes from the spool would hold other calls up; changing threads for a few
-        // lines holds this one up.
-        if small { answer() } else { tokio::task::block_in_place(answer) }
+        let output = choose(run.view()).await;
+        run.show(output.next_seq);
+        Answer::about(run.sandbox.view(), &facts, &output, &self.history)
+    }
+
+    /// Does what may take a while to compute, on a thread of its own and one at a time: it holds up
+    /// nobody but its own principal. `None` if it did not come to its end. Who does not wait for it
+    /// any more has to end it.
+    pub(crate) async fn search<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let alone = Arc::clone(&self.searching).acquire_owned().await.ok()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(alone);
+            done
+        });
+        done.await.inspect_err(|error| tracing::error!(%error, "a search has failed")).ok()
     }
 
     /// An answer that says why nothing was run.

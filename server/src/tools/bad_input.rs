@@ -163,6 +163,12 @@ pub(crate) enum BadInput {
     /// The line numbers are none.
     #[error("`lines` is `{0}`; it must be like 10-20, 10- or -10 (the last ten)")]
     Lines(String),
+    /// Nobody waits for the answer.
+    #[error("the call was cancelled")]
+    Cancelled,
+    /// The search did not come to its end.
+    #[error("the output could not be searched; read it without `grep` and `lines`")]
+    SearchFailed,
     /// Two ways of picking lines.
     #[error("`grep` and `lines` cannot be used together; use one call for each")]
     GrepAndLines,

@@ -1,7 +1,7 @@
 //! `sandbox_explain`: what the sandbox would say, before anybody tries.
 
 use super::narrow::{self, Less};
-use super::place::absolute;
+use super::place::{absolute, follow};
 use super::validate::arguments_as;
 use super::{BadInput, program};
 use crate::report::{Explanation, Question, explain as verdict};
@@ -13,7 +13,6 @@ use nono_sandbox::record::Operation;
 use nono_sandbox::sys;
 use nono_schemas::{Aim, ExplainParams, explain_schema};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
-use std::path::PathBuf;
 
 /// Answers one call.
 pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
@@ -147,8 +146,12 @@ fn operation(sandbox: &Sandbox, path: &str, access: Aim) -> Operation {
     match access {
         Aim::Read => Operation::Read,
         Aim::Execute => Operation::Execute,
-        Aim::Write if absolute(&sandbox.policy, path).exists() => Operation::Write,
-        Aim::Write | Aim::Create => Operation::Create,
+        Aim::Create => Operation::Create,
+        Aim::Write => {
+            let way = follow(&sandbox.policy.fs, &absolute(&sandbox.policy, path));
+            let may_be_there = way.hidden || way.error.is_none();
+            if may_be_there { Operation::Write } else { Operation::Create }
+        }
         Aim::Delete => Operation::Delete,
     }
 }
@@ -163,30 +166,13 @@ fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, Stri
     if path.contains('\0') {
         return Err("the path contains a NUL byte, which no program can use".to_owned());
     }
+    let fs = &sandbox.policy.fs;
     let wanted = absolute(&sandbox.policy, path);
-    if let Some(hidden) = AbsPath::new(&wanted).ok().filter(|p| sandbox.policy.fs.hides(p)) {
-        // No command sees a link there.
-        return Ok(hidden);
-    }
     let named = wanted.file_name().filter(|_| keep_name);
-    let start = match named {
-        Some(_) => wanted.parent().unwrap_or(&wanted),
-        None => &wanted,
+    let place = match (named, wanted.parent()) {
+        (Some(name), Some(folder)) => follow(fs, folder).end.join(name),
+        _ => follow(fs, &wanted).end,
     };
-    let mut missing = Vec::new();
-    let mut canonical = None;
-    for candidate in start.ancestors() {
-        match candidate.canonicalize() {
-            Ok(found) => {
-                canonical = Some(found);
-                break;
-            }
-            Err(_) => missing.extend(candidate.file_name()),
-        }
-    }
-    let mut place = canonical.unwrap_or_else(|| PathBuf::from("/"));
-    place.extend(missing.into_iter().rev());
-    place.extend(named);
     AbsPath::new(place).map_err(|error| error.to_string())
 }
 
@@ -204,7 +190,7 @@ fn on_command(sandbox: &Sandbox, command: &str) -> Explanation {
     let path = sandbox.policy.environment.variables.get("PATH").cloned().unwrap_or_default();
     match program::find(sandbox, word, &path, sandbox.workspace()) {
         Ok(found) => {
-            let real = found.as_path().canonicalize().ok().and_then(|p| AbsPath::new(p).ok());
+            let real = AbsPath::new(follow(&sandbox.policy.fs, found.as_path()).end);
             let path = real.unwrap_or(found);
             verdict(sandbox.view(), &Question::Path { path, operation: Operation::Execute })
         }

@@ -2,7 +2,7 @@
 
 use super::BadInput;
 use super::common::without_nul;
-use super::place::nearest_existing;
+use super::place::{Way, follow};
 use crate::sandbox::Sandbox;
 use crate::session::Ground;
 use nono_profiles::{NarrowError, Narrowing, Writable};
@@ -83,7 +83,7 @@ fn writable(ground: &Ground, named: Option<&[String]>) -> Result<Option<Vec<Writ
 fn place(ground: &Ground, given: &str) -> Result<Writable, BadInput> {
     without_nul(|| "`writable`".to_owned(), given)?;
     let policy = &ground.sandbox.policy;
-    let (nearest, error) = nearest_existing(&super::place::absolute(policy, given));
+    let Way { nearest, error, .. } = follow(&policy.fs, &super::place::absolute(policy, given));
     let path = AbsPath::new(nearest).unwrap_or_else(|_| AbsPath::root());
     if policy.fs.lookup(&path, Access::WRITE) != Lookup::Allowed {
         let path = AbsPath::new(super::place::absolute(policy, given)).unwrap_or(path);

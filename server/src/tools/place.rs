@@ -4,8 +4,8 @@ use super::BadInput;
 use super::common::without_nul;
 use crate::sandbox::Sandbox;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, Lookup, Policy};
-use std::ffi::OsStr;
+use nono_sandbox::policy::{Access, FsPolicy, Lookup, Policy};
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) fn working_directory(sandbox: &Sandbox, cwd: Option<&str>) -> Result<
         profile: sandbox.policy.name.clone(),
         workspace: workspace.to_string(),
     };
-    let (nearest, error) = nearest_existing(&wanted);
+    let Way { nearest, error, .. } = follow(&sandbox.policy.fs, &wanted);
     let nearest = AbsPath::new(nearest).map_err(|_| not_granted())?;
     if sandbox.policy.fs.lookup(&nearest, Access::READ) != Lookup::Allowed {
         return Err(not_granted());
@@ -63,15 +63,136 @@ pub(super) fn absolute(policy: &Policy, path: &str) -> PathBuf {
     }
 }
 
-/// The canonical form of `path`, or of the nearest thing above it that exists, with the error that
-/// `path` itself gave.
-pub(super) fn nearest_existing(path: &Path) -> (PathBuf, Option<ErrorKind>) {
-    let mut error = None;
-    for candidate in path.ancestors() {
-        match candidate.canonicalize() {
-            Ok(canonical) => return (canonical, error),
-            Err(e) => error = error.or(Some(e.kind())),
+/// Links that are followed on the way to one place, as the kernel does.
+const MAX_LINKS: usize = 40;
+
+/// Where a path leads, as far as commands can see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Its end. What is missing, and what is hidden, as it is named.
+    pub(super) end: PathBuf,
+    /// The nearest thing on it that exists, canonical; where it is hidden, what is hidden.
+    pub(super) nearest: PathBuf,
+    /// Why it does not get to its end.
+    pub(super) error: Option<ErrorKind>,
+    /// Whether it leads to what the profile hides. Nothing is looked at from there on, so that
+    /// what is there and what is not are answered in the same way.
+    pub(super) hidden: bool,
+}
+
+/// Follows an absolute path. No link is followed, and nothing looked for, where commands see none.
+pub(super) fn follow(fs: &FsPolicy, path: &Path) -> Way {
+    let mut at = PathBuf::from("/");
+    let mut ahead: Vec<OsString> = Vec::new();
+    let push = |ahead: &mut Vec<OsString>, path: &Path| {
+        ahead.extend(path.components().rev().map(|part| part.as_os_str().to_owned()));
+    };
+    push(&mut ahead, path);
+    let mut links = 0;
+    let stop = |at: PathBuf, end: PathBuf, mut ahead: Vec<OsString>, error, hidden| {
+        let mut end = end;
+        while let Some(part) = ahead.pop() {
+            match part.as_bytes() {
+                b".." => drop(end.pop()),
+                b"." => {}
+                _ => end.push(part),
+            }
+        }
+        let nearest = if hidden { end.clone() } else { at };
+        Way { end, nearest, error: Some(error), hidden }
+    };
+    while let Some(part) = ahead.pop() {
+        match part.as_bytes() {
+            b"/" => at = PathBuf::from("/"),
+            b"." => {}
+            b".." => drop(at.pop()),
+            _ => {
+                let next = at.join(&part);
+                if AbsPath::new(&next).is_ok_and(|next| fs.hides(&next)) {
+                    return stop(at, next, ahead, ErrorKind::PermissionDenied, true);
+                }
+                let metadata = match next.symlink_metadata() {
+                    Ok(metadata) => metadata,
+                    Err(error) => return stop(at, next, ahead, error.kind(), false),
+                };
+                if metadata.is_symlink() {
+                    links += 1;
+                    match next.read_link() {
+                        Ok(target) if links <= MAX_LINKS => push(&mut ahead, &target),
+                        Ok(_) => return stop(at, next, ahead, ErrorKind::Other, false),
+                        Err(error) => return stop(at, next, ahead, error.kind(), false),
+                    }
+                    continue;
+                }
+                at = next;
+                if !metadata.is_dir() && !ahead.is_empty() {
+                    let end = at.clone();
+                    return stop(at, end, ahead, ErrorKind::NotADirectory, false);
+                }
+            }
         }
     }
-    (PathBuf::from("/"), error)
+    Way { end: at.clone(), nearest: at, error: None, hidden: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nono_sandbox::policy::Hiding;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn a_way_is_that_of_the_kernel() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a/b")).unwrap();
+        std::fs::write(root.join("a/file"), "").unwrap();
+        for (target, link) in [("a", "l"), ("../a/b", "a/up"), ("loop", "loop"), ("gone/x", "dead")]
+        {
+            symlink(target, root.join(link)).unwrap();
+        }
+        symlink(root.join("a/file"), root.join("abs")).unwrap();
+        let fs = FsPolicy::of_rules(Vec::new());
+        for path in ["a", "l/b", "l/up", "l/up/..", "abs", "a/./b/../file", "l/file", ""] {
+            let way = follow(&fs, &root.join(path));
+            assert_eq!(way.end, root.join(path).canonicalize().unwrap(), "{path}");
+            assert_eq!((way.error, &way.nearest), (None, &way.end));
+        }
+        let missing = |path: &str| {
+            let way = follow(&fs, &root.join(path));
+            assert!(root.join(path).canonicalize().is_err() && !way.hidden, "{path}");
+            (way.nearest, way.end)
+        };
+        assert_eq!(missing("l/x/y"), (root.join("a"), root.join("a/x/y")));
+        assert_eq!(missing("dead"), (root.clone(), root.join("gone/x")));
+        assert_eq!(missing("abs/x"), (root.join("a/file"), root.join("a/file/x")));
+        assert_eq!(missing("loop").0, root);
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let closed = root.join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        std::fs::write(closed.join("there"), "").unwrap();
+        symlink("/usr/bin/env", closed.join("link")).unwrap();
+        for name in ["there", "link", "missing"] {
+            symlink(closed.join(name), root.join(format!("to-{name}"))).unwrap();
+        }
+        let fs = FsPolicy {
+            hiding: Hiding::On,
+            protected: vec![AbsPath::new(&closed).unwrap()],
+            ..FsPolicy::of_rules(Vec::new())
+        };
+        for name in ["there", "link", "missing", "there/below"] {
+            let seen = follow(&fs, &closed.join(name));
+            assert!(seen.hidden && seen.error == Some(ErrorKind::PermissionDenied), "{name}");
+            assert_eq!((&seen.end, &seen.nearest), (&closed.join(name), &closed.join(name)));
+        }
+        for name in ["there", "link", "missing"] {
+            let seen = follow(&fs, &root.join(format!("to-{name}")));
+            assert_eq!((seen.hidden, seen.end), (true, closed.join(name)), "{name}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Finding the program of a call.
 
 use super::BadInput;
+use super::place::follow;
 use crate::sandbox::Sandbox;
 use nix::unistd::{AccessFlags, access};
 use nono_sandbox::AbsPath;
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fitness {
     Missing,
+    /// Whether there is anything is not said.
+    Hidden,
     NotExecutable,
     NotGranted,
     Fit,
@@ -41,6 +44,8 @@ pub(super) fn find(
         match fitness(sandbox, candidate) {
             (Fitness::Fit, Some(found)) => return Ok(found),
             (Fitness::Missing, _) => {}
+            // A search passes over what commands do not see.
+            (Fitness::Hidden, _) if !program.contains('/') => {}
             other if best.0 == Fitness::Missing => best = other,
             _ => {}
         }
@@ -48,7 +53,7 @@ pub(super) fn find(
     let shown = best.1.map_or_else(|| program.to_owned(), |p| p.to_string());
     Err(match best.0 {
         Fitness::NotExecutable => BadInput::NotExecutable(shown),
-        Fitness::NotGranted | Fitness::Fit => {
+        Fitness::Hidden | Fitness::NotGranted | Fitness::Fit => {
             BadInput::ProgramNotGranted { profile: sandbox.policy.name.clone(), program: shown }
         }
         Fitness::Missing if program.contains('/') => BadInput::NoSuchProgram(shown),
@@ -61,21 +66,24 @@ pub(super) fn find(
 /// Judges a file. The path that comes back keeps its last component: many programs look at the
 /// name they were started by.
 fn fitness(sandbox: &Sandbox, candidate: &Path) -> (Fitness, Option<AbsPath>) {
-    let Some((named, real)) = resolve(candidate) else { return (Fitness::Missing, None) };
-    if sandbox.policy.fs.lookup(&real, Access::EXECUTE) != Lookup::Allowed {
-        return (Fitness::NotGranted, Some(named));
+    let fs = &sandbox.policy.fs;
+    let way = follow(fs, candidate);
+    let Ok(real) = AbsPath::new(way.end) else { return (Fitness::Missing, None) };
+    if way.hidden {
+        return (Fitness::Hidden, Some(real));
+    }
+    if way.error.is_some() {
+        return (Fitness::Missing, None);
+    }
+    // Its folder is on the way, and so is as it is seen.
+    let folder = candidate.parent().map(|folder| follow(fs, folder).end);
+    let named = match (folder, candidate.file_name()) {
+        (Some(folder), Some(name)) => AbsPath::new(folder.join(name)).ok(),
+        _ => Some(real.clone()),
+    };
+    if fs.lookup(&real, Access::EXECUTE) != Lookup::Allowed {
+        return (Fitness::NotGranted, named);
     }
     let executable = real.as_path().is_file() && access(real.as_path(), AccessFlags::X_OK).is_ok();
-    (if executable { Fitness::Fit } else { Fitness::NotExecutable }, Some(named))
-}
-
-/// The file below its canonical folder, and the canonical file.
-fn resolve(candidate: &Path) -> Option<(AbsPath, AbsPath)> {
-    let real = AbsPath::new(candidate.canonicalize().ok()?).ok()?;
-    let folder = candidate.parent()?.canonicalize().ok()?;
-    let named = match candidate.file_name() {
-        Some(name) => AbsPath::new(folder.join(name)).ok()?,
-        None => real.clone(),
-    };
-    Some((named, real))
+    (if executable { Fitness::Fit } else { Fitness::NotExecutable }, named)
 }

@@ -3,17 +3,23 @@
 use super::bad_input::BadInput;
 use super::caller::Caller;
 use super::common::output_bytes;
+use super::named;
 use super::present::Reply;
 use super::select::Selection;
 use super::validate::arguments_as;
-use super::{named, wait};
-use crate::runs::Stream;
+use super::wait::{self, Settled};
+use crate::report::Output;
+use crate::runs::{OutputView, Stream};
 use crate::session::{Session, Wish};
 use nono_schemas::{RunReadParams, StreamParam, run_read_schema};
 use rmcp::model::JsonObject;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long one stream is searched for a pattern.
+const MAX_TIME: Duration = Duration::from_secs(1);
 
 /// Answers a call.
 ///
@@ -26,7 +32,9 @@ pub(super) async fn call(
     cancelled: impl Future<Output = ()> + Send,
 ) -> Result<Reply, BadInput> {
     let params: RunReadParams = arguments_as(run_read_schema(), arguments)?;
-    let selection = Selection::parse(params.grep.as_deref(), params.lines.as_deref())?;
+    let (grep, lines) = (params.grep, params.lines);
+    let parse = move || Selection::parse(grep.as_deref(), lines.as_deref());
+    let selection = session.search(parse).await.ok_or(BadInput::SearchFailed)??;
     let run = named(session, &params.run_id)?;
     let stream = match params.stream.unwrap_or(StreamParam::All) {
         StreamParam::All => None,
@@ -40,14 +48,64 @@ pub(super) async fn call(
     if after > end {
         return Err(BadInput::BeyondEnd { after, end });
     }
+    let mut cancelled = pin!(cancelled);
     if let Some(patience) = params.wait_ms.map(Duration::from_millis) {
         let _ticking = caller.progress.map(|progress| progress.follow(Arc::clone(&run)));
-        wait::news(&run, after, patience, &mut pin!(cancelled)).await;
+        let settled = wait::news(&run, after, patience, &mut cancelled).await;
+        if settled == Settled::Cancelled {
+            return Err(BadInput::Cancelled);
+        }
     }
     let wish = Wish { after, stream, max_output: output_bytes(params.max_output_bytes) };
     let answer = match selection {
         None => session.answer(&run, &wish).await,
-        Some(selection) => session.answer_with(&run, &wish, |view| selection.of(view, &wish)).await,
+        Some(selection) => {
+            let id = run.identity.id.clone();
+            let pick = |view| pick(session, selection, view, wish, id, cancelled);
+            session.answer_with(&run, &wish, pick).await
+        }
     };
     Ok(Reply::run(answer))
+}
+
+/// Picks lines, on a thread of its own: what a client's pattern costs, nobody else waits for. Ends
+/// when the call is cancelled, or forgotten.
+async fn pick<C: Future<Output = ()> + Send>(
+    session: &Session,
+    selection: Selection,
+    view: OutputView,
+    wish: Wish,
+    run_id: String,
+    cancelled: Pin<&mut C>,
+) -> Output {
+    let nothing = Output { next_seq: wish.after, ..Output::default() };
+    let wanted = Wanted::default();
+    let asked = Arc::clone(&wanted.0);
+    let picked = session.search(move || {
+        let mut begun: [Option<Instant>; 2] = [None; 2];
+        selection.of(&view, &wish, &run_id, |stream| {
+            let begun = begun[stream as usize].get_or_insert_with(Instant::now);
+            asked.load(Ordering::Relaxed) && begun.elapsed() < MAX_TIME
+        })
+    });
+    tokio::select! {
+        biased;
+        () = cancelled => nothing,
+        picked = picked => picked.unwrap_or(nothing),
+    }
+}
+
+/// An answer that somebody waits for, until this is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }

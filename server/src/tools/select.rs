@@ -2,18 +2,25 @@
 
 use super::bad_input::BadInput;
 use crate::report::{Excerpt, Output};
-use crate::runs::{Captured, OutputView, Stream, for_each_line, for_each_match};
+use crate::runs::{
+    Captured, Matcher, OutputView, Pattern, Searched, Stream, for_each_line, search,
+};
 use crate::session::Wish;
-use regex::bytes::{Regex, RegexBuilder};
+use serde_json::json;
 
-/// Memory a pattern may take when compiled.
-const MAX_PATTERN: usize = 1 << 20;
+/// What a client searches for.
+#[derive(Debug)]
+pub(super) struct Matching {
+    /// As it wrote it.
+    text: String,
+    pattern: Pattern,
+}
 
 /// Which lines.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Selection {
     /// Those that match, with their numbers.
-    Matching(Regex),
+    Matching(Box<Matching>),
     /// Those with these numbers, the last one included.
     Numbered {
         /// From 1.
@@ -42,12 +49,10 @@ impl Selection {
     }
 
     fn matching(pattern: &str) -> Result<Self, BadInput> {
-        RegexBuilder::new(pattern)
-            .multi_line(true)
-            .size_limit(MAX_PATTERN)
-            .build()
-            .map(Self::Matching)
-            .map_err(|error| BadInput::Pattern(error.to_string()))
+        let text = pattern.to_owned();
+        Pattern::new(pattern)
+            .map(|pattern| Self::Matching(Box::new(Matching { text, pattern })))
+            .map_err(BadInput::Pattern)
     }
 
     /// `10-20`, `10-`, `10` or `-10`.
@@ -64,28 +69,57 @@ impl Selection {
         }
     }
 
-    /// The lines of both streams that are picked.
-    pub(super) fn of(&self, view: &OutputView, wish: &Wish) -> Output {
-        let of = |stream| {
+    /// The lines of both streams that are picked. `go_on` is asked while lines are matched, with
+    /// the stream they are of: once it says no, the answer says how far that got.
+    pub(super) fn of(
+        &self,
+        view: &OutputView,
+        wish: &Wish,
+        run_id: &str,
+        mut go_on: impl FnMut(Stream) -> bool,
+    ) -> Output {
+        let mut searched = Vec::new();
+        let mut of = |stream| {
             let wanted = wish.stream.is_none_or(|only| only == stream);
-            if wanted { self.of_stream(view, stream, wish) } else { Excerpt::default() }
+            if !wanted {
+                return Excerpt::default();
+            }
+            let (excerpt, done) = self.of_stream(view, stream, wish, || go_on(stream));
+            searched.push((stream, done));
+            excerpt
+        };
+        let (stdout, stderr) = (of(Stream::Stdout), of(Stream::Stderr));
+        let stopped = searched.iter().filter_map(|(_, done)| done.stopped_at).min();
+        let note = match self {
+            Self::Matching(matching) => matching.note(&searched, run_id),
+            Self::Numbered { .. } | Self::Last(_) => None,
         };
         Output {
-            stdout: of(Stream::Stdout),
-            stderr: of(Stream::Stderr),
-            next_seq: view.total(),
+            stdout,
+            stderr,
+            next_seq: stopped.unwrap_or(view.total()),
             redactions: view.redactions(),
+            note,
         }
     }
 
-    fn of_stream(&self, view: &OutputView, stream: Stream, wish: &Wish) -> Excerpt {
+    fn of_stream(
+        &self,
+        view: &OutputView,
+        stream: Stream,
+        wish: &Wish,
+        go_on: impl FnMut() -> bool,
+    ) -> (Excerpt, Searched) {
         let mut picked = Picked { most: wish.max_output * 2, ..Picked::default() };
+        let mut searched = Searched::default();
         let after = wish.after;
         match self {
-            Self::Matching(pattern) => for_each_match(view, stream, after, pattern, |line| {
-                picked.add(&[format!("{}: ", line.number).as_bytes(), line.bytes]);
-                true
-            }),
+            Self::Matching(matching) => {
+                let mut matcher = Matcher::new(&matching.pattern, go_on);
+                searched = search(view, stream, after, &mut matcher, |line| {
+                    picked.add(&[format!("{}: ", line.number).as_bytes(), line.bytes]);
+                });
+            }
             Self::Numbered { first, last } => for_each_line(view, stream, after, |line| {
                 if line.number >= *first && line.number <= *last {
                     picked.add(&[line.bytes]);
@@ -95,14 +129,45 @@ impl Selection {
             Self::Last(count) => {
                 let total = view.lines_in_all(stream);
                 for_each_line(view, stream, after, |line| {
-                    if line.number + count > total {
+                    if line.number.saturating_add(*count) > total {
                         picked.add(&[line.bytes]);
                     }
                     true
                 });
             }
         }
-        Excerpt { lost: view.dropped(stream, after), ..picked.into_excerpt() }
+        let excerpt = Excerpt { lost: view.dropped(stream, after), ..picked.into_excerpt() };
+        (excerpt, searched)
+    }
+}
+
+impl Matching {
+    /// What was not looked at, and the calls that look at it.
+    fn note(&self, searched: &[(Stream, Searched)], run_id: &str) -> Option<String> {
+        let mut notes = Vec::new();
+        for (stream, done) in searched {
+            let stream = match stream {
+                Stream::Stdout => "stdout",
+                Stream::Stderr => "stderr",
+            };
+            if let Some(seq) = done.stopped_at {
+                let call = json!({
+                    "run_id": run_id, "grep": self.text, "stream": stream, "after_seq": seq,
+                });
+                notes.push(format!(
+                    "the search of {stream} ran out of time at position {seq}: go on with run_read \
+                     {call}, or use a simpler pattern"
+                ));
+            }
+            if done.partly > 0 {
+                notes.push(format!(
+                    "of {} long lines of {stream} only the beginning was searched, and nothing \
+                     found in it",
+                    done.partly
+                ));
+            }
+        }
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 }
 

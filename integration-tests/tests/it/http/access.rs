@@ -65,6 +65,14 @@ fn a_page_that_had_its_name_point_here_is_refused() {
     {
         assert_eq!(ask(listing().header("Origin", origin)), 403, "{origin}");
     }
+    let evil = format!("evil.example:80@127.0.0.1:{port}");
+    assert_eq!(ask(listing().header("Host", &evil)), 400);
+    let here = format!("127.0.0.1:{port}");
+    assert_eq!(ask(listing().path("http://evil.example/mcp").header("Host", &here)), 400);
+    let twice = listing().header("Origin", "http://localhost\r\nOrigin: http://evil.example");
+    assert_eq!(ask(twice), 400);
+    let twice = listing().header("Host", &format!("{here}\r\nHost: evil.example"));
+    assert_eq!(ask(twice), 400);
 }
 
 #[test]

@@ -175,6 +175,7 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
         stderr: ran.stderr.clone(),
         next_seq: 7,
         redactions: 0,
+        note: None,
     };
     Answer::about(view, &facts, &output, &History::default())
 }
@@ -212,6 +213,7 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
         stderr: ran.stderr.clone(),
         next_seq: 7,
         redactions: 0,
+        note: None,
     };
     Answer::about(view, &facts, &output, history)
 }
