@@ -56,7 +56,7 @@ pub(crate) enum ServerError {
     )]
     KernelLog(#[from] KernelLogError),
     /// The private temporary folder cannot be made.
-    #[error("cannot make a private folder in {}: {source}; set TMPDIR to a writable folder", .path.display())]
+    #[error("cannot make a private folder in {}: {source}; set TMPDIR to a writable folder outside of the workspaces", .path.display())]
     TemporaryFolder {
         /// Where.
         path: PathBuf,

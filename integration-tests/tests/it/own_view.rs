@@ -271,11 +271,11 @@ fn a_project_file_can_ask_for_both_and_take_away_neither() {
 #[test]
 fn tools_that_look_from_outside_see_no_more_of_what_is_hidden() {
     as_each_user(|site| {
-        site.folder("home/.ssh/sub");
-        let program = site.file("home/.ssh/prog", "#!/bin/sh\n");
+        site.folder("home/.ssh/zz-sub");
+        let program = site.file("home/.ssh/zz-prog", "#!/bin/sh\n");
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
-        site.file("home/.ssh/key", "secret");
-        std::os::unix::fs::symlink("/usr/bin/env", site.path("home/.ssh/link")).unwrap();
+        site.file("home/.ssh/zz-key", "secret");
+        std::os::unix::fs::symlink("/usr/bin/env", site.path("home/.ssh/zz-link")).unwrap();
         let server = hiding(&site);
         let answers = |name: &str| -> Vec<String> {
             let path = site.text(&format!("home/.ssh/{name}"));
@@ -300,8 +300,8 @@ fn tools_that_look_from_outside_see_no_more_of_what_is_hidden() {
             ask("exec", json!({"argv": [name], "env": env}));
             said
         };
-        let missing = answers("none");
-        for name in ["key", "prog", "sub", "link"] {
+        let missing = answers("zz-none");
+        for name in ["zz-key", "zz-prog", "zz-sub", "zz-link"] {
             for (there, missing) in answers(name).iter().zip(&missing) {
                 assert_eq!(there, missing, "{name}");
                 assert!(!there.contains("/usr/bin/env"), "{there}");

@@ -186,7 +186,10 @@ else:
                 let answer = server.exec(&["/usr/bin/python3", "-c", MAKE, kind, name]);
                 let what = format!("{isolation} {kind} {name}: {}", answer.text);
                 assert_ne!(answer.exit_code(), Some(0), "{what}");
-                assert_eq!(denial(&answer)["confidence"], "enforced", "{what}");
+                // In a sealed folder, `bind` fails before it is judged.
+                if kind != "bound" {
+                    assert_eq!(denial(&answer)["confidence"], "enforced", "{what}");
+                }
                 assert!(!site.path(&format!("ws/{name}")).exists(), "{what}");
             }
             for kind in KINDS {
@@ -202,8 +205,9 @@ else:
 /// them, whatever stood by for it.
 #[test]
 fn what_is_added_to_a_repository_later_is_protected_from_the_next_run_on() {
-    const LATER: [(&str, &str); 2] =
-        [(".git/worktrees/t", "commondir"), (".git/modules/lib", "config")];
+    // The last: a name to race with.
+    const LATER: [(&str, &str, &str); 2] =
+        [(".git/worktrees/t", "commondir", "commondis"), (".git/modules/lib", "config", "confix")];
     as_each_user(|site| {
         for (isolation, raced) in [("required", "EROFS"), ("off", "ok")] {
             let site = Site::new(site.user());
@@ -213,14 +217,14 @@ fn what_is_added_to_a_repository_later_is_protected_from_the_next_run_on() {
             for folder in [".git/worktrees", ".git/modules"] {
                 site.folder(&format!("ws/{folder}"));
             }
-            for (folder, file) in LATER {
+            for (folder, file, beside) in LATER {
                 site.folder(&format!("ws/{folder}"));
-                for name in [file, "beside"] {
+                for name in [file, beside] {
                     site.file(&format!("ws/{folder}/{name}"), "x");
                 }
             }
-            for (folder, file) in LATER {
-                let (path, beside) = (format!("{folder}/{file}"), format!("{folder}/beside"));
+            for (folder, file, beside) in LATER {
+                let (path, beside) = (format!("{folder}/{file}"), format!("{folder}/{beside}"));
                 for args in [
                     &["file", "append", path.as_str()][..],
                     &["file", "rename", &beside, &path],
@@ -472,10 +476,9 @@ fn what_settings_of_a_repository_name_is_protected() {
             }
             for command in [
                 "echo 1 >> text && git add text && git commit -qm one && git x --short",
-                "git submodule update && git submodule status",
                 "cd sub && echo 1 >> a && git add a && git commit -qm two && cd .. &&
-                 git commit -qm moved sub && git checkout -q --detach HEAD~1 &&
-                 git submodule update && git checkout -q main && git submodule update",
+                 git commit -qm moved sub && git submodule status && git fetch -q ./library",
+                "git checkout -q --detach HEAD~1 && git checkout -q main",
             ] {
                 let answer = server.shell(command);
                 assert_eq!(answer.exit_code(), Some(0), "{isolation} {command}: {}", answer.text);
