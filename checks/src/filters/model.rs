@@ -44,6 +44,8 @@ pub(super) const WORDS: &[u64] = &[
     0x4008_7602,
     0x800c_6613,
     0x4080_6685,
+    0xc040_6618,
+    0x5423,
     0x8901,
     0x8902,
     8,
@@ -54,6 +56,7 @@ pub(super) const WORDS: &[u64] = &[
     1024,
     1025,
     1026,
+    1036,
     1040,
     0x6609,
     6,
@@ -132,16 +135,20 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
         libc::SYS_clone3 | libc::SYS_io_uring_enter | libc::SYS_io_uring_register => {
             Some(libc::ENOSYS)
         }
-        463 | 466 | 469 => Some(libc::ENOSYS),
+        463 | 466 | 467 | 469 => Some(libc::ENOSYS),
         libc::SYS_ioctl => {
             let files =
                 [0x4008_6602, 0x401c_5820, 0x4008_7602, 0x4008_6604, 0x800c_6613, 0x4080_6685];
             let ext4 = [0x6609, 0x660c, 0x6628];
             let btrfs = [1, 2, 14, 15, 23, 24, 63].map(|nr| 0x5000_9400 | nr);
             let others = [0x4030_9410, 0x4008_941a, 0xc0c8_9425];
+            let keys = [0xc050_6617, 0xc040_6618, 0xc040_6619];
+            let fat = [0x4004_7211];
             let all = files.iter().chain(&ext4).chain(&btrfs).chain(&others);
-            all.into_iter().any(|command| *command == b).then_some(libc::EOPNOTSUPP)
+            let mut all = all.chain(&keys).chain(&fat);
+            all.any(|command| *command == b).then_some(libc::EOPNOTSUPP)
         }
+        libc::SYS_fcntl => (b == 1036).then_some(libc::EINVAL),
         libc::SYS_prctl => (a == 4).then_some(0),
         libc::SYS_sendto | libc::SYS_sendmmsg => fast_open(d).then_some(libc::EOPNOTSUPP),
         libc::SYS_sendmsg => fast_open(c).then_some(libc::EOPNOTSUPP),
@@ -259,7 +266,9 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
         }
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
-        libc::SYS_ioctl => matches!(b, 0x5412 | 0x541c) || !scoped && matches!(b, 0x8901 | 0x8902),
+        libc::SYS_ioctl => {
+            matches!(b, 0x5412 | 0x541c | 0x5423) || !scoped && matches!(b, 0x8901 | 0x8902)
+        }
         libc::SYS_fcntl => matches!(b, 1024 | 1026 | 1040) || !scoped && matches!(b, 8 | 10 | 15),
         _ => true,
     }
