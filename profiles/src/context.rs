@@ -98,7 +98,7 @@ impl Context {
     }
 
     /// The workspaces of everybody whom the server serves.
-    pub(crate) fn all_workspaces(&self) -> impl Iterator<Item = &AbsPath> {
+    pub(crate) fn all_workspaces(&self) -> impl Iterator<Item = &AbsPath> + Clone {
         self.workspaces.iter().chain(&self.own.workspaces)
     }
 

@@ -3,6 +3,7 @@
 use crate::context::{Context, MissingFolders};
 use crate::error::ProfileError;
 use crate::layer::{Grant, Layer, SocketGrant, Sourced};
+use crate::links::link_of_commands;
 use crate::note::{Note, NoteKind};
 use crate::place::{self, DotNames, Found, Places};
 use crate::template::Expanded;
@@ -135,12 +136,6 @@ impl Resolution<'_> {
         })
     }
 
-    /// Whether a command may have put a link there, to have a folder made where it leads.
-    fn leads_over_a_workspace(&self, path: &Path) -> bool {
-        let in_workspace = |link: &AbsPath| self.context.all_workspaces().any(|w| link.is_below(w));
-        place::links(path).iter().any(in_workspace)
-    }
-
     /// Remembers what an entry does not give because nothing is there yet.
     fn absent(&mut self, grant: &Sourced<Grant>, path: &Path) {
         if !self.places.existing(path).is_err_and(|error| is_missing(&error)) {
@@ -160,8 +155,11 @@ impl Resolution<'_> {
     fn existing<T>(&mut self, entry: &Sourced<T>, path: &Path, create: bool) -> Option<Found> {
         let found = self.places.existing(path).or_else(|error| {
             let may = create && self.context.missing_folders == MissingFolders::Create;
-            if !may || self.leads_over_a_workspace(path) || error.kind() != io::ErrorKind::NotFound
-            {
+            if !may || error.kind() != io::ErrorKind::NotFound {
+                return Err(error);
+            }
+            // Else a command would choose where the folder is made.
+            if link_of_commands(path, self.context.all_workspaces()).is_some() {
                 return Err(error);
             }
             if self.places.make_folder(path, self.context.uid)? {

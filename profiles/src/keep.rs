@@ -92,7 +92,7 @@ pub(crate) fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
 }
 
 /// Adds what is not in something that is kept already.
-fn add(all: &mut Vec<Kept>, kept: Kept) {
+pub(crate) fn add(all: &mut Vec<Kept>, kept: Kept) {
     if !all.iter().any(|known| known.holds(&kept.path)) {
         all.retain(|known| !known.path.is_within(&kept.path));
         all.push(kept);

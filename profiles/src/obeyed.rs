@@ -7,6 +7,7 @@
 use crate::context::Context;
 use crate::error::ProfileError;
 use crate::extends::Library;
+use crate::keep;
 use crate::note::{Note, NoteKind};
 use crate::place::{self, Places};
 use crate::protect::OWN;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Adds to what is `kept` the files of the profile that is resolved and of those the server obeys
 /// beside it, as far as `rules` let them be written.
-pub(crate) fn keep(
+pub(crate) fn add(
     files: &[PathBuf],
     rules: &[FsRule],
     context: &Context,
@@ -48,10 +49,8 @@ pub(crate) fn keep(
                 notes.push(note(rule, &path));
             }
             told = true;
-            if !kept.iter().any(|known| known.holds(&path)) {
-                let any_case = path.parent().is_some_and(|f| place::ignores_case(f.as_path()));
-                kept.push(Kept { source: source(&path), path, any_case });
-            }
+            let any_case = path.parent().is_some_and(|f| place::ignores_case(f.as_path()));
+            keep::add(kept, Kept { source: source(&path), path, any_case });
         }
     }
     Ok(())

@@ -168,7 +168,7 @@ fn compile(
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
     keeps.kept.retain(|kept| keep::may_be_written(&rules, kept));
-    obeyed::keep(&files, &rules, context, &mut places, &mut notes, &mut keeps.kept)?;
+    obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut keeps.kept)?;
     let policy = Policy {
         name,
         fs: FsPolicy {

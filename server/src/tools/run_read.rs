@@ -33,8 +33,13 @@ pub(super) async fn call(
 ) -> Result<Reply, BadInput> {
     let params: RunReadParams = arguments_as(run_read_schema(), arguments)?;
     let (grep, lines) = (params.grep, params.lines);
+    let is_pattern = grep.is_some();
     let parse = move || Selection::parse(grep.as_deref(), lines.as_deref());
-    let selection = session.search(parse).await.ok_or(BadInput::SearchFailed)??;
+    // Only a pattern takes a while to read.
+    let selection = match is_pattern {
+        true => session.search(parse).await.ok_or(BadInput::SearchFailed)??,
+        false => parse()?,
+    };
     let run = named(session, &params.run_id)?;
     let stream = match params.stream.unwrap_or(StreamParam::All) {
         StreamParam::All => None,

@@ -240,10 +240,18 @@ async fn serve_counts(listener: TcpListener, counts: Arc<Counts>, pool: Arc<Pool
 
 /// A session for each of them, and what all runs share.
 fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), ServerError> {
-    let others = Others {
-        workspaces: all.iter().flat_map(|user| user.workspaces.clone()).collect(),
-        profiles: all.iter().map(|user| user.profile.clone()).collect(),
-    };
+    // Each once: everybody's ground looks at all of them.
+    let mut others = Others::default();
+    for user in all {
+        for workspace in &user.workspaces {
+            if !others.workspaces.contains(workspace) {
+                others.workspaces.push(workspace.clone());
+            }
+        }
+        if !others.profiles.contains(&user.profile) {
+            others.profiles.push(user.profile.clone());
+        }
+    }
     let ground = |user: &User| {
         let (workspaces, profile) = (user.workspaces.clone(), user.profile.clone());
         Ground::open(&Setup { workspaces, profile, others: others.clone(), ..setup.clone() })
