@@ -106,7 +106,8 @@ fn files(bytes: &mut Bytes<'_>, asked: &Named, access: Access) {
         kept.push(Kept { path: path.path, source: source(), any_case: false });
     }
     let fs = FsPolicy { kept, ..FsPolicy::of_rules(rules) };
-    let stays = stays && access.contains(Access::WRITE);
+    // To make a socket is to make a name.
+    let stays = stays && access.intersects(Access::WRITE | Access::MAKE_SOCKET);
     let (allowed, name) =
         (granted.contains(access) && !stays, granted_on_name.contains(access) && !stays);
     assert_eq!(fs.rights(&asked.path), granted);
