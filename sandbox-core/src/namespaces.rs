@@ -7,6 +7,9 @@
 use serde::{Deserialize, Serialize};
 use std::ffi::{OsStr, OsString};
 
+/// Where POSIX shared memory and semaphores have names (shm_overview(7)); a run has its own.
+pub(crate) const SHARED_MEMORY: &str = "/dev/shm";
+
 /// How namespaces are had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Namespaces {

@@ -43,6 +43,26 @@ fn shared_memory_ends_with_its_run() {
     });
 }
 
+/// A workspace that runs would not find is no riddle for whoever calls.
+#[test]
+fn a_workspace_in_shared_memory_is_refused_by_name() {
+    as_each_user(|site| {
+        let folder = tempfile::tempdir_in("/dev/shm").expect("a folder");
+        site.user().own(folder.path());
+        let named = folder.path().display().to_string();
+        for (isolation, runs) in [("off", true), ("auto", false)] {
+            let profile = site.profile(&json!({ "isolation": isolation }));
+            let profile = profile.display().to_string();
+            let args = ["--stdio", "--workspace", &named, "--profile", &profile];
+            let answer = Server::start_command(&site, site.nono_mcp(&args)).shell("pwd");
+            assert_eq!(answer.stdout() == format!("{named}\n"), runs, "{}", answer.text);
+            for told in [named.as_str(), "`isolation: off`", "--workspace"] {
+                assert!(runs || answer.text.contains(told), "{told}: {}", answer.text);
+            }
+        }
+    });
+}
+
 /// Whatever ends the supervisor or its guard ends the run.
 #[test]
 fn a_run_ends_with_either_of_its_two_outside() {

@@ -1,9 +1,10 @@
 //! The layers of protection that a policy gets on a kernel. Pure.
 
 use super::Host;
-use crate::namespaces::Namespaces;
+use crate::namespaces::{Namespaces, SHARED_MEMORY};
 use crate::policy::{Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, Tmp};
 use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
+use std::path::Path;
 
 /// One layer of protection, as results and `doctor` show it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +43,23 @@ impl Host {
     /// Why every run would be refused here, if so.
     #[must_use]
     pub fn missing(&self, policy: &Policy) -> Option<String> {
-        let missing: Vec<String> = self
-            .layers(policy)
-            .into_iter()
-            .filter(|l| l.required && !l.active)
-            .map(|l| format!("{}: {}", l.name, l.detail))
-            .collect();
+        let layers = self.layers(policy).into_iter().filter(|l| l.required && !l.active);
+        let missing = layers.map(|l| format!("{}: {}", l.name, l.detail));
+        let missing: Vec<String> = missing.chain(self.covered(policy)).collect();
         (!missing.is_empty()).then(|| missing.join("; "))
+    }
+
+    /// A folder that commands need and would not find, because they have another one above it.
+    fn covered(&self, policy: &Policy) -> Option<String> {
+        self.namespaces_for(policy)?;
+        let shared = Path::new(SHARED_MEMORY);
+        let mut needed = policy.fs.workspaces.iter().chain([&policy.fs.tmpdir]);
+        let folder = needed.find(|folder| folder.as_path().starts_with(shared))?;
+        Some(format!(
+            "isolation: {folder} cannot be seen by commands, because each run has a \
+             {SHARED_MEMORY} of its own; take a folder elsewhere (--workspace, TMPDIR), or let the \
+             profile say `isolation: off`"
+        ))
     }
 
     fn landlock(&self) -> LayerState {

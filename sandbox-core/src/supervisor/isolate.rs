@@ -6,7 +6,7 @@
 //! kernel kills a process namespace whose first process is gone.
 
 use super::{SetupFailed, Stage, mounts};
-use crate::namespaces::Namespaces;
+use crate::namespaces::{Namespaces, SHARED_MEMORY};
 use crate::sys::{self, ForkResult};
 use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
@@ -85,7 +85,7 @@ fn usual_mounts() -> Result<(), SetupFailed> {
         .map_err(failed("make mounts private"))?;
     let quiet = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
     mount(Some("proc"), "/proc", Some("proc"), quiet, none).map_err(failed("mount /proc"))?;
-    let shared = Path::new("/dev/shm");
+    let shared = Path::new(SHARED_MEMORY);
     if shared.is_dir() {
         mount(Some("tmpfs"), shared, Some("tmpfs"), quiet, Some("mode=1777"))
             .map_err(failed("mount /dev/shm"))?;
