@@ -1,7 +1,7 @@
 //! Denials are exact: what is reported is what failed only because of the sandbox, operation by
 //! operation, beside the same program outside.
 
-use nono_integration_tests::{Server, Site, User};
+use nono_integration_tests::{Server, Site, User, as_each_user};
 use serde_json::{Value, json};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -158,4 +158,15 @@ fn five_hundred_operations_under_random_grants() {
     }
     assert!(wrong.is_empty(), "{} of 500:\n{}", wrong.len(), wrong.join("\n"));
     assert!(refused > 80, "only {refused} of 500 were refused: this shows little");
+}
+
+/// `mv` into a folder asks first whether the folder's own name is free. What no rule lets be written
+/// is not sealed, whatever is kept below it: the kernel's answer is the file system's.
+#[test]
+fn a_name_that_is_taken_is_no_refusal() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let answer = server.shell("mkdir sub && touch sub/z && mv sub/z \"$PWD/\" && ls z");
+        assert_eq!((answer.stdout(), answer.denials_total()), ("z\n", 0), "{}", answer.text);
+    });
 }

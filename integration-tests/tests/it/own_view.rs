@@ -3,7 +3,7 @@
 
 use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::site::{open_to_all, readable_by_all};
-use nono_integration_tests::{Server, Site, as_each_user, processes};
+use nono_integration_tests::{Answer, Server, Site, as_each_user, processes};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -171,6 +171,40 @@ fn calls_that_see_different_things_can_follow_each_other() {
             assert_eq!(narrow.layer("private_tmp")["active"], false, "{}", narrow.text);
             assert_eq!(narrow.stdout(), "", "{}", narrow.text);
         }
+    });
+}
+
+/// A workspace in `/tmp` has its place in the private folder, which has another name. Who could move
+/// that place would move the workspace to where no rule is about it.
+#[test]
+fn the_place_of_a_workspace_in_the_private_folder_stays() {
+    as_each_user(|site| {
+        let server = private(&site);
+        let refused = |answer: &Answer| answer.denials().iter().any(|d| d["reason"] == "kept");
+        let direct = server.shell("echo evil > .envrc");
+        assert!(refused(&direct), "control: {}", direct.text);
+        let workspace = site.workspace();
+        let below = workspace.strip_prefix("/tmp").expect("in /tmp");
+        let first = below.iter().next().expect("a name").to_string_lossy().into_owned();
+        let rest = below.iter().skip(1).collect::<std::path::PathBuf>();
+        let moved = format!("mv $TMPDIR/{first} $TMPDIR/zz && cd /tmp/zz/{}", rest.display());
+        let attempts = [
+            format!("{moved} && echo evil > .envrc"),
+            format!("rm -rf $TMPDIR/{first}; echo x > $TMPDIR/{first}"),
+        ];
+        for attempt in &attempts {
+            for narrow in [json!({}), json!({ "writable": [] })] {
+                let mut call = narrow.clone();
+                call["command"] = json!(attempt);
+                let answer = server.ask("shell", call);
+                assert!(refused(&answer), "{attempt}, {narrow}: {}", answer.text);
+                let next = server.shell("echo fine > ../beside && cat ../beside && ls");
+                assert!(next.stdout().starts_with("fine\n"), "{attempt}: {}", next.text);
+                assert_eq!(next.value["notes"], serde_json::Value::Null, "{}", next.text);
+            }
+        }
+        assert!(!site.path("ws/.envrc").exists());
+        assert!(!site.path("beside").exists(), "that is in the private folder");
     });
 }
 

@@ -1,6 +1,6 @@
 //! Runs on a terminal: prompts, line editors, pagers, passwords.
 
-use nono_integration_tests::{Answer, Server, as_each_user, require, wait};
+use nono_integration_tests::{Answer, Server, as_each_user, processes, require, wait};
 use serde_json::{Value, json};
 
 fn open(server: &Server, argv: &[&str]) -> (String, Answer) {
@@ -161,6 +161,34 @@ fn the_terminal_is_a_controlling_one_and_takes_no_forged_input() {
         // Without a terminal there is none to open.
         let none = server.shell("exec 3<> /dev/tty");
         assert_ne!(none.exit_code(), Some(0), "{}", none.text);
+    });
+}
+
+/// Supervisors that start while a terminal is open are other runs'.
+#[test]
+fn our_end_of_a_terminal_is_nobody_elses() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let holders = |pid: u32| {
+            let links =
+                std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+            links
+                .filter_map(|link| std::fs::read_link(link.path()).ok())
+                .filter(|target| target.starts_with("/dev/ptmx") || target.ends_with("ptmx"))
+                .count()
+        };
+        let (run, _) = open(&server, &["cat"]);
+        assert!(holders(server.pid()) > 0, "control: the server has it");
+        for _ in 0..4 {
+            // Uses up a supervisor, and another one starts.
+            assert_eq!(server.shell("true").exit_code(), Some(0));
+        }
+        let others = processes::descendants(server.pid());
+        assert!(!others.is_empty());
+        for (pid, _) in others {
+            assert_eq!(holders(pid), 0, "{pid}");
+        }
+        drop(run);
     });
 }
 

@@ -1,7 +1,7 @@
 //! What a run sees differently from the machine, where it has a mount namespace of its own and its
 //! profile asks for that.
 
-use super::{Access, FsPolicy, FsRule, Policy, Reach, Scope, Source, UnixGrant};
+use super::{Access, FsPolicy, FsRule, Kept, Policy, Reach, Scope, Source, UnixGrant};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -109,6 +109,10 @@ impl Policy {
     /// whether a path is a folder and no link.
     #[must_use]
     pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> Policy {
+        if let Tmp::Wanted(source) = self.fs.tmp.clone() {
+            let stands = self.stands(&source);
+            self.fs.kept.extend(stands);
+        }
         if !mounts {
             return self;
         }
@@ -129,6 +133,24 @@ impl Policy {
             };
         }
         self
+    }
+
+    /// The folders that hold the place of what stays of `/tmp` in the private folder. All runs of a
+    /// server share that one, and whoever moves such a folder moves what is mounted there with it,
+    /// to where no rule is about it: for the other runs, and for himself, who has another name for
+    /// it than the kernel tells of a path in `/tmp`. So they stay whatever a run sees at `/tmp`.
+    fn stands(&self, source: &Source) -> Vec<Kept> {
+        let (tmp, fs) = (Tmp::path(), &self.fs);
+        let mut stands: Vec<Kept> = Vec::new();
+        for folder in granted(self).chain(&fs.workspaces).chain([&fs.tmpdir]) {
+            let below = folder.as_path().strip_prefix(tmp.as_path()).ok();
+            let first = below.and_then(|below| below.components().next());
+            let stand = first.and_then(|name| fs.tmpdir.join(name.as_os_str()).ok());
+            if let Some(path) = stand.filter(|path| !stands.iter().any(|kept| kept.path == *path)) {
+                stands.push(Kept { path, source: source.clone(), any_case: false });
+            }
+        }
+        stands
     }
 
     /// Gives `/tmp` what the private folder has.

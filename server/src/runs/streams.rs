@@ -2,12 +2,16 @@
 
 use super::channel::{Sink, Source};
 use crate::error::ServerError;
-use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use nix::unistd::ttyname;
 use nono_sandbox::AbsPath;
 use nono_sandbox::control::Stdio;
+use nono_sandbox::sys;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Size of a terminal, in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -21,12 +25,6 @@ pub(crate) struct Size {
 impl Default for Size {
     fn default() -> Self {
         Self { rows: 40, columns: 120 }
-    }
-}
-
-impl From<Size> for Winsize {
-    fn from(size: Size) -> Self {
-        Self { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 }
     }
 }
 
@@ -102,8 +100,7 @@ fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), Server
 
 fn terminal(size: Size) -> Result<(Stdio, Streams), ServerError> {
     let doing = |error: std::io::Error| ServerError::doing("open a terminal")(error);
-    let OpenptyResult { master, slave } =
-        openpty(Some(&size.into()), None).map_err(|errno| doing(errno.into()))?;
+    let (master, slave) = open_terminal(size).map_err(|errno| doing(errno.into()))?;
     let name = ttyname(&slave).map_err(|errno| doing(errno.into()))?;
     let name = AbsPath::new(name).map_err(|error| doing(std::io::Error::other(error)))?;
     let copy = || slave.try_clone().map_err(doing);
@@ -111,4 +108,16 @@ fn terminal(size: Size) -> Result<(Stdio, Streams), ServerError> {
     let input = Sink::new(master.try_clone().map_err(doing)?)?;
     let stdout = Source::new(master)?;
     Ok((theirs, Streams { input: Some(input), stdout, stderr: None, terminal: Some(name) }))
+}
+
+/// Our end of a new terminal, and the command's. Not `openpty`: a supervisor that starts meanwhile,
+/// of another run, would have both.
+fn open_terminal(size: Size) -> Result<(OwnedFd, OwnedFd), Errno> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags)?;
+    grantpt(&master)?;
+    unlockpt(&master)?;
+    let slave = open(ptsname_r(&master)?.as_str(), flags, Mode::empty())?;
+    sys::set_window_size(slave.as_fd(), size.rows, size.columns)?;
+    Ok((master.into(), slave))
 }

@@ -88,7 +88,13 @@ pub(in crate::supervisor) struct Before(Vec<(AbsPath, State)>);
 impl Before {
     /// Looks at everything that stays as it is.
     pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
-        let look = |kept: &Kept| (kept.path.clone(), State::of(&kept.path));
+        let look = |kept: &Kept| {
+            let path = &kept.path;
+            // The place of something in the private folder: what lies beside that is nobody's
+            // business.
+            let is_place = path.parent().as_ref() == Some(&policy.tmpdir);
+            (path.clone(), if is_place { State::of_place(path) } else { State::of(path) })
+        };
         Self(policy.kept.iter().map(look).collect())
     }
 
@@ -116,7 +122,8 @@ impl Before {
     pub(in crate::supervisor) fn changes(&self) -> Changes {
         let mut all = Changes::default();
         for (path, before) in &self.0 {
-            match difference(before, &State::of(path)) {
+            let after = if before.is_place { State::of_place(path) } else { State::of(path) };
+            match difference(before, &after) {
                 Difference::None => {}
                 Difference::Changed => all.files.push(path.clone()),
                 Difference::Veiled(folder) if all.folders.contains(folder) => {}
@@ -159,6 +166,8 @@ fn difference<'s>(before: &'s State, after: &'s State) -> Difference<'s> {
 struct State {
     own: Own,
     names: Vec<(std::ffi::OsString, Option<Stamp>)>,
+    /// Whether only its being there counts.
+    is_place: bool,
 }
 
 /// What can be seen of an object.
@@ -240,7 +249,17 @@ impl State {
             .map(|entry| (entry.file_name(), entry.metadata().ok().as_ref().map(Stamp::of)))
             .collect();
         names.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Self { own: Own::of(path, &found), names }
+        Self { own: Own::of(path, &found), names, is_place: false }
+    }
+
+    /// That it is there, whatever is in it.
+    fn of_place(path: &AbsPath) -> Self {
+        let found = fs::symlink_metadata(path.as_path());
+        let own = match Own::of(path, &found) {
+            Own::There(stamp) => Own::There(Stamp { mode: 0, size: 0, changed: (0, 0), ..stamp }),
+            other => other,
+        };
+        Self { own, names: Vec::new(), is_place: true }
     }
 }
 
@@ -290,7 +309,7 @@ mod tests {
     }
 
     fn state(own: Own) -> State {
-        State { own, names: Vec::new() }
+        State { own, names: Vec::new(), is_place: false }
     }
 
     fn unseen(changed: i64) -> State {

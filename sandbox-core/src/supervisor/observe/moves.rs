@@ -3,8 +3,9 @@
 use super::response::{Response, decided};
 use super::watched::Watched;
 use super::{permitted, protects_sticky};
+use crate::AbsPath;
 use crate::decide::{FileKind, Obstacle, Relocation, relocation};
-use crate::policy::Access;
+use crate::policy::{Access, FsPolicy, Lookup};
 use crate::record::{Kind, Operation, Reason};
 use crate::supervisor::mediate::place::NewPlace;
 use crate::supervisor::mediate::{Caller, Refusal, Shared};
@@ -84,13 +85,20 @@ fn refused(
         relocation(&shared.policy().fs, moving.how, &from.path()?, &to.path()?, is_folder);
     let Some((obstacle, errno)) = verdict else { return Ok(None) };
     let named = if obstacle == Obstacle::From { &from } else { &to };
-    // What is kept may be sealed, which looks like another file system or a missing permission.
-    let kept = shared.policy().fs.kept_by_name(&named.path()?).is_some();
-    if !kept && !ordinary(moving, &from, &to, &old, new.as_ref())? {
+    if !may_be_sealed(&shared.policy().fs, &named.path()?)
+        && !ordinary(moving, &from, &to, &old, new.as_ref())?
+    {
         return Ok(None);
     }
     let place = if obstacle == Obstacle::From { from } else { to };
     Ok(Some((obstacle, errno, place)))
+}
+
+/// Whether the name may look like another file system, or its folder like one without permission,
+/// because what is kept there is sealed. What no rule lets be written is not.
+fn may_be_sealed(fs: &FsPolicy, path: &AbsPath) -> bool {
+    let writable = matches!(fs.lookup_name(path, Access::WRITE), Lookup::Allowed | Lookup::Kept(_));
+    writable && fs.kept_by_name(path).is_some()
 }
 
 fn stat(place: &NewPlace) -> Result<FileStat, Errno> {
