@@ -173,6 +173,25 @@ fn datagrams_to_names_with_and_without_a_scope() {
     });
 }
 
+/// A handle outlives its process (pidfd_open(2)).
+#[test]
+fn a_signal_to_a_process_that_was_waited_for_finds_none() {
+    let late = "import os, signal\n\
+                pid = os.fork()\n\
+                if pid == 0: os._exit(0)\n\
+                handle = os.pidfd_open(pid)\n\
+                os.waitpid(pid, 0)\n\
+                try: signal.pidfd_send_signal(handle, 0)\n\
+                except OSError as e: print(type(e).__name__)";
+    as_each_user(|site| {
+        let outside = site.run_outside("/usr/bin/env", &["python3", "-c", late]);
+        assert_eq!(outside.stdout, b"ProcessLookupError\n", "control");
+        let answer = site.serve_pretending(UNSCOPED).exec(&["python3", "-c", late]);
+        assert_eq!(answer.stdout(), "ProcessLookupError\n", "{}", answer.text);
+        assert_eq!(answer.denials_total(), 0, "{}", answer.text);
+    });
+}
+
 #[test]
 fn signals_across_the_edge_are_refused_without_a_scope() {
     as_each_user(|site| {

@@ -221,3 +221,44 @@ fn no_core_is_left_and_none_is_handed_over() {
         assert_ne!(raised.exit_code(), Some(0), "{}", raised.text);
     });
 }
+
+/// For each call that blocks the supervisor has a thread, which the kernel counts with the run's.
+#[test]
+fn tasks_that_all_block_are_no_more_than_they_are() {
+    const THREADS: usize = 1400;
+    let block = format!(
+        "import fcntl, resource, threading\n\
+         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n\
+         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))\n\
+         threading.stack_size(65536)\n\
+         held = open('lock', 'w')\n\
+         fcntl.flock(held, fcntl.LOCK_EX)\n\
+         def wait():\n    fcntl.flock(open('lock'), fcntl.LOCK_EX)\n\
+         for _ in range({THREADS}): threading.Thread(target=wait).start()\n"
+    );
+    as_each_user(|site| {
+        let server = site.serve();
+        let call = json!({
+            "argv": ["python3", "-c", block],
+            "background": true,
+            "limits": limited("processes", 1500),
+        });
+        let started = server.ask("exec", call);
+        let run = json!({ "run_id": started.str("run_id") });
+        let threads = |pid: u32| {
+            std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, std::iter::Iterator::count)
+        };
+        // The run's own, and as many of its supervisor.
+        let all_block = || {
+            let tree = processes::descendants(server.pid());
+            tree.iter().filter(|(pid, _)| threads(*pid) >= THREADS).count() == 2
+        };
+        let still = || server.ask("run_read", run.clone()).status() == "running";
+        assert!(wait::until(|| all_block() || !still()), "{}", started.text);
+        let seen = server.ask("run_read", run.clone());
+        assert_eq!(seen.status(), "running", "{}", seen.text);
+        let end = json!({ "run_id": started.str("run_id"), "signal": "KILL" });
+        server.ask("run_signal", end);
+        assert!(wait::until(|| !still()));
+    });
+}

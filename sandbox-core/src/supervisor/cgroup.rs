@@ -16,7 +16,9 @@ use std::path::Path;
 
 /// What the supervisor may take of a group's memory, in bytes.
 const OWN_MEMORY: u64 = 32 << 20;
-/// Its threads: one for each call that blocks.
+/// Its threads at the least that there is room for. It has one for each call that blocks, and every
+/// task of the run may be in one, so where those are more there is room for as many again: who is in
+/// the group is the kernel's to count, and how many of them are the run's is looked at besides.
 const OWN_TASKS: u64 = 1024;
 
 /// A file with a limit, and the one that says how often it was hit.
@@ -57,7 +59,10 @@ impl Groups {
         for controller in &mut self.0 {
             let (limit, room) = match controller.resource {
                 Resource::Memory => (limits.memory_bytes, OWN_MEMORY),
-                Resource::Tasks => (limits.tasks.map(u64::from), OWN_TASKS),
+                Resource::Tasks => {
+                    let limit = limits.tasks.map(u64::from);
+                    (limit, limit.map_or(OWN_TASKS, |limit| limit.max(OWN_TASKS)))
+                }
                 Resource::CpuTime | Resource::FileSize | Resource::Output => (None, 0),
             };
             let Some(limit) = limit else { continue };

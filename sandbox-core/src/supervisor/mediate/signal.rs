@@ -59,8 +59,13 @@ fn send(
         Receivers::Pidfd(fd) => {
             let pidfd = caller.descriptor(fd)?;
             caller.still_waits()?;
-            if !is_ours(process_of(&pidfd)?) {
-                refused(shared, caller, Errno::EPERM, process_of(&pidfd)?, syscall);
+            let process = process_of(&pidfd)?;
+            // Of a process that was waited for (proc_pid_fdinfo(5)): there is none.
+            if process < 0 {
+                return Err(Errno::ESRCH);
+            }
+            if !is_ours(process) {
+                refused(shared, caller, Errno::EPERM, process, syscall);
                 return Err(Errno::EPERM);
             }
             sys::signal_process(pidfd.as_fd(), request.signal, info.as_deref())
