@@ -154,15 +154,9 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
         libc::SYS_sendmsg => fast_open(c).then_some(libc::EOPNOTSUPP),
         libc::SYS_setsockopt => {
             let route = matches!((b, c), (0, 4) | (41, 57 | 5 | 6 | 32));
-            let device = matches!(
-                (b, c),
-                (1, 25 | 62)
-                    | (0, 50 | 32 | 35 | 39 | 42 | 46)
-                    | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
-            );
             let closed = policy.network.mode.is_closed();
             let filter = matches!((b, c), (1, 26 | 27 | 44 | 50));
-            if route || (filter || device) && closed {
+            if route || filter && closed {
                 return Some(libc::EPERM);
             }
             if matches!((b, c), (0, 51) | (6, 31)) {
@@ -259,6 +253,16 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
     let [a, b, ..] = call.args.map(low);
     match i64::from(call.nr) {
         _ if refused == Refused::Socket => no_socket(policy, call) || is_made(policy, call),
+        _ if refused == Refused::Option => {
+            let [_, level, name, ..] = call.args.map(low);
+            let device = matches!(
+                (level, name),
+                (1, 25 | 62)
+                    | (0, 50 | 32 | 35 | 39 | 42 | 46)
+                    | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
+            );
+            device && policy.network.mode.is_closed()
+        }
         libc::SYS_clone => {
             let apart = libc::CLONE_THREAD | libc::CLONE_FILES;
             a & any_namespace != 0

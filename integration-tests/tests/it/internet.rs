@@ -223,6 +223,34 @@ fn chooses_no_port(site: &Site, listed: &Server) {
     assert!(!inside.stdout().contains("39321"), "{}", inside.text);
 }
 
+#[test]
+fn devices_and_groups_of_ones_own_are_refused_and_told() {
+    const OPTIONS: [(&str, &str); 2] = [
+        ("SO_BINDTODEVICE", "socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b'lo'"),
+        (
+            "IP_ADD_MEMBERSHIP",
+            "socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, bytes([224, 0, 0, 251, 127, 0, 0, 1])",
+        ),
+    ];
+    as_each_user(|site| {
+        let server = with_network(&site, &json!({"mode": "loopback"}));
+        for (name, arguments) in OPTIONS {
+            let code = format!(
+                "import socket\ns = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+                 try: s.setsockopt({arguments}); print('set')\n\
+                 except OSError as e: print(e.errno)"
+            );
+            assert_eq!(python_outside(&site, &["-c", &code]), "set\n", "control");
+            let answer = python(&server, &code);
+            assert_eq!(answer.stdout(), "1\n", "EPERM: {}", answer.text);
+            let denial = answer.denial("socket", &format!("setsockopt({name})"));
+            let denial = denial.unwrap_or_else(|| panic!("{name}: {}", answer.text));
+            let rule = denial["decided_by"]["rule"].as_str().unwrap_or_default();
+            assert!(rule.contains("`open`"), "{denial}");
+        }
+    });
+}
+
 /// The kernel gives a port on all addresses to whoever sends before it has one, even if the send
 /// fails, and no filter sees a `send`.
 #[test]

@@ -13,6 +13,8 @@ pub enum Refused {
     Nested(Needs),
     /// A socket that may not exist.
     Socket,
+    /// A device or a group that a socket may not choose.
+    Option,
 }
 
 /// What a call needs where there is no sandbox.
@@ -101,6 +103,7 @@ const SOMETIMES: &[(i64, &str, Refused)] = &[
     (libc::SYS_fcntl, "fcntl", Call(Nothing)),
     (libc::SYS_socket, "socket", Refused::Socket),
     (libc::SYS_socketpair, "socketpair", Refused::Socket),
+    (libc::SYS_setsockopt, "setsockopt", Refused::Option),
 ];
 
 /// Limits, priorities and processors of whom a number in a register names. The supervisor says whose
@@ -164,6 +167,7 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
         libc::SYS_setns => namespaces(args[1]),
         libc::SYS_seccomp => "a listener".to_owned(),
         libc::SYS_ioctl => terminal_command(args[1]).to_owned(),
+        libc::SYS_setsockopt => socket::option(args).to_owned(),
         _ => String::new(),
     };
     match what {

@@ -50,6 +50,10 @@ pub(super) fn told(policy: &Policy) -> Result<Vec<Rules>, FilterError> {
     if policy.network.ties_datagrams() {
         told.push([(libc::SYS_socket, udp()?)].into_iter().collect());
     }
+    if policy.network.mode.is_closed() {
+        let devices = DEVICES.iter().map(|(level, name, _)| set(*level, *name));
+        told.push(on_sockets(devices.collect::<Result<_, _>>()?));
+    }
     Ok(told)
 }
 
@@ -64,21 +68,23 @@ fn udp() -> Result<Vec<SeccompRule>, FilterError> {
     .collect()
 }
 
+fn on_sockets(options: Vec<SeccompRule>) -> Rules {
+    [(libc::SYS_setsockopt, options)].into_iter().collect()
+}
+
+/// Setting this option.
+fn set(level: libc::c_int, name: u64) -> Result<SeccompRule, FilterError> {
+    let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
+    Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, name)?])?)
+}
+
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy, scoped: bool) -> Result<Vec<(Rules, Answer)>, FilterError> {
-    let judged: &[_] = if policy.network.mode.is_closed() { &[DEVICES, FILTERS] } else { &[] };
-    let rule = |(level, name): &(libc::c_int, u64)| -> Result<SeccompRule, FilterError> {
-        let level = Condition::new(1, Len::Dword, Op::Eq, u64::from(level.unsigned_abs()))?;
-        Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, *name)?])?)
-    };
-    let options = ROUTES
-        .iter()
-        .chain(judged.iter().copied().flatten())
-        .map(rule)
-        .collect::<Result<_, _>>()?;
+    let judged = if policy.network.mode.is_closed() { FILTERS } else { &[] };
+    let rule = |(level, name): &(libc::c_int, u64)| set(*level, *name);
+    let options = ROUTES.iter().chain(judged).map(rule).collect::<Result<_, _>>()?;
     let absent = ABSENT.iter().map(rule).collect::<Result<_, _>>()?;
-    let on_sockets = |options| [(libc::SYS_setsockopt, options)].into_iter().collect();
     let (refused, unknown) = (Answer::errno(libc::EPERM), Answer::errno(libc::EOPNOTSUPP));
     let mut silent = vec![
         (on_sockets(options), refused),
@@ -129,23 +135,30 @@ const FILTERS: &[(libc::c_int, u64)] = &[
 /// memberships, which are announced on the link (asm-generic/socket.h `SO_BINDTODEVICE`,
 /// `SO_BINDTOIFINDEX`; linux/in.h `IP_UNICAST_IF`, `IP_MULTICAST_IF`, the memberships;
 /// linux/in6.h the same, and `IPV6_PKTINFO`, which names the device of all that follows).
-const DEVICES: &[(libc::c_int, u64)] = &[
-    (libc::SOL_SOCKET, 25),
-    (libc::SOL_SOCKET, 62),
-    (libc::IPPROTO_IP, 50),
-    (libc::IPPROTO_IP, 32),
-    (libc::IPPROTO_IP, 35),
-    (libc::IPPROTO_IP, 39),
-    (libc::IPPROTO_IP, 42),
-    (libc::IPPROTO_IP, 46),
-    (libc::IPPROTO_IPV6, 76),
-    (libc::IPPROTO_IPV6, 17),
-    (libc::IPPROTO_IPV6, 20),
-    (libc::IPPROTO_IPV6, 27),
-    (libc::IPPROTO_IPV6, 42),
-    (libc::IPPROTO_IPV6, 46),
-    (libc::IPPROTO_IPV6, 50),
+const DEVICES: &[(libc::c_int, u64, &str)] = &[
+    (libc::SOL_SOCKET, 25, "SO_BINDTODEVICE"),
+    (libc::SOL_SOCKET, 62, "SO_BINDTOIFINDEX"),
+    (libc::IPPROTO_IP, 50, "IP_UNICAST_IF"),
+    (libc::IPPROTO_IP, 32, "IP_MULTICAST_IF"),
+    (libc::IPPROTO_IP, 35, "IP_ADD_MEMBERSHIP"),
+    (libc::IPPROTO_IP, 39, "IP_ADD_SOURCE_MEMBERSHIP"),
+    (libc::IPPROTO_IP, 42, "MCAST_JOIN_GROUP"),
+    (libc::IPPROTO_IP, 46, "MCAST_JOIN_SOURCE_GROUP"),
+    (libc::IPPROTO_IPV6, 76, "IPV6_UNICAST_IF"),
+    (libc::IPPROTO_IPV6, 17, "IPV6_MULTICAST_IF"),
+    (libc::IPPROTO_IPV6, 20, "IPV6_ADD_MEMBERSHIP"),
+    (libc::IPPROTO_IPV6, 27, "IPV6_JOIN_ANYCAST"),
+    (libc::IPPROTO_IPV6, 42, "MCAST_JOIN_GROUP"),
+    (libc::IPPROTO_IPV6, 46, "MCAST_JOIN_SOURCE_GROUP"),
+    (libc::IPPROTO_IPV6, 50, "IPV6_PKTINFO"),
 ];
+
+/// The name of a refused option that chooses a device; empty for another one.
+pub(super) fn option(args: &[u64; 6]) -> &'static str {
+    let (level, name) = (unsigned(args[1]), u64::from(unsigned(args[2])));
+    let asked = |known: &&(libc::c_int, u64, _)| (known.0.unsigned_abs(), known.1) == (level, name);
+    DEVICES.iter().find(asked).map_or("", |(_, _, name)| *name)
+}
 
 /// `MSG_FASTOPEN` makes a send connect. The errno is that of a kernel that has it switched off.
 fn fast_open() -> Result<Rules, FilterError> {

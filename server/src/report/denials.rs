@@ -275,6 +275,9 @@ fn unsupported(denial: &Denial) -> &'static str {
              the rest of its run only where that has namespaces (isolation)"
         }
         Kind::Syscall => "no command may make this system call; no profile can change this",
+        Kind::Socket if denial.syscall == "setsockopt" => {
+            "sockets choose devices and join groups in the network mode `open` only"
+        }
         Kind::Socket => "no command may make this kind of socket; no profile can change this",
         _ if denial.target.starts_with(b"@") => {
             "abstract sockets stay inside the run that made them; no profile can change this"

@@ -65,7 +65,10 @@ fn paths(texts: &[&str]) -> Vec<AbsPath> {
 #[test]
 fn without_mounts_everything_is_as_it_was() {
     let before = policy(&["/ws"], &[]);
-    let after = before.clone().settled(false, |_| true);
+    let mut after = before.clone().settled(false, |_| true);
+    // Other runs of the server may have some.
+    assert_eq!(places(&after), ["/tmp/nono-mcp-1/nono-mcp-1"]);
+    after.fs.kept.clear();
     assert_eq!(after, before);
     assert_eq!(after.own_view(), OwnView::default());
     assert_eq!(after.fs.rights(&path("/tmp/x")), Access::empty());
@@ -79,6 +82,26 @@ fn tmp_is_what_the_private_folder_is() {
     assert_eq!(policy.fs.tmp, Tmp::Private { stays });
     assert_eq!(policy.fs.rights(&path("/tmp/x")), ALL);
     assert!(policy.unix.bind_grant(&path("/tmp/x/y.sock")).is_some());
+}
+
+fn places(policy: &Policy) -> Vec<String> {
+    policy.fs.kept.iter().map(|kept| kept.path.to_string()).collect()
+}
+
+/// Whatever a run sees at `/tmp`: all of a server have one private folder.
+#[test]
+fn what_stays_keeps_its_place_in_the_private_folder() {
+    let policy = policy(&["/ws", "/tmp/site/ws", "/tmp/site/b"], &[("/usr", Access::READ)]);
+    let expected = ["/tmp/nono-mcp-1/nono-mcp-1", "/tmp/nono-mcp-1/site"];
+    let views = [policy.clone().settled(true, |_| true), policy.clone().settled(true, |_| false)];
+    assert_ne!(views[0].fs.tmp, views[1].fs.tmp);
+    for view in views {
+        let mut places = places(&view);
+        places.sort_unstable();
+        assert_eq!(places, expected);
+    }
+    let unasked = Policy { fs: FsPolicy { tmp: Tmp::Machine, ..policy.fs.clone() }, ..policy };
+    assert_eq!(places(&unasked.settled(true, |_| true)), Vec::<String>::new());
 }
 
 /// For the kernel a folder mounted in another one lies in it, and has its rights.

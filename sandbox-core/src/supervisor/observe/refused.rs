@@ -14,7 +14,7 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
         Refused::Socket if is_internet(&data.args) => {
             (Kind::NetConnect, Operation::Socket, Needs::Nothing)
         }
-        Refused::Socket => (Kind::Socket, Operation::Socket, Needs::Nothing),
+        Refused::Socket | Refused::Option => (Kind::Socket, Operation::Socket, Needs::Nothing),
     };
     let ordinary = needs == Needs::Capability && !nix::unistd::geteuid().is_root();
     if !ordinary && let Some(caller) = shared.caller(&data) {
@@ -32,7 +32,7 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
                 // Another network mode would allow it.
                 Kind::NetConnect => Reason::NoGrant,
                 // The profile's switch would.
-                Kind::Socket if is_unix(&data.args) => Reason::NoGrant,
+                Kind::Socket if what == Refused::Socket && is_unix(&data.args) => Reason::NoGrant,
                 _ => Reason::NotSupported,
             },
             rule: None,
