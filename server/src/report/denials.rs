@@ -138,7 +138,9 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         grantable: match denial.reason {
             _ if given_up => Grantable::ByCall,
             record::Reason::Protected => Grantable::Never,
-            record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
+            record::Reason::NotSupported | record::Reason::MoreRights | record::Reason::NoPlace => {
+                Grantable::NotByGrant
+            }
             record::Reason::NoGrant | record::Reason::InsufficientAccess | record::Reason::Kept => {
                 Grantable::OperatorOnly
             }
@@ -182,6 +184,7 @@ fn reason(reason: record::Reason) -> Reason {
         record::Reason::MoreRights => Reason::MoreRights,
     }
 }
+        record::Reason::NoPlace => Reason::LimitExceeded,
 
 pub(super) fn operation(operation: Operation) -> DeniedOperation {
     match operation {
@@ -220,11 +223,14 @@ pub(super) fn access(operation: Operation) -> Access {
 }
 
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
-    use record::Reason::{InsufficientAccess, Kept, MoreRights, NoGrant, NotSupported, Protected};
+    use record::Reason::{
+        InsufficientAccess, Kept, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
+    };
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
         _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
         (Protected, _) => "protected: no profile can open this".to_owned(),
+        (NoPlace, _) => network::no_place(),
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
         }
@@ -251,8 +257,11 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         }
         .to_owned(),
         rule: clean::name(rule.as_bytes()),
-        source: nearest
-            .map_or_else(|| format!("profile {}", view.policy.name), ToString::to_string),
+        source: match nearest {
+            Some(rule) => rule.to_string(),
+            None if denial.reason == NoPlace => "the server".to_owned(),
+            None => format!("profile {}", view.policy.name),
+        },
     }
 }
 

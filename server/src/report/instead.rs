@@ -49,6 +49,10 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         ),
         (_, Reason::Kept) => ways.extend(unprotect(first)),
         (_, Reason::MoreRights) => ways.push("copy it, then remove the original".to_owned()),
+        (_, Reason::NoPlace) => ways.extend([
+            "close connections that are idle, keep-alive ones too, and hold fewer at a time".into(),
+            "end other runs that hold some (run_list, run_signal), and try again".into(),
+        ]),
         (Kind::Fs, _) if first.operation == Operation::Link => {
             ways.push("copy it instead of linking".to_owned());
         }

@@ -189,6 +189,7 @@ fn mentions_error(said: &str, group: &Group<'_>) -> bool {
             let errno = Errno::from_raw(group.first.errno);
             let words = errno.desc().to_lowercase();
             let names = |line| group.members.iter().any(|d| mentions_target(line, d));
+        Kind::NetProxy if group.first.reason == Reason::NoPlace => said.contains("503"),
             said.lines()
                 .filter(|line| mentions_errno(line, errno, &words))
                 .any(|line| names(line) || !subject::is_another(line, &words, group))
