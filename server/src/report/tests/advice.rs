@@ -88,6 +88,7 @@ fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
         let none = crate::report::rank::Evidence {
             said: String::new(),
             failed: true,
+            over: true,
             masked: None,
             took_ms: 5,
         };
