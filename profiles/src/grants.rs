@@ -114,7 +114,7 @@ impl Resolution<'_> {
     }
 
     fn file_rule(&mut self, grant: &Sourced<Grant>, path: &Path) -> Option<FsRule> {
-        if is_of_one_process(path) {
+        if names_one_process(path) {
             self.note(grant, NoteKind::OneProcess, ONE_PROCESS);
             return None;
         }
@@ -269,8 +269,9 @@ const ONE_PROCESS: &str = "left out: it names one process, here the server or on
     number now, and every command is another; grant `/proc` for reading, as the group `system` \
     does: commands find themselves there";
 
-/// Whether this is in `/proc/self` or `/proc/NUMBER`.
-fn is_of_one_process(path: &Path) -> bool {
+/// Whether this is in `/proc/self` or `/proc/NUMBER`: a grant for it is left out.
+#[must_use]
+pub fn names_one_process(path: &Path) -> bool {
     let Ok(below) = path.strip_prefix("/proc") else { return false };
     let name = below.components().next().map(|name| name.as_os_str().as_encoded_bytes());
     name.is_some_and(|name| {

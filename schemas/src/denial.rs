@@ -235,7 +235,7 @@ pub enum Reason {
     Kept,
     /// The sandbox cannot judge this, or allows it to nobody.
     NotSupported,
-    /// A limit of the profile or of the call ran out.
+    /// A limit of the profile, of the call or of the proxy ran out.
     LimitExceeded,
     /// Moved or linked there, the file would have more rights than where it is.
     MoreRights,

@@ -258,6 +258,20 @@ fn credentials_and_startup_files_get_no_wide_grant() {
     });
 }
 
+/// A grant for `/proc/2/oom_score_adj` would be left out, and about another process.
+#[test]
+fn what_is_one_processs_comes_without_a_grant() {
+    as_each_user(|site| {
+        let answer = site.serve().shell("echo 100 > /proc/self/oom_score_adj");
+        let denials = answer.denials();
+        let denial = denials.first().unwrap_or_else(|| panic!("{}", answer.text));
+        assert_eq!((&denial["grant"], &denial["risk"]), (&Value::Null, &Value::Null), "{denial}");
+        assert_eq!(denial["grantable"], "not_by_grant", "{denial}");
+        let rule = denial["decided_by"]["rule"].as_str().expect("text");
+        assert!(rule.contains("one process's"), "{denial}");
+    });
+}
+
 #[test]
 fn a_link_out_of_the_workspace_shows_where_it_leads() {
     as_each_user(|site| {

@@ -1,7 +1,7 @@
 //! `sandbox_explain` and `nono-mcp explain`: never another answer than the kernel's.
 
 use crate::denials_exact::{Dice, user};
-use nono_integration_tests::{Server, Site, User};
+use nono_integration_tests::{Server, Site, User, as_each_user, wait};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -134,6 +134,36 @@ fn questions_of_every_kind() {
         let wrong = server.ask("sandbox_explain", question);
         assert!(wrong.is_error && wrong.text.contains(word), "{word}: {}", wrong.text);
     }
+}
+
+/// Of a run that goes on, and of one that is over and asked about again.
+#[test]
+fn a_denials_name_is_the_latest_answers() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let target = || ask(&server, json!({"denial_id": "d1"}))["resolved_target"].clone();
+        site.folder("outside");
+        let [first_file, second_file] = ["outside/first.txt", "outside/second.txt"]
+            .map(|file| site.file(file, "").display().to_string());
+        let first = server.shell(&format!("echo > {first_file}"));
+        assert_eq!(target(), json!(first_file));
+        let second = format!("echo > {second_file}; sleep 60");
+        let second = json!({"command": second, "background": true});
+        let id = server.ask("shell", second).str("run_id").to_owned();
+        let look = || server.ask("run_read", json!({"run_id": id}));
+        assert!(wait::until(|| !look().denials().is_empty()), "{}", look().text);
+        let running = look();
+        assert_eq!((running.status(), target()), ("running", json!(second_file)));
+        let denial = &running.denials()[0];
+        assert_eq!(denial["relevance"], "possible", "{denial}");
+        let why = denial["why"].as_str().expect("text");
+        assert!(why.starts_with("the command still runs"), "{why}");
+        server.ask("run_read", json!({"run_id": first.str("run_id")}));
+        assert_eq!(target(), json!(first_file));
+        let named = ask(&server, json!({"denial_id": format!("{id}:d1")}));
+        assert_eq!(named["resolved_target"], json!(second_file));
+        server.ask("run_signal", json!({"run_id": id, "signal": "KILL"}));
+    });
 }
 
 #[test]

@@ -129,6 +129,40 @@ fn names_stay_names_in_answers_logs_and_on_terminals() {
     });
 }
 
+/// Who clones a repository has not looked at its project file.
+#[test]
+fn a_project_file_that_is_none_works_no_terminal() {
+    as_each_user(|site: Site| {
+        let hostile = "\u{1b}]52;c;cm0=\u{7}\u{202e}\nnono-mcp: all is well";
+        let keys = [
+            serde_json::json!({ hostile: 1 }),
+            serde_json::json!({ "filesystem": { hostile: 1 } }),
+            serde_json::json!({ "extends": hostile }),
+        ];
+        site.folder("ws/.nono");
+        for written in keys {
+            let file = site.file("ws/.nono/profile.json", &written.to_string());
+            let file = file.to_str().expect("UTF-8");
+            for words in [
+                vec!["run", "--", "true"],
+                vec!["doctor"],
+                vec!["explain"],
+                vec!["profile", "validate", file],
+                vec!["profile", "validate", "--json", file],
+                vec!["profile", "show", file],
+                vec!["profile", "show", "--resolved", file],
+                vec!["profile", "diff", "coding", file],
+            ] {
+                let shown = on_terminal(site.nono_mcp(&words)).replace("\r\n", "\n");
+                let odd = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+                assert!(!shown.contains(odd), "{words:?}: {shown:?}");
+                let ours = |line: &str| line.starts_with("nono-mcp: all is well");
+                assert!(!shown.lines().any(ours), "{words:?}: {shown}");
+            }
+        }
+    });
+}
+
 /// A site has no place for it: the name of the workspace itself.
 #[test]
 fn a_workspace_with_a_hostile_name_is_shown_harmless() {

@@ -9,5 +9,6 @@ mod fair;
 mod inside;
 mod modes;
 mod oauth;
+mod places;
 mod principals;
 mod tls;

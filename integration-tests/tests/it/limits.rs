@@ -142,6 +142,26 @@ fn output_and_files() {
     });
 }
 
+/// It is gone before anybody could have ended it.
+#[test]
+fn a_command_that_ends_at_once_is_told_of_too_much_output() {
+    as_each_user(|site| {
+        let server = site.serve();
+        for command in ["echo hihihi", "printf hihihi >&2", "echo hihihi; exit 3"] {
+            for _ in 0..10 {
+                let call = json!({"command": command, "limits": limited("output_bytes", 1)});
+                let over = server.ask("shell", call);
+                assert_eq!(exceeded(&over).0, "output_bytes", "{}", over.text);
+                assert!(over.str("summary").contains("more than 1 bytes of output"));
+                assert!(["exited", "killed"].contains(&over.status()), "{}", over.text);
+            }
+        }
+        let call = json!({"command": "echo hihihi", "limits": limited("output_bytes", 7)});
+        let within = server.ask("shell", call);
+        assert_eq!((within.status(), within.denials_total()), ("exited", 0), "{}", within.text);
+    });
+}
+
 #[test]
 fn a_call_lowers_limits_and_never_raises_them() {
     as_each_user(|site| {

@@ -100,6 +100,8 @@ pub enum Reason {
     /// Where the file would go, the rules give more rights than where it is, so moving it would
     /// widen the sandbox. The kernel answers `EXDEV`.
     MoreRights,
+    /// The run's proxy has no place for another connection of it.
+    NoPlace,
 }
 
 impl Reason {

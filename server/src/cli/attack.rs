@@ -49,7 +49,7 @@ pub(super) fn attack(place: Place) -> Result<ExitCode, ServerError> {
     }
     let bad = [Verdict::Escaped, Verdict::Broken].iter().any(|v| tally.contains_key(word(*v)));
     text.push_str(&summary(&tally, bad));
-    let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+    super::show(std::io::stdout(), &text);
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -56,7 +56,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode, ServerError> {
             } else {
                 words(&file, &report)
             };
-            let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+            super::show(std::io::stdout(), &text);
             Ok(code(&report))
         }
         Command::Show { file, run, last, json } => show(&file, run.as_deref(), last, json),
@@ -93,7 +93,7 @@ fn show(
     }
     let _nobody_listens = out.flush();
     if !report.ok {
-        let _nobody_listens = std::io::stderr().write_all(words(file, &report).as_bytes());
+        super::show(std::io::stderr(), &words(file, &report));
     }
     Ok(code(&report))
 }

@@ -4,7 +4,6 @@ use crate::error::ServerError;
 use crate::session::{Ground, Setup};
 use nono_sandbox::host::{LayerState, OuterCall};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Prints what the kernel offers and what will be enforced; fails if nothing could run.
@@ -13,7 +12,7 @@ use std::process::ExitCode;
 /// [`ServerError`] if the setup cannot be used.
 pub(super) fn doctor(setup: &Setup) -> Result<ExitCode, ServerError> {
     let ground = Ground::prepare(setup)?;
-    let _nobody_listens = std::io::stdout().write_all(report(&ground).as_bytes());
+    super::show(std::io::stdout(), &report(&ground));
     Ok(if ground.sandbox.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

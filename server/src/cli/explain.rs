@@ -5,7 +5,6 @@ use crate::session::{Ground, Setup};
 use crate::tools::explain_answer;
 use clap::Args;
 use nono_schemas::{Aim, ExplainParams};
-use std::io::Write;
 use std::process::ExitCode;
 
 /// What is asked. Nothing: the profile in short.
@@ -64,6 +63,6 @@ pub(super) fn explain(setup: &Setup, asked: Asked) -> Result<ExitCode, ServerErr
         }
         Err(sentence) => (sentence + "\n", 2),
     };
-    let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+    super::show(std::io::stdout(), &text);
     Ok(ExitCode::from(code))
 }

@@ -15,6 +15,7 @@ mod scenes;
 
 use crate::audit::AuditSetup;
 use crate::error::ServerError;
+use crate::report::{clean_line, clean_text};
 use crate::runs::DEFAULT_LIVE;
 use crate::session::{Others, Session, Setup};
 use crate::transport::Listen;
@@ -315,13 +316,18 @@ fn usage() -> ExitCode {
         "say what to do: --stdio or --http serves MCP, `run` runs one command, `doctor` looks at \
          this machine, `demo` shows the sandbox at work",
     );
-    complain(&error);
+    show(std::io::stderr(), &error.to_string());
     ExitCode::from(UNUSABLE)
 }
 
-/// One line on standard error. If that is closed, there is nobody to tell.
-fn complain(error: &dyn std::fmt::Display) {
-    let text = error.to_string();
-    let prefix = if text.starts_with("error:") { "" } else { "nono-mcp: " };
-    let _nobody_listens = writeln!(std::io::stderr(), "{prefix}{}", text.trim_end());
+/// One line on standard error. What it quotes may come from a cloned repository.
+fn complain(error: &ServerError) {
+    let line = clean_line(error.to_string().trim_end());
+    show(std::io::stderr(), &format!("nono-mcp: {line}\n"));
+}
+
+/// Writes text for a person, whose terminal nothing in it may work: names and files in it may be
+/// anybody's. If nobody listens, there is nobody to tell.
+fn show(mut to: impl Write, text: &str) {
+    let _nobody_listens = to.write_all(clean_text(text).as_bytes());
 }

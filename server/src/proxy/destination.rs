@@ -1,11 +1,11 @@
 //! Where a connection goes: judged, looked up once, judged again, and connected.
 
+use super::places::ALL_LOOKUPS;
 use super::{Client, Tenant};
 use nono_sandbox::policy::{Closed, Host, NameVerdict};
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::Semaphore;
@@ -126,17 +126,18 @@ impl Destination {
     }
 }
 
-/// Names being looked up at a time. The library that does it knows no end to that, and blocks one of
-/// the threads that the rest of the server needs as well.
-static LOOKUPS: Semaphore = Semaphore::const_new(64);
+/// Whoever looks a name up holds one.
+static LOOKUPS: Semaphore = Semaphore::const_new(ALL_LOOKUPS);
 
 /// The addresses of a name. Whoever stops waiting gives its place back when the look-up has ended.
 async fn look_up(name: String, port: u16, tenant: &Tenant) -> Option<Vec<SocketAddr>> {
-    let own = Arc::clone(&tenant.lookups).acquire_owned().await.ok()?;
+    let [of_run, of_principal] = tenant.seats.lookups();
+    let of_run = of_run.acquire_owned().await.ok()?;
+    let of_principal = of_principal.acquire_owned().await.ok()?;
     let place = LOOKUPS.acquire().await.ok()?;
     let looking = tokio::spawn(async move {
         let found = lookup_host((name, port)).await.map(Iterator::collect);
-        drop((own, place));
+        drop((of_run, of_principal, place));
         found
     });
     looking.await.ok()?.ok()

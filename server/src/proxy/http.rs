@@ -97,14 +97,30 @@ async fn refuse(stream: &mut TcpStream, bad: Bad) -> io::Result<Option<TcpStream
 }
 
 async fn answer(stream: &mut TcpStream, status: &str, words: &str) -> io::Result<()> {
+    stream.write_all(written(status, words).as_bytes()).await?;
+    stream.shutdown().await
+}
+
+fn written(status: &str, words: &str) -> String {
     let body = format!("nono-mcp: {words}\n");
-    let answer = format!(
+    format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
-    );
-    stream.write_all(answer.as_bytes()).await?;
-    stream.shutdown().await
+    )
+}
+
+/// Answers a connection that there is no place for, before it has asked for anything and without
+/// waiting. A program that speaks SOCKS sees that this is not its protocol.
+pub(super) fn turn_away(mut connection: &std::net::TcpStream) {
+    let words = "no place for another connection through the proxy; close some that are idle";
+    let said = written("503 Service Unavailable", words);
+    let told = connection
+        .set_nonblocking(true)
+        .and_then(|()| io::Write::write_all(&mut connection, said.as_bytes()));
+    if let Err(error) = told {
+        tracing::debug!(%error, "a connection was closed without a word");
+    }
 }
 
 /// The request in `bytes` and the length of its head; `None` if there is more to come.

@@ -7,13 +7,15 @@
 
 mod destination;
 mod http;
+mod places;
 mod relay;
 mod socks;
+
+pub(crate) use places::{MOST_OF_A_RUN, Share};
 
 use crate::error::ServerError;
 use destination::Destination;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket, socketpair,
 };
@@ -22,32 +24,21 @@ use nono_sandbox::policy::{Access, NetworkPolicy, Source};
 use nono_sandbox::record::{
     Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder,
 };
+use places::{Full, Place, Seats};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::{Semaphore, watch};
 
-/// Connections of one run at a time, if that is not more than half of all; more are closed at once.
-const MAX_CONNECTIONS: usize = 2048;
-/// Connections of all runs.
-static ALL_CONNECTIONS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(all_connections()));
-/// Names that one run has looked up at a time.
-const MAX_LOOKUPS: usize = 16;
 /// How long the connections of a run that is over may take to pass on what was sent before: without
 /// a proxy the kernel would deliver it.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How long a program may take to say what it wants.
 const REQUEST: Duration = Duration::from_secs(60);
-
-/// Connections there may be: half of the descriptors that this process may have, two for each.
-fn all_connections() -> usize {
-    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    usize::try_from(soft / 4).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
-}
 
 /// The address that stands for the proxy in all runs of this server.
 #[derive(Debug)]
@@ -63,9 +54,8 @@ struct Tenant {
     policy: NetworkPolicy,
     refused: Mutex<Recorder>,
     started: Instant,
-    places: Semaphore,
+    seats: Arc<Seats>,
     pipes: Semaphore,
-    lookups: Arc<Semaphore>,
     over: watch::Sender<bool>,
 }
 
@@ -107,15 +97,14 @@ pub(crate) struct Tenancy {
 }
 
 impl Tenancy {
-    /// For a run with this policy.
-    pub(crate) fn new(policy: &NetworkPolicy) -> Self {
+    /// For a run with this policy, of the principal that has this share.
+    pub(crate) fn new(policy: &NetworkPolicy, share: Arc<Share>) -> Self {
         let tenant = Arc::new(Tenant {
             policy: policy.clone(),
             refused: Mutex::default(),
             started: Instant::now(),
-            places: Semaphore::new(MAX_CONNECTIONS.min(all_connections() / 2)),
+            seats: Seats::new(share),
             pipes: Semaphore::new(relay::MAX_PIPES),
-            lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)),
             over: watch::Sender::new(false),
         });
         Self { tenant }
@@ -165,27 +154,43 @@ impl Client {
         resolved: Option<SocketAddr>,
         rule: Option<&Source>,
     ) {
+        self.tenant.refused().add(Denial {
+            resolved: resolved.map(|at| at.to_string().into_bytes()),
+            rule: rule.cloned(),
+            ..self.denial(destination.to_string(), Errno::EACCES, Reason::NoGrant)
+        });
+    }
+
+    /// Records that there was no place for a connection.
+    fn record_full(&self, Full { most }: Full) {
+        let target = format!("more than {most} connections at a time");
+        let denial = self.denial(target, Errno::EAGAIN, Reason::NoPlace);
+        self.tenant.refused().add(denial);
+    }
+
+    /// A refusal, now.
+    fn denial(&self, target: String, errno: Errno, reason: Reason) -> Denial {
         let at = self.tenant.started.elapsed().as_millis();
         let at = u64::try_from(at).unwrap_or(u64::MAX);
-        self.tenant.refused().add(Denial {
+        Denial {
             kind: Kind::NetProxy,
             operation: Operation::Connect,
             access: Access::empty(),
-            target: destination.to_string().into_bytes(),
-            resolved: resolved.map(|at| at.to_string().into_bytes()),
+            target: target.into_bytes(),
+            resolved: None,
             host: None,
             syscall: "connect".to_owned(),
-            errno: nix::errno::Errno::EACCES as i32,
+            errno: errno as i32,
             pid: self.pid,
             exe: self.exe.clone(),
             layer: Layer::Proxy,
-            reason: Reason::NoGrant,
-            rule: rule.cloned(),
+            reason,
+            rule: None,
             confidence: Confidence::Enforced,
             count: 1,
             first_ms: at,
             last_ms: at,
-        });
+        }
     }
 }
 
@@ -202,7 +207,14 @@ async fn take_connections(way: UnixStream, tenant: Arc<Tenant>) {
         match next {
             Ok((Introduction { pid, exe }, connection)) => {
                 let client = Client { tenant: Arc::clone(&tenant), pid, exe };
-                tokio::spawn(until_over(connection, client));
+                let connection = std::net::TcpStream::from(connection);
+                match tenant.seats.take() {
+                    Ok(place) => drop(tokio::spawn(until_over(connection, client, place))),
+                    Err(full) => {
+                        client.record_full(full);
+                        http::turn_away(&connection);
+                    }
+                }
             }
             Err(ControlError::Closed) => return,
             // The message is gone, its connection with it. Out of descriptors, most likely: some come
@@ -222,13 +234,8 @@ async fn next_connection(way: &UnixStream) -> Result<(Introduction, OwnedFd), Co
 }
 
 /// Serves a connection, not much longer than its run goes on.
-async fn until_over(connection: OwnedFd, client: Client) {
+async fn until_over(connection: std::net::TcpStream, client: Client, _place: Place) {
     let tenant = Arc::clone(&client.tenant);
-    let (Ok(_place), Ok(_of_all)) = (tenant.places.try_acquire(), ALL_CONNECTIONS.try_acquire())
-    else {
-        return;
-    };
-    let connection = std::net::TcpStream::from(connection);
     let stream = connection.set_nonblocking(true).and_then(|()| TcpStream::from_std(connection));
     let mut over = tenant.over.subscribe();
     let served = async { serve(stream?, client).await };

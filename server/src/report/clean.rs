@@ -20,8 +20,13 @@ pub(crate) fn name(bytes: &[u8]) -> String {
 }
 
 /// Text as one line of any length, otherwise as [`name`].
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     text.chars().map(|c| if is_deceptive(c) { HOLE } else { c }).collect()
+}
+
+/// Text of any number of lines, each as [`line`].
+pub(crate) fn text(text: &str) -> String {
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A clean name between quotes, so that its end is where it seems to be.

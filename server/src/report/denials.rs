@@ -103,6 +103,8 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     let given_up = grant::is_given_up(view, group);
     let later = later::granted(view, group).filter(|_| !given_up);
     let tried = if given_up || later.is_some() { None } else { grant::narrowest(view, group) };
+    let one_process = grant::is_of_one_process(denial);
+    let changes = access(denial.operation) == Access::Write;
     let (grant, risk, risk_why) =
         tried.map_or((None, None, None), |t| (Some(t.grant), Some(t.risk), Some(t.risk_why)));
     let examples = group.members.iter().take(MAX_EXAMPLES).map(|d| clean::name(&d.target));
@@ -138,7 +140,10 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         grantable: match denial.reason {
             _ if given_up => Grantable::ByCall,
             record::Reason::Protected => Grantable::Never,
-            record::Reason::NotSupported | record::Reason::MoreRights => Grantable::NotByGrant,
+            _ if one_process && changes => Grantable::NotByGrant,
+            record::Reason::NotSupported | record::Reason::MoreRights | record::Reason::NoPlace => {
+                Grantable::NotByGrant
+            }
             record::Reason::NoGrant | record::Reason::InsufficientAccess | record::Reason::Kept => {
                 Grantable::OperatorOnly
             }
@@ -180,6 +185,7 @@ fn reason(reason: record::Reason) -> Reason {
         record::Reason::Kept => Reason::Kept,
         record::Reason::NotSupported => Reason::NotSupported,
         record::Reason::MoreRights => Reason::MoreRights,
+        record::Reason::NoPlace => Reason::LimitExceeded,
     }
 }
 
@@ -220,9 +226,12 @@ pub(super) fn access(operation: Operation) -> Access {
 }
 
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
-    use record::Reason::{InsufficientAccess, Kept, MoreRights, NoGrant, NotSupported, Protected};
+    use record::Reason::{
+        InsufficientAccess, Kept, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
+    };
     let nearest = denial.rule.as_ref();
     let rule = match (denial.reason, nearest) {
+        (NoPlace, _) => network::no_place(),
         _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
         (Protected, _) => "protected: no profile can open this".to_owned(),
         (MoreRights, _) => {
@@ -236,6 +245,9 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         (NotSupported, _) => unsupported(denial).to_owned(),
         _ if grant::needs_datagrams(denial) => {
             "datagram sockets need linux.af_unix_datagram in the profile".to_owned()
+        }
+        (NoGrant | InsufficientAccess, _) if grant::is_of_one_process(denial) => {
+            "no grant can open what is one process's: it has another number in each run".to_owned()
         }
         (NoGrant | InsufficientAccess, Some(rule)) => {
             format!("{} does not allow this access", rule.rule)
@@ -251,8 +263,11 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         }
         .to_owned(),
         rule: clean::name(rule.as_bytes()),
-        source: nearest
-            .map_or_else(|| format!("profile {}", view.policy.name), ToString::to_string),
+        source: match nearest {
+            Some(rule) => rule.to_string(),
+            None if denial.reason == NoPlace => "the server".to_owned(),
+            None => format!("profile {}", view.policy.name),
+        },
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn diagnose(
         outcome.map_or(facts.now.saturating_duration_since(facts.identity.started), |o| o.duration);
     let evidence = Evidence {
         said,
+        over: over.is_some(),
         failed: over.is_some() && !succeeded,
         masked,
         took_ms: milliseconds(took),
@@ -85,6 +86,7 @@ pub(super) fn diagnose(
     if let Some(exceeded) = exceeded {
         limits::add(&mut denials, exceeded, view.policy);
     }
+    history.show(&facts.identity.id, &denials.items);
     if over.is_some() {
         let repeated = history.note(&facts.identity.id, argv, &denials.items);
         denials.repeated = repeated.filter(|_| !succeeded);

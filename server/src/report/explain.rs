@@ -173,7 +173,8 @@ fn refused(
         last_ms: 0,
     };
     let log = DenialLog { total: 1, items: vec![denial], ..DenialLog::default() };
-    let nothing = Evidence { said: String::new(), failed: true, masked: None, took_ms: 0 };
+    let said = String::new();
+    let nothing = Evidence { said, over: true, failed: true, masked: None, took_ms: 0 };
     let open = View { suppress: &Suppressed::default(), ..view };
     let kept = denials::kept(open, &log);
     let groups = group(open, &kept);

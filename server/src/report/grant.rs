@@ -4,6 +4,7 @@ use super::View;
 use super::denials::denial_path;
 use super::group::Group;
 use super::{network, risk};
+use nono_profiles::names_one_process;
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{
@@ -52,8 +53,7 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     let protected = |path: &AbsPath| {
         view.policy.fs.protected.iter().any(|p| path.is_within(p) || p.is_within(path))
     };
-    // The next run's terminal has another number, or is somebody else's.
-    let helpless = |w: &Wish| OwnView::names_terminal(&w.path) || protected(&w.path);
+    let helpless = |w: &Wish| is_helpless(&w.path) || protected(&w.path);
     if wishes.iter().any(|w| helpless(w) || risk::is_too_wide(view, w)) {
         return None;
     }
@@ -62,6 +62,18 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     let (risk, risk_why) = risk::of(view, &wishes);
     let grant = Grant { filesystem, ..Grant::default() };
     helps.then_some(Tried { grant, risk, risk_why })
+}
+
+/// Whether a grant for this path would be about something else in the next run: its terminal has
+/// another number, or is somebody else's, and so have its processes.
+fn is_helpless(path: &AbsPath) -> bool {
+    OwnView::names_terminal(path) || names_one_process(path.as_path())
+}
+
+/// Whether this is about what is one process's: profiles leave out grants for that.
+pub(super) fn is_of_one_process(denial: &Denial) -> bool {
+    denial.kind == Kind::Fs
+        && denial_path(denial).is_some_and(|path| names_one_process(path.as_path()))
 }
 
 /// Whether this is an AF_UNIX datagram socket: of all sockets that may not be made, the only one

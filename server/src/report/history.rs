@@ -56,8 +56,22 @@ impl Repeats {
 }
 
 impl History {
-    /// Notes an answer. From the third time in a row that a command meets the same denial: how
-    /// often that is.
+    /// Remembers what an answer named: from now on `d1` is one of these. Of a run that goes on there
+    /// may be many answers, and the last one counts.
+    pub(super) fn show(&self, run_id: &str, items: &[DenialItem]) {
+        if items.is_empty() {
+            return;
+        }
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.answers.retain(|(known, _)| known != run_id);
+        memory.answers.push_back((run_id.to_owned(), items.to_vec()));
+        if memory.answers.len() > MAX_ANSWERS {
+            memory.answers.pop_front();
+        }
+    }
+
+    /// Notes what a run met that is over. From the third time in a row that a command meets the same
+    /// denial: how often that is.
     pub(super) fn note(
         &self,
         run_id: &str,
@@ -71,12 +85,6 @@ impl History {
         let denials: Vec<u64> =
             items.iter().map(|i| hash(&(i.kind, i.access, &i.target))).collect();
         let times = memory.repeats.note(hash(&command), &denials);
-        if !items.is_empty() {
-            memory.answers.push_back((run_id.to_owned(), items.to_vec()));
-        }
-        if memory.answers.len() > MAX_ANSWERS {
-            memory.answers.pop_front();
-        }
         let said = (times >= TOLD_FROM).then_some(times);
         memory.noted.push_back((run_id.to_owned(), said));
         if memory.noted.len() > MAX_COMMANDS {

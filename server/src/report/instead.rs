@@ -2,6 +2,7 @@
 
 use super::View;
 use super::denials::denial_path;
+use super::grant::is_of_one_process;
 use super::group::Group;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{OwnView, Tmp};
@@ -48,6 +49,10 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
                 .to_owned(),
         ),
         (_, Reason::Kept) => ways.extend(unprotect(first)),
+        (_, Reason::NoPlace) => ways.extend([
+            "close connections that are idle, keep-alive ones too, and hold fewer at a time".into(),
+            "end other runs that hold some (run_list, run_signal), and try again".into(),
+        ]),
         (_, Reason::MoreRights) => ways.push("copy it, then remove the original".to_owned()),
         (Kind::Fs, _) if first.operation == Operation::Link => {
             ways.push("copy it instead of linking".to_owned());
@@ -57,6 +62,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
              name only in a run with namespaces and without tty"
                 .to_owned(),
         ),
+        (Kind::Fs, _) if is_of_one_process(first) => ways.push(of_one_process(first).to_owned()),
         (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
         (Kind::UnixSocket, _) => ways.extend(own_service(first)),
         _ => {}
@@ -94,6 +100,16 @@ fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
 
 fn is_terminal(denial: &Denial) -> bool {
     denial_path(denial).is_some_and(|path| OwnView::names_terminal(&path))
+}
+
+/// What is left to do about `/proc/NUMBER`.
+fn of_one_process(denial: &Denial) -> &'static str {
+    if changes(denial) {
+        "do without it"
+    } else {
+        "the operator can grant `/proc` for reading, as the group `system` does: commands find \
+         themselves there"
+    }
 }
 
 fn changes(denial: &Denial) -> bool {

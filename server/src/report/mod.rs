@@ -43,7 +43,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use audited::{audit_line, audited};
-pub(crate) use clean::{belongs, is_deceptive, name as clean_name, output as clean_output};
+pub(crate) use clean::{
+    belongs, is_deceptive, line as clean_line, name as clean_name, output as clean_output,
+    text as clean_text,
+};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Question, explain};
 pub(crate) use explanation::{Explanation, Verdict};

@@ -14,6 +14,8 @@ use nono_schemas::Relevance;
 pub(super) struct Evidence {
     /// The end of what the command said, as text.
     pub(super) said: String,
+    /// Whether the run is over; before that nobody knows how it ends.
+    pub(super) over: bool,
     /// Whether the command failed as a whole.
     pub(super) failed: bool,
     /// Why its status may hide a failure.
@@ -128,7 +130,10 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
         _ => Relevance::Possible,
     };
     if !open && relevance == Relevance::Possible {
-        why = vec!["the command succeeded".to_owned()];
+        match evidence.over {
+            true => why = vec!["the command succeeded".to_owned()],
+            false => why.insert(0, "the command still runs".to_owned()),
+        }
     }
     if why.is_empty() {
         why.push("the output does not mention it".to_owned());
@@ -184,6 +189,7 @@ pub(super) fn quoted(group: &Group<'_>, said: &str) -> Quoted {
 fn mentions_error(said: &str, group: &Group<'_>) -> bool {
     const PROXY: [&str; 2] = ["403", "Proxy Error"];
     match group.first.kind {
+        Kind::NetProxy if group.first.reason == Reason::NoPlace => said.contains("503"),
         Kind::NetProxy => PROXY.iter().any(|words| said.contains(words)),
         _ => {
             let errno = Errno::from_raw(group.first.errno);

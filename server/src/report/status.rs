@@ -4,7 +4,7 @@ use super::{Facts, limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::{End, Outcome};
-use nono_sandbox::policy::{Exceeded, Origin, Origins};
+use nono_sandbox::policy::{Exceeded, Origin, Origins, Resource};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
 use nono_schemas::RunStatus;
 use std::time::Duration;
@@ -127,7 +127,10 @@ fn concluded(outcome: &Outcome, wall: Duration, timeout: Duration, origins: &Ori
         },
         End::Signaled(number) => {
             let name = signal_name(number);
-            let why = used.map(|used| format!(", because it {used}")).unwrap_or_default();
+            // For too much output it would have been killed as over a limit.
+            let output = outcome.exceeded.is_some_and(|e| e.resource == Resource::Output);
+            let link = if output { "; it" } else { ", because it" };
+            let why = used.map(|used| format!("{link} {used}")).unwrap_or_default();
             Standing {
                 sentence: format!("killed by {name} after {after}{why}"),
                 signal: Some(name),

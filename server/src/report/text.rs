@@ -78,7 +78,7 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
     let telling: Vec<&DenialItem> =
         denials.items.iter().filter(|i| i.relevance != Relevance::Benign).collect();
     let well = result.status == RunStatus::Exited && result.exit_code == Some(0);
-    if well && denials.masked.is_none() && denials.notes.is_empty() {
+    if well && !limit_ran_out(result) && denials.masked.is_none() && denials.notes.is_empty() {
         let ask = "sandbox_explain names them";
         return match (telling.is_empty(), denials.total) {
             (true, _) | (_, 0) => String::new(),

@@ -5,7 +5,7 @@ use super::benign;
 use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
-use nono_sandbox::record::{Denial, Kind, Operation};
+use nono_sandbox::record::{Denial, Kind, Operation, Reason};
 
 /// What is known for certain.
 #[derive(Debug, Clone, Copy)]
@@ -70,7 +70,7 @@ const TABLE: &[Entry] = &[
     ),
     (
         &["CONNECT tunnel failed", "403", "Tunnel connection failed", "Proxy Error"],
-        |known| known.denied(|d| d.kind == Kind::NetProxy),
+        |known| known.denied(|d| d.kind == Kind::NetProxy && d.reason != Reason::NoPlace),
         "the answer 403 came from the run's proxy, not from the host: the profile does not list it",
     ),
     (

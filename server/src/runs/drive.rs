@@ -60,6 +60,8 @@ pub(super) struct Driver {
     pub(super) pumps: Vec<Pump>,
     pub(super) asks: mpsc::UnboundedReceiver<Ask>,
     pub(super) flood: mpsc::Receiver<Exceeded>,
+    /// Bytes of output there may be.
+    pub(super) most_output: Option<u64>,
     pub(super) halt: watch::Receiver<Halt>,
     pub(super) spares: Spares,
     /// What is taken out of names.
@@ -121,6 +123,8 @@ impl Driver {
                     outcome.denials.absorb(confirmed(&mut supervisor, following).await);
                 }
             }
+            // A command that ends at once is gone before anybody could be told of the limit.
+            outcome.exceeded = outcome.exceeded.or_else(|| self.run.output_over(self.most_output));
             let DenialLog { items, inferred, .. } = &mut outcome.denials;
             without_secrets(self.secrets.as_deref(), items);
             without_secrets(self.secrets.as_deref(), inferred);

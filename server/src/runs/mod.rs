@@ -189,6 +189,7 @@ impl Runs {
             pumps,
             asks,
             flood,
+            most_output: most,
             halt: self.pool.places.halt.subscribe(),
             spares: self.pool.spares.clone(),
             secrets: self.secrets.clone(),

@@ -6,7 +6,7 @@ use super::streams::Size;
 use super::view::OutputView;
 use crate::sandbox::Sandbox;
 use nono_sandbox::control::{End, Outcome, Sight, SignalTo};
-use nono_sandbox::policy::Exceeded;
+use nono_sandbox::policy::{Exceeded, Resource};
 use nono_sandbox::record::DenialLog;
 use nono_sandbox::supervisor::SetupFailed;
 use std::sync::Arc;
@@ -178,6 +178,12 @@ impl Run {
     /// The position behind the last byte of output.
     pub(crate) fn total(&self) -> u64 {
         *self.output.total().borrow()
+    }
+
+    /// Whether there is more output than `most`.
+    pub(super) fn output_over(&self, most: Option<u64>) -> Option<Exceeded> {
+        let limit = most.filter(|most| self.total() > *most)?;
+        Some(Exceeded { resource: Resource::Output, limit })
     }
 
     /// The output so far.

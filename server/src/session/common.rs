@@ -18,6 +18,8 @@ pub(crate) struct Common {
     pub(crate) pool: Arc<Pool>,
     pub(super) audit: Audit,
     pub(super) proxy: Option<Arc<Proxy>>,
+    /// How many have a part of what the proxy can do.
+    pub(super) principals: usize,
 }
 
 impl Common {
@@ -53,7 +55,8 @@ impl Common {
         let folder = std::env::temp_dir();
         let kernel_log = kernel_log_for(grounds)?;
         let pool = Pool::new(setup.max_runs, folder, cgroups, namespaces, basis, kernel_log)?;
-        Ok(Self { pool, audit, proxy })
+        let principals = grounds.iter().filter(|ground| has_proxy(ground)).count();
+        Ok(Self { pool, audit, proxy, principals })
     }
 }
 
@@ -68,6 +71,11 @@ fn kernel_log_for(grounds: &[Ground]) -> Result<Option<KernelLog>, ServerError> 
     let wants = |ground: &&Ground| ground.sandbox.policy.observe == Observe::Audit;
     let Some(ground) = grounds.iter().find(wants) else { return Ok(None) };
     Ok(Some(KernelLog::open(ground.host.landlock_abi)?))
+}
+
+/// Whether runs on this ground may have a proxy: an open network can be narrowed to one that has.
+fn has_proxy(ground: &Ground) -> bool {
+    ground.sandbox.policy.network.mode >= NetworkMode::Proxy
 }
 
 /// The proxy of runs on these grounds. A call can narrow an open network to one that has a proxy.

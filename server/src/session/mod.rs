@@ -10,7 +10,7 @@ pub(crate) use ground::{Ground, Others, Setup, own_program, workspaces};
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt;
-use crate::proxy::{Proxy, Tenancy};
+use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
 use crate::sandbox::Sandbox;
@@ -41,6 +41,8 @@ pub(crate) struct Session {
     pub(crate) audit: Audit,
     /// What runs reach listed hosts by; `None` if none of them can have a network.
     proxy: Option<Arc<Proxy>>,
+    /// What its runs have of that together.
+    share: Arc<Share>,
     /// Whoever holds it searches output.
     searching: Arc<Semaphore>,
     started: Instant,
@@ -78,6 +80,7 @@ impl Session {
         let secrets = ground.secrets.patterns().cloned();
         let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
         let proxy = common.proxy.clone();
+        let share = Share::of(common.principals);
         let (history, started) = (History::default(), Instant::now());
         let audit = common.audit.clone();
         let tasks = Tasks::default();
@@ -93,6 +96,7 @@ impl Session {
             tasks,
             audit,
             proxy,
+            share,
             searching,
             started,
         })
@@ -150,7 +154,7 @@ impl Session {
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         let network = &plan.basis.policy.network;
         let proxy = self.proxy.as_ref().filter(|_| network.mode.has_proxy());
-        let tenancy = proxy.map(|_| Tenancy::new(network));
+        let tenancy = proxy.map(|_| Tenancy::new(network, Arc::clone(&self.share)));
         let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
         let why = |error: &ServerError| match error {
             ServerError::Busy { .. } => NotStarted::Busy,

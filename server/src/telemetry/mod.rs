@@ -11,6 +11,8 @@ mod trace;
 pub(crate) use trace::{TraceContext, call_span, ended, goes_on};
 
 use crate::error::ServerError;
+use crate::report::clean_line;
+use std::io::{self, Write};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -28,6 +30,24 @@ pub(crate) struct Telemetry {
     export: Option<otlp::Export>,
 }
 
+/// A log that somebody may read on a terminal, and that quotes files and names of anybody.
+struct Clean<W>(W);
+
+impl<W: Write> Write for Clean<W> {
+    /// Writes one event, which comes in one piece, as one line: a name with a line end in it would
+    /// else begin another.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event);
+        let line = clean_line(text.strip_suffix('\n').unwrap_or(&text));
+        self.0.write_all(format!("{line}\n").as_bytes())?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Installs the log writer for this process, and the export of spans to `collector`.
 ///
 /// # Errors
@@ -36,7 +56,7 @@ pub(crate) fn install(collector: Option<&str>) -> Result<Telemetry, ServerError>
     let filter =
         EnvFilter::try_from_env(FILTER_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
     let log = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(|| Clean(std::io::stderr()))
         .with_ansi(false)
         .with_target(false)
         .with_filter(filter);
@@ -69,5 +89,23 @@ impl Telemetry {
         if let Some(export) = self.export {
             export.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_that_works_no_terminal() {
+        let mut log = Clean(Vec::new());
+        let hostile = " WARN x\u{1b}]52;c;cm0=\u{7}\u{202e}\n ERROR forged\n";
+        log.write_all(hostile.as_bytes()).unwrap();
+        log.write_all(b" WARN plain\n").unwrap();
+        let text = String::from_utf8(log.0).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines.len(), lines[1]), (2, " WARN plain"));
+        assert!(lines[0].ends_with(" ERROR forged"), "{text:?}");
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! `nono-mcp profile init`.
 
-use super::{context, print, reference, unusable};
+use super::{context, print, print_exactly, reference, unusable};
 use crate::error::ServerError;
 use nono_profiles::{ProfileError, ProjectFile, builtin_names, resolve};
 use std::fs::{DirBuilder, OpenOptions};
@@ -19,7 +19,7 @@ pub(super) fn init(name: &str, from: &str, output: Option<&Path>) -> Result<Exit
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let file = match output {
         Some(path) if path == Path::new("-") => {
-            print(&template(name, from));
+            print_exactly(&template(name, from));
             return Ok(ExitCode::SUCCESS);
         }
         Some(path) => path.to_path_buf(),

@@ -7,13 +7,14 @@ mod check;
 mod init;
 mod show;
 
+use super::show;
 use crate::error::ServerError;
 use clap::Subcommand;
 use nono_profiles::{Context, MissingFolders, ProfileError, ProfileRef, ProjectFile};
 use nono_sandbox::AbsPath;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -117,7 +118,7 @@ pub(super) fn import_nono(file: &Path, as_json: bool) -> Result<ExitCode, Server
     for (field, why) in &imported.left {
         let _infallible = writeln!(said, "left out: {field}: {why}");
     }
-    let _nobody_listens = std::io::stderr().write_all(said.as_bytes());
+    show(std::io::stderr(), &said);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -148,11 +149,20 @@ fn reference(text: &str) -> ProfileRef {
     ProfileRef::from(text)
 }
 
-/// To standard output. If that is closed, there is nobody to tell.
+/// To standard output, for a person.
 fn print(text: &str) {
-    let _nobody_listens = std::io::stdout().write_all(text.as_bytes());
+    show(std::io::stdout(), text);
+}
+
+/// To standard output: exact where a program reads it, safe to look at on a terminal.
+fn print_exactly(text: &str) {
+    let mut out = std::io::stdout();
+    if out.is_terminal() {
+        return print(text);
+    }
+    let _nobody_listens = out.write_all(text.as_bytes());
 }
 
 fn print_json(value: &serde_json::Value) {
-    print(&format!("{value:#}\n"));
+    print_exactly(&format!("{value:#}\n"));
 }

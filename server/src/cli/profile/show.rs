@@ -1,6 +1,6 @@
 //! Lists, texts, what a profile comes to, and what two differ in.
 
-use super::{context, print, print_json, reference, unusable};
+use super::{context, print, print_exactly, print_json, reference, unusable};
 use crate::error::ServerError;
 use nono_profiles::{Fact, Kind, ProjectFile, Resolved, available, facts, resolve, text_of};
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ pub(super) fn text(profile: &str, as_json: bool) -> Result<ExitCode, ServerError
     if as_json {
         print_json(&json!({"profile": profile, "text": text}));
     } else {
-        print(&text);
+        print_exactly(&text);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,6 +5,7 @@ mod grant;
 pub(super) use grant::{Tried, allows, narrowest};
 
 use super::View;
+use crate::proxy::MOST_OF_A_RUN;
 use nono_sandbox::policy::{
     Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, PortRange, Source,
     Special, meant,
@@ -59,6 +60,14 @@ pub(super) fn rule(policy: &NetworkPolicy, denial: &Denial) -> String {
             _ => format!("network.mode is {mode}"),
         },
     }
+}
+
+/// Why a run gets no further connection through its proxy, in words.
+pub(super) fn no_place() -> String {
+    format!(
+        "a run may hold as many connections through the proxy as the principal's runs leave free, \
+         and {MOST_OF_A_RUN} at most; no profile can change this"
+    )
 }
 
 /// Why an address is closed, in words.

@@ -3,6 +3,7 @@
 use super::*;
 use crate::report::translate::{Known, notes, unlooked_for_leaks};
 use nono_sandbox::policy::NetworkMode;
+use nono_schemas::Grantable;
 use serde_json::json;
 
 #[test]
@@ -87,6 +88,7 @@ fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
         let groups = crate::report::group::group(view, &kept);
         let none = crate::report::rank::Evidence {
             said: String::new(),
+            over: true,
             failed: true,
             masked: None,
             took_ms: 5,
@@ -164,6 +166,24 @@ fn a_terminal_that_has_no_name_is_no_file_to_grant() {
     assert_eq!(terminal.grant, None);
     assert!(terminal.alternatives[0].contains("tty: true"), "{:?}", terminal.alternatives);
     assert!(denied("/dev/pts7/a").grant.is_some() && denied("/d/pts/7").grant.is_some());
+}
+
+/// Profiles leave such grants out.
+#[test]
+fn what_is_one_processs_is_no_file_to_grant() {
+    let denied = |operation, target: &str| {
+        let ran = finished(End::Exited(1), vec![denial(operation, target)], "", target);
+        answer(&ran).result.denials.items.remove(0)
+    };
+    for target in ["/proc/2/oom_score_adj", "/proc/self/mem", "/proc/71/task/72/comm"] {
+        let write = denied(Operation::Write, target);
+        assert_eq!((write.grant, write.grantable), (None, Grantable::NotByGrant), "{target}");
+        assert!(write.decided_by.rule.contains("another number in each run"), "{target}");
+        let read = denied(Operation::Read, target);
+        assert_eq!((read.grant, read.grantable), (None, Grantable::OperatorOnly), "{target}");
+        assert!(read.alternatives[0].contains("`/proc` for reading"), "{target}");
+    }
+    assert!(denied(Operation::Write, "/proc/sys/vm.x").grant.is_some());
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub(crate) use token::TOKEN_VARIABLE;
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
+use crate::report::clean_line;
 use crate::runs::Pool;
 use crate::session::{Common, Ground, Others, Session, Setup};
 use guard::Guard;
@@ -309,5 +310,6 @@ fn config(listen: &Listen) -> Result<Config, HttpError> {
 
 /// Tells the operator where the server is and where its token is; never the token.
 fn announce(line: &str) {
+    let line = clean_line(line);
     let _nobody_listens = io::stderr().write_all(format!("nono-mcp: {line}\n").as_bytes());
 }
