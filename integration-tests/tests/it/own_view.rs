@@ -198,6 +198,7 @@ fn the_place_of_a_workspace_in_the_private_folder_stays() {
                 call["command"] = json!(attempt);
                 let answer = server.ask("shell", call);
                 assert!(refused(&answer), "{attempt}, {narrow}: {}", answer.text);
+                assert!(answer.text.contains("has its place here"), "{}", answer.text);
                 let next = server.shell("echo fine > ../beside && cat ../beside && ls");
                 assert!(next.stdout().starts_with("fine\n"), "{attempt}: {}", next.text);
                 assert_eq!(next.value["notes"], serde_json::Value::Null, "{}", next.text);

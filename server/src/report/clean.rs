@@ -24,7 +24,7 @@ pub(crate) fn line(text: &str) -> String {
     text.chars().map(|c| if is_deceptive(c) { HOLE } else { c }).collect()
 }
 
-/// Text of any number of lines, each as [`line`].
+/// Text of any number of lines, each as [`line()`].
 pub(crate) fn text(text: &str) -> String {
     text.split('\n').map(line).collect::<Vec<_>>().join("\n")
 }

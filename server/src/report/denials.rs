@@ -237,6 +237,9 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
         }
+        (Kept, Some(rule)) if grant::is_a_place(rule) => {
+            format!("{}: what a run sees at the same name in /tmp has its place here", rule.rule)
+        }
         (Kept, Some(rule)) => format!(
             "{}: protected, because something outside of the sandbox runs or obeys it",
             rule.rule

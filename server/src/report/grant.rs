@@ -70,6 +70,11 @@ fn is_helpless(path: &AbsPath) -> bool {
     OwnView::names_terminal(path) || names_one_process(path.as_path())
 }
 
+/// Whether what stays because of this is the place of a folder in the private `/tmp`.
+pub(super) fn is_a_place(rule: &Source) -> bool {
+    rule.rule.starts_with("filesystem.private_tmp")
+}
+
 /// Whether this is about what is one process's: profiles leave out grants for that.
 pub(super) fn is_of_one_process(denial: &Denial) -> bool {
     denial.kind == Kind::Fs

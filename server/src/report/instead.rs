@@ -2,7 +2,7 @@
 
 use super::View;
 use super::denials::denial_path;
-use super::grant::is_of_one_process;
+use super::grant::{is_a_place, is_of_one_process};
 use super::group::Group;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{OwnView, Tmp};
@@ -74,7 +74,11 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
 
 /// What the operator can do about something that stays as it is; nobody else can.
 fn unprotect(denial: &Denial) -> Option<String> {
-    let rule = &denial.rule.as_ref()?.rule;
+    let source = denial.rule.as_ref()?;
+    if is_a_place(source) {
+        return Some("use another name, or the folder in /tmp itself".to_owned());
+    }
+    let rule = &source.rule;
     let Some(rule) = rule.strip_prefix("filesystem.protect: ") else {
         // The profile itself, which no profile can let go.
         return Some("show the change to the person you work for and let them make it".to_owned());
