@@ -110,8 +110,8 @@ impl Policy {
     #[must_use]
     pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> Policy {
         if let Tmp::Wanted(source) = self.fs.tmp.clone() {
-            let stands = self.stands(&source);
-            self.fs.kept.extend(stands);
+            let places = self.places(&source);
+            self.fs.kept.extend(places);
         }
         if !mounts {
             return self;
@@ -139,18 +139,18 @@ impl Policy {
     /// server share that one, and whoever moves such a folder moves what is mounted there with it,
     /// to where no rule is about it: for the other runs, and for himself, who has another name for
     /// it than the kernel tells of a path in `/tmp`. So they stay whatever a run sees at `/tmp`.
-    fn stands(&self, source: &Source) -> Vec<Kept> {
+    fn places(&self, source: &Source) -> Vec<Kept> {
         let (tmp, fs) = (Tmp::path(), &self.fs);
-        let mut stands: Vec<Kept> = Vec::new();
+        let mut places: Vec<Kept> = Vec::new();
         for folder in granted(self).chain(&fs.workspaces).chain([&fs.tmpdir]) {
             let below = folder.as_path().strip_prefix(tmp.as_path()).ok();
             let first = below.and_then(|below| below.components().next());
-            let stand = first.and_then(|name| fs.tmpdir.join(name.as_os_str()).ok());
-            if let Some(path) = stand.filter(|path| !stands.iter().any(|kept| kept.path == *path)) {
-                stands.push(Kept { path, source: source.clone(), any_case: false });
+            let place = first.and_then(|name| fs.tmpdir.join(name.as_os_str()).ok());
+            if let Some(path) = place.filter(|path| !places.iter().any(|kept| kept.path == *path)) {
+                places.push(Kept { path, source: source.clone(), any_case: false });
             }
         }
-        stands
+        places
     }
 
     /// Gives `/tmp` what the private folder has.

@@ -89,11 +89,10 @@ impl Before {
     /// Looks at everything that stays as it is.
     pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
         let look = |kept: &Kept| {
-            let path = &kept.path;
             // The place of something in the private folder: what lies beside that is nobody's
             // business.
-            let is_place = path.parent().as_ref() == Some(&policy.tmpdir);
-            (path.clone(), if is_place { State::of_place(path) } else { State::of(path) })
+            let is_place = kept.path.parent().as_ref() == Some(&policy.tmpdir);
+            (kept.path.clone(), State::of(&kept.path, is_place))
         };
         Self(policy.kept.iter().map(look).collect())
     }
@@ -122,8 +121,7 @@ impl Before {
     pub(in crate::supervisor) fn changes(&self) -> Changes {
         let mut all = Changes::default();
         for (path, before) in &self.0 {
-            let after = if before.is_place { State::of_place(path) } else { State::of(path) };
-            match difference(before, &after) {
+            match difference(before, &State::of(path, before.is_place)) {
                 Difference::None => {}
                 Difference::Changed => all.files.push(path.clone()),
                 Difference::Veiled(folder) if all.folders.contains(folder) => {}
@@ -237,7 +235,11 @@ impl Stamp {
 }
 
 impl State {
-    fn of(path: &AbsPath) -> Self {
+    fn of(path: &AbsPath, is_place: bool) -> Self {
+        if is_place { Self::of_place(path) } else { Self::of_all(path) }
+    }
+
+    fn of_all(path: &AbsPath) -> Self {
         let found = fs::symlink_metadata(path.as_path());
         let folder = found.as_ref().is_ok_and(Metadata::is_dir);
         let listed = folder.then(|| fs::read_dir(path.as_path()).ok()).flatten();
