@@ -15,6 +15,8 @@ pub struct FsIndex {
     said: HashMap<Box<[u8]>, Said>,
     /// What stays as it is however it is spelled, folded.
     any_case: HashSet<Vec<u8>>,
+    /// The folders on the way to that, folded.
+    on_the_way: HashSet<Vec<u8>>,
 }
 
 /// What is said about one path.
@@ -26,6 +28,8 @@ struct Said {
     alone: Access,
     /// It stays as it is.
     kept: bool,
+    /// It holds something that stays as it is.
+    holds_kept: bool,
 }
 
 impl FsIndex {
@@ -42,10 +46,15 @@ impl FsIndex {
         }
         let (any_case, exact): (Vec<_>, Vec<_>) = policy.kept.iter().partition(|k| k.any_case);
         for kept in exact {
+            for holder in holders(kept.path.as_bytes()) {
+                said.entry(holder.into()).or_default().holds_kept = true;
+            }
             said.entry(kept.path.as_bytes().into()).or_default().kept = true;
         }
-        let any_case = any_case.into_iter().map(|kept| folded(kept.path.as_bytes())).collect();
-        Self { said, any_case }
+        let any_case: HashSet<Vec<u8>> =
+            any_case.into_iter().map(|kept| folded(kept.path.as_bytes())).collect();
+        let on_the_way = any_case.iter().flat_map(|kept| holders(kept)).map(<[u8]>::to_vec);
+        Self { said, on_the_way: on_the_way.collect(), any_case }
     }
 
     /// Whether it stays as it is however it is spelled.
@@ -63,10 +72,26 @@ impl FsIndex {
     /// Whether [`FsPolicy::lookup_name`] says [`Allowed`](super::Lookup::Allowed).
     #[must_use]
     pub fn allows_name(&self, path: &AbsPath, access: Access) -> bool {
-        let folder = path.parent().unwrap_or_else(AbsPath::root);
-        let there = self.about(&folder);
+        let there = self.about(&folder(path));
         let kept = there.kept || self.said_of(path.as_bytes()).kept;
         Said { kept: kept || self.keeps_any_case(path), ..there }.allow(access)
+    }
+
+    /// Whether a name may be moved, linked or exchanged: nothing that stays as it is goes with either
+    /// name, both folders may be changed, and neither gives rights that the other does not. Where
+    /// this says no, [`relocation`](crate::decide::relocation) may still find nothing against it.
+    #[must_use]
+    pub fn allows_move(&self, from: &AbsPath, to: &AbsPath) -> bool {
+        let free = |name| self.allows_name(name, Access::WRITE) && !self.holds_kept(name);
+        let rights = |name: &AbsPath| self.about(&folder(name)).granted();
+        free(from) && free(to) && rights(from) == rights(to)
+    }
+
+    /// Whether something that stays as it is lies in it.
+    fn holds_kept(&self, path: &AbsPath) -> bool {
+        let folded = || folded(path.as_bytes());
+        self.said_of(path.as_bytes()).holds_kept
+            || (!self.on_the_way.is_empty() && self.on_the_way.contains(&folded()))
     }
 
     /// All that counts for a path.
@@ -88,8 +113,17 @@ impl FsIndex {
 impl Said {
     fn allow(self, access: Access) -> bool {
         let stays = self.kept && access.intersects(Access::CHANGES);
-        (self.tree | self.alone).contains(access) && !stays
+        self.granted().contains(access) && !stays
     }
+
+    fn granted(self) -> Access {
+        self.tree | self.alone
+    }
+}
+
+/// The folder a name is in.
+fn folder(name: &AbsPath) -> AbsPath {
+    name.parent().unwrap_or_else(AbsPath::root)
 }
 
 /// The path and every folder it is in, the root first.
@@ -103,6 +137,7 @@ fn holders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::decide::{Relocation, relocation};
     use crate::policy::{FsRule, Kept, Lookup, Source};
     use proptest::prelude::*;
 
@@ -145,6 +180,42 @@ mod tests {
             prop_assert_eq!(index.allows(&path, access), allowed(policy.lookup(&path, access)));
             let name = allowed(policy.lookup_name(&path, access));
             prop_assert_eq!(index.allows_name(&path, access), name);
+        }
+
+        #[test]
+        fn no_move_is_allowed_that_the_rules_refuse(policy in policy(), from in path(), to in path()) {
+            if FsIndex::new(&policy).allows_move(&from, &to) {
+                for how in [Relocation::Rename, Relocation::Exchange, Relocation::Link] {
+                    for is_folder in [false, true] {
+                        prop_assert_eq!(relocation(&policy, how, &from, &to, is_folder), None);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_usual_move_is_allowed_and_one_of_a_folder_that_holds_something_kept_is_not() {
+        let path = |p: &str| AbsPath::new(p).unwrap();
+        let access = Access::READ | Access::CHANGES;
+        let rule = FsRule { path: path("/ws"), scope: Scope::Tree, access, source: source() };
+        for any_case in [false, true] {
+            let kept = Kept { path: path("/ws/.git/hooks"), source: source(), any_case };
+            let policy = FsPolicy { kept: vec![kept], ..FsPolicy::of_rules(vec![rule.clone()]) };
+            let index = FsIndex::new(&policy);
+            let allows = |from, to| index.allows_move(&path(from), &path(to));
+            assert!(allows("/ws/.git/HEAD.lock", "/ws/.git/HEAD") && allows("/ws/a", "/ws/d/a"));
+            for (from, to) in [
+                ("/ws/.git", "/ws/x"),
+                ("/ws/x", "/ws/.git"),
+                ("/ws/x", "/ws/.git/hooks/x"),
+                ("/ws/.git/hooks", "/ws/x"),
+                ("/ws", "/x"),
+                ("/ws/x", "/x"),
+            ] {
+                assert!(!allows(from, to), "{from} {to}");
+            }
+            assert_eq!(allows("/ws/.GIT", "/ws/x"), !any_case);
         }
     }
 

@@ -63,13 +63,21 @@ pub(in crate::supervisor) fn plain(
     dirfd: i32,
     path: &[u8],
 ) -> Option<AbsPath> {
+    plain_in(|| caller.folder_path(dirfd).ok(), path)
+}
+
+/// The same, relative to a folder that is called `folder`.
+pub(in crate::supervisor) fn plain_in(
+    folder: impl FnOnce() -> Option<AbsPath>,
+    path: &[u8],
+) -> Option<AbsPath> {
     if path.is_empty() || path == b"." || path.ends_with(b"/") || path.ends_with(b"/.") {
         return None;
     }
     let written = OsStr::from_bytes(path);
     let plain = match path.first() {
         Some(b'/') => AbsPath::new(written).ok()?,
-        _ => named_folder(caller.folder_path(dirfd).ok()?)?.join(written).ok()?,
+        _ => named_folder(folder()?)?.join(written).ok()?,
     };
     // What is too long for a system call has to be followed from its folder.
     (plain.as_bytes().len() < libc::PATH_MAX as usize).then_some(plain)

@@ -4,16 +4,18 @@ use super::moves::{self, Moving};
 use super::response::Response;
 use super::watched::{Start, Watched};
 use super::{examine, signals};
+use crate::AbsPath;
 use crate::decide::{Attempt, Relocation, Target, node_attempt, open_attempt};
 use crate::filter::Observed;
 use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::supervisor::mediate::place::{LeadsTo, Place};
-use crate::supervisor::mediate::resolve::{Last, plain};
+use crate::supervisor::mediate::resolve::{Last, plain_in};
 use crate::supervisor::mediate::scoped::{self, Scoped};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, unreadable};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
+use std::cell::OnceCell;
 
 /// What a call asks for, read while its caller waits.
 enum Seen {
@@ -99,8 +101,31 @@ fn may_change(call: Observed, data: &NotificationData) -> bool {
 
 /// A path argument and where it starts.
 fn at(caller: &Caller<'_>, dirfd: i32, address: u64, attempt: Attempt) -> Result<Watched, Errno> {
+    at_in(|| caller.folder_path(dirfd).ok(), caller, (dirfd, address), attempt)
+}
+
+/// Two of them. The folder they both start in is asked for once: that is the dearest part of it.
+fn both(
+    caller: &Caller<'_>,
+    from: (i32, u64),
+    to: (i32, u64),
+) -> Result<(Watched, Watched), Errno> {
+    let folder = OnceCell::new();
+    let of_from = || folder.get_or_init(|| caller.folder_path(from.0).ok()).clone();
+    let of_to = || if to.0 == from.0 { of_from() } else { caller.folder_path(to.0).ok() };
+    // The attempt is the move's own; a path needs one to be read.
+    Ok((at_in(of_from, caller, from, Attempt::UNLINK)?, at_in(of_to, caller, to, Attempt::CREATE)?))
+}
+
+/// A path argument whose folder is called `folder`.
+fn at_in(
+    folder: impl FnOnce() -> Option<AbsPath>,
+    caller: &Caller<'_>,
+    (dirfd, address): (i32, u64),
+    attempt: Attempt,
+) -> Result<Watched, Errno> {
     let path = caller.read_path(address)?;
-    let start = match plain(caller, dirfd, &path) {
+    let start = match plain_in(folder, &path) {
         Some(plain) => {
             let relative = path.first() != Some(&b'/');
             Start::Plain { path: plain, written_from: relative.then_some(dirfd) }
@@ -188,10 +213,8 @@ fn read(
         Some(attempt) => one(dirfd, path, attempt),
         None => Ok(Seen::Nothing),
     };
-    // The attempt is the move's own; a path needs one to be read.
-    let two = |from: (i32, u64), to: (i32, u64), how, replace| {
-        let from = at(caller, from.0, from.1, Attempt::UNLINK)?;
-        let to = at(caller, to.0, to.1, Attempt::CREATE)?;
+    let two = |from, to, how, replace| {
+        let (from, to) = both(caller, from, to)?;
         Ok(Seen::Move(Moving { from, to, how, replace }))
     };
     match call {

@@ -42,7 +42,7 @@ impl Watched {
     /// Whether the path as it is written is allowed. A link may make that wrong.
     pub(super) fn seems_allowed(&self, index: &FsIndex) -> bool {
         let Attempt { access, target, fit, .. } = self.attempt;
-        let Start::Plain { path, .. } = &self.start else { return false };
+        let Some(path) = self.written() else { return false };
         match target {
             // Names behind its own come to be as well.
             _ if fit == Fit::NewLink => false,
@@ -54,9 +54,14 @@ impl Watched {
         }
     }
 
+    /// The whole path, as far as it tells what the call is about.
+    pub(super) fn written(&self) -> Option<&AbsPath> {
+        if let Start::Plain { path, .. } = &self.start { Some(path) } else { None }
+    }
+
     /// Whether the path as it is written may not be the path of what the call is about.
     pub(super) fn may_have_links(&self) -> bool {
-        let Start::Plain { path, .. } = &self.start else { return true };
+        let Some(path) = self.written() else { return true };
         let last = match self.attempt.target {
             Target::Object | Target::ObjectOrParent => Last::Follow,
             // A single name in a folder: the kernel says where the folder is.
