@@ -231,7 +231,8 @@ fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
     match policy.observe {
         Observe::All => !has(libc::O_PATH),
         Observe::Writes => {
-            let plain = !has(libc::O_CLOEXEC) && !has(libc::O_NOCTTY);
+            let plain =
+                [libc::O_CLOEXEC, libc::O_NOCTTY, libc::O_NOFOLLOW].into_iter().all(|f| !has(f));
             changes || at_cwd && (plain || has(libc::O_DIRECTORY))
         }
         Observe::Audit | Observe::Off => keeps && changes,

@@ -123,11 +123,11 @@ fn changing(flags: u8) -> Result<Vec<SeccompRule>, FilterError> {
 }
 
 /// Opens that could change something, and of those that only read the ones that are few and tell
-/// much: by name, of a folder, or with neither `O_CLOEXEC` nor `O_NOCTTY`, as shells, most tools and
-/// everything that goes through `fopen` open a file. What starts at a folder that was opened
-/// before is a walk through a tree; most language runtimes, loaders and searching programs set
-/// `O_CLOEXEC`, compilers and `grep` `O_NOCTTY`. A notification for each of those is what watching
-/// all reads costs.
+/// much: by name, of a folder, or with none of `O_CLOEXEC`, `O_NOCTTY` and `O_NOFOLLOW`, as shells,
+/// most tools and everything that goes through `fopen` open a file. What starts at a folder that was
+/// opened before is a walk through a tree, and so is what is copied with `O_NOFOLLOW`; most language
+/// runtimes, loaders and searching programs set `O_CLOEXEC`, compilers and `grep` `O_NOCTTY`. A
+/// notification for each of those is what watching all reads costs.
 fn telling_opens() -> Result<Rules, FilterError> {
     let cwd = u64::from(libc::AT_FDCWD.cast_unsigned());
     OPENS
@@ -141,7 +141,7 @@ fn telling_opens() -> Result<Rules, FilterError> {
                 Ok(SeccompRule::new(conditions)?)
             };
             let mut rules = changing(*flags)?;
-            rules.push(named(libc::O_CLOEXEC | libc::O_NOCTTY, 0)?);
+            rules.push(named(libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NOFOLLOW, 0)?);
             rules.push(named(libc::O_DIRECTORY, libc::O_DIRECTORY)?);
             Ok((*nr, rules))
         })

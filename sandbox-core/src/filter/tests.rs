@@ -393,7 +393,10 @@ fn what_is_trapped_in_each_mode() {
     let listing = libc::O_DIRECTORY | libc::O_CLOEXEC;
     assert!(notified(&writes, libc::SYS_openat, &named(libc::O_RDONLY)));
     assert!(notified(&writes, libc::SYS_openat, &named(listing)));
-    assert!(!notified(&writes, libc::SYS_openat, &named(libc::O_CLOEXEC)));
+    for unseen in [libc::O_CLOEXEC, libc::O_NOCTTY, libc::O_NOFOLLOW] {
+        assert!(!notified(&writes, libc::SYS_openat, &named(unseen)));
+        assert!(notified(&writes, libc::SYS_openat, &named(unseen | libc::O_WRONLY)));
+    }
     assert!(!notified(&writes, libc::SYS_openat, &open(listing)), "a walk through a tree");
     let all = policy(Mediation::Pathname, false, Observe::All);
     assert!(notified(&all, libc::SYS_openat, &open(libc::O_RDONLY)));
