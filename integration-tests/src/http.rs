@@ -242,6 +242,17 @@ impl Session<'_> {
             .header("MCP-Protocol-Version", &self.version)
     }
 
+    /// Asks for what came after an event, as a client does that was cut off.
+    #[must_use]
+    pub fn resume(&self, last_event: &str) -> Request {
+        Request::get("/mcp")
+            .bearer(&self.token)
+            .header("Accept", "text/event-stream")
+            .header("Mcp-Session-Id", &self.id)
+            .header("MCP-Protocol-Version", &self.version)
+            .header("Last-Event-ID", last_event)
+    }
+
     /// Calls a tool.
     ///
     /// # Panics
@@ -406,6 +417,12 @@ impl Reply {
         }
         let data = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
         data.filter_map(|data| serde_json::from_str(data.trim()).ok()).collect()
+    }
+
+    /// The ids of the events in it.
+    #[must_use]
+    pub fn events(&self) -> Vec<&str> {
+        self.body.lines().filter_map(|line| line.strip_prefix("id:")).map(str::trim).collect()
     }
 
     /// The last message, which is the answer to the request.

@@ -11,4 +11,5 @@ mod modes;
 mod oauth;
 mod places;
 mod principals;
+mod resume;
 mod tls;

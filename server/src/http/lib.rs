@@ -14,6 +14,7 @@ mod endpoint;
 mod held;
 pub mod hex;
 pub mod oauth;
+mod redelivery;
 mod serve;
 mod sessions;
 mod tls;

@@ -3,6 +3,7 @@
 //! A client that forgets to end its sessions, one for each call, would else leave them here for as
 //! long as the longest run may be silent.
 
+use crate::redelivery::{Answers, Noted, OfCall, Resumed};
 use futures_core::Stream;
 use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::transport::WorkerTransport;
@@ -13,7 +14,7 @@ use rmcp::transport::streamable_http_server::session::{
     ServerSseMessage, SessionId, SessionManager,
 };
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// rmcp's sessions, of which the longest unused ends when there are too many.
@@ -23,33 +24,44 @@ pub(crate) struct BoundedSessions {
     used: Mutex<Used>,
 }
 
-/// When each session was last used.
+/// The sessions there are.
 #[derive(Debug)]
 struct Used {
     most: usize,
     clock: u64,
-    at: HashMap<SessionId, u64>,
+    sessions: HashMap<SessionId, Session>,
+}
+
+#[derive(Debug)]
+struct Session {
+    last_used: u64,
+    answers: Arc<Answers>,
 }
 
 impl Used {
     fn touch(&mut self, id: &SessionId) {
         self.clock += 1;
-        if let Some(at) = self.at.get_mut(id) {
-            *at = self.clock;
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.last_used = self.clock;
         }
     }
 
     /// Adds one; the one that has to end for it.
-    fn add(&mut self, id: SessionId) -> Option<SessionId> {
-        let full = self.at.len() >= self.most;
-        let oldest = self.at.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone());
-        let leaves = oldest.filter(|_| full);
+    fn add(&mut self, id: SessionId, answers: Arc<Answers>) -> Option<SessionId> {
+        let full = self.sessions.len() >= self.most;
+        let oldest = self.sessions.iter().min_by_key(|(_, session)| session.last_used);
+        let leaves = oldest.map(|(id, _)| id.clone()).filter(|_| full);
         if let Some(id) = &leaves {
-            self.at.remove(id);
+            self.sessions.remove(id);
         }
         self.clock += 1;
-        self.at.insert(id, self.clock);
+        self.sessions.insert(id, Session { last_used: self.clock, answers });
         leaves
+    }
+
+    /// What a session was answered; nothing of one that has ended.
+    fn answers(&self, id: &SessionId) -> Arc<Answers> {
+        self.sessions.get(id).map_or_else(Arc::default, |session| Arc::clone(&session.answers))
     }
 }
 
@@ -60,7 +72,7 @@ impl BoundedSessions {
         if idle.is_some() {
             inner.session_config.keep_alive = idle;
         }
-        Self { inner, used: Mutex::new(Used { most, clock: 0, at: HashMap::new() }) }
+        Self { inner, used: Mutex::new(Used { most, clock: 0, sessions: HashMap::new() }) }
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
@@ -70,11 +82,12 @@ impl BoundedSessions {
 
 impl SessionManager for BoundedSessions {
     type Error = LocalSessionManagerError;
-    type Transport = WorkerTransport<LocalSessionWorker>;
+    type Transport = Noted<WorkerTransport<LocalSessionWorker>>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), Self::Error> {
-        let (id, transport) = self.inner.create_session().await?;
-        let leaves = self.used().add(id.clone());
+        let (id, inner) = self.inner.create_session().await?;
+        let answers: Arc<Answers> = Arc::default();
+        let leaves = self.used().add(id.clone(), Arc::clone(&answers));
         if let Some(oldest) = leaves {
             tracing::warn!("a client has too many sessions; the longest unused one ends");
             if let Err(error) = self.inner.close_session(&oldest).await {
@@ -82,7 +95,7 @@ impl SessionManager for BoundedSessions {
                 tracing::debug!(%error, "a session could not be closed");
             }
         }
-        Ok((id, transport))
+        Ok((id, Noted { inner, answers }))
     }
 
     async fn initialize_session(
@@ -99,7 +112,7 @@ impl SessionManager for BoundedSessions {
     }
 
     async fn close_session(&self, id: &SessionId) -> Result<(), Self::Error> {
-        self.used().at.remove(id);
+        self.used().sessions.remove(id);
         self.inner.close_session(id).await
     }
 
@@ -108,7 +121,16 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.inner.create_stream(id, message).await
+        let answers = self.used().answers(id);
+        let request = match &message {
+            ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+            _ => None,
+        };
+        if let Some(request) = &request {
+            answers.expect(request.clone());
+        }
+        let events = self.inner.create_stream(id, message).await?;
+        Ok(OfCall { events: Box::pin(events), answers, request })
     }
 
     async fn accept_message(
@@ -131,7 +153,13 @@ impl SessionManager for BoundedSessions {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Self::Error> {
-        self.inner.resume(id, last_event_id).await
+        match self.inner.resume(id, last_event_id.clone()).await {
+            Ok(events) => Ok(Resumed::Live(Box::pin(events))),
+            Err(error) => {
+                let answers = self.used().answers(id);
+                answers.after(&last_event_id).map(Resumed::Over).ok_or(error)
+            }
+        }
     }
 }
 
@@ -141,13 +169,14 @@ mod tests {
 
     #[test]
     fn the_longest_unused_ends() {
-        let mut used = Used { most: 2, clock: 0, at: HashMap::new() };
-        assert_eq!(used.add("a".into()), None);
-        assert_eq!(used.add("b".into()), None);
+        let mut used = Used { most: 2, clock: 0, sessions: HashMap::new() };
+        let add = |used: &mut Used, id: &str| used.add(id.into(), Arc::default());
+        assert_eq!(add(&mut used, "a"), None);
+        assert_eq!(add(&mut used, "b"), None);
         used.touch(&"a".into());
         used.touch(&"of nobody".into());
-        assert_eq!(used.add("c".into()), Some("b".into()));
-        assert_eq!(used.add("d".into()), Some("a".into()));
-        assert_eq!(used.at.len(), 2);
+        assert_eq!(add(&mut used, "c"), Some("b".into()));
+        assert_eq!(add(&mut used, "d"), Some("a".into()));
+        assert_eq!(used.sessions.len(), 2);
     }
 }
