@@ -6,7 +6,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::policy::NetworkMode;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything outside of the profile that resolution depends on, as values.
 ///
@@ -20,6 +20,9 @@ pub struct Context {
     pub tmpdir: AbsPath,
     /// The user's home, which `~` and `$HOME` stand for; `None` if there is none.
     pub home: Option<PathBuf>,
+    /// The home of the user's account, if that is another one: what is denied in a home and lies
+    /// there is denied there too.
+    pub other_home: Option<PathBuf>,
     /// Environment the server was started with.
     pub environment: BTreeMap<OsString, OsString>,
     /// User the server runs as; `$UID`, and the only owner below whom folders are made.
@@ -35,6 +38,9 @@ pub struct Context {
     /// Whether the first workspace may narrow the profile by a file of its own.
     pub project_file: ProjectFile,
 }
+
+/// What results name where no line of a profile closes a path.
+pub(crate) const OWN: &str = "nono-mcp";
 
 /// What the server itself depends on. No profile opens any of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +93,7 @@ impl Context {
             workspaces,
             tmpdir,
             home,
+            other_home: None,
             environment,
             uid,
             missing_folders: MissingFolders::Create,
@@ -95,6 +102,23 @@ impl Context {
             network: None,
             project_file: ProjectFile::Apply,
         }
+    }
+
+    /// With the home of the user's account: the home where `HOME` names none, as programs that ask
+    /// for one have it (getpwuid(3)), and else another one.
+    #[must_use]
+    pub fn with_account(mut self, home: Option<PathBuf>) -> Self {
+        match (&self.home, home) {
+            (None, home) => self.home = home,
+            (Some(known), Some(home)) if *known != home => self.other_home = Some(home),
+            _ => {}
+        }
+        self
+    }
+
+    /// The same with another home.
+    pub(crate) fn at_home(&self, home: &Path) -> Self {
+        Self { home: Some(home.to_owned()), other_home: None, ..self.clone() }
     }
 
     /// The workspaces of everybody whom the server serves.
@@ -109,5 +133,11 @@ impl Context {
         let config = named.map(PathBuf::from).filter(|path| path.is_absolute());
         let config = config.or_else(|| self.home.as_ref().map(|home| home.join(".config")))?;
         Some(config.join("nono-mcp"))
+    }
+
+    /// The folder in which profiles of the user's own are looked for by name.
+    #[must_use]
+    pub fn profile_folder(&self) -> Option<PathBuf> {
+        self.own_folder().map(|folder| folder.join("profiles"))
     }
 }

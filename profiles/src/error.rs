@@ -1,5 +1,6 @@
 //! Why a profile cannot be used.
 
+use crate::context::OWN;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Source;
 use std::fmt;
@@ -134,7 +135,11 @@ pub struct Opening {
 impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path, relation, protected, protected_by, .. } = self;
-        write!(f, "{path} {relation} {protected}, which stays closed ({protected_by})")
+        write!(f, "{path} {relation} {protected}, ")?;
+        if protected_by.profile == OWN {
+            return f.write_str("which stays closed: it is the server's own");
+        }
+        write!(f, "which stays closed ({protected_by})")
     }
 }
 

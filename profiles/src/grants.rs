@@ -154,7 +154,13 @@ impl Resolution<'_> {
     /// The object `path` leads to. Makes it first if asked to.
     fn existing<T>(&mut self, entry: &Sourced<T>, path: &Path, create: bool) -> Option<Found> {
         let found = self.places.existing(path).or_else(|error| {
-            let may = create && self.context.missing_folders == MissingFolders::Create;
+            // Nor is a home made: nobody lives where there is none.
+            let homeless = self
+                .context
+                .home
+                .as_ref()
+                .is_some_and(|home| path.starts_with(home) && !home.is_dir());
+            let may = create && !homeless && self.context.missing_folders == MissingFolders::Create;
             if !may || error.kind() != io::ErrorKind::NotFound {
                 return Err(error);
             }

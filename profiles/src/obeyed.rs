@@ -5,12 +5,12 @@
 //! behind that where there are no namespaces.
 
 use crate::context::Context;
+use crate::context::OWN;
 use crate::error::ProfileError;
 use crate::extends::Library;
 use crate::keep;
 use crate::note::{Note, NoteKind};
 use crate::place::{self, Places};
-use crate::protect::OWN;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Kept, Source};
 use std::path::{Path, PathBuf};

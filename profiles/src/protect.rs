@@ -1,6 +1,6 @@
 //! What must stay closed.
 
-use crate::context::Context;
+use crate::context::{Context, OWN};
 use crate::credentials::{Credential, CredentialFrom};
 use crate::error::ProfileError;
 use crate::layer::{Deny, Layer, Sourced};
@@ -10,9 +10,6 @@ use crate::variables::Origin;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Source;
 use std::path::{Path, PathBuf};
-
-/// What results name where no line of a profile closes a path.
-pub(crate) const OWN: &str = "nono-mcp";
 
 /// A path that stays closed.
 #[derive(Debug, Clone)]
@@ -32,8 +29,18 @@ pub(crate) fn protected(
     notes: &mut Vec<Note>,
 ) -> Result<Vec<Protected>, ProfileError> {
     let mut all = own_files(context, places)?;
+    let other = context.other_home.as_deref().map(|home| context.at_home(home));
     for deny in &layer.denies.added {
-        for (path, origin) in denied_paths(deny, context, places, notes)? {
+        let denied = denied_paths(deny, context, places, notes)?;
+        // There only what there is: nothing says that what comes to be is anybody's secret.
+        let elsewhere = match &other {
+            Some(other) => denied_paths(deny, other, places, &mut Vec::new())?,
+            None => Vec::new(),
+        };
+        let elsewhere = elsewhere
+            .into_iter()
+            .filter(|found| !denied.contains(found) && found.0.symlink_metadata().is_ok());
+        for (path, origin) in denied.iter().cloned().chain(elsewhere) {
             all.extend(closed(&path, &deny.source, origin, places)?);
         }
     }

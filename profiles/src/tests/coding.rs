@@ -214,6 +214,34 @@ fn homes_that_open_too_much_are_refused() {
 }
 
 #[test]
+fn the_home_of_the_account_is_as_closed_as_the_one_of_the_environment() {
+    let mut world = World::new();
+    world.make(&["account/.ssh/id_ed25519", "account/project/x"]);
+    let account = |world: &World| Some(world.path("account").as_path().to_path_buf());
+    let key = world.path("account/.ssh/id_ed25519");
+    let closed = |context: &Context| {
+        resolve(&coding(), context).map(|r| r.policy.fs.lookup(&key, READ) == Lookup::Protected)
+    };
+    assert!(!closed(&world.context()).unwrap(), "of an account nobody knows of");
+    for home in [Some(world.path("home")), None] {
+        match home {
+            Some(home) => world.set("HOME", home.as_path()),
+            None => drop(world.environment.remove(std::ffi::OsStr::new("HOME"))),
+        }
+        let mut context = world.context().with_account(account(&world));
+        context.workspaces = vec![world.path("account/project")];
+        assert!(closed(&context).unwrap());
+        context.workspaces = vec![world.path("account")];
+        let error = closed(&context).unwrap_err().to_string();
+        assert!(error.contains("choose a project folder"), "{error}");
+    }
+    // Nothing to close: a folder like any other.
+    world.set("HOME", world.path("home").as_path());
+    let other = Some(world.path("work").as_path().to_path_buf());
+    assert!(resolve(&coding(), &world.context().with_account(other)).is_ok());
+}
+
+#[test]
 fn strange_homes_break_nothing() {
     let mut world = World::new();
     let home_in_opt = world.root.join("usr");
@@ -240,6 +268,10 @@ fn caches_are_made_in_an_own_home_only() {
     let resolved = resolve(&coding(), &other).unwrap();
     assert!(resolved.notes.iter().all(|n| n.kind != NoteKind::Created));
     assert_eq!(std::fs::read_dir(world.path("home")).unwrap().count(), 0);
+    let nowhere = world.path("nowhere");
+    let homeless = Context { home: Some(nowhere.as_path().into()), ..world.context() };
+    resolve(&coding(), &homeless).unwrap();
+    assert!(!nowhere.as_path().exists(), "nobody lives there");
     let resolved = world.resolve(&coding()).unwrap();
     assert!(resolved.notes.iter().any(|n| n.kind == NoteKind::Created));
     for cache in [".npm", ".cache/uv", ".cargo/registry"] {

@@ -110,7 +110,14 @@ impl Ground {
         let mut environment: BTreeMap<_, _> = std::env::vars_os().collect();
         // No profile can pass it on.
         environment.remove(OsStr::new(TOKEN_VARIABLE));
-        let mut context = Context::new(workspaces, folder.path().clone(), environment, uid);
+        let mut context = Context::new(workspaces, folder.path().clone(), environment, uid)
+            .with_account(account_home(uid));
+        if context.home.is_none() {
+            tracing::warn!(
+                "HOME is not set and the user has no account: what profiles deny below `~` is \
+                 nowhere, and stays open if a workspace holds it"
+            );
+        }
         context.missing_folders = setup.missing_folders;
         context.network = setup.network;
         let host = Host::probe()
@@ -205,6 +212,12 @@ fn offer(own: Policy, allowed: &[ProfileRef], context: &Context) -> Result<Offer
         offer.add(&name, &resolved.policy);
     }
     Ok(offer)
+}
+
+/// The home of a user's account; `None` if there is no account, or none with a home.
+pub(crate) fn account_home(uid: u32) -> Option<PathBuf> {
+    let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid)).ok()??;
+    user.dir.is_absolute().then_some(user.dir)
 }
 
 /// The running program, for profiles to keep unchanged; `None` if it was removed since.

@@ -1,9 +1,10 @@
 //! `nono-mcp profile validate`.
 
-use super::{context, print, print_json, reference, unusable};
+use super::{looking, print, print_json, reference, unusable};
 use crate::error::ServerError;
 use nono_profiles::{Credential, CredentialFrom, ProjectFile, opened_credentials, resolve};
 use nono_sandbox::host::Host;
+use nono_sandbox::policy::Access;
 use serde_json::json;
 use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
@@ -17,8 +18,9 @@ pub(super) fn validate(
     strict: bool,
     as_json: bool,
 ) -> Result<ExitCode, ServerError> {
-    let context = context(ProjectFile::Ignore)?;
-    let resolved = match resolve(&reference(profile), &context) {
+    let looking = looking(ProjectFile::Ignore)?;
+    let context = &looking.context;
+    let resolved = match resolve(&reference(profile), context) {
         Ok(resolved) => resolved,
         Err(error) if as_json => {
             print_json(&json!({"valid": false, "error": error.to_string(), "warnings": []}));
@@ -28,25 +30,34 @@ pub(super) fn validate(
     };
     let mut warnings: Vec<String> =
         resolved.notes.iter().filter(|note| note.is_warning()).map(ToString::to_string).collect();
-    for (path, entry) in opened_credentials(&resolved.policy, &context).map_err(unusable)? {
+    for (path, entry) in opened_credentials(&resolved.policy, context).map_err(unusable)? {
         warnings.push(format!(
             "{path} can be reached, which the group credentials_denied closes ({})",
             entry.rule
         ));
     }
     warnings.extend(resolved.credentials.iter().filter_map(unusable_credential));
+    if !resolved.policy.fs.rules.iter().any(|rule| rule.access.contains(Access::EXECUTE)) {
+        warnings.push(
+            "nothing can be executed: start from another profile, such as \"extends\": \"coding\""
+                .to_owned(),
+        );
+    }
     let host = Host::probe().with_namespaces(crate::runs::namespaces());
     let missing = host.layers(&resolved.policy).into_iter().filter(|l| l.required && !l.active);
     warnings.extend(
-        missing.map(|layer| {
-            format!("this kernel cannot enforce it: {}: {}", layer.name, layer.detail)
-        }),
+        missing
+            .map(|layer| format!("it cannot be enforced here: {}: {}", layer.name, layer.detail)),
     );
     if as_json {
         print_json(&json!({"valid": true, "error": null, "warnings": warnings}));
     } else {
         let lines: String = warnings.iter().map(|w| format!("warning: {w}\n")).collect();
-        print(&format!("{lines}{profile}: valid, {} warnings\n", warnings.len()));
+        let count = match warnings.len() {
+            1 => "1 warning".to_owned(),
+            n => format!("{n} warnings"),
+        };
+        print(&format!("{lines}{profile}: valid, {count}\n"));
     }
     let failed = strict && !warnings.is_empty();
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,6 +1,6 @@
 //! `nono-mcp profile init`.
 
-use super::{context, print, print_exactly, reference, unusable};
+use super::{looking, print, print_exactly, reference, unusable};
 use crate::error::ServerError;
 use nono_profiles::{ProfileError, ProjectFile, builtin_names, resolve};
 use std::fs::{DirBuilder, OpenOptions};
@@ -14,8 +14,9 @@ use std::process::ExitCode;
 /// # Errors
 /// [`ServerError`] if the other cannot be used, or the file is there already.
 pub(super) fn init(name: &str, from: &str, output: Option<&Path>) -> Result<ExitCode, ServerError> {
-    let context = context(ProjectFile::Ignore)?;
-    resolve(&reference(from), &context).map_err(unusable)?;
+    let looking = looking(ProjectFile::Ignore)?;
+    let context = &looking.context;
+    resolve(&reference(from), context).map_err(unusable)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let file = match output {
         Some(path) if path == Path::new("-") => {
@@ -38,7 +39,7 @@ pub(super) fn init(name: &str, from: &str, output: Option<&Path>) -> Result<Exit
             ));
         }
         None => {
-            let Some(folder) = context.own_folder().map(|own| own.join("profiles")) else {
+            let Some(folder) = context.profile_folder() else {
                 let why = "there is no home; name a file with --output";
                 return Err(cannot_write(
                     name.into(),
@@ -54,9 +55,17 @@ pub(super) fn init(name: &str, from: &str, output: Option<&Path>) -> Result<Exit
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file);
     opened
         .and_then(|mut opened| opened.write_all(template(name, from).as_bytes()))
-        .map_err(|source| cannot_write(file.clone(), source))?;
+        .map_err(|source| cannot_write(file.clone(), already_there(source)))?;
     print(&format!("{}\n", file.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// What to do about a file that is there; any other error as it is.
+fn already_there(source: io::Error) -> io::Error {
+    if source.kind() != io::ErrorKind::AlreadyExists {
+        return source;
+    }
+    io::Error::new(source.kind(), "it is there already: edit it, or choose another name")
 }
 
 fn cannot_write(file: PathBuf, source: io::Error) -> ServerError {

@@ -1,6 +1,6 @@
 //! Lists, texts, what a profile comes to, and what two differ in.
 
-use super::{context, print, print_exactly, print_json, reference, unusable};
+use super::{looking, print, print_exactly, print_json, reference, unusable};
 use crate::error::ServerError;
 use nono_profiles::{Fact, Kind, ProjectFile, Resolved, available, facts, resolve, text_of};
 use serde_json::{Value, json};
@@ -8,7 +8,8 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 pub(super) fn list(as_json: bool) -> Result<ExitCode, ServerError> {
-    let all = available(&context(ProjectFile::Ignore)?);
+    let looking = looking(ProjectFile::Ignore)?;
+    let all = available(&looking.context);
     if as_json {
         let entries = all.iter().map(|entry| {
             let file = match &entry.kind {
@@ -45,6 +46,10 @@ pub(super) fn list(as_json: bool) -> Result<ExitCode, ServerError> {
             let _infallible = writeln!(text, "{}", line.trim_end());
         }
     }
+    if let Some(folder) = looking.context.profile_folder() {
+        let _infallible =
+            writeln!(text, "\nprofiles of your own are read from {}", folder.display());
+    }
     print(&text);
     Ok(ExitCode::SUCCESS)
 }
@@ -58,8 +63,9 @@ fn kind(kind: &Kind) -> &'static str {
 }
 
 pub(super) fn text(profile: &str, as_json: bool) -> Result<ExitCode, ServerError> {
-    let context = context(ProjectFile::Ignore)?;
-    let text = text_of(&reference(profile), &context).map_err(unusable)?;
+    let looking = looking(ProjectFile::Ignore)?;
+    let context = &looking.context;
+    let text = text_of(&reference(profile), context).map_err(unusable)?;
     if as_json {
         print_json(&json!({"profile": profile, "text": text}));
     } else {
@@ -69,9 +75,9 @@ pub(super) fn text(profile: &str, as_json: bool) -> Result<ExitCode, ServerError
 }
 
 pub(super) fn resolved(profile: &str, as_json: bool) -> Result<ExitCode, ServerError> {
-    let context = context(ProjectFile::Apply)?;
-    let Resolved { policy, notes, .. } =
-        resolve(&reference(profile), &context).map_err(unusable)?;
+    let looking = looking(ProjectFile::Apply)?;
+    let context = &looking.context;
+    let Resolved { policy, notes, .. } = resolve(&reference(profile), context).map_err(unusable)?;
     let facts = facts(&policy);
     if as_json {
         let notes = notes.iter().map(|note| {
@@ -121,10 +127,10 @@ fn fact_json(fact: &Fact) -> Value {
 }
 
 pub(super) fn diff(a: &str, b: &str, as_json: bool) -> Result<ExitCode, ServerError> {
-    let context = context(ProjectFile::Ignore)?;
-    let all = |name: &str| {
-        resolve(&reference(name), &context).map(|r| facts(&r.policy)).map_err(unusable)
-    };
+    let looking = looking(ProjectFile::Ignore)?;
+    let context = &looking.context;
+    let all =
+        |name: &str| resolve(&reference(name), context).map(|r| facts(&r.policy)).map_err(unusable);
     let (facts_a, facts_b) = (all(a)?, all(b)?);
     let missing_in = |other: &[Fact], fact: &&Fact| {
         !other.iter().any(|known| (known.about, &known.text) == (fact.about, &fact.text))

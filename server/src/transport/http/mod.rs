@@ -130,7 +130,11 @@ pub(crate) enum HttpError {
     #[error("neither NONO_MCP_TOKEN nor --token-file nor HOME is set; set one of them")]
     Homeless,
     /// The token's file cannot be used.
-    #[error("token file {}: {source}; name a file with a token with --token-file", .path.display())]
+    #[error(
+        "token file {}: {source}; name a file that holds a token (--token-file, or token_file of a \
+         principal)",
+        .path.display()
+    )]
     TokenFile {
         /// Which.
         path: PathBuf,

@@ -146,10 +146,12 @@ impl Entry {
     /// The token it writes down as a digest. None is needed beside rules for others' tokens.
     fn digest(&self) -> Result<Option<TokenDigest>, String> {
         match (&self.token_file, &self.token_sha256) {
-            (None, Some(hex)) => match TokenDigest::from_hex(hex) {
-                None => Err("has a token_sha256 that is none".to_owned()),
-                digest => Ok(digest),
-            },
+            (None, Some(hex)) => {
+                let digest = TokenDigest::from_hex(hex).map(Some);
+                digest.ok_or_else(|| {
+                    "has a token_sha256 that is none; it has 64 hexadecimal digits".to_owned()
+                })
+            }
             (None, None) if !self.oauth.is_empty() => Ok(None),
             _ => Err("needs either token_file or token_sha256, or oauth".to_owned()),
         }
