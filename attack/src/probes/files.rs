@@ -55,6 +55,18 @@ pub(crate) const PROBES: &[Probe] = &[
         let pinned = open(&t.outside("secret"), OFlag::O_PATH, Mode::empty())?;
         read(Path::new(&format!("/proc/self/fd/{}", pinned.as_raw_fd())))
     }),
+    Probe::new("neither-way", "open for neither reading nor writing", |t| {
+        let path = c_path(&t.outside("secret"))?;
+        let here = libc::AT_FDCWD.into();
+        done(call(libc::SYS_openat, &[here, at(path.to_bytes_with_nul()), libc::O_ACCMODE.into()]))
+    }),
+    Probe::new("neither-way-2", "the same by openat2", |t| {
+        let path = c_path(&t.outside("secret"))?;
+        let how = [u64::from(libc::O_ACCMODE.cast_unsigned()), 0, 0];
+        let (here, size) = (libc::AT_FDCWD.into(), 24);
+        let arguments = [here, at(path.to_bytes_with_nul()), at(&how), size];
+        done(call(libc::SYS_openat2, &arguments))
+    }),
     Probe::new("own-root", "read through /proc/self/root", |t| {
         let path = t.outside("secret");
         read(&Path::new("/proc/self/root").join(path.strip_prefix("/").unwrap_or(&path)))

@@ -63,6 +63,7 @@ pub(super) const WORDS: &[u64] = &[
     31,
     51,
     0xffff_ff9c,
+    3,
     0o100,
     0o1000,
     0o400,
@@ -132,9 +133,13 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
     let [a, b, c, d, ..] = call.args.map(low);
     let fast_open = |flags: u32| flags & 0x2000_0000 != 0;
     match i64::from(call.nr) {
-        libc::SYS_clone3 | libc::SYS_io_uring_enter | libc::SYS_io_uring_register => {
-            Some(libc::ENOSYS)
-        }
+        libc::SYS_clone3
+        | libc::SYS_openat2
+        | libc::SYS_io_uring_enter
+        | libc::SYS_io_uring_register => Some(libc::ENOSYS),
+        libc::SYS_openat => neither_way(c),
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open => neither_way(b),
         463 | 466 | 467 | 469 => Some(libc::ENOSYS),
         libc::SYS_ioctl => {
             let files =
@@ -166,6 +171,12 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
         }
         _ => None,
     }
+}
+
+/// Access mode 3 without `O_PATH`.
+fn neither_way(flags: u32) -> Option<i32> {
+    let path = flags & libc::O_PATH.cast_unsigned() != 0;
+    (flags & 3 == 3 && !path).then_some(libc::EINVAL)
 }
 
 /// Whether sends are judged.

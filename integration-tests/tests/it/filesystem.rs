@@ -229,3 +229,41 @@ fn hostile_names_cannot_speak_for_the_sandbox() {
         assert!(!forged, "{}", answer.text);
     });
 }
+
+/// Access mode 3 is neither reading nor writing, so Landlock sees nothing to refuse. `openat2` has
+/// its flags in memory.
+#[test]
+fn what_landlock_does_not_see_cannot_be_opened() {
+    const OPEN: &str = r"
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def opened(path, flags): os.close(os.open(path, flags))
+def opened2(path, flags):
+    how = (ctypes.c_uint64 * 3)(flags, 0, 0)
+    if libc.syscall(437, -100, path.encode(), how, 24) < 0: raise OSError(ctypes.get_errno(), '')
+try: (opened2 if sys.argv[1] == '2' else opened)(sys.argv[2], int(sys.argv[3]))
+except OSError as e: raise SystemExit(e.errno)
+";
+    as_each_user(|site| {
+        site.folder("apart");
+        let secret = site.file("apart/secret", "x");
+        let own = site.file("ws/own", "x");
+        let server = site.serve();
+        for (path, form, mode, inside) in [
+            (&secret, "1", 3, libc::EINVAL),
+            (&own, "1", 3, libc::EINVAL),
+            (&own, "1", libc::O_RDWR, 0),
+            (&own, "1", 3 | libc::O_PATH, 0),
+            (&secret, "2", 3, libc::ENOSYS),
+            (&own, "2", libc::O_RDONLY, libc::ENOSYS),
+        ] {
+            let path = path.to_str().expect("plain");
+            let arguments = ["-c", OPEN, form, path, &mode.to_string()];
+            let mut command = site.command(std::path::Path::new("/usr/bin/python3"));
+            let outside = command.args(arguments).output().expect("run").status.code();
+            assert_eq!(outside, Some(0), "{path} {form} {mode}");
+            let answer = server.run("/usr/bin/python3", &arguments);
+            assert_eq!(answer.exit_code(), Some(inside.into()), "{path} {form}: {}", answer.text);
+        }
+    });
+}

@@ -81,7 +81,7 @@ fn addressed_sends(handover: Handover) -> Result<Rules, FilterError> {
 }
 
 /// `openat` and, where there is one, `open`: the arguments that hold the folder and the flags.
-const OPENS: &[(i64, Option<u8>, u8)] = &[
+pub(super) const OPENS: &[(i64, Option<u8>, u8)] = &[
     (libc::SYS_openat, Some(0), 2),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_open, None, 1),

@@ -1,5 +1,6 @@
 //! Calls that are refused whatever their caller is.
 
+use super::notify::OPENS;
 use super::refused::{ALWAYS, ALWAYS_HERE, PROBED};
 use super::{Answer, FilterError, Rules};
 use seccompiler::{
@@ -10,6 +11,8 @@ use seccompiler::{
 const ABSENT: &[i64] = &[
     // Flags are in memory, so namespaces could not be kept out; libc falls back to `clone`.
     libc::SYS_clone3,
+    // The same of opening; whoever uses it has a way for kernels before 5.6.
+    libc::SYS_openat2,
     // Sockets by ring, past every filter (closed for all uses: the ring is shared memory).
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
@@ -96,6 +99,7 @@ pub(super) fn silent() -> Result<Vec<(Rules, Answer)>, FilterError> {
         (absent, Answer::errno(libc::ENOSYS)),
         (file_commands()?, Answer::errno(libc::EOPNOTSUPP)),
         (hints()?, Answer::errno(libc::EINVAL)),
+        (neither_way()?, Answer::errno(libc::EINVAL)),
         (pretended()?, Answer::errno(0)),
     ])
 }
@@ -161,6 +165,19 @@ fn hints() -> Result<Rules, FilterError> {
     const F_SET_RW_HINT: u64 = 1036;
     let set = Condition::new(1, Len::Dword, Op::Eq, F_SET_RW_HINT)?;
     Ok([(libc::SYS_fcntl, vec![rule(vec![set])?])].into_iter().collect())
+}
+
+/// Opening for neither reading nor writing, with access mode 3 (open(2)): Landlock sees no access in it
+/// and lets anything be opened, device drivers included (`get_required_file_open_access` in
+/// security/landlock/fs.c).
+fn neither_way() -> Result<Rules, FilterError> {
+    let mask = (libc::O_ACCMODE | libc::O_PATH).cast_unsigned();
+    let mode = u64::from(libc::O_ACCMODE.cast_unsigned());
+    let opens = OPENS.iter().map(|(nr, _, flags)| {
+        let neither = Condition::new(*flags, Len::Dword, Op::MaskedEq(mask.into()), mode)?;
+        Ok((*nr, vec![rule(vec![neither])?]))
+    });
+    opens.collect()
 }
 
 /// Limits, priorities and processors of whom a number names: processes of the same user among them,

@@ -85,8 +85,6 @@ pub enum Observed {
     Open,
     /// `openat(folder, path, flags)`
     OpenAt,
-    /// `openat2(folder, path, how)`
-    OpenAt2,
     /// `creat(path)`
     Creat,
     /// `execve(path, …)`
@@ -209,7 +207,6 @@ pub(super) fn attribute_calls() -> impl Iterator<Item = &'static (i64, Attribute
 
 const OBSERVED: &[(i64, Observed, &str)] = &[
     (libc::SYS_openat, Observed::OpenAt, "openat"),
-    (libc::SYS_openat2, Observed::OpenAt2, "openat2"),
     (libc::SYS_execve, Observed::Exec, "execve"),
     (libc::SYS_execveat, Observed::ExecAt, "execveat"),
     (libc::SYS_truncate, Observed::Truncate, "truncate"),

@@ -21,7 +21,6 @@ mod private_name;
 mod proxy;
 mod request;
 pub(super) mod resolve;
-pub(super) mod scoped;
 mod send;
 mod signal;
 

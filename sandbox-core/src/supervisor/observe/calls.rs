@@ -11,7 +11,6 @@ use crate::record::{Kind, Operation};
 use crate::register::int;
 use crate::supervisor::mediate::place::{LeadsTo, Place};
 use crate::supervisor::mediate::resolve::{Last, plain_in};
-use crate::supervisor::mediate::scoped::{self, Scoped};
 use crate::supervisor::mediate::{Caller, ObservedCall, Shared, unreadable};
 use crate::sys::NotificationData;
 use nix::errno::Errno;
@@ -136,40 +135,6 @@ fn at_in(
     Ok(Watched { attempt, path, start })
 }
 
-/// The path of an `openat2`, which may have rules for the way; `None` for what no rule is about.
-fn opened(
-    caller: &Caller<'_>,
-    dirfd: i32,
-    address: u64,
-    how: &OpenHow,
-) -> Result<Option<Watched>, Errno> {
-    let Some(attempt) = open_attempt(int(how.flags)) else { return Ok(None) };
-    let Some(rules) = scoped::rules(how.resolve)? else {
-        return at(caller, dirfd, address, attempt).map(Some);
-    };
-    let path = caller.read_path(address)?;
-    let in_folder = scoped::starts_in_folder(rules, &path);
-    let folder = if in_folder { Some(caller.folder(dirfd)?) } else { None };
-    Ok(Some(Watched { attempt, path, start: Start::Scoped(Scoped::new(rules, folder)) }))
-}
-
-/// What counts of a `struct open_how` (openat2(2)).
-struct OpenHow {
-    flags: u64,
-    resolve: u64,
-}
-
-impl OpenHow {
-    /// Its first version, which every other begins with: flags, mode, rules for the way.
-    const SIZE: usize = 24;
-
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (words, _) = bytes.as_chunks::<8>();
-        let word = |at: usize| words.get(at).copied().map(u64::from_ne_bytes);
-        Some(Self { flags: word(0)?, resolve: word(2)? })
-    }
-}
-
 /// The file that `linkat` with these flags gives a second name, if that one stays as it is.
 fn kept_source(
     shared: &Shared,
@@ -220,13 +185,6 @@ fn read(
     match call {
         Observed::Open => some(cwd, a, open_attempt(int(b))),
         Observed::OpenAt => some(int(a), b, open_attempt(int(c))),
-        // Too short for the kernel.
-        Observed::OpenAt2 if d < OpenHow::SIZE as u64 => Ok(Seen::Nothing),
-        Observed::OpenAt2 => {
-            let how = caller.read(c, OpenHow::SIZE)?;
-            let how = OpenHow::parse(&how).ok_or(Errno::EFAULT)?;
-            Ok(opened(caller, int(a), b, &how)?.map_or(Seen::Nothing, Seen::Path))
-        }
         Observed::Creat => {
             some(cwd, a, open_attempt(libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC))
         }
@@ -267,18 +225,5 @@ fn read(
         // Groups and "everyone" may be partly inside: the kernel signals whom it may.
         Observed::Kill if int(a) > 0 => Ok(Seen::Signal(int(a))),
         Observed::Kill => Ok(Seen::Nothing),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rules_of_an_open_are_its_third_word() {
-        let bytes: Vec<u8> = [1u64, 2, 3, 4].into_iter().flat_map(u64::to_ne_bytes).collect();
-        let how = OpenHow::parse(&bytes).unwrap();
-        assert_eq!((how.flags, how.resolve), (1, 3));
-        assert!(OpenHow::parse(&bytes[..OpenHow::SIZE - 1]).is_none());
     }
 }

@@ -175,7 +175,6 @@ fn behind_cover(fs: &FsPolicy, watched: &Watched) -> Option<RefusedAttempt> {
         Start::Plain { path, .. } => path.clone(),
         Start::In(None) => AbsPath::new(path).ok()?,
         Start::In(Some(folder)) => pinned::path(folder).ok()?.join(path).ok()?,
-        Start::Scoped(_) => return None,
     };
     let attempt = watched.attempt.settled(true);
     fs.hides(&path).then_some(RefusedAttempt { attempt, path, by_name: false })

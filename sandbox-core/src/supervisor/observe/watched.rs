@@ -6,7 +6,6 @@ use crate::policy::{Access, FsIndex};
 use crate::supervisor::mediate::Caller;
 use crate::supervisor::mediate::place::{LeadsTo, NewPlace};
 use crate::supervisor::mediate::resolve::{Last, MAX_LINKS, find, may_have_links, resolve_new};
-use crate::supervisor::mediate::scoped::{Scoped, beyond};
 use nix::errno::Errno;
 use nix::fcntl::readlinkat;
 use std::ffi::OsStr;
@@ -34,8 +33,6 @@ pub(super) enum Start {
     },
     /// The folder it starts from; `None` for the root.
     In(Option<OwnedFd>),
-    /// The call has rules of its own for the way.
-    Scoped(Scoped),
 }
 
 impl Watched {
@@ -73,24 +70,17 @@ impl Watched {
 
     /// What the path leads to.
     pub(super) fn find(&self, caller: &Caller<'_>, last: Last) -> Result<LeadsTo, Errno> {
-        match &self.start {
-            Start::Scoped(scoped) => scoped.find(&self.path, last).map(LeadsTo::Place),
-            start => self.follow(caller, start, |base, path| find(caller, base, path, last)),
-        }
+        self.follow(caller, |base, path| find(caller, base, path, last))
     }
 
     /// The folder of the path's name.
     pub(super) fn find_new(&self, caller: &Caller<'_>) -> Result<NewPlace, Errno> {
-        match &self.start {
-            Start::Scoped(scoped) => scoped.find_new(&self.path),
-            start => self.follow(caller, start, |base, path| resolve_new(caller, base, path)),
-        }
+        self.follow(caller, |base, path| resolve_new(caller, base, path))
     }
 
     /// The same, where a link that leads nowhere is followed: what is made is made where it leads.
     pub(super) fn find_made(&self, caller: &Caller<'_>) -> Result<NewPlace, Errno> {
         let mut new = self.find_new(caller)?;
-        let mut path = self.path.clone();
         for _ in 0..=MAX_LINKS {
             let text = match readlinkat(&new.folder.object, OsStr::from_bytes(&new.name)) {
                 Ok(text) => text.into_vec(),
@@ -98,12 +88,7 @@ impl Watched {
                 Err(Errno::ENOENT | Errno::EINVAL) => return Ok(new),
                 Err(errno) => return Err(errno),
             };
-            if let Start::Scoped(scoped) = &self.start {
-                path = beyond(&path, &text)?;
-                new = scoped.find_new(&path)?;
-            } else {
-                new = resolve_new(caller, Some(&new.folder.object), &text)?;
-            }
+            new = resolve_new(caller, Some(&new.folder.object), &text)?;
         }
         Err(Errno::ELOOP)
     }
@@ -113,13 +98,11 @@ impl Watched {
     fn follow<T>(
         &self,
         caller: &Caller<'_>,
-        start: &Start,
         look: impl Fn(Option<&OwnedFd>, &[u8]) -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        let (path, dirfd) = match start {
+        let (path, dirfd) = match &self.start {
             Start::Plain { path, written_from } => (path, written_from),
             Start::In(folder) => return look(folder.as_ref(), &self.path),
-            Start::Scoped(_) => return Err(Errno::EINVAL),
         };
         match (look(None, path.as_bytes()), dirfd) {
             (Err(Errno::EACCES), Some(dirfd)) => look(Some(&caller.folder(*dirfd)?), &self.path),
