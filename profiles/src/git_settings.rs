@@ -4,6 +4,8 @@
 //! Read as git does (git-config(1)), without git, and forgiving: what git would stop at is skipped.
 
 use nix::fcntl::OFlag;
+use std::cell::Cell;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::Read;
@@ -16,6 +18,38 @@ use std::slice::Iter;
 /// Files that are read of one repository, and the most that is read of each.
 const MOST_FILES: usize = 32;
 const MOST_BYTES: u64 = 1 << 20;
+/// Paths that count of one repository. Whoever names more has made the settings for that: commands
+/// cannot add to those of a repository that counts.
+const MOST_NAMES: usize = 256;
+/// Bytes that are read of all repositories together. Commands can make repositories, so what lies
+/// beyond is no reason to look at less.
+const MOST_BYTES_OF_ALL: u64 = 16 << 20;
+
+/// What may still be read.
+#[derive(Debug)]
+pub(crate) struct Budget(Cell<u64>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(MOST_BYTES_OF_ALL))
+    }
+}
+
+impl Budget {
+    fn spend(&self, bytes: usize, on: &Path) -> Result<(), String> {
+        let left = u64::try_from(bytes).ok().and_then(|bytes| self.0.get().checked_sub(bytes));
+        let Some(left) = left else {
+            return Err(format!(
+                "the settings of the repositories there are longer than {} MiB together, {} among \
+                 them; remove what does not belong there",
+                MOST_BYTES_OF_ALL >> 20,
+                on.display()
+            ));
+        };
+        self.0.set(left);
+        Ok(())
+    }
+}
 
 /// What the settings of a repository name.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,30 +63,40 @@ pub(crate) struct Named {
 }
 
 /// What `file` names, and the files it includes, whatever their conditions.
-pub(crate) fn named(file: &Path, home: Option<&Path>) -> Named {
+///
+/// # Errors
+/// A sentence, where more would have to be read than may be.
+pub(crate) fn named(file: &Path, home: Option<&Path>, budget: &Budget) -> Result<Named, String> {
     let mut named = Named::default();
-    let mut files = vec![file.to_path_buf()];
-    let mut at = 0;
-    while let Some(file) = files.get(at).filter(|_| at < MOST_FILES).cloned() {
-        at += 1;
+    let mut seen = HashSet::from([file.to_path_buf()]);
+    let mut files = VecDeque::from([file.to_path_buf()]);
+    let mut read = 0;
+    while let Some(file) = files.pop_front().filter(|_| read < MOST_FILES) {
+        read += 1;
         let folder = file.parent().unwrap_or(Path::new("/"));
-        for (setting, value) in settings(&text(&file)) {
+        for (setting, value) in settings(&text(&file, budget)?) {
             let Some(path) = expanded(value, home) else { continue };
+            let included = folder.join(&path);
             match setting {
-                Setting::Include => {
-                    let included = folder.join(path);
-                    if !files.contains(&included) {
-                        named.paths.push(included.clone());
-                        files.push(included);
-                    }
+                _ if named.count() >= MOST_NAMES => return Ok(named),
+                Setting::Include if seen.insert(included.clone()) => {
+                    named.paths.push(included.clone());
+                    files.push_back(included);
                 }
+                Setting::Include => {}
                 Setting::Hooks if path.is_absolute() => named.paths.push(path),
                 Setting::Hooks => named.hooks.push(path),
-                Setting::WorkTree => named.work_trees.push(folder.join(path)),
+                Setting::WorkTree => named.work_trees.push(included),
             }
         }
     }
-    named
+    Ok(named)
+}
+
+impl Named {
+    fn count(&self) -> usize {
+        self.paths.len() + self.hooks.len() + self.work_trees.len()
+    }
 }
 
 /// `~/x` is in the home. Other users' homes are nobody's to write.
@@ -65,7 +109,10 @@ fn expanded(value: Vec<u8>, home: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// The start of a regular file; nothing of any other, which could keep whoever reads it waiting.
-fn text(file: &Path) -> Vec<u8> {
+///
+/// # Errors
+/// A sentence, where it is more than may be read.
+pub(crate) fn text(file: &Path, budget: &Budget) -> Result<Vec<u8>, String> {
     let mut text = Vec::new();
     if fs::metadata(file).is_ok_and(|found| found.is_file()) {
         let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
@@ -73,7 +120,8 @@ fn text(file: &Path) -> Vec<u8> {
         // What was read until an error counts.
         let _read = opened.and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
     }
-    text
+    budget.spend(text.len(), file)?;
+    Ok(text)
 }
 
 /// A setting that names a path.
@@ -259,9 +307,31 @@ mod tests {
         let circle = "[include]\npath=b\npath=~/c\npath=missing\n[core]\nhooksPath=h\n";
         fs::write(at("a"), circle).unwrap();
         fs::write(at("b"), "[include]\npath=a\n[core]\nhooksPath=/h\nworktree=w\n").unwrap();
-        let named = named(&at("a"), Some(Path::new("/home/u")));
+        let home = Some(Path::new("/home/u"));
+        let named = named(&at("a"), home, &Budget::default()).unwrap();
         let paths = vec![at("b"), "/home/u/c".into(), at("missing"), "/h".into()];
         assert_eq!(named, Named { paths, hooks: vec!["h".into()], work_trees: vec![at("w")] });
+    }
+
+    #[test]
+    fn what_is_read_and_named_is_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let lines = |setting: &str| -> String {
+            (0..20_000).map(|n| format!("{setting}=x{n}\n")).collect()
+        };
+        for start in ["[include]\npath", "[core]\nhookspath", "[core]\nworktree"] {
+            let (section, setting) = start.split_once('\n').unwrap();
+            fs::write(at("long"), format!("{section}\n{}", lines(setting))).unwrap();
+            let named = named(&at("long"), None, &Budget::default()).unwrap();
+            assert_eq!(named.count(), MOST_NAMES, "{start}");
+        }
+        let budget = Budget::default();
+        fs::write(at("large"), vec![b'#'; 2 << 20]).unwrap();
+        let read = (0..=16).map(|_| named(&at("large"), None, &budget)).take_while(Result::is_ok);
+        assert_eq!(read.count(), 16);
+        let error = named(&at("large"), None, &budget).unwrap_err();
+        assert!(error.contains("large") && error.contains("16 MiB"), "{error}");
     }
 
     proptest! {

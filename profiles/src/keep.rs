@@ -4,8 +4,11 @@
 //! one that is made later does not. What patterns match is looked for again whenever a run starts: a
 //! work tree or a submodule of a repository that counts does, whenever it was added.
 
+use crate::collect::Collected;
 use crate::context::Context;
 use crate::error::ProfileError;
+use crate::git_dir;
+use crate::git_settings::Budget;
 use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
 use crate::place::{self, DotNames, Places};
@@ -25,6 +28,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Keeps {
     pub(crate) kept: Vec<Kept>,
     pub(crate) patterns: Vec<KeptPattern>,
+    /// The trees they were looked for in.
+    pub(crate) roots: Vec<AbsPath>,
 }
 
 /// The places the `protect` entries of `layer` mean, in the trees that `candidates` let be written.
@@ -35,34 +40,38 @@ pub(crate) fn kept(
     places: &mut Places,
 ) -> Result<Keeps, ProfileError> {
     let roots = roots(candidates, context);
+    let surroundings = Surroundings {
+        workspaces: &context.workspaces,
+        roots: &roots,
+        home: context.home.as_deref(),
+        budget: Budget::default(),
+    };
     // Where a name can be spelled otherwise.
     let free: Vec<&AbsPath> =
         roots.iter().filter(|root| place::ignores_case(root.as_path())).collect();
-    let mut keeps = Keeps::default();
+    let any_case = |path: &AbsPath| free.iter().any(|root| path.is_within(root));
+    let mut kept = Collected::default();
+    let mut all = Vec::new();
     for protect in &layer.protects.added {
         let refuse = |message: String| ProfileError::entry(&protect.source, message);
-        let Found { paths, patterns } = find(protect, &roots, context, places).map_err(refuse)?;
+        let found = find(protect, &surroundings, context, places).map_err(refuse)?;
         let source = &protect.source;
-        for path in paths {
-            let any_case = free.iter().any(|root| path.is_within(root));
-            add(&mut keeps.kept, Kept { path, source: source.clone(), any_case });
+        for path in found.paths {
+            kept.add(Kept { any_case: any_case(&path), path, source: source.clone() });
         }
-        let any_case = |root: &AbsPath| free.iter().any(|free| root.is_within(free));
-        keeps.patterns.extend(patterns.into_iter().map(|(root, names)| KeptPattern {
+        all.extend(found.patterns.into_iter().map(|(root, names)| KeptPattern {
             any_case: any_case(&root),
             root,
             names,
             source: source.clone(),
         }));
     }
-    let surroundings =
-        Surroundings { workspaces: &context.workspaces, home: context.home.as_deref() };
-    for pattern in &keeps.patterns {
+    for pattern in &all {
         let found = matches(pattern, &surroundings, places)
             .map_err(|message| ProfileError::entry(&pattern.source, message))?;
-        found.into_iter().for_each(|kept| add(&mut keeps.kept, kept));
+        found.into_iter().for_each(|found| kept.add(found));
     }
-    Ok(keeps)
+    Ok(Keeps { kept: kept.finish(), patterns: all, roots })
 }
 
 /// What stays as it is in a run that starts now: besides what did when the profile was resolved, what
@@ -73,30 +82,27 @@ pub(crate) fn kept(
 pub fn kept_now(policy: &Policy) -> Result<Vec<Kept>, String> {
     let fs = &policy.fs;
     let mut places = Places::default();
-    let mut all = fs.kept.clone();
+    let mut all: Collected = fs.kept.iter().cloned().collect();
     let home = policy.environment.variables.get("HOME");
     let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
-    let surroundings = Surroundings { workspaces: &fs.workspaces, home };
+    let surroundings = Surroundings {
+        workspaces: &fs.workspaces,
+        roots: &fs.kept_roots,
+        home,
+        budget: Budget::default(),
+    };
     for pattern in &fs.kept_patterns {
         let found = matches(pattern, &surroundings, &mut places)
             .map_err(|message| format!("{}: {message}", pattern.source))?;
         let found = found.into_iter().filter(|kept| may_be_written(&fs.rules, kept));
-        found.for_each(|kept| add(&mut all, kept));
+        found.for_each(|kept| all.add(kept));
     }
-    Ok(all)
+    Ok(all.finish())
 }
 
 /// Whether any rule lets it be changed; else there is nothing to protect.
 pub(crate) fn may_be_written(rules: &[FsRule], kept: &Kept) -> bool {
     rules.iter().any(|rule| rule.access.intersects(Access::CHANGES) && rule.covers(&kept.path))
-}
-
-/// Adds what is not in something that is kept already.
-pub(crate) fn add(all: &mut Vec<Kept>, kept: Kept) {
-    if !all.iter().any(|known| known.holds(&kept.path)) {
-        all.retain(|known| !known.path.is_within(&kept.path));
-        all.push(kept);
-    }
 }
 
 /// The trees that entries are relative to: the workspaces, and what the operator lets be written
@@ -126,7 +132,7 @@ struct Found {
 
 fn find(
     protect: &Sourced<Protect>,
-    roots: &[AbsPath],
+    surroundings: &Surroundings<'_>,
     context: &Context,
     places: &mut Places,
 ) -> Result<Found, String> {
@@ -136,9 +142,7 @@ fn find(
         return Ok(Found::default());
     };
     let mut found = Found::default();
-    for (root, rest) in
-        roots.iter().flat_map(|root| below(root, &components).map(move |rest| (root, rest)))
-    {
+    for (root, rest) in meant(&components, surroundings, places)? {
         // What the entry starts with is the root itself, or something in it.
         let asks = protect.value.existing && rest.len() == components.len();
         let exists = |name: &OsStr| fs::symlink_metadata(root.as_path().join(name)).is_ok();
@@ -148,18 +152,42 @@ fn find(
         let names_more = repository::is_settings(&root.as_path().join(rest.join("/")));
         if (globs && !settled) || (names_more && !globs) {
             if !asks || rest.first().is_some_and(|first| exists(OsStr::new(first))) {
-                found.patterns.push((root.clone(), rest.to_vec()));
+                found.patterns.push((root, rest.to_vec()));
             }
             continue;
         }
-        for path in places.paths(&below_root(root, rest), DotNames::Match)? {
+        for path in places.paths(&below_root(&root, rest), DotNames::Match)? {
             let first = path.strip_prefix(root.as_path()).ok().and_then(|p| p.iter().next());
             if !asks || first.is_some_and(exists) {
-                found.paths.extend(located(root, &path, places)?);
+                found.paths.extend(located(&root, &path, surroundings, places)?);
             }
         }
     }
     Ok(found)
+}
+
+/// Where an entry is looked for: in each tree, and, if it is about `.git`, in what git takes for
+/// that.
+fn meant<'c>(
+    components: &'c [String],
+    surroundings: &Surroundings<'_>,
+    places: &mut Places,
+) -> Result<Vec<(AbsPath, &'c [String])>, String> {
+    let mut all = Vec::new();
+    for root in surroundings.roots {
+        all.extend(below(root, components).map(|rest| (root.clone(), rest)));
+        let Some((_, rest)) = components.split_first().filter(|(first, _)| *first == ".git") else {
+            continue;
+        };
+        for folder in git_dir::elsewhere(root.as_path(), &surroundings.budget)? {
+            let Ok(folder) = places.as_far_as_possible(&folder) else { continue };
+            let known = all.iter().any(|(root, names)| *root == folder && *names == rest);
+            if !known && surroundings.roots.iter().any(|root| folder.is_within(root)) {
+                all.push((folder, rest));
+            }
+        }
+    }
+    Ok(all)
 }
 
 fn below_root(root: &AbsPath, names: &[String]) -> Expanded {
@@ -169,10 +197,18 @@ fn below_root(root: &AbsPath, names: &[String]) -> Expanded {
 
 /// Where `path` lies, and where links on the way lead. Where one leads nowhere, there is nothing to
 /// change.
-fn located(root: &AbsPath, path: &Path, places: &mut Places) -> Result<Vec<AbsPath>, String> {
+fn located(
+    root: &AbsPath,
+    path: &Path,
+    surroundings: &Surroundings<'_>,
+    places: &mut Places,
+) -> Result<Vec<AbsPath>, String> {
     let location = in_the_way(root.as_path(), path, places)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok([Some(location), places.as_far_as_possible(path).ok()].into_iter().flatten().collect())
+    let mut all = vec![location];
+    all.extend(places.as_far_as_possible(path).ok());
+    all.extend(repository::linked(path, surroundings, places));
+    Ok(all)
 }
 
 /// What a pattern matches now.
@@ -197,9 +233,8 @@ fn matches(
     };
     let mut all = Vec::new();
     for path in found {
-        all.extend(located(root, &path, places)?.into_iter().map(kept));
-        let named = repository::named(&path, root, surroundings, places);
-        all.extend(named.into_iter().map(kept));
+        all.extend(located(root, &path, surroundings, places)?.into_iter().map(kept));
+        all.extend(repository::named(&path, surroundings, places)?.into_iter().map(kept));
     }
     Ok(all)
 }

@@ -21,6 +21,7 @@
 
 mod builtin;
 mod cache;
+mod collect;
 mod condition;
 mod conflict;
 mod context;
@@ -28,6 +29,7 @@ mod credentials;
 mod environment;
 mod error;
 mod extends;
+mod git_dir;
 mod git_settings;
 mod grants;
 mod import;

@@ -4,11 +4,10 @@
 //! profiles beside what they work on; they are told, because nothing but a look at each call stands
 //! behind that where there are no namespaces.
 
-use crate::context::Context;
-use crate::context::OWN;
+use crate::collect::Collected;
+use crate::context::{Context, OWN};
 use crate::error::ProfileError;
 use crate::extends::Library;
-use crate::keep;
 use crate::note::{Note, NoteKind};
 use crate::place::{self, Places};
 use nono_sandbox::AbsPath;
@@ -23,7 +22,7 @@ pub(crate) fn add(
     context: &Context,
     places: &mut Places,
     notes: &mut Vec<Note>,
-    kept: &mut Vec<Kept>,
+    kept: &mut Collected,
 ) -> Result<(), ProfileError> {
     let library = Library::of(context);
     let mut all = files.to_vec();
@@ -50,7 +49,7 @@ pub(crate) fn add(
             }
             told = true;
             let any_case = path.parent().is_some_and(|f| place::ignores_case(f.as_path()));
-            keep::add(kept, Kept { source: source(&path), path, any_case });
+            kept.add(Kept { source: source(&path), path, any_case });
         }
     }
     Ok(())

@@ -1,59 +1,101 @@
 //! What a repository's settings make part of it: files and folders they name, which git obeys and
 //! runs like the settings themselves, and the files that lead from submodules to them.
 
-use crate::git_settings::{self, Named};
+use crate::git_dir::is_git_dir;
+use crate::git_settings::{self, Budget, Named};
 use crate::place::{self, Places};
 use nono_sandbox::AbsPath;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// What paths in settings may be relative to.
-#[derive(Debug, Clone, Copy)]
+/// What is around repositories.
+#[derive(Debug)]
 pub(crate) struct Surroundings<'c> {
     /// The workspaces, any of which may be a work tree.
     pub(crate) workspaces: &'c [AbsPath],
+    /// The trees in which things stay as they are, the workspaces among them.
+    pub(crate) roots: &'c [AbsPath],
     /// The user's home.
     pub(crate) home: Option<&'c Path>,
+    /// What may be read of them.
+    pub(crate) budget: Budget,
+}
+
+impl Surroundings<'_> {
+    /// Whether something can stay as it is there: in one of the trees, and holding none. What
+    /// settings name outside is nobody's project: a device, a cache, the private folder.
+    pub(crate) fn hold(&self, path: &AbsPath) -> bool {
+        let Self { roots, workspaces, .. } = self;
+        roots.iter().any(|root| path.is_within(root))
+            && !roots.iter().chain(*workspaces).any(|tree| tree.is_within(path))
+    }
 }
 
 /// Whether `path` is a file of settings of a repository.
 pub(crate) fn is_settings(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
-    let within = path.parent().is_some_and(|above| above.iter().any(|name| name == ".git"));
-    within && matches!(name, Some("config" | "config.worktree"))
+    let within = |above: &Path| above.iter().any(|name| name == ".git") || is_git_dir(above);
+    matches!(name, Some("config" | "config.worktree")) && path.parent().is_some_and(within)
 }
 
 /// What the settings in `file` make part of the repository: where each lies, the links on the way
-/// to it, and where they lead. Nothing that holds `root` or a workspace: there, all would stay as it
-/// is.
+/// to it, and where they lead.
+///
+/// # Errors
+/// A sentence, where more would have to be read than may be.
 pub(crate) fn named(
     file: &Path,
-    root: &AbsPath,
     surroundings: &Surroundings<'_>,
     places: &mut Places,
-) -> Vec<AbsPath> {
-    let Some(git_dir) = file.parent().filter(|_| is_settings(file)) else { return Vec::new() };
-    let Surroundings { workspaces, home } = *surroundings;
-    let Named { mut paths, hooks, work_trees } = git_settings::named(file, home);
+) -> Result<Vec<AbsPath>, String> {
+    /// Hooks of one repository, in all the trees they may be relative to.
+    const MOST: usize = 1024;
+    let Some(git_dir) = file.parent().filter(|_| is_settings(file)) else { return Ok(Vec::new()) };
+    let Surroundings { workspaces, home, budget, .. } = surroundings;
+    let Named { mut paths, hooks, work_trees } = git_settings::named(file, *home, budget)?;
     let beside = git_dir.file_name().filter(|name| *name == ".git").and(git_dir.parent());
     let trees = work_trees.iter().map(PathBuf::as_path).chain(beside);
-    let tops = trees.clone().chain(workspaces.iter().map(AbsPath::as_path));
-    for top in tops {
-        paths.extend(hooks.iter().map(|folder| top.join(folder)));
-    }
+    // Without a work tree they run in the repository.
+    let tops = trees.chain([git_dir]).chain(workspaces.iter().map(AbsPath::as_path));
+    let hooks = tops.flat_map(|top| hooks.iter().map(move |folder| top.join(folder)));
+    paths.extend(hooks.take(MOST));
     let pointers = work_trees.iter().map(|tree| normal(&tree.join(".git")));
     paths.extend(pointers.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| m.is_file())));
     let mut all = Vec::new();
     for path in paths {
         let path = normal(&path);
         let Ok(target) = places.as_far_as_possible(&path) else { continue };
-        let holds = |tree: &AbsPath| tree.is_within(&target);
-        if !holds(root) && !workspaces.iter().any(holds) {
-            all.extend(place::links(&path));
+        if surroundings.hold(&target) && is_plain_or_missing(target.as_path()) {
+            all.extend(place::links(&path).into_iter().filter(|link| surroundings.hold(link)));
             all.push(target);
         }
     }
-    all
+    Ok(all)
+}
+
+/// Where the links in a folder of hooks lead: git runs what is there. Not those that lead to
+/// folders, which hold whatever else they hold.
+pub(crate) fn linked(
+    folder: &Path,
+    surroundings: &Surroundings<'_>,
+    places: &mut Places,
+) -> Vec<AbsPath> {
+    const MOST: usize = 1024;
+    let Ok(folder) = places.as_far_as_possible(folder) else { return Vec::new() };
+    let names = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok).take(MOST);
+    // What is there to be made counts as well, so a link is not followed as if it led somewhere.
+    let texts = names.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let ways = texts.map(|text| normal(&folder.as_path().join(text)));
+    let targets = ways.filter_map(|way| places.as_far_as_possible(&way).ok());
+    targets
+        .filter(|target| surroundings.hold(target) && !target.as_path().is_dir())
+        .filter(|target| is_plain_or_missing(target.as_path()))
+        .collect()
+}
+
+/// Whether it is a file or a folder, or may become one.
+fn is_plain_or_missing(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.is_file() || found.is_dir())
 }
 
 /// A path without `.` and `..`, as it is written.

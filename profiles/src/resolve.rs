@@ -1,5 +1,6 @@
 //! A profile and a context, worked out to a policy.
 
+use crate::collect::Collected;
 use crate::context::{Context, MissingFolders, OwnFiles};
 use crate::credentials::Credential;
 use crate::error::ProfileError;
@@ -145,7 +146,7 @@ fn compile(
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
-    let mut keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
+    let keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
     let open = |rule: &FsRule| {
         let mine = |folder: &AbsPath| rule.path.is_within(folder);
         !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
@@ -167,15 +168,17 @@ fn compile(
     let tmp = single.private_tmp.filter(|on| on.value);
     let hide = single.hide_denied.is_some_and(|on| on.value);
     let rules = narrow::without_repetitions(rules);
-    keeps.kept.retain(|kept| keep::may_be_written(&rules, kept));
-    obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut keeps.kept)?;
+    let written = keeps.kept.into_iter().filter(|kept| keep::may_be_written(&rules, kept));
+    let mut kept: Collected = written.collect();
+    obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut kept)?;
     let policy = Policy {
         name,
         fs: FsPolicy {
             rules,
             protected: protected.into_iter().map(|p| p.path).collect(),
-            kept: keeps.kept,
+            kept: kept.finish(),
             kept_patterns: keeps.patterns,
+            kept_roots: keeps.roots,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
             tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),

@@ -26,11 +26,14 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
     let mut kept_patterns = a.kept_patterns.clone();
     kept_patterns.extend(b.kept_patterns.iter().filter(|p| !a.kept_patterns.contains(p)).cloned());
+    let mut kept_roots = a.kept_roots.clone();
+    kept_roots.extend(b.kept_roots.iter().filter(|root| !a.kept_roots.contains(root)).cloned());
     FsPolicy {
         rules: without_repetitions(rules),
         protected,
         kept,
         kept_patterns,
+        kept_roots,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
         tmp: a.tmp.or(&b.tmp),

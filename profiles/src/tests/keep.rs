@@ -1,7 +1,7 @@
 //! What stays as it is in trees that may be written.
 
 use super::World;
-use crate::{ProfileRef, Resolved, kept_now, narrow};
+use crate::{Context, ProfileRef, Resolved, kept_now, narrow, resolve};
 use nono_sandbox::policy::{Access, Lookup};
 use std::os::unix::fs::symlink;
 
@@ -147,6 +147,102 @@ fn a_repository_that_is_granted_by_itself_is_one() {
     }
     for file in ["main/.git/refs/heads/x", "main/.git/worktrees/x/index", "other/config"] {
         assert_eq!(write(&world, &resolved, file), Ok(()), "{file}");
+    }
+}
+
+/// The repository of a workspace is what git takes for it, whatever it is called.
+#[test]
+fn a_repository_elsewhere_in_the_tree_counts() {
+    let mut world = World::new();
+    let file = |world: &World, path: &str, text: &str| {
+        world.make(&[path]);
+        std::fs::write(world.path(path).as_path(), text).unwrap();
+    };
+    world.make(&["work/.bare/HEAD", "work/.bare/objects/x", "work/.bare/hooks/pre-commit.sample"]);
+    world.make(&["work/.bare/modules/lib/HEAD", "work/.bare/modules/lib/objects/x"]);
+    file(&world, "work/.git", "gitdir: ./.bare\n");
+    file(&world, "work/.bare/config", "[core]\n hooksPath = tracked\n[include]\n path = more\n");
+    file(&world, "work/.bare/modules/lib/config", "[include]\n path = ../../../shared\n");
+    let resolved = coding(&world);
+    for path in [
+        ".git",
+        ".bare/config",
+        ".bare/commondir",
+        ".bare/hooks/pre-commit",
+        ".bare/more",
+        "tracked/pre-commit",
+        ".bare/modules/lib/hooks/x",
+        "shared",
+    ] {
+        assert!(write(&world, &resolved, &format!("work/{path}")).is_err(), "{path}");
+    }
+    for path in [".bare/HEAD", ".bare/refs/heads/x", ".bare/worktrees/w/index", "x"] {
+        assert_eq!(write(&world, &resolved, &format!("work/{path}")), Ok(()), "{path}");
+    }
+
+    // A further work tree, whose file leads to a part of another repository.
+    world.make(&["main/.git/HEAD", "main/.git/objects/x", "main/.git/config"]);
+    file(&world, "main/.git/worktrees/t/commondir", "../..\n");
+    file(&world, "tree/.git", &format!("gitdir: {}\n", world.path("main/.git/worktrees/t")));
+    world.make(&["main/.git/worktrees/t/HEAD"]);
+    let both =
+        Context { workspaces: vec![world.path("tree"), world.path("main")], ..world.context() };
+    let resolved = resolve(&ProfileRef::Name("coding".into()), &both).unwrap();
+    for path in
+        ["tree/.git", "main/.git/config", "main/.git/hooks/x", "main/.git/worktrees/t/commondir"]
+    {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    assert_eq!(write(&world, &resolved, "main/.git/worktrees/t/HEAD"), Ok(()));
+
+    // A repository without a work tree.
+    world = World::new();
+    world.make(&["work/HEAD", "work/objects/x", "work/refs/x", "work/config"]);
+    let resolved = coding(&world);
+    for path in ["config", "hooks/reference-transaction", "commondir"] {
+        assert!(write(&world, &resolved, &format!("work/{path}")).is_err(), "{path}");
+    }
+    assert_eq!(write(&world, &resolved, "work/refs/heads/x"), Ok(()));
+}
+
+/// Devices, caches and the private folder are nobody's project, whatever settings name.
+#[test]
+fn what_settings_name_elsewhere_stays_open() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "home/.npm/x", "work/.git/modules/m/HEAD"]);
+    let named = format!(
+        "[core]\n hooksPath = /dev/null\n[include]\n path = /dev/shm\n path = ~/.npm\n path = {}\n",
+        world.path("tmp"),
+    );
+    for file in ["work/.git/config", "work/.git/modules/m/config"] {
+        std::fs::write(world.path(file).as_path(), &named).unwrap();
+    }
+    let policy = coding(&world).policy;
+    let all = kept_now(&policy).unwrap();
+    assert!(all.iter().any(|kept| kept.path == world.path("work/.git/config")));
+    let stray = all.iter().find(|kept| !kept.path.is_within(&world.path("work")));
+    assert!(stray.is_none(), "{stray:?}");
+}
+
+/// git runs what a link in a folder of hooks leads to.
+#[test]
+fn what_hooks_are_links_to_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/.git/hooks/x.sample", "work/scripts/check", "work/lib/x"]);
+    let link = |to: &str, name: &str| {
+        symlink(to, world.path(&format!("work/.git/hooks/{name}")).as_path()).unwrap();
+    };
+    link("../../scripts/check", "pre-commit");
+    link("../../scripts/missing", "post-merge");
+    link("../../lib", "lib");
+    link("/dev/null", "pre-push");
+    let mut resolved = coding(&world);
+    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    for path in ["work/scripts/check", "work/scripts/missing"] {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    for path in ["work/scripts/other", "work/lib/x"] {
+        assert_eq!(write(&world, &resolved, path), Ok(()), "{path}");
     }
 }
 

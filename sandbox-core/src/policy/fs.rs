@@ -76,6 +76,9 @@ pub struct FsPolicy {
     pub kept: Vec<Kept>,
     /// What more of that is looked for when a run starts.
     pub kept_patterns: Vec<KeptPattern>,
+    /// The trees in which anything is found to stay as it is: the workspaces, and what the operator
+    /// lets be written beside them.
+    pub kept_roots: Vec<AbsPath>,
     /// The workspace folders, which results name as writable roots.
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
@@ -112,6 +115,7 @@ impl FsPolicy {
             protected: Vec::new(),
             kept: Vec::new(),
             kept_patterns: Vec::new(),
+            kept_roots: Vec::new(),
             workspaces: Vec::new(),
             tmpdir: AbsPath::root(),
             tmp: Tmp::default(),

@@ -45,6 +45,12 @@ pub(super) fn folded(path: &[u8]) -> Vec<u8> {
     capital.flat_map(char::to_lowercase).collect::<String>().into_bytes()
 }
 
+/// The same, of a path: equal for spellings that a file system may take for the same.
+#[must_use]
+pub fn any_spelling(path: &AbsPath) -> Vec<u8> {
+    folded(path.as_bytes())
+}
+
 impl Kept {
     /// Whether `path` is it or lies in it.
     #[must_use]

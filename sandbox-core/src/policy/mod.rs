@@ -16,7 +16,7 @@ mod unix_socket;
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
 pub use fs_index::FsIndex;
-pub use kept::{Kept, KeptPattern};
+pub use kept::{Kept, KeptPattern, any_spelling};
 pub use limits::{Exceeded, Limit, Limits, Resource};
 pub use network::{
     BadHost, Binding, Closed, DNS_PORT, DomainName, Host, HostGrant, HostPattern, HostRule,

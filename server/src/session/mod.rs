@@ -149,7 +149,9 @@ impl Session {
             return Err((NotStarted::NoSandbox, sentence));
         }
         self.ground.secrets.inject(&sandbox.policy, &mut wanted.request.env);
-        let basis = self.basis(&sandbox).map_err(|sentence| (NotStarted::Failed, sentence))?;
+        // Looks at as many files as commands have made repositories: not on a thread that answers.
+        let basis = tokio::task::block_in_place(|| self.basis(&sandbox));
+        let basis = basis.map_err(|sentence| (NotStarted::Failed, sentence))?;
         let plan = plan(&basis, wanted.request)
             .map_err(|error| (NotStarted::Unplannable, error.to_string()))?;
         let network = &plan.basis.policy.network;
