@@ -42,6 +42,7 @@ mod narrow;
 mod nearest;
 mod note;
 mod obeyed;
+mod part;
 mod place;
 mod project;
 mod protect;

@@ -6,10 +6,11 @@
 use crate::builtin;
 use crate::context::{Context, ProjectFile};
 use crate::error::ProfileError;
-use crate::extends::{Library, Loaded, Part};
+use crate::extends::{Library, Loaded};
 use crate::layer::{Layer, Listed, Removal, Single, Sourced};
 use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
+use crate::part::Part;
 use crate::reference::ProfileRef;
 use crate::resolve::DEFAULT_MODE;
 use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, NetworkMode, Source};
