@@ -2,6 +2,7 @@
 
 use crate::context::{Context, MissingFolders};
 use crate::error::ProfileError;
+use crate::glob::is_glob;
 use crate::layer::{Grant, Layer, SocketGrant, Sourced};
 use crate::links::link_of_commands;
 use crate::note::{Note, NoteKind};
@@ -185,7 +186,7 @@ impl Resolution<'_> {
 
     fn sockets(&mut self, grant: &Sourced<SocketGrant>) -> Result<(), ProfileError> {
         for expanded in self.expand(grant, grant.value.template.expand(self.context)) {
-            if expanded.components.iter().any(|component| place::is_glob(component)) {
+            if expanded.components.iter().any(|component| is_glob(component)) {
                 let message = "globs cannot be used here; grant the folder with `unix_socket_dir`";
                 return Err(ProfileError::entry(&grant.source, message));
             }

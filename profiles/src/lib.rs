@@ -29,6 +29,7 @@ mod environment;
 mod error;
 mod extends;
 mod git_settings;
+mod glob;
 mod grants;
 mod import;
 mod inspect;

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use crate::glob::{glob, is_glob};
 use crate::template::Expanded;
-use globset::{Glob, GlobBuilder};
 use nono_sandbox::AbsPath;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -160,19 +160,6 @@ impl Places {
         *self = Self::default();
         Ok(true)
     }
-}
-
-/// One component of an entry as a glob; the error is a sentence.
-pub(crate) fn glob(component: &str) -> Result<Glob, String> {
-    GlobBuilder::new(component)
-        .literal_separator(true)
-        .build()
-        .map_err(|e| format!("not a glob: {}", e.kind()))
-}
-
-/// Whether a component of an entry is a glob.
-pub(crate) fn is_glob(component: &str) -> bool {
-    component.contains(['*', '?', '['])
 }
 
 /// Whether names in a folder are the same however they are spelled: by its own name if it can be seen
