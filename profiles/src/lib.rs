@@ -66,9 +66,9 @@ pub use inspect::{
     variable_names,
 };
 pub use keep::kept_now;
-pub use links::link_of_commands;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};
+pub use place::link_of_commands;
 pub use reference::ProfileRef;
 pub use resolve::{Resolved, resolve};

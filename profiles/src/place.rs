@@ -212,6 +212,17 @@ pub(crate) fn links(path: &Path) -> Vec<AbsPath> {
     all
 }
 
+/// The link in a workspace that a path leads over: commands can put it elsewhere.
+/// `workspaces`: canonical.
+#[must_use]
+pub fn link_of_commands<'w>(
+    path: &Path,
+    workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
+) -> Option<AbsPath> {
+    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
+    links(path).into_iter().find(theirs)
+}
+
 /// The names in a path, `..` among them.
 fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
     path.components().filter_map(|component| match component {
