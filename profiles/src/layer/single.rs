@@ -1,6 +1,6 @@
 //! The single values of a profile: those that are not lists of entries.
 
-use super::read::value;
+use super::field::value;
 use super::{Sourced, network};
 use crate::error::ProfileError;
 use crate::load::Document;
