@@ -8,6 +8,7 @@ mod audit;
 mod denial;
 mod explain;
 mod input;
+mod network;
 pub mod profile_file;
 mod result;
 mod run_input;
@@ -27,8 +28,9 @@ pub use input::{
     LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
     ShellParams,
 };
+pub use network::Network;
 pub use result::{
-    Enforced, LayerItem, ListeningItem, Network, ProcessItem, Processes, RunItem, RunList,
+    Enforced, LayerItem, ListeningItem, ProcessItem, Processes, RunItem, RunList,
     RunResult, RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation,
     WaitingItem, WaitsFor,
 };
