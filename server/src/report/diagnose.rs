@@ -1,9 +1,10 @@
 //! From a run's records and output to what its answer says about denials.
 
 use super::group::group;
+use super::known::Known;
 use super::rank::{self, Evidence};
 use super::summary::{Said, summary};
-use super::translate::{Known, notes, unlooked_for_leaks};
+use super::translate::{notes, unlooked_for_leaks};
 use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
 use crate::runs::{Captured, Finished};
 use nono_sandbox::AbsPath;

@@ -14,6 +14,7 @@ mod group;
 mod history;
 mod in_short;
 mod instead;
+mod known;
 mod later;
 mod learn;
 mod limits;
