@@ -30,9 +30,9 @@ pub use input::{
 };
 pub use network::Network;
 pub use result::{
-    Enforced, LayerItem, ListeningItem, ProcessItem, Processes, RunItem, RunList,
-    RunResult, RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation,
-    WaitingItem, WaitsFor,
+    Enforced, LayerItem, ListeningItem, ProcessItem, Processes, RunItem, RunList, RunResult,
+    RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation, WaitingItem,
+    WaitsFor,
 };
 pub use run_input::{
     MAX_WAIT_MS, MAX_WRITE_BYTES, RunListParams, RunReadParams, RunSignalParams, RunWriteParams,

@@ -18,8 +18,7 @@ pub use error::ControlError;
 pub use introduction::{Introduction, introduce, receive_introduction};
 pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order,
-    send_start,
+    Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order, send_start,
 };
 pub(crate) use transport::{seal, unseal};
 

@@ -1,9 +1,7 @@
 //! What a run sees differently from the machine, where it has a mount namespace of its own and its
 //! profile asks for that.
 
-use super::{
-    Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, Source, Tmp, UnixGrant,
-};
+use super::{Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, Source, Tmp, UnixGrant};
 use crate::AbsPath;
 use std::path::Path;
 

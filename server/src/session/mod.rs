@@ -5,7 +5,7 @@ mod ground;
 mod repository;
 
 pub(crate) use common::Common;
-pub(crate) use ground::{Ground, Others, Setup, own_program, workspaces};
+pub(crate) use ground::{Ground, Others, Setup, TOKEN_VARIABLE, own_program, workspaces};
 
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
