@@ -4,17 +4,17 @@
 //! differences); 2 a profile cannot be used.
 
 mod check;
+mod context;
 mod init;
 mod show;
 
-use super::show;
+use super::print::{self, print_json};
 use crate::error::ServerError;
 use clap::Subcommand;
-use nono_profiles::{Context, MissingFolders, ProfileError, ProfileRef, ProjectFile};
-use nono_sandbox::AbsPath;
+use context::unusable;
+use nono_profiles::ProfileError;
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -118,51 +118,6 @@ pub(super) fn import_nono(file: &Path, as_json: bool) -> Result<ExitCode, Server
     for (field, why) in &imported.left {
         let _infallible = writeln!(said, "left out: {field}: {why}");
     }
-    show(std::io::stderr(), &said);
+    print::show(std::io::stderr(), &said);
     Ok(ExitCode::SUCCESS)
-}
-
-fn unusable(error: ProfileError) -> ServerError {
-    ServerError::Profile(Box::new(error))
-}
-
-/// This machine and the current directory, for looking only: nothing is made, and the project
-/// file counts only where what holds here is asked for.
-fn context(project_file: ProjectFile) -> Result<Context, ServerError> {
-    let workspaces = crate::session::workspaces(&[])?;
-    let temporary = std::env::temp_dir();
-    let tmpdir = temporary
-        .canonicalize()
-        .map_err(|source| ServerError::TemporaryFolder { path: temporary, source })?;
-    // Stands in for the private folder that a server would make in there.
-    let uid = nix::unistd::geteuid().as_raw();
-    let environment = std::env::vars_os().collect();
-    let mut context = Context::new(workspaces, AbsPath::new(tmpdir)?, environment, uid);
-    context.missing_folders = MissingFolders::Leave;
-    context.machine = nono_profiles::Machine::probe(nono_sandbox::host::Host::probe().landlock_abi);
-    context.own.program = crate::session::own_program();
-    context.project_file = project_file;
-    Ok(context)
-}
-
-fn reference(text: &str) -> ProfileRef {
-    ProfileRef::from(text)
-}
-
-/// To standard output, for a person.
-fn print(text: &str) {
-    show(std::io::stdout(), text);
-}
-
-/// To standard output: exact where a program reads it, safe to look at on a terminal.
-fn print_exactly(text: &str) {
-    let mut out = std::io::stdout();
-    if out.is_terminal() {
-        return print(text);
-    }
-    let _nobody_listens = out.write_all(text.as_bytes());
-}
-
-fn print_json(value: &serde_json::Value) {
-    print_exactly(&format!("{value:#}\n"));
 }
