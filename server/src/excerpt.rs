@@ -1,4 +1,4 @@
-//! The part of a run's output that goes into one answer, and the word about it before.
+//! The part of a run's output that goes into one answer, and what is said of it before there is one.
 
 use crate::report::{Excerpt, Output, clean_output};
 use crate::runs::{OutputView, Run, Stream, for_each_match};
