@@ -59,7 +59,7 @@ pub fn programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         let folder = tempfile::Builder::new().prefix("nono-it-bin-").tempdir().expect("temp");
-        super::site::open_to_all(folder.path());
+        crate::user::open_to_all(folder.path());
         let server = nono_mcp();
         let beside = server_neighbours();
         let ours = ["nono-probe", "nono-race", "nono-client", "nono-floor"]

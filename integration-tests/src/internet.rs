@@ -140,7 +140,7 @@ pub fn with_internet(test: impl FnOnce(&Internet) + Send) {
                 .into_iter()
                 .map(|(place, text)| {
                     let file = tempfile::NamedTempFile::new().expect("temp file");
-                    crate::site::readable_by_all(file.path());
+                    crate::user::readable_by_all(file.path());
                     std::fs::write(file.path(), text).expect("write names");
                     bind_mount(file.path(), place);
                     file

@@ -22,6 +22,7 @@ pub mod processes;
 pub mod raw;
 pub mod refusal;
 pub mod require;
+mod serve;
 pub mod site;
 pub mod slow_folder;
 pub mod user;

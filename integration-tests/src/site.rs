@@ -1,11 +1,10 @@
 //! The place of one test: folders, a home, a user, and probes run in it.
 
-use crate::user::User;
-use crate::{binary, client::Server};
+use crate::binary;
+use crate::user::{User, open_to_all};
 use serde_json::Value;
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -132,36 +131,6 @@ impl Site {
         command
     }
 
-    /// Starts a server on the workspace with the default profile.
-    #[must_use]
-    pub fn serve(&self) -> Server {
-        Server::start(self, None)
-    }
-
-    /// Starts a server that takes the way of a kernel with this Landlock ABI, with the default
-    /// profile but without namespaces, which would keep inside what such a kernel does not.
-    #[must_use]
-    pub fn serve_pretending(&self, abi: u32) -> Server {
-        self.serve_pretending_with(abi, &serde_json::json!({"isolation": "off"}))
-    }
-
-    /// The same with another profile: `coding` with `extra` added.
-    #[must_use]
-    pub fn serve_pretending_with(&self, abi: u32, extra: &Value) -> Server {
-        let (abi, workspace) = (abi.to_string(), self.text("ws"));
-        let profile = self.profile(extra);
-        let profile = profile.to_string_lossy();
-        let place = ["--stdio", "--workspace", &workspace, "--profile", &profile];
-        let args = [&place[..], &["--pretend-landlock-abi", &abi]].concat();
-        Server::start_command(self, self.nono_mcp(&args))
-    }
-
-    /// Starts a server whose profile is `coding` with `extra` added.
-    #[must_use]
-    pub fn serve_with(&self, extra: &Value) -> Server {
-        Server::start(self, Some(&self.profile(extra)))
-    }
-
     /// Runs the probe as the same user without any sandbox: the control of every refusal.
     ///
     /// # Panics
@@ -218,24 +187,6 @@ fn said(output: &Output) -> String {
         Some(signal) => format!("signal {signal}"),
         None => String::from_utf8_lossy(&output.stdout).trim_end().to_owned(),
     }
-}
-
-/// Lets every user look into a folder.
-///
-/// # Panics
-/// If the mode cannot be changed.
-pub fn open_to_all(folder: &Path) {
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-        .unwrap_or_else(|e| panic!("open {folder:?}: {e}"));
-}
-
-/// Lets every user read a file.
-///
-/// # Panics
-/// If the mode cannot be changed.
-pub fn readable_by_all(file: &Path) {
-    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644))
-        .unwrap_or_else(|e| panic!("open {file:?}: {e}"));
 }
 
 /// PATH without what belongs to the home of whoever runs the tests: a site has a home of its own.

@@ -1,5 +1,6 @@
-//! Whom a test runs as.
+//! Whom a test runs as, and what it lets every user see.
 
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -55,6 +56,24 @@ impl User {
             command.uid(ORDINARY).gid(ORDINARY);
         }
     }
+}
+
+/// Lets every user look into a folder.
+///
+/// # Panics
+/// If the mode cannot be changed.
+pub fn open_to_all(folder: &Path) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+        .unwrap_or_else(|e| panic!("open {folder:?}: {e}"));
+}
+
+/// Lets every user read a file.
+///
+/// # Panics
+/// If the mode cannot be changed.
+pub fn readable_by_all(file: &Path) {
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o644))
+        .unwrap_or_else(|e| panic!("open {file:?}: {e}"));
 }
 
 fn is_root() -> bool {

@@ -1,8 +1,8 @@
 //! The profiles and groups that come with the program. Each is read once per process.
 
 use crate::error::ProfileError;
-use crate::extends::Part;
 use crate::load::Document;
+use crate::part::Part;
 use std::sync::{Arc, OnceLock};
 
 /// A text that comes with the program.

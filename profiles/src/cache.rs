@@ -4,8 +4,8 @@
 //! The file is read each time, so a change counts at once; what is saved is everything after that.
 
 use crate::error::ProfileError;
-use crate::extends::Part;
 use crate::load::{Document, Links};
+use crate::part::Part;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -5,9 +5,9 @@ use crate::cache;
 use crate::context::Context;
 use crate::error::ProfileError;
 use crate::layer::Layer;
-use crate::load::Document;
 use crate::nearest::nearest;
 use crate::note::{Note, NoteKind};
+use crate::part::Part;
 use crate::reference::ProfileRef;
 use nono_sandbox::policy::Source;
 use std::path::{Path, PathBuf};
@@ -17,30 +17,6 @@ use std::sync::Arc;
 const MAX_LEVELS: usize = 10;
 /// Profiles one profile may be made of; with several bases each, levels alone are no bound.
 const MAX_PROFILES: usize = 100;
-
-/// One profile by itself.
-#[derive(Debug)]
-pub(crate) struct Part {
-    pub(crate) name: String,
-    pub(crate) description: Option<String>,
-    label: String,
-    pub(crate) bases: Vec<(ProfileRef, Source)>,
-    pub(crate) layer: Layer,
-}
-
-impl Part {
-    /// Reads the texts of a document.
-    pub(crate) fn of(document: &Document) -> Result<Self, ProfileError> {
-        let bases = document.bases().into_iter();
-        Ok(Self {
-            name: document.name.clone(),
-            description: document.file.meta.as_ref().and_then(|meta| meta.description.clone()),
-            label: document.label.clone(),
-            bases: bases.map(|(name, source)| (document.referenced(&name), source)).collect(),
-            layer: Layer::of(document)?,
-        })
-    }
-}
 
 /// A profile with everything it starts from.
 #[derive(Debug)]
@@ -62,7 +38,7 @@ pub(crate) struct Library {
 impl Library {
     /// `$XDG_CONFIG_HOME/nono-mcp/profiles`, or the same below `~/.config`.
     pub(crate) fn of(context: &Context) -> Self {
-        Self { user: context.own_folder().map(|folder| folder.join("profiles")) }
+        Self { user: context.profile_folder() }
     }
 
     /// Loads the profile `reference` names with everything it starts from.

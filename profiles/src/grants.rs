@@ -2,10 +2,10 @@
 
 use crate::context::{Context, MissingFolders};
 use crate::error::ProfileError;
+use crate::glob::is_glob;
 use crate::layer::{Grant, Layer, SocketGrant, Sourced};
-use crate::links::link_of_commands;
 use crate::note::{Note, NoteKind};
-use crate::place::{self, DotNames, Found, Places};
+use crate::place::{self, DotNames, Found, Places, link_of_commands};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
@@ -191,7 +191,7 @@ impl Resolution<'_> {
 
     fn sockets(&mut self, grant: &Sourced<SocketGrant>) -> Result<(), ProfileError> {
         for expanded in self.expand(grant, grant.value.template.expand(self.context)) {
-            if expanded.components.iter().any(|component| place::is_glob(component)) {
+            if expanded.components.iter().any(|component| is_glob(component)) {
                 let message = "globs cannot be used here; grant the folder with `unix_socket_dir`";
                 return Err(ProfileError::entry(&grant.source, message));
             }

@@ -2,9 +2,10 @@
 
 use crate::context::Context;
 use crate::error::ProfileError;
-use crate::extends::{Library, Part};
+use crate::extends::Library;
 use crate::layer::{Layer, List};
 use crate::load::{Document, Links};
+use crate::part::Part;
 use crate::place::Places;
 use crate::reference::ProfileRef;
 use crate::variables::Variable;

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::ProfileError;
 use crate::git_dir;
 use crate::git_settings::Budget;
+use crate::glob::is_glob;
 use crate::grants::Candidate;
 use crate::layer::{Layer, Protect, Sourced};
 use crate::place::{self, DotNames, Places};
@@ -147,8 +148,8 @@ fn find(
         let asks = protect.value.existing && rest.len() == components.len();
         let exists = |name: &OsStr| fs::symlink_metadata(root.as_path().join(name)).is_ok();
         // Which folders are meant by a pattern that starts with one is settled with `existing`.
-        let settled = asks && rest.first().is_some_and(|first| place::is_glob(first));
-        let globs = rest.iter().any(|name| place::is_glob(name));
+        let settled = asks && rest.first().is_some_and(|first| is_glob(first));
+        let globs = rest.iter().any(|name| is_glob(name));
         let names_more = repository::is_settings(&root.as_path().join(rest.join("/")));
         if (globs && !settled) || (names_more && !globs) {
             if !asks || rest.first().is_some_and(|first| exists(OsStr::new(first))) {
@@ -223,7 +224,7 @@ fn matches(
         Ok(found) => found,
         // More than can be named: the folder they are in, if that is not the whole tree.
         Err(message) => {
-            let literal = names.iter().take_while(|name| !place::is_glob(name));
+            let literal = names.iter().take_while(|name| !is_glob(name));
             let folder = literal.fold(root.as_path().to_path_buf(), |at, name| at.join(name));
             if folder == root.as_path() {
                 return Err(message);

@@ -31,6 +31,7 @@ mod error;
 mod extends;
 mod git_dir;
 mod git_settings;
+mod glob;
 mod grants;
 mod import;
 mod inspect;
@@ -44,6 +45,7 @@ mod narrow;
 mod nearest;
 mod note;
 mod obeyed;
+mod part;
 mod place;
 mod project;
 mod protect;
@@ -66,9 +68,9 @@ pub use inspect::{
     variable_names,
 };
 pub use keep::kept_now;
-pub use links::link_of_commands;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};
+pub use place::link_of_commands;
 pub use reference::ProfileRef;
 pub use resolve::{Resolved, resolve};

@@ -5,8 +5,14 @@ use crate::grants::Grants;
 use crate::layer::Layer;
 use crate::narrow;
 use crate::note::{Note, NoteKind};
-use crate::resolve::Limits;
 use nono_sandbox::policy::Access;
+
+/// Limits on what a layer's grants may give.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Limits {
+    /// The most that is allowed in workspaces.
+    pub(crate) workspace: Option<Access>,
+}
 
 /// Applies `read_only` of `layer`, and `limits`. Done before the grants are judged against what
 /// stays closed, because a grant that cannot write can be narrowed around it.

@@ -7,11 +7,10 @@ use crate::context::Context;
 use crate::error::ProfileError;
 use crate::grants::{Candidate, Grants};
 use crate::note::{Note, NoteKind};
-use crate::place;
+use crate::place::link_of_commands;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Scope, Source, UnixGrant};
 use std::io;
-use std::path::Path;
 
 /// Leaves such grants out. Noted is what no other grant gives.
 pub(crate) fn leave_out(grants: &mut Grants, context: &Context, notes: &mut Vec<Note>) {
@@ -52,17 +51,6 @@ pub(crate) fn check_workspace<'w>(
     );
     let source = io::Error::new(io::ErrorKind::InvalidInput, message);
     Err(ProfileError::Folder { what: "workspace", path: path.clone(), source })
-}
-
-/// The link in a workspace that a path leads over: commands can put it elsewhere.
-/// `workspaces`: canonical.
-#[must_use]
-pub fn link_of_commands<'w>(
-    path: &Path,
-    workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
-) -> Option<AbsPath> {
-    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
-    place::links(path).into_iter().find(theirs)
 }
 
 /// Takes out what was found over a link that lies at such a place.

@@ -3,8 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use crate::glob::{glob, is_glob};
 use crate::template::Expanded;
-use globset::{Glob, GlobBuilder};
 use nono_sandbox::AbsPath;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
@@ -162,19 +162,6 @@ impl Places {
     }
 }
 
-/// One component of an entry as a glob; the error is a sentence.
-pub(crate) fn glob(component: &str) -> Result<Glob, String> {
-    GlobBuilder::new(component)
-        .literal_separator(true)
-        .build()
-        .map_err(|e| format!("not a glob: {}", e.kind()))
-}
-
-/// Whether a component of an entry is a glob.
-pub(crate) fn is_glob(component: &str) -> bool {
-    component.contains(['*', '?', '['])
-}
-
 /// Whether names in a folder are the same however they are spelled: by its own name if it can be seen
 /// from above, and by those in it. A folder in which there is nothing to tell by says no.
 pub(crate) fn ignores_case(folder: &Path) -> bool {
@@ -223,6 +210,17 @@ pub(crate) fn links(path: &Path) -> Vec<AbsPath> {
         all.extend(absolute(next));
     }
     all
+}
+
+/// The link in a workspace that a path leads over: commands can put it elsewhere.
+/// `workspaces`: canonical.
+#[must_use]
+pub fn link_of_commands<'w>(
+    path: &Path,
+    workspaces: impl Iterator<Item = &'w AbsPath> + Clone,
+) -> Option<AbsPath> {
+    let theirs = |link: &AbsPath| workspaces.clone().any(|workspace| link.is_below(workspace));
+    links(path).into_iter().find(theirs)
 }
 
 /// The names in a path, `..` among them.

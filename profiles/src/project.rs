@@ -6,12 +6,12 @@
 use crate::builtin;
 use crate::context::{Context, ProjectFile};
 use crate::error::ProfileError;
-use crate::extends::{Library, Loaded, Part};
+use crate::extends::{Library, Loaded};
 use crate::layer::{Layer, Listed, Removal, Single, Sourced};
 use crate::load::{Document, Links};
 use crate::note::{Note, NoteKind};
+use crate::part::Part;
 use crate::reference::ProfileRef;
-use crate::resolve::DEFAULT_MODE;
 use nono_sandbox::policy::{Access, Isolation, Limit, Mediation, NetworkMode, Source};
 use std::io;
 use std::path::Path;
@@ -251,7 +251,7 @@ fn network(
     ignore: &mut impl FnMut(&Source, &str),
 ) -> Option<Sourced<NetworkMode>> {
     let wanted = own.network.as_ref()?;
-    let has = operator.network.as_ref().map_or(DEFAULT_MODE, |n| n.value);
+    let has = operator.mode();
     if wanted.value > has {
         ignore(&wanted.source, "the operator's profile has less network");
     }

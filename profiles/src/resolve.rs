@@ -6,6 +6,7 @@ use crate::credentials::Credential;
 use crate::error::ProfileError;
 use crate::extends::{Library, Loaded};
 use crate::layer::{HostEntry, Layer, List, Single, Sourced};
+use crate::limits::Limits;
 use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
@@ -28,9 +29,6 @@ use std::num::NonZeroU32;
 const PER_SECOND: NonZeroU32 = NonZeroU32::new(20_000).unwrap();
 /// Burst of a profile that names none.
 const BURST: NonZeroU32 = NonZeroU32::new(5_000).unwrap();
-
-/// Network of a profile that says nothing about it: what it lists, and loopback.
-pub(crate) const DEFAULT_MODE: NetworkMode = NetworkMode::Proxy;
 
 /// A profile, resolved.
 #[derive(Debug, Clone)]
@@ -106,7 +104,7 @@ fn chosen(mode: NetworkMode) -> Sourced<NetworkMode> {
 fn network(single: &Single, allow: List<HostEntry>, deny: List<HostEntry>) -> NetworkPolicy {
     let ports = |field: &Option<Sourced<Vec<PortRange>>>| field.as_ref().map(|p| p.value.clone());
     NetworkPolicy {
-        mode: single.network.as_ref().map_or(DEFAULT_MODE, |n| n.value),
+        mode: single.mode(),
         allow: hosts(allow),
         deny: hosts(deny),
         listen: ports(&single.listen),
@@ -121,13 +119,6 @@ fn hosts(list: List<HostEntry>) -> Vec<HostGrant> {
     let grant =
         |entry: Sourced<HostEntry>| HostGrant { rule: entry.value.rule, source: entry.source };
     list.added.into_iter().map(grant).collect()
-}
-
-/// Limits on what a layer's grants may give.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Limits {
-    /// The most that is allowed in workspaces.
-    pub(crate) workspace: Option<Access>,
 }
 
 /// Works a complete layer out to a policy.

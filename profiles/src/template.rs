@@ -7,8 +7,8 @@
 mod tests;
 
 use crate::context::Context;
+use crate::glob::{glob, is_glob};
 use crate::nearest::nearest;
-use crate::place;
 use crate::variables::{Origin, Variable};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -160,8 +160,8 @@ impl PathTemplate {
         if tail.contains("**") {
             return Err("`**` cannot be used; a folder's grant covers all below it".to_owned());
         }
-        for component in components(&tail).filter(|component| place::is_glob(component)) {
-            place::glob(component)?;
+        for component in components(&tail).filter(|component| is_glob(component)) {
+            glob(component)?;
         }
         Ok(())
     }
@@ -169,7 +169,7 @@ impl PathTemplate {
     /// Whether it may stand for several names of a folder.
     pub(crate) fn has_globs(&self) -> bool {
         let text = |segment: &Segment| match segment {
-            Segment::Text(text) => place::is_glob(text),
+            Segment::Text(text) => is_glob(text),
             Segment::Variable(_) => false,
         };
         self.tail.iter().any(text)

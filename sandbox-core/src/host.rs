@@ -6,6 +6,7 @@ mod probe;
 
 pub use calls::OuterCall;
 pub use layers::LayerState;
+pub(crate) use layers::{MINIMUM_ABI, SCOPES_ABI};
 pub(crate) use probe::may_administer;
 
 use crate::namespaces::Namespaces;

@@ -3,7 +3,6 @@
 //! An empty bucket never changes a verdict (requirement R2). It makes the caller wait, and only
 //! the caller: see `supervisor::mediate`.
 
-use crate::policy::NetworkMode;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, RateLimiter};
 use serde::{Deserialize, Serialize};
@@ -26,14 +25,6 @@ pub enum MediationMode {
     AfUnixOnly,
     /// Every network call is judged.
     Proxy,
-}
-
-impl MediationMode {
-    /// Of a policy's network: where there is a proxy, every call about an address is its business.
-    #[must_use]
-    pub fn of(network: NetworkMode) -> Self {
-        if network.has_proxy() { Self::Proxy } else { Self::AfUnixOnly }
-    }
 }
 
 /// What a notification turned out to be about, once its address was read.
@@ -111,6 +102,7 @@ impl Bucket {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::NetworkMode;
 
     #[test]
     fn the_whole_charging_table() {
@@ -139,7 +131,7 @@ mod tests {
             for family in [Family::Unix, Family::Inet, Family::Other, Family::Unreadable] {
                 let one = proxy || matches!(family, Family::Unix | Family::Unreadable);
                 let expected = if one { Charge::One } else { Charge::Free };
-                assert_eq!(charge(MediationMode::of(mode), family), expected, "{mode} {family:?}");
+                assert_eq!(charge(mode.charged(), family), expected, "{mode} {family:?}");
             }
         }
     }

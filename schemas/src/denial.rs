@@ -1,6 +1,6 @@
 //! What the sandbox refused, as results show it.
 
-use crate::result::Network;
+use crate::network::Network;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

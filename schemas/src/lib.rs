@@ -8,6 +8,7 @@ mod audit;
 mod denial;
 mod explain;
 mod input;
+mod network;
 pub mod profile_file;
 mod result;
 mod run_input;
@@ -27,10 +28,11 @@ pub use input::{
     LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
     ShellParams,
 };
+pub use network::Network;
 pub use result::{
-    Enforced, LayerItem, ListeningItem, Network, ProcessItem, Processes, RunItem, RunList,
-    RunResult, RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation,
-    WaitingItem, WaitsFor,
+    Enforced, LayerItem, ListeningItem, ProcessItem, Processes, RunItem, RunList, RunResult,
+    RunStatus, SandboxItem, StreamTruncation, TextFlags, TreeTier, Truncation, WaitingItem,
+    WaitsFor,
 };
 pub use run_input::{
     MAX_WAIT_MS, MAX_WRITE_BYTES, RunListParams, RunReadParams, RunSignalParams, RunWriteParams,

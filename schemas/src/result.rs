@@ -4,6 +4,7 @@
 //! denials first, bulk output after.
 
 use crate::denial::Denials;
+use crate::network::Network;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -119,24 +120,6 @@ pub struct LayerItem {
     /// What is missing or switched off; absent for active layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-}
-
-/// What may be reached over IP.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// Nothing: sockets for IP cannot be made.
-    None,
-    /// This machine's loopback addresses.
-    Loopback,
-    /// Loopback, and listed hosts through the run's proxy.
-    Proxy,
-    /// The same, and listed addresses directly.
-    Hosts,
-    /// Any address.
-    Open,
 }
 
 /// What was left out of an answer.

@@ -1,16 +1,27 @@
-//! The part of a run's output that goes into one answer.
+//! The part of a run's output that goes into one answer, and what is said of it before there is one.
 
-use crate::report::{Excerpt, Output};
-use crate::runs::{OutputView, Stream, for_each_match};
-use crate::session::Wish;
+use crate::report::{Excerpt, Output, clean_output};
+use crate::runs::{OutputView, Run, Stream, for_each_match};
 use regex::bytes::Regex;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 /// Bytes read for each byte that can be shown: terminal sequences and overwritten lines take room
 /// and are left out.
 const READ_PER_SHOWN: usize = 4;
 /// Error lines looked for in one stream.
 const MAX_ERRORS: usize = 100;
+
+/// Which part of a run's output an answer is about, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish {
+    /// Only what lies behind this position.
+    pub(crate) after: u64,
+    /// Only this stream.
+    pub(crate) stream: Option<Stream>,
+    /// Bytes in the answer.
+    pub(crate) max_output: usize,
+}
 
 /// What an answer shows of both streams.
 pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
@@ -52,4 +63,16 @@ fn errors(view: &OutputView, stream: Stream) -> Vec<(u64, Vec<u8>)> {
         found.len() < MAX_ERRORS
     });
     found
+}
+
+/// The last line of output, or how long there has been none.
+pub(crate) fn message(run: &Run, elapsed: Duration) -> String {
+    /// Looked at from the end.
+    const BYTES: usize = 1024;
+    const LENGTH: usize = 120;
+    let text = clean_output(&run.view().last_bytes(BYTES)).text;
+    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+        Some(line) => line.chars().take(LENGTH).collect(),
+        None => format!("no output yet after {} s", elapsed.as_secs()),
+    }
 }

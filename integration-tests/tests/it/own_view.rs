@@ -2,7 +2,7 @@
 //! nothing where what is closed would be.
 
 use nono_integration_tests::host_unix::HostSocket;
-use nono_integration_tests::site::{open_to_all, readable_by_all};
+use nono_integration_tests::user::{open_to_all, readable_by_all};
 use nono_integration_tests::{Answer, Server, Site, as_each_user, processes};
 use serde_json::{Value, json};
 use std::os::unix::fs::PermissionsExt;

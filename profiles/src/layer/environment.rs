@@ -1,6 +1,6 @@
 //! The `environment` object of a file: names, values, and where secrets are.
 
-use super::read::{Entries, conditions, list};
+use super::field::{Entries, conditions, list};
 use super::{CredentialEntry, From, List, SetVar, Sourced};
 use crate::environment::loads_code;
 use crate::error::ProfileError;

@@ -1,7 +1,7 @@
 //! The `filesystem` object of a file: texts become templates of paths.
 
 use super::entry::FileList;
-use super::read::{Entries, conditions};
+use super::field::{Entries, conditions};
 use super::{Deny, Grant, List, Protect, Removal, SocketGrant, Sourced};
 use crate::condition::Condition;
 use crate::error::ProfileError;

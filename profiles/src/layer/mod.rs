@@ -2,6 +2,7 @@
 
 mod entry;
 mod environment;
+mod field;
 mod filesystem;
 mod list;
 mod network;

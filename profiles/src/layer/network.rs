@@ -1,6 +1,6 @@
 //! The `network` object of a file: texts become rules for hosts and ports.
 
-use super::read::{Entries, conditions, value};
+use super::field::{Entries, conditions, value};
 use super::{HostEntry, List, Removal, Sourced};
 use crate::error::ProfileError;
 use crate::load::Document;

@@ -1,13 +1,9 @@
 //! From a checked file to a layer: texts become templates, globs and conditions.
 
-use super::{Layer, List, Listed, Removal, Single, Sourced, environment, filesystem, network};
-use crate::condition::Condition;
+use super::field::{list, named, texts};
+use super::{Layer, List, Single, environment, filesystem, network};
 use crate::error::ProfileError;
 use crate::load::Document;
-use nono_schemas::profile_file as wire;
-
-/// What a list adds, or what is wrong with it.
-pub(super) type Entries<T> = Result<Vec<Sourced<T>>, ProfileError>;
 
 impl Layer {
     /// Reads the texts of a file.
@@ -58,26 +54,6 @@ impl Layer {
     }
 }
 
-/// A single value, and what it is as text.
-pub(super) fn value<T>(document: &Document, field: &str, text: &str, value: T) -> Sourced<T> {
-    Sourced { value, source: document.field(field, text), built_in: document.is_built_in() }
-}
-
-pub(super) fn conditions(when: Option<&wire::When>) -> Result<Vec<Condition>, String> {
-    let texts = when.map_or(&[][..], wire::When::conditions);
-    texts.iter().map(|text| Condition::parse(text)).collect()
-}
-
-/// What a field adds, and what the field of the same name below `remove` takes out.
-pub(super) fn list<T: Listed<Name = String>>(
-    document: &Document,
-    field: &str,
-    added: Vec<Sourced<T>>,
-    removed: &[String],
-) -> List<T> {
-    List { added, removed: named(document, &format!("remove.{field}"), removed) }
-}
-
 fn suppressed(
     document: &Document,
     name: &str,
@@ -85,26 +61,4 @@ fn suppressed(
 ) -> List<String> {
     let field = format!("diagnostics.{name}");
     list(document, &field, texts(document, &field, added), removed)
-}
-
-/// Names to take out.
-fn named(document: &Document, field: &str, list: &[String]) -> Vec<Removal<String>> {
-    let removal = |(index, text): (usize, &String)| Removal {
-        name: text.clone(),
-        source: document.entry(field, index, text),
-        used: false,
-    };
-    list.iter().enumerate().map(removal).collect()
-}
-
-fn texts<T>(document: &Document, field: &str, list: &[String]) -> Vec<Sourced<T>>
-where
-    T: Listed + std::convert::From<String>,
-{
-    let read = |(index, text): (usize, &String)| Sourced {
-        value: T::from(text.clone()),
-        source: document.entry(field, index, text),
-        built_in: document.is_built_in(),
-    };
-    List::adding(list.iter().enumerate().map(read).collect()).added
 }

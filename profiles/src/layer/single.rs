@@ -1,6 +1,6 @@
 //! The single values of a profile: those that are not lists of entries.
 
-use super::read::value;
+use super::field::value;
 use super::{Sourced, network};
 use crate::error::ProfileError;
 use crate::load::Document;
@@ -11,6 +11,9 @@ use nono_sandbox::policy::{
 use nono_schemas::profile_file as wire;
 use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64};
+
+/// Network of a profile that says nothing about it: what it lists, and loopback.
+const DEFAULT_MODE: NetworkMode = NetworkMode::Proxy;
 
 /// The single values of a profile.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -100,6 +103,11 @@ impl Single {
                 limits
             },
         }
+    }
+
+    /// Which network there is, said or not.
+    pub(crate) fn mode(&self) -> NetworkMode {
+        self.network.as_ref().map_or(DEFAULT_MODE, |mode| mode.value)
     }
 
     /// The limits alone.

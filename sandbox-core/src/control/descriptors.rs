@@ -1,6 +1,6 @@
 //! Messages that carry descriptors (`SCM_RIGHTS`, unix(7)).
 
-use super::transport::{ControlError, call};
+use super::error::{ControlError, call};
 use crate::decide::controls;
 use crate::sys;
 use nix::cmsg_space;

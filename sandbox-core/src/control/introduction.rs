@@ -3,7 +3,7 @@
 //! could connect to, and nothing is ever said on a connection that its program could read back.
 
 use super::descriptors::receive_message;
-use super::transport::{ControlError, call};
+use super::error::{ControlError, call};
 use nix::errno::Errno;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use serde::{Deserialize, Serialize};

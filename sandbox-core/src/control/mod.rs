@@ -8,16 +8,17 @@
 //! The supervisor answers with length-prefixed [`Event`]s.
 
 mod descriptors;
+mod error;
 mod introduction;
 mod sight;
 mod transport;
 
 pub(crate) use descriptors::{receive_fds, receive_message, send_fds};
+pub use error::ControlError;
 pub use introduction::{Introduction, introduce, receive_introduction};
 pub use sight::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 pub use transport::{
-    ControlError, Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order,
-    send_start,
+    Decoder, Received, Stdio, Work, receive_work, send_basis, send_event, send_order, send_start,
 };
 pub(crate) use transport::{seal, unseal};
 

@@ -1,14 +1,14 @@
 //! Messages over a stream socket, descriptors included.
 
 use super::descriptors::{receive_fds, send_fds};
+use super::error::{ControlError, call, io};
 use super::{Event, Order};
 use crate::plan::{Basis, Launch};
-use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Serialize, de::DeserializeOwned};
 use std::fs::File;
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::marker::PhantomData;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
@@ -52,46 +52,6 @@ pub enum Work {
     Prepare(Box<Basis>),
     /// To start a run.
     Start(Box<Received>),
-}
-
-/// Why a message could not be passed on.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// A system call failed.
-    #[error("{call}")]
-    Call {
-        /// Which one.
-        call: &'static str,
-        /// Its errno.
-        #[source]
-        errno: Errno,
-    },
-    /// Reading or writing failed.
-    #[error("{what}")]
-    Io {
-        /// What was being done.
-        what: &'static str,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-    /// The plan or event does not have the expected shape.
-    #[error("encode or decode")]
-    Codec(#[source] postcard::Error),
-    /// The peer closed the socket before it sent anything.
-    #[error("closed before the start message")]
-    Closed,
-    /// The message does not have the expected shape.
-    #[error("malformed message: {0}")]
-    Malformed(&'static str),
-}
-
-pub(super) fn call(call: &'static str) -> impl FnOnce(Errno) -> ControlError {
-    move |errno| ControlError::Call { call, errno }
-}
-
-fn io(what: &'static str) -> impl FnOnce(io::Error) -> ControlError {
-    move |source| ControlError::Io { what, source }
 }
 
 /// Server: sends what to start, on the basis that was sent last, and the command's streams. One

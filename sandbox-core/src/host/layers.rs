@@ -3,8 +3,14 @@
 use super::Host;
 use crate::namespaces::{Namespaces, SHARED_MEMORY};
 use crate::policy::{Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, Tmp};
-use crate::supervisor::{MINIMUM_ABI, SCOPES_ABI};
 use std::path::Path;
+
+/// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
+/// is a right of its own.
+pub(crate) const MINIMUM_ABI: u32 = 3;
+/// From this ABI on (Linux 6.12) the kernel keeps signals and abstract sockets inside a domain.
+/// Below it the supervisor does.
+pub(crate) const SCOPES_ABI: u32 = 6;
 
 /// One layer of protection, as results and `doctor` show it.
 #[derive(Debug, Clone, PartialEq, Eq)]

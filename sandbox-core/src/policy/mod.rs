@@ -12,6 +12,7 @@ mod network;
 mod origin;
 mod own_view;
 mod unix_socket;
+mod view;
 
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
@@ -24,8 +25,9 @@ pub use network::{
     meant,
 };
 pub use origin::{Origin, Origins};
-pub use own_view::{Hiding, OwnView, PrivateTmp, Tmp};
+pub use own_view::{OwnView, PrivateTmp};
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
+pub use view::{Hiding, Tmp};
 
 use crate::rate::Quota;
 use serde::{Deserialize, Serialize};

@@ -1,71 +1,16 @@
 //! What a run sees differently from the machine, where it has a mount namespace of its own and its
 //! profile asks for that.
 
-use super::{Access, FsPolicy, FsRule, Kept, Policy, Reach, Scope, Source, UnixGrant};
+use super::{Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, Source, Tmp, UnixGrant};
 use crate::AbsPath;
-use serde::{Deserialize, Serialize};
 use std::path::Path;
 
-/// Where programs put temporary files that do not ask where.
-const TMP: &str = "/tmp";
 /// Where terminals have names (pts(4)).
 const PTS: &str = "/dev/pts";
 /// The terminal of whoever asks.
 const TTY: &str = "/dev/tty";
 /// What makes one: a device, or a link to the second path (devpts is mounted that way in containers).
 const PTMX: [&str; 2] = ["/dev/ptmx", "/dev/pts/ptmx"];
-
-/// What runs find at `/tmp`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Tmp {
-    /// What the machine has there.
-    #[default]
-    Machine,
-    /// The private temporary folder is asked for. Until this is settled, as before.
-    Wanted(Source),
-    /// The private temporary folder.
-    Private {
-        /// Folders of the machine's `/tmp` that are there all the same, none inside another. What
-        /// may be done in them is no less than in the private folder: for the kernel they lie in it.
-        stays: Vec<AbsPath>,
-    },
-    /// It was asked for and cannot be had; why.
-    Impossible(String),
-}
-
-/// What runs see of what no rule may open.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Hiding {
-    /// That it is there, and of what size and age.
-    #[default]
-    Off,
-    /// Nothing is asked for. Until this is settled, as before.
-    Wanted,
-    /// Something empty, which cannot be entered, in its place.
-    On,
-}
-
-impl Tmp {
-    /// Where it is.
-    #[must_use]
-    pub fn path() -> AbsPath {
-        at(TMP)
-    }
-
-    /// What either of two asks for.
-    #[must_use]
-    pub fn or(&self, other: &Tmp) -> Tmp {
-        if *self == Tmp::Machine { other.clone() } else { self.clone() }
-    }
-}
-
-impl Hiding {
-    /// What either of two asks for.
-    #[must_use]
-    pub fn or(self, other: Hiding) -> Hiding {
-        if self == Hiding::Off { other } else { self }
-    }
-}
 
 /// What has to be mounted for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

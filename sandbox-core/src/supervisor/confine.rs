@@ -6,6 +6,7 @@ use super::{SetupFailed, Stage};
 use crate::AbsPath;
 use crate::control::TreeTier;
 use crate::decide::FileKind;
+use crate::host::{MINIMUM_ABI, SCOPES_ABI};
 use crate::plan::landlock::{LandlockRule, rules};
 use crate::policy::{Observe, Policy};
 use crate::sys;
@@ -17,13 +18,6 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::fstat;
 use std::os::fd::OwnedFd;
-
-/// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
-/// is a right of its own.
-pub(crate) const MINIMUM_ABI: u32 = 3;
-/// From this ABI on (Linux 6.12) the kernel keeps signals and abstract sockets inside a domain.
-/// Below it the supervisor does.
-pub(crate) const SCOPES_ABI: u32 = 6;
 
 /// What the running kernel's Landlock can do, as far as a run depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 //! everything of the run is below it, is reaped by it, and ends with it, whatever happens: the
 //! kernel kills a process namespace whose first process is gone.
 
-use super::{SetupFailed, Stage, mounts};
+use super::{SetupFailed, Stage};
 use crate::namespaces::{Namespaces, SHARED_MEMORY};
 use crate::sys::{self, ForkResult};
 use nix::errno::Errno;
@@ -13,7 +13,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{Pid, getegid, geteuid, write as say_to};
+use nix::unistd::{Pid, getegid, geteuid};
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -118,35 +118,5 @@ impl Guard {
                 Err(_) => return ExitCode::from(LOST),
             }
         }
-    }
-}
-
-/// A trial: whether the namespaces can be made here. Prints their name, or why not.
-#[must_use]
-pub fn attempt() -> ExitCode {
-    let namespaces = Namespaces::for_this_process(crate::host::may_administer());
-    let say = |text: &str| say_to(std::io::stdout(), text.as_bytes());
-    let said = match enter(namespaces) {
-        Ok(Entered::Guard(guard)) => return guard.wait(),
-        Ok(Entered::Supervisor(first)) => match mounts::attempt() {
-            Ok(()) => say(first.namespaces.name()),
-            Err(failed) => say(&format!("{REASON}{failed}")),
-        },
-        Err(failed) => say(&format!("{REASON}{failed}")),
-    };
-    if said.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// What the answer of [`attempt`] starts with where there are none.
-const REASON: &str = "no: ";
-
-/// What the answer of [`attempt`] means.
-///
-/// # Errors
-/// Why there can be no namespaces.
-pub fn read_attempt(answer: &str) -> Result<Namespaces, String> {
-    match answer.strip_prefix(REASON) {
-        Some(reason) => Err(reason.to_owned()),
-        None => Namespaces::named(answer).ok_or_else(|| "the trial was cut short".to_owned()),
     }
 }

@@ -22,14 +22,14 @@ mod run;
 mod stage;
 mod standby;
 mod tree;
+mod trial;
 mod unix_table;
 mod usage;
 mod watch;
 
-pub(crate) use confine::{MINIMUM_ABI, SCOPES_ABI};
 pub use found::Found;
-pub use isolate::{attempt, read_attempt};
 pub use reap::end_group_of;
 pub use run::main;
 pub use stage::{SetupFailed, Stage};
 pub use tree::children;
+pub use trial::{attempt, read_attempt};

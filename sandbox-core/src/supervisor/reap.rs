@@ -3,7 +3,6 @@
 //! Processes that do nothing but fork and exit end faster than they can be reaped: whoever reaps for
 //! as long as there is somebody to reap does nothing else any more.
 
-use super::tree::Death;
 use crate::process_stat::ProcessStat;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -12,6 +11,13 @@ use nix::unistd::{Pid, getpgrp, getsid};
 
 /// Processes reaped in one go. A few hundred microseconds.
 const AT_ONCE: usize = 256;
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Death {
+    Code(i32),
+    Signal(i32),
+}
 
 /// What is left of a tree after some of it was reaped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

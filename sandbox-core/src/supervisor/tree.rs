@@ -4,7 +4,7 @@
 //! detaches.
 
 use super::confine::SignalScope;
-use super::reap::{Left, reap, reap_groups, reap_stopped};
+use super::reap::{Death, Left, reap, reap_groups, reap_stopped};
 use crate::process_stat::ProcessStat;
 use crate::sys;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -14,13 +14,6 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
-
-/// How a process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Death {
-    Code(i32),
-    Signal(i32),
-}
 
 /// Process time and memory of everything that was reaped.
 #[derive(Debug, Clone, Copy)]

@@ -1,9 +1,9 @@
 //! The log's two files: the lines, only ever added to, and beside them the head, so that a log cut
 //! off at its end is told from a shorter one.
 
-use super::AuditError;
 use super::chain::{Hash, Head, Read, Stamp, seal};
 use super::check::compare;
+use super::error::AuditError;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::unistd::geteuid;
 use nono_schemas::AuditEvent;

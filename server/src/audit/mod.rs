@@ -5,6 +5,7 @@
 mod chain;
 mod check;
 mod convert;
+mod error;
 mod file;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ mod verify;
 pub(crate) use chain::{Hash, Head};
 pub(crate) use check::Report;
 pub(crate) use convert::{profile_hash, stream};
+pub(crate) use error::AuditError;
 pub(crate) use verify::verify;
 
 use crate::error::ServerError;
@@ -27,41 +29,6 @@ use nono_schemas::{AuditEvent, AuditPrincipal, AuditStream, AuditWho, NotStarted
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-
-/// Why the audit log cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AuditError {
-    /// The system refused.
-    #[error("cannot {what} the audit log {}: {source}", .path.display())]
-    File {
-        /// What was being done.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// Somebody else could write to it.
-    #[error("the audit log cannot be trusted to {}: it {why}", .path.display())]
-    Unsafe {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        why: &'static str,
-    },
-    /// It does not end as a server left it.
-    #[error(
-        "the audit log {} is damaged: {why}; `nono-mcp audit verify` says more. Keep it, and its \
-         head file, under another name, and a new one is started",
-        .path.display()
-    )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        why: String,
-    },
-}
 
 /// What the operator wants recorded.
 #[derive(Debug, Clone)]

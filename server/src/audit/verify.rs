@@ -1,8 +1,8 @@
 //! Reading a log from its first line to its last.
 
-use super::AuditError;
 use super::chain::Head;
 use super::check::{Checker, Report};
+use super::error::AuditError;
 use super::file::{MAX_LINE, head_path, lock, read_head};
 use nix::fcntl::FlockArg;
 use nono_schemas::AuditLine;

@@ -1,8 +1,8 @@
 //! `nono-mcp doctor --attack`: every way out, tried through the server's own tools, and again
 //! without a sandbox.
 
-use super::Place;
 use super::client::{Client, ToolAnswer};
+use super::place::Place;
 use crate::error::ServerError;
 use crate::session::{Ground, Setup};
 use nono_attack::{AREAS, Layers, Probe, Said, Scene, Targets, Verdict, judge};
@@ -49,7 +49,7 @@ pub(super) fn attack(place: Place) -> Result<ExitCode, ServerError> {
     }
     let bad = [Verdict::Escaped, Verdict::Broken].iter().any(|v| tally.contains_key(word(*v)));
     text.push_str(&summary(&tally, bad));
-    super::show(std::io::stdout(), &text);
+    super::print::show(std::io::stdout(), &text);
     Ok(if bad { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 

@@ -56,7 +56,7 @@ pub(super) fn run(command: Command) -> Result<ExitCode, ServerError> {
             } else {
                 words(&file, &report)
             };
-            super::show(std::io::stdout(), &text);
+            super::print::show(std::io::stdout(), &text);
             Ok(code(&report))
         }
         Command::Show { file, run, last, json } => show(&file, run.as_deref(), last, json),
@@ -93,7 +93,7 @@ fn show(
     }
     let _nobody_listens = out.flush();
     if !report.ok {
-        super::show(std::io::stderr(), &words(file, &report));
+        super::print::show(std::io::stderr(), &words(file, &report));
     }
     Ok(code(&report))
 }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 /// [`ServerError`] if the setup cannot be used.
 pub(super) fn doctor(setup: &Setup) -> Result<ExitCode, ServerError> {
     let ground = Ground::prepare(setup)?;
-    super::show(std::io::stdout(), &report(&ground));
+    super::print::show(std::io::stdout(), &report(&ground));
     Ok(if ground.sandbox.missing.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -63,6 +63,6 @@ pub(super) fn explain(setup: &Setup, asked: Asked) -> Result<ExitCode, ServerErr
         }
         Err(sentence) => (sentence + "\n", 2),
     };
-    super::show(std::io::stdout(), &text);
+    super::print::show(std::io::stdout(), &text);
     Ok(ExitCode::from(code))
 }

@@ -5,9 +5,12 @@ mod audit;
 mod client;
 mod demo;
 mod doctor;
+mod exit;
 mod explain;
 mod http;
 mod learn;
+mod place;
+mod print;
 mod profile;
 mod run;
 mod run_as;
@@ -15,15 +18,16 @@ mod scenes;
 
 use crate::audit::AuditSetup;
 use crate::error::ServerError;
-use crate::report::{clean_line, clean_text};
+use crate::report::clean_line;
 use crate::runs::DEFAULT_LIVE;
-use crate::session::{Others, Session, Setup};
+use crate::session::{Session, Setup};
 use crate::transport::Listen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use nono_profiles::{MissingFolders, ProfileRef};
-use nono_sandbox::policy::NetworkMode;
+use exit::UNUSABLE;
+use nono_profiles::MissingFolders;
+use place::Place;
+use print::show;
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -74,38 +78,6 @@ impl Recorded {
     }
 }
 
-/// Where commands work and what they may do.
-#[derive(Debug, Args)]
-struct Place {
-    /// Folder commands may work in; may be given several times. Default: the current directory.
-    #[arg(long, value_name = "DIR")]
-    workspace: Vec<PathBuf>,
-    /// What commands may do: a profile by name (`nono-mcp profile list`), or a file (with a `/`, or
-    /// ending in .json).
-    #[arg(long, value_name = "NAME|FILE", default_value = "coding")]
-    profile: String,
-    /// The user everything runs as, the server included; for a server that root starts.
-    #[arg(long, value_name = "USER")]
-    run_as: Option<String>,
-    /// Profile that a call may choose by name, to stay within it as well; may be given several
-    /// times.
-    #[arg(long, value_name = "NAME|FILE")]
-    allow_profile: Vec<String>,
-    /// How much of the network commands have, in place of what the profile says: none, loopback,
-    /// proxy, hosts or open.
-    #[arg(long, value_name = "MODE", value_parser = network_mode)]
-    network: Option<NetworkMode>,
-    /// Pretend that the kernel's Landlock is no newer than this ABI, to try the way older kernels
-    /// take. Only ever narrower than what the kernel offers.
-    #[arg(long, value_name = "ABI", hide = true)]
-    pretend_landlock_abi: Option<u32>,
-}
-
-fn network_mode(text: &str) -> Result<NetworkMode, String> {
-    let named = NetworkMode::ALL.into_iter().find(|mode| mode.name() == text);
-    named.ok_or_else(|| "there are none, loopback, proxy, hosts and open".to_owned())
-}
-
 impl Cli {
     /// Where the mode that was named works.
     fn place_of_mode(&self) -> &Place {
@@ -114,29 +86,6 @@ impl Cli {
                 Mode::Run { place, .. } | Mode::Doctor { place, .. } | Mode::Explain { place, .. },
             ) => place,
             _ => &self.place,
-        }
-    }
-}
-
-impl Place {
-    fn setup(self, missing_folders: MissingFolders) -> Setup {
-        let profile = ProfileRef::from(self.profile.as_str());
-        Setup {
-            workspaces: self.workspace,
-            profile,
-            allowed_profiles: self
-                .allow_profile
-                .iter()
-                .map(|p| ProfileRef::from(p.as_str()))
-                .collect(),
-            missing_folders,
-            network: self.network,
-            own_endpoints: Vec::new(),
-            landlock_abi_limit: self.pretend_landlock_abi,
-            max_runs: DEFAULT_LIVE,
-            audit: None,
-            closed: Vec::new(),
-            others: Others::default(),
         }
     }
 }
@@ -211,9 +160,6 @@ enum Mode {
         socket: PathBuf,
     },
 }
-
-/// The setup cannot be used.
-const UNUSABLE: u8 = 2;
 
 /// The whole program, except for supervisors.
 pub(crate) fn main() -> ExitCode {
@@ -324,10 +270,4 @@ fn usage() -> ExitCode {
 fn complain(error: &ServerError) {
     let line = clean_line(error.to_string().trim_end());
     show(std::io::stderr(), &format!("nono-mcp: {line}\n"));
-}
-
-/// Writes text for a person, whose terminal nothing in it may work: names and files in it may be
-/// anybody's. If nobody listens, there is nobody to tell.
-fn show(mut to: impl Write, text: &str) {
-    let _nobody_listens = to.write_all(clean_text(text).as_bytes());
 }

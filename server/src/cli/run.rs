@@ -2,9 +2,10 @@
 
 use crate::audit::By;
 use crate::error::ServerError;
+use crate::excerpt::Wish;
 use crate::report::{LONGER_BY_CALL, report_text};
 use crate::runs::{Echo, Input};
-use crate::session::{Session, Setup, Wish};
+use crate::session::{Session, Setup};
 use crate::tools::prepare_exec;
 use nix::sys::signal::Signal;
 use nono_schemas::{AuditWho, ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};

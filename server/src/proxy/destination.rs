@@ -1,7 +1,7 @@
 //! Where a connection goes: judged, looked up once, judged again, and connected.
 
+use super::client::{Client, Tenant};
 use super::places::ALL_LOOKUPS;
-use super::{Client, Tenant};
 use nono_sandbox::policy::{Closed, Host, NameVerdict};
 use std::fmt;
 use std::io;
@@ -77,11 +77,11 @@ impl Destination {
         match policy.host(&self.host, self.port) {
             NameVerdict::Allowed(_) => {}
             NameVerdict::Denied(entry) => {
-                client.record(&self, None, Some(&entry.source));
+                client.record(self.to_string(), None, Some(&entry.source));
                 return Err(NoWay::Refused { destination: self, why: "is in network.deny" });
             }
             NameVerdict::NotListed => {
-                client.record(&self, None, None);
+                client.record(self.to_string(), None, None);
                 return Err(NoWay::Refused { destination: self, why: "is not listed" });
             }
         }
@@ -94,7 +94,7 @@ impl Destination {
                 Err(Closed::Denied(source)) => Some(source),
                 _ => None,
             };
-            client.record(&self, Some(*first), rule);
+            client.record(self.to_string(), Some(*first), rule);
             let why = "leads to an address that is not public and not listed";
             return Err(NoWay::Refused { destination: self, why });
         }

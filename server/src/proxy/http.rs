@@ -3,7 +3,7 @@
 //! Bodies are not looked at. One connection carries one request, to one host; what follows it on
 //! the wire reaches the same host, so there is nothing to smuggle past.
 
-use super::Client;
+use super::client::Client;
 use super::destination::{Destination, NoWay};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

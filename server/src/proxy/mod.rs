@@ -5,6 +5,7 @@
 //! kept free and that nobody listens on. A connection is for one destination, judged once, looked up
 //! once: whatever is sent on it afterwards goes there and nowhere else.
 
+mod client;
 mod destination;
 mod http;
 mod places;
@@ -14,21 +15,19 @@ mod socks;
 pub(crate) use places::{MOST_OF_A_RUN, Share};
 
 use crate::error::ServerError;
-use destination::Destination;
+use client::{Client, Tenant};
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, SockaddrIn, bind, getsockname, socket, socketpair,
 };
 use nono_sandbox::control::{ControlError, Introduction, receive_introduction};
-use nono_sandbox::policy::{Access, NetworkPolicy, Source};
-use nono_sandbox::record::{
-    Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason, Recorder,
-};
-use places::{Full, Place, Seats};
+use nono_sandbox::policy::NetworkPolicy;
+use nono_sandbox::record::DenialLog;
+use places::{Place, Seats};
 use std::io;
 use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -46,25 +45,6 @@ pub(crate) struct Proxy {
     address: SocketAddr,
     /// Keeps the port from everybody else.
     _bound: OwnedFd,
-}
-
-/// A run, as the proxy sees it.
-#[derive(Debug)]
-struct Tenant {
-    policy: NetworkPolicy,
-    refused: Mutex<Recorder>,
-    started: Instant,
-    seats: Arc<Seats>,
-    pipes: Semaphore,
-    over: watch::Sender<bool>,
-}
-
-/// Who is behind a connection.
-#[derive(Debug)]
-struct Client {
-    tenant: Arc<Tenant>,
-    pid: i32,
-    exe: Vec<u8>,
 }
 
 impl Proxy {
@@ -137,60 +117,6 @@ impl Tenancy {
 impl Drop for Tenancy {
     fn drop(&mut self) {
         self.tenant.over.send_replace(true);
-    }
-}
-
-impl Tenant {
-    fn refused(&self) -> MutexGuard<'_, Recorder> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Client {
-    /// Records that a destination was refused; `resolved` if because of an address it has.
-    fn record(
-        &self,
-        destination: &Destination,
-        resolved: Option<SocketAddr>,
-        rule: Option<&Source>,
-    ) {
-        self.tenant.refused().add(Denial {
-            resolved: resolved.map(|at| at.to_string().into_bytes()),
-            rule: rule.cloned(),
-            ..self.denial(destination.to_string(), Errno::EACCES, Reason::NoGrant)
-        });
-    }
-
-    /// Records that there was no place for a connection.
-    fn record_full(&self, Full { most }: Full) {
-        let target = format!("more than {most} connections at a time");
-        let denial = self.denial(target, Errno::EAGAIN, Reason::NoPlace);
-        self.tenant.refused().add(denial);
-    }
-
-    /// A refusal, now.
-    fn denial(&self, target: String, errno: Errno, reason: Reason) -> Denial {
-        let at = self.tenant.started.elapsed().as_millis();
-        let at = u64::try_from(at).unwrap_or(u64::MAX);
-        Denial {
-            kind: Kind::NetProxy,
-            operation: Operation::Connect,
-            access: Access::empty(),
-            target: target.into_bytes(),
-            resolved: None,
-            host: None,
-            syscall: "connect".to_owned(),
-            errno: errno as i32,
-            pid: self.pid,
-            exe: self.exe.clone(),
-            layer: Layer::Proxy,
-            reason,
-            rule: None,
-            confidence: Confidence::Enforced,
-            count: 1,
-            first_ms: at,
-            last_ms: at,
-        }
     }
 }
 

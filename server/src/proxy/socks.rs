@@ -1,6 +1,6 @@
 //! The SOCKS5 side (RFC 1928): `CONNECT` alone.
 
-use super::Client;
+use super::client::Client;
 use super::destination::{Destination, NoWay};
 use nono_sandbox::policy::Host;
 use std::io;

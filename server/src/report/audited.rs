@@ -2,7 +2,7 @@
 //! and its lines for people.
 
 use super::text::word;
-use super::{clean, denials};
+use super::{clean, wire};
 use nono_sandbox::record::DenialLog;
 use nono_schemas::{AuditDenial, AuditDenials, AuditEnd, AuditEvent, AuditLine};
 
@@ -12,8 +12,8 @@ const MAX_NAMED: usize = 32;
 /// The denials of a run, those that profiles keep out of reports included.
 pub(crate) fn audited(log: &DenialLog) -> AuditDenials {
     let named = log.items.iter().take(MAX_NAMED).map(|denial| AuditDenial {
-        kind: denials::kind(denial.kind),
-        operation: denials::operation(denial.operation),
+        kind: wire::kind(denial.kind),
+        operation: wire::operation(denial.operation),
         target: clean::name(&denial.target),
         count: denial.count,
     });

@@ -3,20 +3,18 @@
 
 use super::group::Group;
 use super::rank::{Evidence, Ranked, rank};
-use super::{View, clean, grant, instead, later, network};
+use super::view::View;
+use super::wire::{access, kind, operation, reason};
+use super::{clean, grant, instead, later, network};
 use nix::errno::Errno;
-use nono_sandbox::AbsPath;
 use nono_sandbox::filter::is_by_number;
-use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer, Operation};
+use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer};
 use nono_schemas::{
-    Access, Confidence, DecidedBy, DenialItem, DenialKind, Denials, DeniedOperation, Grantable,
-    Reason, Relevance, Retry,
+    Access, Confidence, DecidedBy, DenialItem, Denials, Grantable, Relevance, Retry,
 };
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-pub(super) use nono_schemas::Access as WireAccess;
 
 /// Items in a result.
 const MAX_ITEMS: usize = 20;
@@ -161,70 +159,6 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     }
 }
 
-pub(super) fn kind(kind: Kind) -> DenialKind {
-    match kind {
-        Kind::Fs => DenialKind::Fs,
-        Kind::UnixSocket => DenialKind::UnixSocket,
-        Kind::Exec => DenialKind::Exec,
-        Kind::Signal => DenialKind::Signal,
-        Kind::NetConnect => DenialKind::NetConnect,
-        Kind::NetBind => DenialKind::NetBind,
-        Kind::Dns => DenialKind::Dns,
-        Kind::NetProxy => DenialKind::NetProxy,
-        Kind::Socket => DenialKind::Socket,
-        Kind::Syscall => DenialKind::Syscall,
-        Kind::NestedSandbox => DenialKind::NestedSandbox,
-    }
-}
-
-fn reason(reason: record::Reason) -> Reason {
-    match reason {
-        record::Reason::NoGrant => Reason::NoGrant,
-        record::Reason::InsufficientAccess => Reason::InsufficientAccess,
-        record::Reason::Protected => Reason::Protected,
-        record::Reason::Kept => Reason::Kept,
-        record::Reason::NotSupported => Reason::NotSupported,
-        record::Reason::MoreRights => Reason::MoreRights,
-        record::Reason::NoPlace => Reason::LimitExceeded,
-    }
-}
-
-pub(super) fn operation(operation: Operation) -> DeniedOperation {
-    match operation {
-        Operation::Read => DeniedOperation::Read,
-        Operation::Write => DeniedOperation::Write,
-        Operation::Create => DeniedOperation::Create,
-        Operation::Delete => DeniedOperation::Delete,
-        Operation::Rename => DeniedOperation::Rename,
-        Operation::Link => DeniedOperation::Link,
-        Operation::Execute => DeniedOperation::Execute,
-        Operation::Connect => DeniedOperation::Connect,
-        Operation::Bind => DeniedOperation::Bind,
-        Operation::Listen => DeniedOperation::Listen,
-        Operation::Send => DeniedOperation::Send,
-        Operation::Signal => DeniedOperation::Signal,
-        Operation::Socket => DeniedOperation::Socket,
-        Operation::Call => DeniedOperation::Call,
-    }
-}
-
-/// The right an operation needs.
-pub(super) fn access(operation: Operation) -> Access {
-    match operation {
-        Operation::Read => Access::Read,
-        Operation::Write
-        | Operation::Create
-        | Operation::Delete
-        | Operation::Rename
-        | Operation::Link => Access::Write,
-        Operation::Execute => Access::Execute,
-        Operation::Connect | Operation::Send => Access::Connect,
-        Operation::Bind | Operation::Listen => Access::Bind,
-        Operation::Signal => Access::Signal,
-        Operation::Socket | Operation::Call => Access::Call,
-    }
-}
-
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
     use record::Reason::{
         InsufficientAccess, Kept, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
@@ -308,13 +242,4 @@ fn unsupported(denial: &Denial) -> &'static str {
         | Kind::Dns
         | Kind::NetProxy => "the sandbox cannot judge this and so refuses it",
     }
-}
-
-/// The path a denial is about: resolved where it could be, else as given.
-pub(super) fn denial_path(denial: &Denial) -> Option<AbsPath> {
-    if !matches!(denial.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket) {
-        return None;
-    }
-    let bytes = denial.resolved.as_deref().unwrap_or(&denial.target);
-    AbsPath::new(Path::new(OsStr::from_bytes(bytes))).ok()
 }

@@ -1,10 +1,15 @@
 //! From a run's records and output to what its answer says about denials.
 
+use super::facts::{Facts, Output};
 use super::group::group;
+use super::history::History;
+use super::known::Known;
 use super::rank::{self, Evidence};
 use super::summary::{Said, summary};
-use super::translate::{Known, notes, unlooked_for_leaks};
-use super::{Facts, History, Output, View, clean, denials, limits, masked, milliseconds, status};
+use super::time::milliseconds;
+use super::translate::{notes, unlooked_for_leaks};
+use super::view::View;
+use super::{clean, denials, limits, masked, status};
 use crate::runs::{Captured, Finished};
 use nono_sandbox::AbsPath;
 use nono_sandbox::control::End;

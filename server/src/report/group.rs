@@ -1,10 +1,13 @@
 //! Denials of a run, gathered into what a reader sees as one thing.
 
-use super::View;
-use super::denials::denial_path;
+use super::view::View;
+use super::wire;
 use nono_sandbox::AbsPath;
 use nono_sandbox::record::{Confidence, Denial, Kind};
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// From this many different targets in one folder on, the folder is named instead.
 const SIBLINGS: usize = 4;
@@ -38,7 +41,7 @@ impl<'d> Group<'d> {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key<'d> {
     kind: Kind,
-    access: super::denials::WireAccess,
+    access: nono_schemas::Access,
     errno: i32,
     rule: Option<(&'d str, &'d str)>,
     reason: u8,
@@ -65,7 +68,7 @@ fn key<'d>(denial: &'d Denial) -> Key<'d> {
     let folder = denial_path(denial).map(|p| p.parent().unwrap_or_else(AbsPath::root));
     Key {
         kind: denial.kind,
-        access: super::denials::access(denial.operation),
+        access: wire::access(denial.operation),
         errno: denial.errno,
         rule: denial.rule.as_ref().map(|r| (r.profile.as_str(), r.rule.as_str())),
         reason: denial.reason as u8,
@@ -109,4 +112,13 @@ fn by_target<'d>(members: Vec<&'d Denial>) -> Vec<Group<'d>> {
         }
     }
     groups.into_iter().filter_map(|g| Group::of(g, None)).collect()
+}
+
+/// The path a denial is about: resolved where it could be, else as given.
+pub(super) fn denial_path(denial: &Denial) -> Option<AbsPath> {
+    if !matches!(denial.kind, Kind::Fs | Kind::Exec | Kind::UnixSocket) {
+        return None;
+    }
+    let bytes = denial.resolved.as_deref().unwrap_or(&denial.target);
+    AbsPath::new(Path::new(OsStr::from_bytes(bytes))).ok()
 }

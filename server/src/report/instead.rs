@@ -1,9 +1,8 @@
 //! What a caller can do without any grant.
 
-use super::View;
-use super::denials::denial_path;
 use super::grant::{is_a_place, is_of_one_process};
-use super::group::Group;
+use super::group::{Group, denial_path};
+use super::view::View;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{OwnView, Tmp};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};

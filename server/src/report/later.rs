@@ -1,8 +1,8 @@
 //! Refusals of what the profile grants: it was not there when the server started.
 
-use super::denials::denial_path;
-use super::group::Group;
-use super::{View, clean};
+use super::clean;
+use super::group::{Group, denial_path};
+use super::view::View;
 use nono_sandbox::policy::{FsRule, Scope};
 use nono_sandbox::record::{Denial, Kind, Reason};
 use nono_schemas::DecidedBy;

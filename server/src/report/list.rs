@@ -1,6 +1,6 @@
 //! The runs of a server, as a list.
 
-use super::{status, tree};
+use super::{status, time, tree};
 use crate::runs::{Identity, Snapshot, State};
 use nono_schemas::{RunItem, RunList, RunStatus};
 use std::fmt::Write;
@@ -25,7 +25,7 @@ pub(crate) fn list(runs: &[Listed], server_age: Duration, now: Instant) -> (RunL
     let items: Vec<RunItem> = runs.iter().rev().map(|run| item(run, now)).collect();
     let live = items.iter().filter(|i| i.status == RunStatus::Running).count();
     let list = RunList {
-        server_age_ms: super::milliseconds(server_age),
+        server_age_ms: time::milliseconds(server_age),
         live: u32::try_from(live).unwrap_or(u32::MAX),
         runs: items,
     };
@@ -43,19 +43,19 @@ fn item(run: &Listed, now: Instant) -> RunItem {
         status: standing.status,
         exit_code: standing.exit_code,
         command: run.identity.label.clone(),
-        age_ms: super::milliseconds(age),
+        age_ms: time::milliseconds(age),
         output_bytes: run.output_bytes,
-        time_left_ms: running.then(|| super::milliseconds(run.identity.time_left(now))),
+        time_left_ms: running.then(|| time::milliseconds(run.identity.time_left(now))),
         listening: sight.map(tree::listening).unwrap_or_default(),
         waiting: sight.and_then(tree::waiting),
     }
 }
 
 fn text(list: &RunList) -> String {
-    let since = status::duration(Duration::from_millis(list.server_age_ms));
+    let since = time::duration(Duration::from_millis(list.server_age_ms));
     let mut text = format!("[{} running · server started {since} ago]\n", list.live);
     for run in &list.runs {
-        let age = status::duration(Duration::from_millis(run.age_ms));
+        let age = time::duration(Duration::from_millis(run.age_ms));
         let state = match run.exit_code {
             Some(code) => format!("{} {code}", super::text::word(&run.status)),
             None => super::text::word(&run.status),

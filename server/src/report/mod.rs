@@ -8,12 +8,14 @@ mod denials;
 mod diagnose;
 mod explain;
 mod explanation;
+mod facts;
 mod fence;
 mod grant;
 mod group;
 mod history;
 mod in_short;
 mod instead;
+mod known;
 mod later;
 mod learn;
 mod limits;
@@ -29,18 +31,17 @@ mod summary;
 #[cfg(test)]
 mod tests;
 mod text;
+mod time;
 mod translate;
 mod tree;
+mod view;
+mod wire;
+mod wish;
 
-use crate::runs::{Ended, Finished, Identity, Snapshot, State};
-use globset::GlobSet;
+use crate::runs::{Ended, Finished};
 use nono_sandbox::AbsPath;
-use nono_sandbox::host::LayerState;
-use nono_sandbox::policy::{FsRule, Policy};
 use nono_schemas::{Denials, Enforced, LayerItem, RunResult, RunStatus, SandboxItem, TextFlags};
-use std::net::IpAddr;
-use std::time::Duration;
-use tokio::time::Instant;
+use time::milliseconds;
 
 pub(crate) use audited::{audit_line, audited};
 pub(crate) use clean::{
@@ -50,77 +51,17 @@ pub(crate) use clean::{
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Question, explain};
 pub(crate) use explanation::{Explanation, Verdict};
+pub(crate) use facts::{Facts, Output};
 pub(crate) use fence::{Imitation, imitation};
 pub(crate) use history::History;
 pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};
 pub(crate) use status::{LONGER_BY_CALL, standing};
 pub(crate) use text::report_text;
+pub(crate) use view::{Suppressed, View};
 
 /// Writable folders named in a result.
 const MAX_ROOTS: usize = 8;
-
-/// What a report needs to know about the sandbox.
-#[derive(Clone, Copy)]
-pub(crate) struct View<'a> {
-    /// What commands may do.
-    pub(crate) policy: &'a Policy,
-    /// What commands of other calls may do, if this one asked for less.
-    pub(crate) wider: Option<&'a Policy>,
-    /// What it gave up, in words.
-    pub(crate) narrowed: &'a [String],
-    /// What stays out of reports.
-    pub(crate) suppress: &'a Suppressed,
-    /// What the policy would have if it had been there when the server started.
-    pub(crate) absent: &'a [FsRule],
-    /// What is enforced.
-    pub(crate) layers: &'a [LayerState],
-    /// Whether a path is a folder: folders and files take different grants.
-    pub(crate) is_folder: &'a dyn Fn(&AbsPath) -> bool,
-    /// Whether an address is one of this machine's.
-    pub(crate) is_own_address: &'a dyn Fn(IpAddr) -> bool,
-}
-
-/// Paths whose denials stay out of reports.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Suppressed {
-    /// Of sockets.
-    pub(crate) sockets: GlobSet,
-    /// Of files and folders.
-    pub(crate) paths: GlobSet,
-}
-
-/// What a report needs to know about the run.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts<'a> {
-    /// What the run is.
-    pub(crate) identity: &'a Identity,
-    /// How far it is.
-    pub(crate) state: State,
-    /// What its supervisor sees, if it goes on and had the time to say so.
-    pub(crate) snapshot: Option<Snapshot>,
-    /// Marks lines written by the sandbox; random, made after the output was read.
-    pub(crate) nonce: String,
-    /// Output bytes in the answer.
-    pub(crate) max_output: usize,
-    /// When the answer is made.
-    pub(crate) now: Instant,
-}
-
-/// The output an answer is about.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Output {
-    /// Of standard output.
-    pub(crate) stdout: Excerpt,
-    /// Of standard error.
-    pub(crate) stderr: Excerpt,
-    /// The position behind it.
-    pub(crate) next_seq: u64,
-    /// Secrets that were taken out of the run's output so far.
-    pub(crate) redactions: u64,
-    /// What there is to say about how it was chosen.
-    pub(crate) note: Option<String>,
-}
 
 /// An answer, complete in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,10 +160,6 @@ impl Answer {
 fn flags(shown: Option<TextFlags>, redactions: u64) -> Option<TextFlags> {
     let flags = TextFlags { redactions, ..shown.unwrap_or_default() };
     (flags != TextFlags::default()).then_some(flags)
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The sandbox, as results describe it.

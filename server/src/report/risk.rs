@@ -1,7 +1,7 @@
 //! What a grant puts at stake.
 
-use super::View;
-use super::grant::{What, Wish};
+use super::view::View;
+use super::wish::{What, Wish};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Access;
 use nono_schemas::Risk;

@@ -1,7 +1,7 @@
 //! What programs say that count on the rights root usually has. A server that root starts gives its
 //! commands none of root's capabilities: they are root by name, and ordinary by right.
 
-use super::translate::Known;
+use super::known::Known;
 use nono_sandbox::policy::Observe;
 use nono_sandbox::record::Kind;
 

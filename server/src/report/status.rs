@@ -1,6 +1,8 @@
 //! How a run stands, in a field and in a sentence.
 
-use super::{Facts, limits, tree};
+use super::facts::Facts;
+use super::time::duration;
+use super::{limits, tree};
 use crate::runs::{Ended, State};
 use nix::sys::signal::Signal;
 use nono_sandbox::control::{End, Outcome};
@@ -192,27 +194,12 @@ fn signal_name(number: i32) -> String {
     Signal::try_from(number).map_or_else(|_| format!("signal {number}"), |s| s.as_str().to_owned())
 }
 
-/// A duration as a person would say it.
-pub(super) fn duration(duration: Duration) -> String {
-    match duration.as_millis() {
-        ms @ 0..1000 => format!("{ms}ms"),
-        ms @ 1000..120_000 => format!("{}.{}s", ms / 1000, ms % 1000 / 100),
-        ms => format!("{}m{:02}s", ms / 60_000, ms / 1000 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_signals_read_well() {
-        let shown = |ms| duration(Duration::from_millis(ms));
-        assert_eq!(
-            (shown(0), shown(999), shown(4_250)),
-            ("0ms".into(), "999ms".into(), "4.2s".into())
-        );
-        assert_eq!((shown(119_999), shown(120_000)), ("119.9s".into(), "2m00s".into()));
+    fn signals_have_names() {
         assert_eq!((signal_name(9), signal_name(40)), ("SIGKILL".into(), "signal 40".into()));
     }
 }

@@ -1,6 +1,6 @@
 //! The text form of a result: verdict, denials, output.
 
-use super::{clean, fence, status};
+use super::{clean, fence, time};
 use nono_schemas::{Confidence, DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus};
 use serde::Serialize;
 use std::fmt::Write;
@@ -42,7 +42,7 @@ fn header(result: &RunResult) -> String {
     };
     let took = result
         .duration_ms
-        .map(|ms| format!(" · {}", status::duration(Duration::from_millis(ms))))
+        .map(|ms| format!(" · {}", time::duration(Duration::from_millis(ms))))
         .unwrap_or_default();
     let less = match result.sandbox.narrowed.as_slice() {
         [] => String::new(),

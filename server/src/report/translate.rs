@@ -2,41 +2,11 @@
 //! backs it: what a program prints proves nothing.
 
 use super::benign;
+use super::known::Known;
 use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
-use nono_sandbox::record::{Denial, Kind, Operation, Reason};
-
-/// What is known for certain.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Known<'k> {
-    pub(super) policy: &'k Policy,
-    pub(super) denials: &'k [&'k Denial],
-    /// The exit code, if the command exited.
-    pub(super) exit_code: Option<i32>,
-    /// The signal that ended it, if one did.
-    pub(super) signal: Option<i32>,
-    /// Whether it ended because a limit ran out.
-    pub(super) limit_ran_out: bool,
-    /// Whether commands are root's.
-    pub(super) as_root: bool,
-}
-
-impl Known<'_> {
-    fn denied(&self, test: impl Fn(&Denial) -> bool) -> bool {
-        self.denials.iter().any(|d| test(d))
-    }
-
-    fn socket(&self, part: &str) -> bool {
-        self.denied(|d| {
-            d.kind == Kind::UnixSocket && String::from_utf8_lossy(&d.target).contains(part)
-        })
-    }
-
-    fn has_variable(&self, name: &str) -> bool {
-        self.policy.environment.variables.contains_key(name)
-    }
-}
+use nono_sandbox::record::{Kind, Operation, Reason};
 
 /// A message, what must be known, and what it really means.
 type Entry = (&'static [&'static str], fn(Known<'_>) -> bool, &'static str);

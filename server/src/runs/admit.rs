@@ -4,7 +4,7 @@
 //! of many calls of one principal and one call of another, the other's is the second in line and
 //! not the last.
 
-use super::drive::Halt;
+use super::halt::Halt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;

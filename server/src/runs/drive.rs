@@ -1,6 +1,7 @@
 //! Sees one run through, from the hand-over to the end, whether or not anybody waits for it.
 
 use super::admit::Admission;
+use super::halt::{Halt, reached};
 use super::pump::Pump;
 use super::run::{Ask, Ended, Finished, Run, Snapshot, State};
 use super::spare::Spares;
@@ -41,16 +42,6 @@ const AFTER_START: Duration = Duration::from_millis(20);
 /// Why a supervisor counts as lost.
 const LATE: &str = "it did not answer in time";
 const SILENT: &str = "it ended without a report";
-
-/// What runs are asked to do as a whole. Ordered: each step includes the ones before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Halt {
-    No,
-    Stop,
-    Cut,
-    /// Their supervisors are not waited for any longer.
-    Kill,
-}
 
 /// Everything a run is made of that calls do not see.
 #[derive(Debug)]
@@ -305,12 +296,6 @@ async fn heard(supervisor: &mut Supervisor) -> Result<Event, Ended> {
         Ok(None) => Err(Ended::Lost(SILENT.into())),
         Err(error) => Err(Ended::Lost(error.to_string())),
     }
-}
-
-/// Waits until all runs are asked for this, or are no longer asked for anything.
-async fn reached(mut halt: watch::Receiver<Halt>, step: Halt) {
-    // Whoever asks is gone: as before, that ends the wait.
-    drop(halt.wait_for(|halt| *halt >= step).await);
 }
 
 /// Names of files are the command's choice, so a secret may be in them. Out here, before anything

@@ -8,6 +8,7 @@ mod arena;
 mod channel;
 mod drive;
 mod flood;
+mod halt;
 mod input;
 mod lines;
 mod namespaces;

@@ -1,7 +1,7 @@
 //! What all runs of a server share, whoever started them: places, supervisors, the end.
 
 use super::admit::Places;
-use super::drive::Halt;
+use super::halt::Halt;
 use super::spare::Spares;
 use super::supervisor::Supervisors;
 use super::user_tasks::UserTasks;

@@ -5,7 +5,7 @@
 
 use super::arena::{Arena, BLOCK, Block};
 use super::switches::{Stream, Switches};
-use super::view::OutputView;
+use super::view::{Count, OutputView};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -16,16 +16,6 @@ const IN_MEMORY: usize = 64 << 10;
 const HEAD_BLOCKS: u64 = 16;
 /// Blocks kept from the end: 60 MiB.
 const TAIL_BLOCKS: usize = 240;
-
-/// What was counted of one stream.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Count {
-    pub(super) bytes: u64,
-    pub(super) newlines: u64,
-    pub(super) ends_in_newline: bool,
-    /// Bytes that were not kept.
-    pub(super) dropped: u64,
-}
 
 /// The output of one run.
 #[derive(Debug)]

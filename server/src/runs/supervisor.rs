@@ -1,7 +1,7 @@
 //! One supervisor process, seen from the server: our own binary, started again.
 
 use super::admit::Places;
-use super::drive::Halt;
+use super::halt::Halt;
 use super::orphans::Family;
 use super::sweep::SWEEP;
 use crate::error::ServerError;

@@ -1,10 +1,19 @@
 //! A spool at one moment, for reading. Holds no lock: the run writes on meanwhile.
 
 use super::arena::{BLOCK, Block};
-use super::spool::Count;
 use super::switches::{Stream, Switch};
 use std::ops::Range;
 use std::sync::Arc;
+
+/// What was counted of one stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) bytes: u64,
+    pub(super) newlines: u64,
+    pub(super) ends_in_newline: bool,
+    /// Bytes that were not kept.
+    pub(super) dropped: u64,
+}
 
 /// What a spool had at one moment.
 #[derive(Debug, Clone)]

@@ -8,7 +8,6 @@ use crate::proxy::Proxy;
 use crate::report::Suppressed;
 use crate::sandbox::Sandbox;
 use crate::secrets::Secrets;
-use crate::transport::TOKEN_VARIABLE;
 use nono_profiles::{
     Context, Credential, Machine, MissingFolders, Offer, ProfileRef, ProjectFile, Resolved,
 };
@@ -22,6 +21,9 @@ use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+
+/// The variable a server's token may come in. No command sees it, however clients reach the server.
+pub(crate) const TOKEN_VARIABLE: &str = "NONO_MCP_TOKEN";
 
 /// Where commands work and what they may do, as the operator named it.
 #[derive(Debug, Clone)]

@@ -3,18 +3,23 @@
 mod common;
 mod ground;
 mod repository;
+mod tasks;
+mod wanted;
 
 pub(crate) use common::Common;
-pub(crate) use ground::{Ground, Others, Setup, account_home, own_program, workspaces};
+pub(crate) use ground::{
+    Ground, Others, Setup, TOKEN_VARIABLE, account_home, own_program, workspaces,
+};
+pub(crate) use tasks::{Begun, Tasks};
+pub(crate) use wanted::Wanted;
 
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
-use crate::excerpt;
+use crate::excerpt::{self, Wish};
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
-use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, Stream};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs};
 use crate::sandbox::Sandbox;
-use crate::tools::{Tasks, Wanted};
 use nono_sandbox::plan::{Basis, plan};
 use nono_schemas::NotStarted;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,17 +51,6 @@ pub(crate) struct Session {
     /// Whoever holds it searches output.
     searching: Arc<Semaphore>,
     started: Instant,
-}
-
-/// Which part of a run's output an answer is about, and how much of it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Wish {
-    /// Only what lies behind this position.
-    pub(crate) after: u64,
-    /// Only this stream.
-    pub(crate) stream: Option<Stream>,
-    /// Bytes in the answer.
-    pub(crate) max_output: usize,
 }
 
 impl Session {

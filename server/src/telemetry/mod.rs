@@ -4,11 +4,13 @@
 //! Each call is one span. It says which tool was called, under which profile, and how it ended;
 //! never what the tool was given or what a command has written.
 
+mod context;
 #[cfg(feature = "otlp")]
 mod otlp;
 mod trace;
 
-pub(crate) use trace::{TraceContext, call_span, ended, goes_on};
+pub(crate) use context::TraceContext;
+pub(crate) use trace::{call_span, ended, goes_on};
 
 use crate::error::ServerError;
 use crate::report::clean_line;

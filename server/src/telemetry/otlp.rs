@@ -1,6 +1,6 @@
 //! Spans for a collector, by OTLP over HTTP.
 
-use super::trace::{TARGET, TraceContext};
+use super::context::{TARGET, TraceContext};
 use crate::error::ServerError;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::TracerProvider;

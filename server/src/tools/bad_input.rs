@@ -214,3 +214,8 @@ pub(crate) enum BadInput {
         of: usize,
     },
 }
+
+/// Refuses text that no system call can take.
+pub(crate) fn without_nul(what: impl FnOnce() -> String, text: &str) -> Result<(), BadInput> {
+    if text.contains('\0') { Err(BadInput::Nul(what())) } else { Ok(()) }
+}

@@ -1,7 +1,8 @@
 //! Who calls, and how it hears of a run before the answer.
 
 use crate::audit::By;
-use crate::report::{clean_name, clean_output};
+use crate::excerpt::message;
+use crate::report::clean_name;
 use crate::runs::Run;
 use nono_schemas::AuditWho;
 use rmcp::RoleServer;
@@ -100,18 +101,6 @@ impl Progress {
                 sleep(Self::SHORTEST).await;
             }
         }))
-    }
-}
-
-/// The last line of output, or how long there has been none.
-pub(super) fn message(run: &Run, elapsed: Duration) -> String {
-    /// Looked at from the end.
-    const BYTES: usize = 1024;
-    const LENGTH: usize = 120;
-    let text = clean_output(&run.view().last_bytes(BYTES)).text;
-    match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
-        Some(line) => line.chars().take(LENGTH).collect(),
-        None => format!("no output yet after {} s", elapsed.as_secs()),
     }
 }
 

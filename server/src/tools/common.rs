@@ -1,12 +1,11 @@
 //! The arguments all tools that start runs share, checked.
 
-use super::BadInput;
-use super::bad_input::{MAX_KEY, MAX_STDIN};
+use super::bad_input::{BadInput, MAX_KEY, MAX_STDIN};
 use super::narrow::{self, Less};
 use super::place::working_directory;
 use crate::runs::{Input, Key, Size};
 use crate::sandbox::Sandbox;
-use crate::session::Ground;
+use crate::session::{Ground, Wanted};
 use nono_sandbox::AbsPath;
 use nono_sandbox::plan::{Leftovers, Request};
 use nono_sandbox::policy::Limits;
@@ -19,41 +18,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Longest command in a list of runs, in characters.
-const MAX_LABEL: usize = 80;
 /// What programs on a terminal may expect of it.
 const TERMINAL: &str = "xterm-256color";
-
-/// A call that can be run.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    /// What it may do.
-    pub(crate) sandbox: Arc<Sandbox>,
-    /// For the core.
-    pub(crate) request: Request,
-    /// What the command reads.
-    pub(crate) input: Input,
-    /// Output bytes in the answer.
-    pub(crate) max_output: usize,
-    /// When to answer even if the command still runs; the client's usual time if left out.
-    pub(crate) yield_after: Option<Duration>,
-    /// Under which key the call may be repeated.
-    pub(crate) key: Option<Key>,
-    /// The command, for people.
-    command: String,
-}
-
-impl Wanted {
-    /// The command, short enough for a list of runs and safe to read.
-    pub(crate) fn label(&self) -> String {
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
-        let mut label: String = self.command.chars().take(MAX_LABEL).map(plain).collect();
-        if self.command.chars().nth(MAX_LABEL).is_some() {
-            label.push('…');
-        }
-        label
-    }
-}
 
 /// The shared arguments as they came.
 #[derive(Debug, Default)]
@@ -235,8 +201,3 @@ impl Checked {
 /// How long a command in the background is watched before it is left alone: what crashes at once is
 /// reported at once.
 const BACKGROUND_YIELD: Duration = Duration::from_millis(500);
-
-/// Refuses text that no system call can take.
-pub(crate) fn without_nul(what: impl FnOnce() -> String, text: &str) -> Result<(), BadInput> {
-    if text.contains('\0') { Err(BadInput::Nul(what())) } else { Ok(()) }
-}

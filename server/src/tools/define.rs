@@ -1,8 +1,8 @@
 //! What clients are told about the tools. The text is stable for one server, so that prompt
 //! caches stay valid, and it carries the policy in short, because most clients show it.
 
-use super::Tool;
 use super::policy_text::policy_text;
+use super::tool::Tool;
 use crate::session::Ground;
 use nono_sandbox::policy::NetworkMode;
 use nono_schemas::{

@@ -1,10 +1,10 @@
 //! `exec`: a program and its arguments, without a shell.
 
-use super::bad_input::{BadInput, MAX_ARGUMENT};
-use super::common::{Shared, Wanted, shared, without_nul};
+use super::bad_input::{BadInput, MAX_ARGUMENT, without_nul};
+use super::common::{Shared, shared};
 use super::program::find;
 use super::validate::arguments_as;
-use crate::session::Ground;
+use crate::session::{Ground, Wanted};
 use nono_schemas::{ExecParams, exec_schema};
 use rmcp::model::JsonObject;
 

@@ -1,9 +1,10 @@
 //! `sandbox_explain`: what the sandbox would say, before anybody tries.
 
+use super::bad_input::BadInput;
 use super::narrow::{self, Less};
 use super::place::{absolute, follow};
+use super::program;
 use super::validate::arguments_as;
-use super::{BadInput, program};
 use crate::report::{Explanation, Question, explain as verdict};
 use crate::sandbox::Sandbox;
 use crate::session::{Ground, Session};

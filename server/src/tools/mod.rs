@@ -1,4 +1,4 @@
-//! The tools: one file each, `parse → do → present`. What they share is here.
+//! The tools: one file each, `parse → do → present`. Which of them a call is for is seen here.
 
 mod bad_input;
 mod caller;
@@ -7,6 +7,7 @@ mod define;
 mod exec;
 mod explain;
 mod keys;
+mod named;
 mod narrow;
 mod place;
 mod policy_text;
@@ -21,75 +22,25 @@ mod shell;
 mod task;
 #[cfg(test)]
 mod tests;
+mod tool;
 mod validate;
 mod wait;
 
-pub(crate) use bad_input::BadInput;
 pub(crate) use caller::{Caller, Progress};
-pub(crate) use common::Wanted;
 pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;
 pub(crate) use explain::answer as explain_answer;
-pub(crate) use task::{Tasks, cancel as cancel_task};
+pub(crate) use task::cancel as cancel_task;
+pub(crate) use tool::Tool;
 
 use crate::audit::By;
-use crate::runs::{Echo, Run};
-use crate::session::{Session, Wish};
-use present::Reply;
+use crate::runs::Echo;
+use crate::session::{Session, Wanted};
+use present::{Reply, result_of};
 use rmcp::model::{CallToolResult, JsonObject, Task};
 use std::pin::pin;
 use std::sync::Arc;
 use wait::Settled;
-
-/// A tool of this server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tool {
-    /// A program and its arguments.
-    Exec,
-    /// What the sandbox would say.
-    Explain,
-    /// Which runs there are.
-    RunList,
-    /// The output of a run.
-    RunRead,
-    /// A signal to a run.
-    RunSignal,
-    /// Input for a run.
-    RunWrite,
-    /// A command line, run by a shell.
-    Shell,
-}
-
-impl Tool {
-    /// All tools, in the order they are listed.
-    pub(crate) const ALL: [Tool; 7] = [
-        Tool::Exec,
-        Tool::RunList,
-        Tool::RunRead,
-        Tool::RunSignal,
-        Tool::RunWrite,
-        Tool::Explain,
-        Tool::Shell,
-    ];
-
-    /// The tool's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Tool::Exec => "exec",
-            Tool::Explain => "sandbox_explain",
-            Tool::RunList => "run_list",
-            Tool::RunRead => "run_read",
-            Tool::RunSignal => "run_signal",
-            Tool::RunWrite => "run_write",
-            Tool::Shell => "shell",
-        }
-    }
-
-    /// The tool of that name.
-    pub(crate) fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.name() == name)
-    }
-}
 
 /// What a call is answered with.
 #[derive(Debug)]
@@ -168,20 +119,4 @@ async fn start(
         run.over().await;
     }
     Answered::Result(result_of(session, &run, max_output).await)
-}
-
-/// What a call that started a run is answered with, as the run is now.
-async fn result_of(session: &Session, run: &Run, max_output: usize) -> CallToolResult {
-    let wish = Wish { after: 0, stream: None, max_output };
-    let reply = Reply::run(session.answer(run, &wish).await);
-    session.ground.secrets.out_of(present::present(reply))
-}
-
-/// The run a call names.
-fn named(session: &Session, id: &str) -> Result<Arc<Run>, BadInput> {
-    session.runs.get(id).ok_or_else(|| BadInput::UnknownRun {
-        id: id.chars().take(64).collect(),
-        live: session.runs.live_list(),
-        age: session.age(),
-    })
 }

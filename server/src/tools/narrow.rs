@@ -1,7 +1,6 @@
 //! The sandbox of one call: the operator's, or what the call leaves of it.
 
-use super::BadInput;
-use super::common::without_nul;
+use super::bad_input::{BadInput, without_nul};
 use super::place::{Way, follow};
 use crate::sandbox::Sandbox;
 use crate::session::Ground;

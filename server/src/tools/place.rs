@@ -1,7 +1,6 @@
 //! The working directory of a call.
 
-use super::BadInput;
-use super::common::without_nul;
+use super::bad_input::{BadInput, without_nul};
 use crate::sandbox::Sandbox;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Policy};

@@ -1,7 +1,10 @@
 //! An answer as MCP sends it: structured and as text, each complete, because clients show the
 //! model only one of the two.
 
+use crate::excerpt::Wish;
 use crate::report::Answer;
+use crate::runs::Run;
+use crate::session::Session;
 use nono_schemas::RunList;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde::Serialize;
@@ -47,4 +50,11 @@ fn result(text: String, structured: &impl Serialize, is_error: bool) -> CallTool
         }
     }
     result
+}
+
+/// What a call that started a run is answered with, as the run is now.
+pub(super) async fn result_of(session: &Session, run: &Run, max_output: usize) -> CallToolResult {
+    let wish = Wish { after: 0, stream: None, max_output };
+    let reply = Reply::run(session.answer(run, &wish).await);
+    session.ground.secrets.out_of(present(reply))
 }

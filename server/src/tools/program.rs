@@ -1,6 +1,6 @@
 //! Finding the program of a call.
 
-use super::BadInput;
+use super::bad_input::BadInput;
 use super::place::follow;
 use crate::sandbox::Sandbox;
 use nix::unistd::{AccessFlags, access};

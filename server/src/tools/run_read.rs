@@ -3,14 +3,15 @@
 use super::bad_input::BadInput;
 use super::caller::Caller;
 use super::common::output_bytes;
-use super::named;
+use super::named::named;
 use super::present::Reply;
 use super::select::Selection;
 use super::validate::arguments_as;
 use super::wait::{self, Settled};
+use crate::excerpt::Wish;
 use crate::report::Output;
 use crate::runs::{OutputView, Stream};
-use crate::session::{Session, Wish};
+use crate::session::Session;
 use nono_schemas::{RunReadParams, StreamParam, run_read_schema};
 use rmcp::model::JsonObject;
 use std::pin::{Pin, pin};

@@ -2,11 +2,13 @@
 
 use super::bad_input::BadInput;
 use super::common::output_bytes;
+use super::named::named;
 use super::present::Reply;
 use super::validate::arguments_as;
-use super::{named, wait};
+use super::wait;
 use crate::audit::By;
-use crate::session::{Session, Wish};
+use crate::excerpt::Wish;
+use crate::session::Session;
 use nix::sys::signal::Signal;
 use nono_sandbox::control::SignalTo;
 use nono_schemas::{RunSignalParams, ScopeParam, SignalParam, run_signal_schema};

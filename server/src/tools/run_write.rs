@@ -3,12 +3,14 @@
 use super::bad_input::BadInput;
 use super::common::output_bytes;
 use super::keys::bytes_of;
+use super::named::named;
 use super::present::Reply;
 use super::validate::arguments_as;
-use super::{named, wait};
+use super::wait;
 use crate::audit::By;
+use crate::excerpt::Wish;
 use crate::runs::{NoInput, Size, Written};
-use crate::session::{Session, Wish};
+use crate::session::Session;
 use nono_schemas::{MAX_WRITE_BYTES, RunWriteParams, run_write_schema};
 use rmcp::model::JsonObject;
 use std::pin::pin;

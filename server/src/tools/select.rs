@@ -1,11 +1,11 @@
 //! Lines picked out of a run's output, by number or by pattern.
 
 use super::bad_input::BadInput;
+use crate::excerpt::Wish;
 use crate::report::{Excerpt, Output};
 use crate::runs::{
     Captured, Matcher, OutputView, Pattern, Searched, Stream, for_each_line, search,
 };
-use crate::session::Wish;
 use serde_json::json;
 
 /// What a client searches for.

@@ -1,5 +1,6 @@
 //! Calls turned into runs, against the built-in profile and real folders.
 
+use super::bad_input::BadInput;
 use super::*;
 use crate::session::{Ground, Setup};
 use nono_profiles::{MissingFolders, ProfileRef};

@@ -3,7 +3,7 @@
 //! serde says what is wrong, but not in which argument. The schema already names every argument,
 //! its type and its bounds, so the check that words errors reads it from there.
 
-use super::BadInput;
+use super::bad_input::BadInput;
 use rmcp::model::JsonObject;
 use serde::de::DeserializeOwned;
 use serde_json::Value;

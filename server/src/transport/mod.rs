@@ -5,5 +5,5 @@ mod service;
 mod signals;
 mod stdio;
 
-pub(crate) use http::{HttpError, Listen, TOKEN_VARIABLE, serve as serve_http};
+pub(crate) use http::{HttpError, Listen, serve as serve_http};
 pub(crate) use stdio::serve as serve_stdio;

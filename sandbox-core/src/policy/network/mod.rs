@@ -5,77 +5,18 @@
 
 mod class;
 mod host;
+mod mode;
 #[cfg(test)]
 mod tests;
 
 use class::special;
 pub use class::{Special, is_global, meant};
 pub use host::{BadHost, DomainName, Host, HostPattern, HostRule, PortRange, Ports};
+pub use mode::NetworkMode;
 
 use super::{Isolation, Source};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use std::net::SocketAddr;
-
-/// How much of the network there is, the narrowest first: each mode allows all that the ones
-/// before it do, with the same lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum NetworkMode {
-    /// Nothing, not even this machine: sockets for IP cannot be made.
-    None,
-    /// This machine's loopback addresses.
-    Loopback,
-    /// Loopback, and the listed hosts through the run's proxy.
-    Proxy,
-    /// The same, and the listed addresses directly.
-    Hosts,
-    /// Any address.
-    Open,
-}
-
-impl NetworkMode {
-    /// All of them, the narrowest first.
-    pub const ALL: [NetworkMode; 5] =
-        [Self::None, Self::Loopback, Self::Proxy, Self::Hosts, Self::Open];
-
-    /// What it is called in profiles.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Loopback => "loopback",
-            Self::Proxy => "proxy",
-            Self::Hosts => "hosts",
-            Self::Open => "open",
-        }
-    }
-
-    /// Whether a run in this mode has a proxy.
-    #[must_use]
-    pub fn has_proxy(self) -> bool {
-        matches!(self, Self::Proxy | Self::Hosts)
-    }
-
-    /// Whether no address outside of this machine is reached directly, so that a run can do without
-    /// the machine's network.
-    #[must_use]
-    pub fn stays_here(self) -> bool {
-        matches!(self, Self::None | Self::Loopback | Self::Proxy)
-    }
-
-    /// Whether addresses outside of this machine are closed unless they are listed. Then addressed
-    /// sends and listening are looked at as well.
-    #[must_use]
-    pub fn is_closed(self) -> bool {
-        matches!(self, Self::Loopback | Self::Proxy | Self::Hosts)
-    }
-}
-
-impl fmt::Display for NetworkMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// An entry of `network.allow` or `network.deny`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

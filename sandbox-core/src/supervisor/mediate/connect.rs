@@ -1,16 +1,14 @@
 //! `connect`, performed on the caller's behalf.
 
 use super::blocking::{Interrupted, conclude};
-use super::caller::{Caller, Confirmed};
+use super::caller::Caller;
 use super::leader::Turn;
 use super::listener::MediatedCall;
-use super::request::{SocketRequest, judge, refuse_abstract, unreadable};
+use super::request::{SocketRequest, connect_to, judge, refuse_abstract, unreadable};
 use super::{network, pinned, private_name};
 use crate::decide::{Address, Domain, SocketCall, socket_call};
 use crate::record::{Kind, Operation};
-use crate::sys;
 use nix::errno::Errno;
-use std::os::fd::{AsFd, OwnedFd};
 
 /// Performs the call and answers it.
 pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
@@ -75,14 +73,4 @@ fn connect(
             connect_to(turn, caller, confirmed, &request.socket, &address)
         }
     }
-}
-
-pub(super) fn connect_to(
-    turn: &mut Turn<'_>,
-    caller: &Caller<'_>,
-    _: Confirmed,
-    socket: &OwnedFd,
-    address: &[u8],
-) -> Result<(), Interrupted> {
-    turn.on_socket(caller, socket.as_fd(), || sys::connect(socket.as_fd(), address))
 }

@@ -109,7 +109,7 @@ impl Waiting {
             own_numbers: first.is_some(),
             proxy,
             bucket: Bucket::new(plan.basis.policy.rate),
-            charged: MediationMode::of(plan.basis.policy.network.mode),
+            charged: plan.basis.policy.network.mode.charged(),
             recorder: Mutex::default(),
             leadership: self.leadership,
             started: Instant::now(),

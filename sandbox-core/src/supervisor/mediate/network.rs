@@ -2,10 +2,9 @@
 
 use super::blocking::{Interrupted, conclude};
 use super::caller::{Caller, Confirmed};
-use super::connect::connect_to;
 use super::leader::Turn;
 use super::listener::{DatagramCall, MediatedCall};
-use super::request::{SocketRequest, hold, unreadable};
+use super::request::{SocketRequest, connect_to, hold, unreadable};
 use super::{Refusal, Shared, proxy};
 use crate::decide::{
     Address, Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question,

@@ -1,5 +1,5 @@
 //! What `connect`, `bind` and addressed sends have in common: the copied address, the held socket,
-//! and the judgement of a path.
+//! the judgement of a path, and connecting to what was judged.
 
 use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
@@ -59,6 +59,17 @@ impl SocketRequest {
     ) -> Result<(), Interrupted> {
         turn.pay_for(caller, charged_family(Some(self.domain), Some(&self.address)))
     }
+}
+
+/// Connects a socket to an address that was judged, for as long as the caller waits for it.
+pub(super) fn connect_to(
+    turn: &mut Turn<'_>,
+    caller: &Caller<'_>,
+    _: Confirmed,
+    socket: &OwnedFd,
+    address: &[u8],
+) -> Result<(), Interrupted> {
+    turn.on_socket(caller, socket.as_fd(), || sys::connect(socket.as_fd(), address))
 }
 
 /// The socket behind a descriptor number, and what it was made as. What is no socket that can be

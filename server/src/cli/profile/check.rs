@@ -1,6 +1,8 @@
 //! `nono-mcp profile validate`.
 
-use super::{looking, print, print_json, reference, unusable};
+use super::context::{looking, reference, unusable};
+use crate::cli::exit::UNUSABLE;
+use crate::cli::print::{print, print_json};
 use crate::error::ServerError;
 use nono_profiles::{Credential, CredentialFrom, ProjectFile, opened_credentials, resolve};
 use nono_sandbox::host::Host;
@@ -24,7 +26,7 @@ pub(super) fn validate(
         Ok(resolved) => resolved,
         Err(error) if as_json => {
             print_json(&json!({"valid": false, "error": error.to_string(), "warnings": []}));
-            return Ok(ExitCode::from(super::super::UNUSABLE));
+            return Ok(ExitCode::from(UNUSABLE));
         }
         Err(error) => return Err(unusable(error)),
     };

@@ -1,6 +1,7 @@
 //! `nono-mcp profile init`.
 
-use super::{looking, print, print_exactly, reference, unusable};
+use super::context::{looking, reference, unusable};
+use crate::cli::print::{print, print_exactly};
 use crate::error::ServerError;
 use nono_profiles::{ProfileError, ProjectFile, builtin_names, resolve};
 use std::fs::{DirBuilder, OpenOptions};

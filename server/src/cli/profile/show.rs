@@ -1,6 +1,7 @@
 //! Lists, texts, what a profile comes to, and what two differ in.
 
-use super::{looking, print, print_exactly, print_json, reference, unusable};
+use super::context::{looking, reference, unusable};
+use crate::cli::print::{print, print_exactly, print_json};
 use crate::error::ServerError;
 use nono_profiles::{Fact, Kind, ProjectFile, Resolved, available, facts, resolve, text_of};
 use serde_json::{Value, json};

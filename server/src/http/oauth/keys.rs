@@ -1,6 +1,6 @@
 //! A set of public keys as an authorization server publishes it (RFC 7517).
 
-use super::verify::Named;
+use super::named::Named;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey};
 use serde::Deserialize;

@@ -4,8 +4,10 @@
 //! Nothing here gives out tokens, and no token is passed on to anybody.
 
 mod claims;
+mod fault;
 mod fetch;
 mod keys;
+mod named;
 mod ring;
 mod source;
 mod uri;
@@ -18,11 +20,13 @@ pub use source::{FileError, KeySource, LoadError, PlaceCheck};
 pub use uri::{BadUri, ResourceUri};
 
 use claims::Match;
+use fault::Fault;
+use named::Named;
 use source::Keys;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
-use verify::{Expected, Fault, Named};
+use verify::Expected;
 
 /// What a resource server is told at its start.
 #[derive(Debug, Clone)]

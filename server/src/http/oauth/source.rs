@@ -251,7 +251,7 @@ mod tests {
 
     fn has(keys: &KeySet, id: &str) -> bool {
         let (key, algorithm) = (Some(id.to_owned()), jsonwebtoken::Algorithm::ES256);
-        keys.find(&super::super::verify::Named { key, algorithm }).is_some()
+        keys.find(&super::super::named::Named { key, algorithm }).is_some()
     }
 
     #[tokio::test(start_paused = true)]

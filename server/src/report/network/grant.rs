@@ -2,8 +2,8 @@
 //! they are shown.
 
 use super::{address, host, resolved, wire};
-use crate::report::View;
 use crate::report::group::Group;
+use crate::report::view::View;
 use nono_sandbox::decide::{Address, IpBind, IpCall, ip_bind, ip_call, ip_listen};
 use nono_sandbox::policy::{
     Closed, Host, HostGrant, HostRule, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach,

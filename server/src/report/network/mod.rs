@@ -4,7 +4,7 @@ mod grant;
 
 pub(super) use grant::{Tried, allows, narrowest};
 
-use super::View;
+use super::view::View;
 use crate::proxy::MOST_OF_A_RUN;
 use nono_sandbox::policy::{
     Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, PortRange, Source,

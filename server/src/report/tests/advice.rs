@@ -1,7 +1,8 @@
 //! What would allow it, and what to do instead.
 
 use super::*;
-use crate::report::translate::{Known, notes, unlooked_for_leaks};
+use crate::report::known::Known;
+use crate::report::translate::{notes, unlooked_for_leaks};
 use nono_sandbox::policy::NetworkMode;
 use nono_schemas::Grantable;
 use serde_json::json;

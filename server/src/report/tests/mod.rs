@@ -6,17 +6,20 @@ mod denials;
 mod ends;
 
 use super::*;
-use crate::runs::{Captured, Finished};
+use crate::runs::{Captured, Identity, Snapshot, State};
 use globset::{GlobBuilder, GlobSetBuilder};
 use nono_sandbox::control::{End, Outcome, TreeTier};
+use nono_sandbox::host::LayerState;
 use nono_sandbox::policy::{
-    Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Scope,
-    Source, UnixPolicy,
+    Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Policy,
+    Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
 
 fn path(text: &str) -> AbsPath {
     AbsPath::new(text).unwrap()

@@ -1,14 +1,19 @@
 //! MCP over Streamable HTTP.
 
+mod closed;
 mod endpoint;
+mod error;
 mod guard;
+mod listen;
 mod oauth;
 mod tls;
 mod token;
+mod user;
 mod users;
 mod written;
 
-pub(crate) use token::TOKEN_VARIABLE;
+pub(crate) use error::HttpError;
+pub(crate) use listen::Listen;
 
 use super::service::Service;
 use super::signals::Signals;
@@ -17,150 +22,20 @@ use crate::report::clean_line;
 use crate::runs::Pool;
 use crate::session::{Common, Ground, Others, Session, Setup};
 use guard::Guard;
-use nono_http::{Access, Answers, BadTls, BadToken, Config, Counts, Ends, Principal, Sessions};
-use nono_sandbox::path::PathError;
+use nono_http::{Access, Answers, Config, Counts, Ends, Principal, Sessions};
 use nono_schemas::MAX_TIMEOUT_MS;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use users::{User, Users};
+use user::User;
+use users::Users;
 
 /// A session may be silent for as long as the longest run and this.
 const BEYOND_ANY_RUN: Duration = Duration::from_secs(300);
 /// How long answers may take to be sent once all runs have ended.
 const ANSWER_PATIENCE: Duration = Duration::from_millis(200);
-
-/// Where and how to listen, as the operator said it.
-#[derive(Debug, Clone)]
-pub(crate) struct Listen {
-    /// The address.
-    pub(crate) address: SocketAddr,
-    /// The file with the token.
-    pub(crate) token_file: Option<PathBuf>,
-    /// The file with the principals, if there are several.
-    pub(crate) principals: Option<PathBuf>,
-    /// Keep no sessions.
-    pub(crate) stateless: bool,
-    /// Answer with one JSON document where that can be.
-    pub(crate) json: bool,
-    /// Connections open at once.
-    pub(crate) connections: u16,
-    /// Where to serve counters.
-    pub(crate) metrics: Option<SocketAddr>,
-    /// The files with the certificate and its key.
-    pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    /// The address may be a public one.
-    pub(crate) public: bool,
-    /// A proxy in front takes care of encryption, so the address may be a public one.
-    pub(crate) behind_proxy: bool,
-    /// More names that clients may call this server by.
-    pub(crate) hosts: Vec<String>,
-    /// More origins whose pages may call this server.
-    pub(crate) origins: Vec<String>,
-}
-
-/// Why MCP cannot be served over HTTP.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
-    /// The address cannot be had.
-    #[error("cannot listen on {address}: {source}; choose another address for --http")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The address is not a loopback one.
-    #[error(
-        "{0} can be reached from other machines, where the token would travel in the clear; listen \
-         on 127.0.0.1, say --public with --tls-cert and --tls-key, or --behind-proxy if a proxy \
-         that speaks TLS is the only one that reaches it"
-    )]
-    Public(SocketAddr),
-    /// A public server without a name.
-    #[error(
-        "a server that others reach has to know its name, or any page could point its own name \
-         here; give it with --http-host, such as --http-host mcp.example.com"
-    )]
-    Nameless,
-    /// Counters would be public.
-    #[error("--metrics {0} can be reached from other machines; give a loopback address")]
-    PublicMetrics(SocketAddr),
-    /// The file with the principals cannot be used.
-    #[error("principals file {}: {problem}", .path.display())]
-    Principals {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// TLS cannot be spoken with these files.
-    #[error("{} and {}: {problem}", .certificate.display(), .key.display())]
-    Tls {
-        /// The certificate's.
-        certificate: PathBuf,
-        /// The key's.
-        key: PathBuf,
-        /// What is wrong with them.
-        problem: BadTls,
-    },
-    /// The key's file keeps no secret.
-    #[error("key file {} {problem}", .path.display())]
-    OpenKey {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A file for TLS cannot be read.
-    #[error("{}: {source}; name another file with --tls-cert or --tls-key", .path.display())]
-    TlsFile {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The token in the environment is none.
-    #[error("NONO_MCP_TOKEN: {0}")]
-    Variable(BadToken),
-    /// There is no place to keep a token in.
-    #[error("neither NONO_MCP_TOKEN nor --token-file nor HOME is set; set one of them")]
-    Homeless,
-    /// The token's file cannot be used.
-    #[error(
-        "token file {}: {source}; name a file that holds a token (--token-file, or token_file of a \
-         principal)",
-        .path.display()
-    )]
-    TokenFile {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The token's file keeps no secret.
-    #[error("token file {} {problem}", .path.display())]
-    OpenToken {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The token's file cannot be named in a policy.
-    #[error("token file: {0}")]
-    TokenPath(#[from] PathError),
-    /// There is no token in the file.
-    #[error("token file {}: {problem}", .path.display())]
-    BadToken {
-        /// Which.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: BadToken,
-    },
-}
 
 /// Serves until a signal asks for the end; then every run has ended.
 ///
@@ -174,7 +49,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         let files = tls::Files::open(certificate, key, &guard)?;
         config.tls = Some(files.tls());
         tls_files = Some(files);
-        setup.closed.extend(token::both_ends(key)?);
+        setup.closed.extend(closed::both_ends(key)?);
     }
     let Users { all, oauth, closed, told } = Users::find(&setup, &listen, &guard)?;
     setup.closed.extend(closed);

@@ -1,8 +1,9 @@
 //! The authorization server that the principals' file names.
 
-use super::HttpError;
+use super::closed::own_places;
+use super::error::HttpError;
 use super::guard::Guard;
-use super::users::{User, own_places};
+use super::user::User;
 use super::written::{OauthEntry, RuleEntry};
 use nono_http::oauth::{KeySource, KeyUrl, Resource, ResourceUri, Rule, Setting, is_scope};
 use nono_sandbox::AbsPath;

@@ -1,7 +1,8 @@
 //! The certificate and the key that the operator named, and what replaces them.
 
+use super::error::HttpError;
 use super::guard::Guard;
-use super::{HttpError, token};
+use super::token;
 use nix::fcntl::OFlag;
 use nono_http::{Stamp, Tls};
 use nono_sandbox::policy::Access;

@@ -1,6 +1,8 @@
 //! The token of a server with one user: from the environment, from a file, or made here.
 
-use super::HttpError;
+use super::closed::both_ends;
+use super::error::HttpError;
+use crate::session::TOKEN_VARIABLE;
 use nix::fcntl::OFlag;
 use nono_http::Token;
 use nono_sandbox::AbsPath;
@@ -9,8 +11,6 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// The variable a token may come in.
-pub(crate) const TOKEN_VARIABLE: &str = "NONO_MCP_TOKEN";
 /// More is no token.
 const MOST_BYTES: u64 = 16 << 10;
 /// What a file with a token may let others do: nothing, except that its group may read it.
@@ -88,21 +88,6 @@ pub(super) fn in_file(path: &Path) -> Result<Found, HttpError> {
         .map_err(|problem| HttpError::BadToken { path: canonical.clone(), problem })?;
     let closed = both_ends(path)?;
     Ok(Found { token, file: Some(canonical), closed })
-}
-
-/// A file, and the link that was named in its place: what no command may touch.
-pub(super) fn both_ends(path: &Path) -> Result<Vec<AbsPath>, HttpError> {
-    let unreadable = |source| HttpError::TokenFile { path: path.to_path_buf(), source };
-    let canonical = path.canonicalize().map_err(unreadable)?;
-    let ends = [place(path).map_err(unreadable)?, canonical];
-    Ok(ends.into_iter().map(AbsPath::new).collect::<Result<_, _>>()?)
-}
-
-/// Where a path lies, without following it if it is a link.
-pub(super) fn place(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    Ok(folder.unwrap_or(Path::new(".")).canonicalize()?.join(name))
 }
 
 /// Whether a file keeps a secret.

@@ -1,37 +1,24 @@
 //! Who may use the server: one user with one token, or the principals of a file.
 
+use super::closed::own_places;
+use super::error::HttpError;
 use super::guard::Guard;
+use super::listen::Listen;
 use super::oauth::{self, Oauth};
-use super::token::{self, TOKEN_VARIABLE};
+use super::token;
+use super::user::User;
 use super::written::{self, Entry, EntryLimits, Written};
-use super::{HttpError, Listen};
-use crate::session::Setup;
+use crate::session::{Setup, TOKEN_VARIABLE};
 use nono_http::oauth::Rule;
 use nono_http::{Share, TokenDigest};
 use nono_profiles::ProfileRef;
 use nono_sandbox::AbsPath;
 use std::fs;
 use std::num::NonZeroU32;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What the one user of a server is called in the audit log.
 const ALONE: &str = "default";
-
-/// Somebody who may use the server.
-#[derive(Debug)]
-pub(super) struct User {
-    pub(super) name: String,
-    /// The token it was given here, if it was.
-    pub(super) token: Option<TokenDigest>,
-    /// Which tokens of the authorization server are its.
-    pub(super) rules: Vec<Rule>,
-    pub(super) workspaces: Vec<PathBuf>,
-    pub(super) profile: ProfileRef,
-    /// Commands that may run at once.
-    pub(super) live_runs: u32,
-    pub(super) share: Share,
-}
 
 /// All of them.
 pub(super) struct Users {
@@ -132,16 +119,6 @@ impl Users {
     }
 }
 
-impl User {
-    fn has_token(&self, token: Option<TokenDigest>) -> bool {
-        self.token.zip(token).is_some_and(|(own, token)| own.same(&token))
-    }
-
-    fn has_one_of(&self, rules: &[Rule]) -> bool {
-        self.rules.iter().any(|rule| rules.contains(rule))
-    }
-}
-
 impl Entry {
     /// The token it writes down as a digest. None is needed beside rules for others' tokens.
     fn digest(&self) -> Result<Option<TokenDigest>, String> {
@@ -215,21 +192,6 @@ fn profile(text: &str, folder: &Path) -> ProfileRef {
         ProfileRef::File(path) => ProfileRef::File(folder.join(path)),
         named => named,
     }
-}
-
-/// The folder of the file, and what no command may touch: who could write to the file could let
-/// itself in.
-pub(super) fn own_places(path: &Path) -> Result<(PathBuf, Vec<AbsPath>), String> {
-    let about = fs::metadata(path).map_err(|error| error.to_string())?;
-    let mode = about.mode() & 0o7777;
-    if mode & 0o022 != 0 {
-        return Err(format!("has mode {mode:04o}, so others can change it; `chmod go-w` it"));
-    }
-    let canonical = path.canonicalize().map_err(|error| error.to_string())?;
-    let place = token::place(path).map_err(|error| error.to_string())?;
-    let folder = place.parent().unwrap_or(Path::new("/")).to_path_buf();
-    let closed = [canonical, place].into_iter().map(AbsPath::new).collect::<Result<_, _>>();
-    Ok((folder, closed.map_err(|error| error.to_string())?))
 }
 
 #[cfg(test)]
