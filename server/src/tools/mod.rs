@@ -24,7 +24,7 @@ mod tests;
 mod validate;
 mod wait;
 
-pub(crate) use bad_input::BadInput;
+pub(crate) use bad_input::{BY_SHELL, BadInput};
 pub(crate) use caller::{Caller, Progress};
 pub(crate) use common::Wanted;
 pub(crate) use define::{definition, definitions, instructions};
