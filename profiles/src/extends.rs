@@ -43,7 +43,7 @@ impl Part {
 }
 
 /// A profile with everything it starts from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) layer: Layer,

@@ -47,6 +47,8 @@ pub struct Resolved {
     /// Grants outside of workspaces for files and folders that were not there: what would hold if
     /// they had been.
     pub absent: Vec<FsRule>,
+    /// The policy without the project file, if there is one: what that narrows, no grant opens.
+    pub operators: Option<Policy>,
     /// What was left out, narrowed or made.
     pub notes: Vec<Note>,
 }
@@ -73,12 +75,14 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
     let Some(project) = project::load(&library, &context)? else {
         return compile(loaded, &context, places, Limits::default());
     };
+    // Nothing is made because of a project file, nor to know what it narrows.
+    let looking = Context { missing_folders: MissingFolders::Leave, ..context.clone() };
+    let operators = compile(loaded.clone(), &looking, Places::default(), Limits::default()).ok();
     loaded.layer = project.narrow(loaded.layer, &mut loaded.notes)?;
     loaded.notes.extend(loaded.layer.unused_removals());
     let limits = Limits { workspace: project.workspace_limit() };
     let mut resolved = compile(loaded, &context, places, limits)?;
-    // Nothing is made because of a project file.
-    let looking = Context { missing_folders: MissingFolders::Leave, ..context };
+    resolved.operators = operators.map(|operators| operators.policy);
     let requests = project.requests();
     for name in project.credentials_left_out() {
         resolved.policy.environment.credentials.remove(name);
@@ -98,7 +102,7 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
 /// A mode the operator asked for beside the profile.
 fn chosen(mode: NetworkMode) -> Sourced<NetworkMode> {
     let rule = format!("--network {mode}");
-    let source = Source { profile: "command line".to_owned(), rule, line: None };
+    let source = Source { profile: Source::COMMAND_LINE.to_owned(), rule, line: None };
     Sourced { value: mode, source, built_in: false }
 }
 
@@ -140,7 +144,7 @@ fn compile(
     let layer = layer.on(&context.machine, &mut notes);
     let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
     links::leave_out(&mut grants, context, &mut notes);
-    limits::apply(&mut grants, &layer, limits, context, &mut notes);
+    let taken = limits::apply(&mut grants, &layer, limits, context, &mut notes);
     let credentials = credentials::resolve(&layer, context, &mut notes)?;
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
@@ -151,6 +155,7 @@ fn compile(
         !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
     };
     let absent: Vec<FsRule> = grants.absent.into_iter().filter(open).collect();
+    let read_only = taken.map(|taken| conflict::around(taken, &protected));
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
     let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
@@ -173,7 +178,8 @@ fn compile(
         name,
         fs: FsPolicy {
             rules,
-            protected: protected.into_iter().map(|p| p.path).collect(),
+            protected: protected.into_iter().map(protect::Protected::settled).collect(),
+            read_only,
             kept: keeps.kept,
             kept_patterns: keeps.patterns,
             workspaces: context.workspaces.clone(),
@@ -199,7 +205,16 @@ fn compile(
         origins,
     };
     credentials::check(&credentials, &policy.fs, context, &mut places)?;
-    Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, absent, notes })
+    let operators = None;
+    Ok(Resolved {
+        policy,
+        suppress_unix_sockets,
+        suppress_paths,
+        credentials,
+        absent,
+        operators,
+        notes,
+    })
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -19,8 +19,10 @@ mod learn;
 mod limits;
 mod list;
 mod masked;
+mod narrowed;
 mod network;
 mod rank;
+mod read_only;
 mod risk;
 mod root;
 mod status;
@@ -67,7 +69,9 @@ pub(crate) struct View<'a> {
     pub(crate) policy: &'a Policy,
     /// What commands of other calls may do, if this one asked for less.
     pub(crate) wider: Option<&'a Policy>,
-    /// What it gave up, in words.
+    /// The operator's policy without the project file of the workspace, if there is one.
+    pub(crate) operators: Option<&'a Policy>,
+    /// What the call gave up, in words.
     pub(crate) narrowed: &'a [String],
     /// What stays out of reports.
     pub(crate) suppress: &'a Suppressed,
@@ -120,6 +124,8 @@ pub(crate) struct Output {
     pub(crate) redactions: u64,
     /// What there is to say about how it was chosen.
     pub(crate) note: Option<String>,
+    /// What is said in the place of nothing, where lines were picked.
+    pub(crate) nothing: Option<&'static str>,
 }
 
 /// An answer, complete in both forms.
@@ -180,7 +186,7 @@ impl Answer {
                 .map(tree::ended)
                 .or(snapshot.map(|snapshot| tree::running(&snapshot.sight))),
         };
-        let text = text::render(&result, note.as_deref(), &facts.nonce);
+        let text = text::render(&result, (note.as_deref(), output.nothing), &facts.nonce);
         let ended = over.map(|f| &f.ended);
         let is_error = matches!(ended, Some(Ended::Refused(_) | Ended::Lost(_)));
         Self { result, text, is_error, nonce: facts.nonce.clone() }
@@ -210,7 +216,7 @@ impl Answer {
             peak_rss_bytes: None,
             processes: None,
         };
-        let text = text::render(&result, None, "");
+        let text = text::render(&result, (None, None), "");
         Self { result, text, is_error: true, nonce: String::new() }
     }
 }
