@@ -14,7 +14,7 @@ use crate::note::{Note, NoteKind};
 use crate::protect::Protected;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, FsRule, Reach, Scope, Source, UnixGrant};
+use nono_sandbox::policy::{Access, FsRule, Reach, ReadOnly, Scope, Source, UnixGrant};
 use std::fs;
 
 /// Rules one grant may be narrowed into. Each costs a few microseconds in every run.
@@ -117,6 +117,15 @@ pub(crate) fn sockets(
         }
     }
     Ok(grants)
+}
+
+/// What being read-only took, without what would open something protected: such a grant is refused
+/// or left out as soon as it can write.
+pub(crate) fn around(mut taken: ReadOnly, protected: &[Protected]) -> ReadOnly {
+    let free = |path: &AbsPath| protected.iter().all(|p| relation(path, &p.path).is_none());
+    taken.rules.retain(|rule| free(&rule.path));
+    taken.sockets.retain(|grant| free(&grant.path));
+    taken
 }
 
 /// Whether a conflicting grant is left out with a note instead of refused: nobody wrote down that

@@ -19,7 +19,7 @@ const MAX_LEVELS: usize = 10;
 const MAX_PROFILES: usize = 100;
 
 /// A profile with everything it starts from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Loaded {
     pub(crate) name: String,
     pub(crate) layer: Layer,

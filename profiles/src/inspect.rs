@@ -127,7 +127,8 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
     facts.extend(policy.network.deny.iter().map(|entry| host_fact("deny", entry)));
     facts.extend(policy.fs.rules.iter().map(file_fact));
     facts.extend(policy.unix.grants.iter().map(socket_fact));
-    let mut closed: Vec<String> = policy.fs.protected.iter().map(ToString::to_string).collect();
+    let mut closed: Vec<String> =
+        policy.fs.protected.iter().map(|closed| closed.path.to_string()).collect();
     closed.sort_unstable();
     closed.dedup();
     facts.extend(closed.into_iter().map(|path| plain("closed", path)));

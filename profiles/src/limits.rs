@@ -5,7 +5,7 @@ use crate::grants::Grants;
 use crate::layer::Layer;
 use crate::narrow;
 use crate::note::{Note, NoteKind};
-use nono_sandbox::policy::Access;
+use nono_sandbox::policy::{Access, FsRule, ReadOnly, Source, UnixGrant};
 
 /// Limits on what a layer's grants may give.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,35 +15,46 @@ pub(crate) struct Limits {
 }
 
 /// Applies `read_only` of `layer`, and `limits`. Done before the grants are judged against what
-/// stays closed, because a grant that cannot write can be narrowed around it.
+/// stays closed, because a grant that cannot write can be narrowed around it. Gives what being
+/// read-only took.
 pub(crate) fn apply(
     grants: &mut Grants,
     layer: &Layer,
     limits: Limits,
     context: &Context,
     notes: &mut Vec<Note>,
-) {
+) -> Option<ReadOnly> {
     if let Some(most) = limits.workspace {
         in_workspaces(grants, most, context, notes);
     }
-    if layer.single.read_only.as_ref().is_some_and(|on| on.value) {
-        read_only(grants, context);
-    }
+    let on = layer.single.read_only.as_ref().filter(|on| on.value);
+    let taken = on.map(|on| read_only(grants, &on.source, context));
     grants.files.retain(|candidate| !candidate.rule.access.is_empty());
+    taken
 }
 
-fn read_only(grants: &mut Grants, context: &Context) {
+fn read_only(grants: &mut Grants, source: &Source, context: &Context) -> ReadOnly {
+    let mut taken = ReadOnly { source: source.clone(), rules: Vec::new(), sockets: Vec::new() };
     for candidate in &mut grants.files {
-        if !narrow::always_writable(&candidate.rule, &context.tmpdir) {
-            candidate.rule.access -= Access::WRITE | Access::MAKE_SOCKET;
+        let rule = &mut candidate.rule;
+        if rule.access.intersects(Access::CHANGES)
+            && !narrow::always_writable(rule, &context.tmpdir)
+        {
+            taken.rules.push(FsRule { access: rule.access & Access::CHANGES, ..rule.clone() });
+            rule.access -= Access::CHANGES;
         }
     }
     for candidate in &mut grants.sockets {
-        candidate.rule.bind &= candidate.rule.path.is_within(&context.tmpdir);
+        let grant = &mut candidate.rule;
+        if grant.bind && !grant.path.is_within(&context.tmpdir) {
+            taken.sockets.push(UnixGrant { bind: true, ..grant.clone() });
+            grant.bind = false;
+        }
     }
     for rule in &mut grants.absent {
         rule.access -= Access::WRITE;
     }
+    taken
 }
 
 /// Leaves grants in workspaces no more than `most`; making sockets counts as writing.

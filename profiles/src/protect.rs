@@ -8,7 +8,7 @@ use crate::note::{Note, NoteKind};
 use crate::place::{DotNames, Places};
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::Source;
+use nono_sandbox::policy::{self, Source};
 use std::path::{Path, PathBuf};
 
 /// A path that stays closed.
@@ -18,6 +18,25 @@ pub(crate) struct Protected {
     pub(crate) source: Source,
     /// Where the path came from.
     pub(crate) origin: Origin,
+    /// Who closes it.
+    pub(crate) closed_by: ClosedBy,
+}
+
+/// Who closes a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClosedBy {
+    /// A profile.
+    Profile,
+    /// The server, whatever profiles say.
+    Server,
+}
+
+impl Protected {
+    /// As the policy has it.
+    pub(crate) fn settled(self) -> policy::Protected {
+        let source = (self.closed_by == ClosedBy::Profile).then_some(self.source);
+        policy::Protected { path: self.path, source }
+    }
 }
 
 /// The paths the `deny` entries of `layer` mean: where each lies, and, if that is a symbolic link,
@@ -58,7 +77,8 @@ fn closed(
     let ends = places
         .both_ends(path)
         .map_err(|error| ProfileError::entry(source, format!("{}: {error}", path.display())))?;
-    let protected = |path| Protected { path, source: source.clone(), origin };
+    let closed_by = ClosedBy::Profile;
+    let protected = |path| Protected { path, source: source.clone(), origin, closed_by };
     Ok(ends.into_iter().map(protected).collect())
 }
 
@@ -69,7 +89,8 @@ fn own_files(context: &Context, places: &mut Places) -> Result<Vec<Protected>, P
     for path in context.own_folder().into_iter().chain(named) {
         let rule = format!("always closed: {}", path.display());
         let source = Source { profile: OWN.to_owned(), rule, line: None };
-        all.extend(closed(&path, &source, Origin::Written, places)?);
+        let closed = closed(&path, &source, Origin::Written, places)?;
+        all.extend(closed.into_iter().map(|p| Protected { closed_by: ClosedBy::Server, ..p }));
     }
     Ok(all)
 }

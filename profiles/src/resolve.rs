@@ -17,7 +17,7 @@ use crate::{
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsPolicy, FsRule, Hiding, HostGrant, Isolation, Lookup, Mediation, NetworkMode,
+    Access, Environment, FsPolicy, FsRule, HostGrant, Isolation, Lookup, Mediation, NetworkMode,
     NetworkPolicy, Observe, Policy, PortRange, Source, Tmp, UnixGrant, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
@@ -46,6 +46,8 @@ pub struct Resolved {
     /// Grants outside of workspaces for files and folders that were not there: what would hold if
     /// they had been.
     pub absent: Vec<FsRule>,
+    /// The policy without the project file, if there is one: what that narrows, no grant opens.
+    pub operators: Option<Policy>,
     /// What was left out, narrowed or made.
     pub notes: Vec<Note>,
 }
@@ -72,12 +74,14 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
     let Some(project) = project::load(&library, &context)? else {
         return compile(loaded, &context, places, Limits::default());
     };
+    // Nothing is made because of a project file, nor to know what it narrows.
+    let looking = Context { missing_folders: MissingFolders::Leave, ..context.clone() };
+    let operators = compile(loaded.clone(), &looking, Places::default(), Limits::default()).ok();
     loaded.layer = project.narrow(loaded.layer, &mut loaded.notes)?;
     loaded.notes.extend(loaded.layer.unused_removals());
     let limits = Limits { workspace: project.workspace_limit() };
     let mut resolved = compile(loaded, &context, places, limits)?;
-    // Nothing is made because of a project file.
-    let looking = Context { missing_folders: MissingFolders::Leave, ..context };
+    resolved.operators = operators.map(|operators| operators.policy);
     let requests = project.requests();
     for name in project.credentials_left_out() {
         resolved.policy.environment.credentials.remove(name);
@@ -97,7 +101,7 @@ pub fn resolve(profile: &ProfileRef, context: &Context) -> Result<Resolved, Prof
 /// A mode the operator asked for beside the profile.
 fn chosen(mode: NetworkMode) -> Sourced<NetworkMode> {
     let rule = format!("--network {mode}");
-    let source = Source { profile: "command line".to_owned(), rule, line: None };
+    let source = Source { profile: Source::COMMAND_LINE.to_owned(), rule, line: None };
     Sourced { value: mode, source, built_in: false }
 }
 
@@ -115,10 +119,25 @@ fn network(single: &Single, allow: List<HostEntry>, deny: List<HostEntry>) -> Ne
     }
 }
 
+fn rate(single: &Single) -> Quota {
+    Quota {
+        per_second: single.per_second.as_ref().map_or(PER_SECOND, |n| n.value),
+        burst: single.burst.as_ref().map_or(BURST, |n| n.value),
+    }
+}
+
 fn hosts(list: List<HostEntry>) -> Vec<HostGrant> {
     let grant =
         |entry: Sourced<HostEntry>| HostGrant { rule: entry.value.rule, source: entry.source };
     list.added.into_iter().map(grant).collect()
+}
+
+/// Leaves secrets to the server, which adds their values.
+fn without_values(environment: &mut Environment, credentials: &[Credential]) {
+    for credential in credentials {
+        environment.variables.remove(&credential.name);
+        environment.credentials.insert(credential.name.clone(), credential.source.clone());
+    }
 }
 
 /// Works a complete layer out to a policy.
@@ -132,7 +151,7 @@ fn compile(
     let layer = layer.on(&context.machine, &mut notes);
     let mut grants = grants::resolve(&layer, context, &mut places, &mut notes)?;
     links::leave_out(&mut grants, context, &mut notes);
-    limits::apply(&mut grants, &layer, limits, context, &mut notes);
+    let taken = limits::apply(&mut grants, &layer, limits, context, &mut notes);
     let credentials = credentials::resolve(&layer, context, &mut notes)?;
     let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
     protected.extend(protect::credential_files(&credentials, &mut places)?);
@@ -143,22 +162,19 @@ fn compile(
         !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
     };
     let absent: Vec<FsRule> = grants.absent.into_iter().filter(open).collect();
+    let read_only = taken.map(|taken| conflict::around(taken, &protected));
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
+    let rules = narrow::without_repetitions(rules);
     let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
-    for credential in &credentials {
-        // The server adds the value.
-        environment.variables.remove(&credential.name);
-        environment.credentials.insert(credential.name.clone(), credential.source.clone());
-    }
+    without_values(&mut environment, &credentials);
     let suppress_unix_sockets = suppressed(&layer.suppress_unix_sockets, &mut notes);
     let suppress_paths = suppressed(&layer.suppress_paths, &mut notes);
     let single = layer.single;
     let (limits, origins) = (single.limits(), single.origins());
+    let (hiding, rate) = (single.hiding(), rate(&single));
     let network = network(&single, layer.hosts, layer.denied_hosts);
     let tmp = single.private_tmp.filter(|on| on.value);
-    let hide = single.hide_denied.is_some_and(|on| on.value);
-    let rules = narrow::without_repetitions(rules);
     let written = keeps.kept.into_iter().filter(|kept| keep::may_be_written(&rules, kept));
     let mut kept: Collected = written.collect();
     obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut kept)?;
@@ -166,14 +182,15 @@ fn compile(
         name,
         fs: FsPolicy {
             rules,
-            protected: protected.into_iter().map(|p| p.path).collect(),
+            protected: protected.into_iter().map(protect::Protected::settled).collect(),
+            read_only,
             kept: kept.finish(),
             kept_patterns: keeps.patterns,
             kept_roots: keeps.roots,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
             tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),
-            hiding: if hide { Hiding::Wanted } else { Hiding::Off },
+            hiding,
             own_terminals: false,
         },
         unix: UnixPolicy {
@@ -183,17 +200,22 @@ fn compile(
         },
         network,
         environment,
-        rate: Quota {
-            per_second: single.per_second.map_or(PER_SECOND, |n| n.value),
-            burst: single.burst.map_or(BURST, |n| n.value),
-        },
+        rate,
         observe: single.observe.map_or(Observe::Writes, |o| o.value),
         limits,
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
         origins,
     };
     credentials::check(&credentials, &policy.fs, context, &mut places)?;
-    Ok(Resolved { policy, suppress_unix_sockets, suppress_paths, credentials, absent, notes })
+    Ok(Resolved {
+        policy,
+        suppress_unix_sockets,
+        suppress_paths,
+        credentials,
+        absent,
+        operators: None,
+        notes,
+    })
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -212,7 +212,7 @@ fn components(path: &str) -> impl Iterator<Item = &str> {
 
 /// `a{b,c/d}e` is `abe` and `ac/de`, as in a shell; the braces of `${NAME}` are none. The error is
 /// a sentence.
-fn alternatives(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn alternatives(text: &str) -> Result<Vec<String>, String> {
     let Some((before, rest)) = opening_brace(text)? else { return Ok(vec![text.to_owned()]) };
     let (inside, after) = rest.split_once('}').ok_or_else(|| "`{` without `}`".to_owned())?;
     if inside.contains('{') {

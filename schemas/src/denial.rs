@@ -228,7 +228,8 @@ pub enum Reason {
     NoGrant,
     /// The profile covers the target, without this access.
     InsufficientAccess,
-    /// The target is protected; no profile can open it.
+    /// A `deny` of the profile closes the target, which no grant opens, or it is one of the
+    /// server's own files, which no profile opens.
     Protected,
     /// The tree may be written, and the profile protects this in it, because something outside of
     /// the sandbox runs or obeys it.
@@ -274,7 +275,7 @@ pub enum Relevance {
 pub enum Grantable {
     /// The operator, in the profile. Nothing a caller can send changes it.
     OperatorOnly,
-    /// Nobody: the target is protected.
+    /// Nobody by a grant: the target is protected.
     Never,
     /// Nobody: no kind of grant covers this.
     NotByGrant,
@@ -343,6 +344,9 @@ pub enum Risk {
 /// Entries for a profile's `filesystem` object; see the profile's schema for their meaning.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FilesystemGrant {
+    /// `false`: the profile is no longer read-only, without which no other entry has an effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_only: Option<bool>,
     /// Folders to read, execute and write.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allow: Vec<String>,

@@ -35,6 +35,7 @@ pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
         next_seq: view.total(),
         redactions: view.redactions(),
         note: None,
+        nothing: None,
     }
 }
 

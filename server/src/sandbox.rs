@@ -19,8 +19,10 @@ pub(crate) struct Sandbox {
     pub(crate) missing: Option<String>,
     /// What the call gave up, in the words it used.
     pub(crate) narrowed: Vec<String>,
-    /// The operator's policy, if this is a narrower one.
+    /// The sandbox of calls that ask for no less, if this is a narrower one.
     wider: Option<Arc<Sandbox>>,
+    /// The operator's policy without the project file, if there is one.
+    operators: Option<Policy>,
     /// Which denials stay out of reports.
     suppress: Suppressed,
     /// What would be granted if it had been there.
@@ -39,6 +41,7 @@ impl Sandbox {
             missing,
             narrowed: Vec::new(),
             wider: None,
+            operators: None,
             suppress,
             absent: vec![],
         }
@@ -47,6 +50,11 @@ impl Sandbox {
     /// With what would be granted if it had been there when the profile was resolved.
     pub(crate) fn with_absent(self, absent: Vec<FsRule>) -> Self {
         Self { absent, ..self }
+    }
+
+    /// With the policy that a project file narrowed.
+    pub(crate) fn with_operators(self, operators: Option<Policy>) -> Self {
+        Self { operators, ..self }
     }
 
     /// One for a call that asked for less of `wider`.
@@ -65,6 +73,7 @@ impl Sandbox {
         View {
             policy: &self.policy,
             wider: self.wider.as_ref().map(|wider| &wider.policy),
+            operators: self.wider.as_deref().unwrap_or(self).operators.as_ref(),
             narrowed: &self.narrowed,
             suppress: &self.suppress,
             absent: &self.absent,

@@ -20,6 +20,7 @@ fn closed(path: &Path) -> Protected {
         path: AbsPath::new(path).unwrap(),
         source: source("filesystem.deny: ~/.ssh"),
         origin: Origin::Written,
+        closed_by: crate::protect::ClosedBy::Profile,
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Deny, Grant, List, Protect, Removal, SocketGrant, Sourced};
 use crate::condition::Condition;
 use crate::error::ProfileError;
 use crate::load::Document;
-use crate::template::PathTemplate;
+use crate::template::{PathTemplate, alternatives};
 use nono_sandbox::policy::Reach;
 use nono_schemas::profile_file as wire;
 
@@ -149,11 +149,15 @@ fn entries<T>(
         };
         let templates = templates.map_err(refuse)?;
         let remarks = remarks(entry, takes).map_err(refuse)?;
-        let source = document.entry(field, index, entry.path());
         let built_in = document.is_built_in();
-        items.extend(templates.into_iter().map(|template| Sourced {
+        // What is protected is taken out by its own text, so that is what is told of it.
+        let spelled = match takes {
+            Takes::Existing => alternatives(entry.path()).map_err(refuse)?,
+            _ => vec![entry.path().to_owned(); templates.len()],
+        };
+        items.extend(templates.into_iter().zip(spelled).map(|(template, text)| Sourced {
             value: make(remarks.clone(), template),
-            source: source.clone(),
+            source: document.entry(field, index, &text),
             built_in,
         }));
     }

@@ -5,8 +5,8 @@ use super::{Sourced, network};
 use crate::error::ProfileError;
 use crate::load::Document;
 use nono_sandbox::policy::{
-    Access, Isolation, Limit, Limits, Mediation, NetworkMode, Observe, Origin, Origins, PortRange,
-    Source,
+    Access, Hiding, Isolation, Limit, Limits, Mediation, NetworkMode, Observe, Origin, Origins,
+    PortRange, Source,
 };
 use nono_schemas::profile_file as wire;
 use std::collections::BTreeMap;
@@ -108,6 +108,12 @@ impl Single {
     /// Which network there is, said or not.
     pub(crate) fn mode(&self) -> NetworkMode {
         self.network.as_ref().map_or(DEFAULT_MODE, |mode| mode.value)
+    }
+
+    /// What commands see of what is denied.
+    pub(crate) fn hiding(&self) -> Hiding {
+        let hide = self.hide_denied.as_ref().is_some_and(|on| on.value);
+        if hide { Hiding::Wanted } else { Hiding::Off }
     }
 
     /// The limits alone.

@@ -21,7 +21,8 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
         rules.extend(b.rules.iter().filter_map(|other| overlap(rule, other)));
     }
     let mut protected = a.protected.clone();
-    protected.extend(b.protected.iter().filter(|path| !a.protected.contains(path)).cloned());
+    let known = |path: &AbsPath| a.protected.iter().any(|p| p.path == *path);
+    protected.extend(b.protected.iter().filter(|p| !known(&p.path)).cloned());
     let mut kept = a.kept.clone();
     kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
     let mut kept_patterns = a.kept_patterns.clone();
@@ -31,6 +32,7 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     FsPolicy {
         rules: without_repetitions(rules),
         protected,
+        read_only: a.read_only.clone().or_else(|| b.read_only.clone()),
         kept,
         kept_patterns,
         kept_roots,

@@ -12,6 +12,7 @@ mod obeyed;
 mod own;
 mod project;
 mod snapshots;
+mod told;
 
 use crate::{Context, ProfileError, ProfileRef, Resolved, resolve};
 use nono_sandbox::AbsPath;

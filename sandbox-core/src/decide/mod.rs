@@ -95,7 +95,7 @@ pub enum PathVerdict<'p> {
     NotMediated,
     /// This grant covers it.
     Granted(&'p UnixGrant),
-    /// No grant covers it. `Some`: a grant covers it, without the right to bind.
+    /// No grant covers it. `Some`: a grant covers it, without the right to bind, or this closes it.
     Denied(Reason, Option<&'p Source>),
 }
 
@@ -118,8 +118,8 @@ pub fn unix_path<'p>(
     if let Some(grant) = grant {
         return PathVerdict::Granted(grant);
     }
-    if policy.fs.protected.iter().any(|p| resolved.is_within(p)) {
-        return PathVerdict::Denied(Reason::Protected, None);
+    if let Some(protected) = policy.fs.protection(resolved) {
+        return PathVerdict::Denied(Reason::Protected, protected.source.as_ref());
     }
     match unix.connect_grant(resolved) {
         Some(without_bind) => {

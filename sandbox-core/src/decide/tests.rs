@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
     Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Reach, UnixGrant, UnixPolicy,
+    Origins, Protected, Reach, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -19,7 +19,10 @@ fn policy() -> Policy {
     Policy {
         name: "test".into(),
         fs: FsPolicy {
-            protected: vec![path("/home/u/.gnupg")],
+            protected: vec![Protected {
+                path: path("/home/u/.gnupg"),
+                source: Some(source("filesystem.deny: ~/.gnupg")),
+            }],
             tmpdir: path("/tmp/x"),
             ..FsPolicy::of_rules(vec![])
         },
@@ -83,7 +86,11 @@ fn paths_against_grants() {
         (Bind, "/ws/a/b.sock", PathVerdict::Granted(&policy.unix.grants[1])),
         (Connect, "/ws", PathVerdict::Denied(Reason::NoGrant, None)),
         (Connect, "/run/docker.sock", PathVerdict::Denied(Reason::NoGrant, None)),
-        (Connect, "/home/u/.gnupg/S", PathVerdict::Denied(Reason::Protected, None)),
+        (
+            Connect,
+            "/home/u/.gnupg/S",
+            PathVerdict::Denied(Reason::Protected, policy.fs.protected[0].source.as_ref()),
+        ),
     ];
     for (operation, target, expected) in table {
         assert_eq!(unix_path(&policy, *operation, &path(target)), *expected, "{target}");

@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::{Hiding, Kept, KeptPattern, Source, Tmp};
+use super::{Hiding, Kept, KeptPattern, Protected, ReadOnly, Source, Tmp};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -69,9 +69,11 @@ impl FsRule {
 pub struct FsPolicy {
     /// The grants, in the order the profile gave them.
     pub rules: Vec<FsRule>,
-    /// Paths (files or trees) that no rule may open: credential stores, the server's own files.
-    /// Resolution has already made sure that no rule covers them; kept to word denials better.
-    pub protected: Vec<AbsPath>,
+    /// What no rule may open: credential stores, the server's own files. Resolution has already
+    /// made sure that no rule covers them; kept to word denials better.
+    pub protected: Vec<Protected>,
+    /// What the grants lack because the profile is read-only; kept to word denials better.
+    pub read_only: Option<ReadOnly>,
     /// What stays as it is although a rule lets it be written.
     pub kept: Vec<Kept>,
     /// What more of that is looked for when a run starts.
@@ -100,8 +102,8 @@ pub enum Lookup<'p> {
     NoGrant,
     /// Rules cover the path, without the access asked for; the nearest one is named.
     InsufficientAccess(&'p FsRule),
-    /// The path is protected; no profile can open it.
-    Protected,
+    /// The path is protected; no rule opens it.
+    Protected(&'p Protected),
     /// The rules allow it, and the path stays as it is all the same.
     Kept(&'p Kept),
 }
@@ -113,6 +115,7 @@ impl FsPolicy {
         Self {
             rules,
             protected: Vec::new(),
+            read_only: None,
             kept: Vec::new(),
             kept_patterns: Vec::new(),
             kept_roots: Vec::new(),
@@ -140,7 +143,7 @@ impl FsPolicy {
     /// Whether something empty is seen in the place of `path`, or of what holds it.
     #[must_use]
     pub fn hides(&self, path: &AbsPath) -> bool {
-        self.hiding == Hiding::On && self.lookup(path, Access::READ) == Lookup::Protected
+        self.hiding == Hiding::On && matches!(self.lookup(path, Access::READ), Lookup::Protected(_))
     }
 
     /// What would be replaced if something else came to be at the name `path`, or went from there.
@@ -155,13 +158,21 @@ impl FsPolicy {
         self.rules.iter().filter(|r| r.covers(path)).fold(Access::empty(), |all, r| all | r.access)
     }
 
+    /// What protects `path`, if something does.
+    #[must_use]
+    pub fn protection(&self, path: &AbsPath) -> Option<&Protected> {
+        self.protected.iter().find(|protected| path.is_within(&protected.path))
+    }
+
     /// Asks the rules about `holder`, for the sake of `path`.
     fn judge(&self, path: &AbsPath, holder: &AbsPath, access: Access) -> Lookup<'_> {
         let mut granted = Access::empty();
         let mut nearest: Option<&FsRule> = None;
         for rule in self.rules.iter().filter(|r| r.covers(holder)) {
             granted |= rule.access;
-            if nearest.is_none_or(|n| rule.path.is_within(&n.path)) {
+            // What only lets sockets be made says nothing about files.
+            let about = rule.access != Access::MAKE_SOCKET || access.contains(rule.access);
+            if about && nearest.is_none_or(|n| rule.path.is_within(&n.path)) {
                 nearest = Some(rule);
             }
         }
@@ -170,8 +181,8 @@ impl FsPolicy {
             let kept = self.kept.iter().find(|kept| changes && kept.holds(path));
             return kept.map_or(Lookup::Allowed, Lookup::Kept);
         }
-        if self.protected.iter().any(|p| path.is_within(p)) {
-            return Lookup::Protected;
+        if let Some(protected) = self.protection(path) {
+            return Lookup::Protected(protected);
         }
         nearest.map_or(Lookup::NoGrant, Lookup::InsufficientAccess)
     }
@@ -212,7 +223,7 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let policy = FsPolicy {
-            protected: vec![path("/a/tree/key")],
+            protected: vec![Protected { path: path("/a/tree/key"), source: None }],
             kept: vec![Kept {
                 path: path("/a/tree/.envrc"),
                 source: rule("/", Scope::Tree).source,
@@ -227,7 +238,7 @@ mod tests {
         assert_eq!(policy.lookup_name(&path("/a/tree"), write), Lookup::NoGrant);
         assert_eq!(policy.lookup_name(&path("/a/tree/x"), write), Lookup::Allowed);
         let execute = policy.lookup_name(&path("/a/tree/key"), Access::EXECUTE);
-        assert_eq!(execute, Lookup::Protected);
+        assert_eq!(execute, Lookup::Protected(&policy.protected[0]));
         let envrc = path("/a/tree/.envrc");
         assert!(matches!(policy.lookup(&envrc, write), Lookup::Kept(_)));
         assert!(matches!(policy.lookup_name(&envrc, Access::READ | write), Lookup::Kept(_)));
@@ -237,5 +248,24 @@ mod tests {
         assert_eq!(policy.lookup_name(&path("/a/tree/.env"), write), Lookup::Allowed);
         assert_eq!(policy.rights(&path("/a")), Access::empty());
         assert_eq!(policy.rights(&path("/a/tree/x")), Access::READ | Access::CHANGES);
+    }
+
+    #[test]
+    fn the_rule_that_is_named_is_about_what_was_asked() {
+        let path = |p: &str| AbsPath::new(p).unwrap();
+        let rule = |name: &str, access| FsRule {
+            path: path("/ws"),
+            scope: Scope::Tree,
+            access,
+            source: Source { profile: "t".into(), rule: name.into(), line: None },
+        };
+        let (read, sockets) = (rule("read", Access::READ), rule("sockets", Access::MAKE_SOCKET));
+        let policy = FsPolicy::of_rules(vec![read.clone(), sockets.clone()]);
+        let asked = |access| policy.lookup_name(&path("/ws/z"), access);
+        assert_eq!(asked(Access::WRITE), Lookup::InsufficientAccess(&read));
+        let both = asked(Access::WRITE | Access::MAKE_SOCKET);
+        assert_eq!(both, Lookup::InsufficientAccess(&sockets));
+        let policy = FsPolicy::of_rules(vec![sockets]);
+        assert_eq!(policy.lookup(&path("/ws/z"), Access::READ), Lookup::NoGrant);
     }
 }

@@ -11,6 +11,8 @@ mod limits;
 mod network;
 mod origin;
 mod own_view;
+mod protected;
+mod read_only;
 mod unix_socket;
 mod view;
 
@@ -26,6 +28,8 @@ pub use network::{
 };
 pub use origin::{Origin, Origins};
 pub use own_view::{OwnView, PrivateTmp};
+pub use protected::Protected;
+pub use read_only::ReadOnly;
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 pub use view::{Hiding, Tmp};
 
@@ -129,9 +133,21 @@ pub struct Source {
     pub line: Option<u32>,
 }
 
+impl Source {
+    /// In the place of a profile's name: the operator said it when the server was started.
+    pub const COMMAND_LINE: &'static str = "command line";
+
+    /// Whether the operator said it beside the profile, which then has no say.
+    #[must_use]
+    pub fn is_of_command_line(&self) -> bool {
+        self.profile == Self::COMMAND_LINE
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
+            _ if self.is_of_command_line() => f.write_str("the command line"),
             Some(line) => write!(f, "profile {}:{line}", self.profile),
             None => write!(f, "profile {}", self.profile),
         }

@@ -132,7 +132,10 @@ impl Policy {
             Tmp::Machine | Tmp::Wanted(_) | Tmp::Impossible(_) => None,
         };
         let hidden = match self.fs.hiding {
-            Hiding::On => outermost(self.fs.protected.iter().filter(|path| !self.opens_in(path))),
+            Hiding::On => {
+                let closed = self.fs.protected.iter().map(|protected| &protected.path);
+                outermost(closed.filter(|path| !self.opens_in(path)))
+            }
             Hiding::Off | Hiding::Wanted => Vec::new(),
         };
         let terminals = self.fs.own_terminals.then(|| at(PTS));

@@ -90,7 +90,7 @@ pub enum Reason {
     NoGrant,
     /// The profile covers the target, without this access.
     InsufficientAccess,
-    /// The target is protected; no profile can open it.
+    /// The target is protected: the profile denies it, which no grant undoes, or it is the server's.
     Protected,
     /// The profile lets the tree be written and keeps this in it as it is.
     Kept,
@@ -114,7 +114,7 @@ impl Reason {
             Lookup::InsufficientAccess(rule) => {
                 Some((Self::InsufficientAccess, Some(&rule.source)))
             }
-            Lookup::Protected => Some((Self::Protected, None)),
+            Lookup::Protected(by) => Some((Self::Protected, by.source.as_ref())),
             Lookup::Kept(kept) => Some((Self::Kept, Some(&kept.source))),
         }
     }
@@ -164,7 +164,7 @@ pub struct Denial {
     pub layer: Layer,
     /// Why.
     pub reason: Reason,
-    /// The nearest rule, if one covers the target at all.
+    /// The nearest rule, if one covers the target at all; what closes it, if a profile does.
     pub rule: Option<Source>,
     /// How it is known.
     pub confidence: Confidence,

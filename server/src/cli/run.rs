@@ -6,7 +6,7 @@ use crate::excerpt::Wish;
 use crate::report::{LONGER_BY_CALL, report_text};
 use crate::runs::{Echo, Input};
 use crate::session::{Session, Setup};
-use crate::tools::prepare_exec;
+use crate::tools::{BY_SHELL, prepare_exec};
 use nix::sys::signal::Signal;
 use nono_schemas::{AuditWho, ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
 use std::ffi::OsString;
@@ -26,6 +26,7 @@ const SIGNALED: u8 = 128;
 
 /// What a person does instead of a call.
 const LONGER_BY_OPTION: &str = "--timeout sets another limit";
+const SHELL_BY_HAND: &str = "use `run -- bash -c '...'`";
 
 /// Runs `command`: output as it comes, then the report on standard error.
 ///
@@ -63,7 +64,7 @@ pub(super) async fn run(
             wanted.request.argv = command.into_iter().map(OsString::into_vec).collect();
             session.start(&by, wanted, Input::Inherited, Echo::Live(Arc::clone(&lost))).await
         }
-        Err(bad) => Err(bad.to_string()),
+        Err(bad) => Err(bad.to_string().replacen(BY_SHELL, SHELL_BY_HAND, 1)),
     };
     let answer = match started {
         Ok(run) => {

@@ -2,10 +2,11 @@
 //! explained.
 
 use super::group::Group;
+use super::narrowed::Narrowed;
 use super::rank::{Evidence, Ranked, rank};
 use super::view::View;
 use super::wire::{access, kind, operation, reason};
-use super::{clean, grant, instead, later, network};
+use super::{clean, grant, instead, later, network, read_only};
 use nix::errno::Errno;
 use nono_sandbox::filter::is_by_number;
 use nono_sandbox::record::{self, Denial, DenialLog, Kind, Layer};
@@ -98,9 +99,10 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
     let members = if folder.is_some() { distinct(group) } else { 1 };
     let target = folder.clone().unwrap_or_else(|| clean::name(&denial.target));
     let resolved = denial.resolved.as_deref().map(clean::name);
-    let given_up = grant::is_given_up(view, group);
-    let later = later::granted(view, group).filter(|_| !given_up);
-    let tried = if given_up || later.is_some() { None } else { grant::narrowest(view, group) };
+    let narrowed = Narrowed::of(view, group);
+    let later = later::granted(view, group).filter(|_| narrowed.is_none());
+    let needs_grant = narrowed.is_none() && later.is_none();
+    let tried = if needs_grant { grant::narrowest(view, group) } else { None };
     let one_process = grant::is_of_one_process(denial);
     let changes = access(denial.operation) == Access::Write;
     let (grant, risk, risk_why) =
@@ -121,10 +123,10 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         pid: denial.pid,
         exe: (!denial.exe.is_empty()).then(|| clean::name(&denial.exe)),
         count: group.count,
-        decided_by: match later {
-            _ if given_up => by_call(view, denial),
-            Some(rule) => later::decided_by(rule),
-            None => decided_by(view, denial),
+        decided_by: match (narrowed, later) {
+            (Some(narrowed), _) => narrowed.decided_by(view, decided_by(view, denial)),
+            (None, Some(rule)) => later::decided_by(rule),
+            (None, None) => decided_by(view, denial),
         },
         reason: reason(denial.reason),
         confidence: match denial.confidence {
@@ -136,7 +138,7 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         relevance: ranked.relevance,
         why: ranked.why.clone(),
         grantable: match denial.reason {
-            _ if given_up => Grantable::ByCall,
+            _ if let Some(narrowed) = narrowed => narrowed.grantable(),
             record::Reason::Protected => Grantable::Never,
             _ if one_process && changes => Grantable::NotByGrant,
             record::Reason::NotSupported | record::Reason::MoreRights | record::Reason::NoPlace => {
@@ -149,11 +151,12 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         grant,
         risk,
         risk_why,
-        alternatives: if given_up {
-            vec!["call again without what narrowed this call".to_owned()]
-        } else {
-            let way_out = later.map(later::way_out).into_iter();
-            way_out.chain(instead::alternatives(view, group)).collect()
+        alternatives: match narrowed {
+            Some(narrowed) => vec![narrowed.way_out()],
+            None => {
+                let way_out = later.map(later::way_out).into_iter();
+                way_out.chain(instead::alternatives(view, group)).collect()
+            }
         },
         retry: Retry::NeverUnchanged,
     }
@@ -163,11 +166,13 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
     use record::Reason::{
         InsufficientAccess, Kept, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
     };
-    let nearest = denial.rule.as_ref();
+    let read_only = read_only::stands_behind(view, denial);
+    let nearest = read_only.map(|by| &by.source).or(denial.rule.as_ref());
     let rule = match (denial.reason, nearest) {
         (NoPlace, _) => network::no_place(),
         _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
-        (Protected, _) => "protected: no profile can open this".to_owned(),
+        (Protected, Some(rule)) => format!("{} closes it, whatever is granted", rule.rule),
+        (Protected, None) => "the server's own: no profile can open this".to_owned(),
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
         }
@@ -186,6 +191,9 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         (NoGrant | InsufficientAccess, _) if grant::is_of_one_process(denial) => {
             "no grant can open what is one process's: it has another number in each run".to_owned()
         }
+        (NoGrant | InsufficientAccess, _) if let Some(read_only) = read_only => {
+            read_only::rule(read_only)
+        }
         (NoGrant | InsufficientAccess, Some(rule)) => {
             format!("{} does not allow this access", rule.rule)
         }
@@ -202,18 +210,12 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         rule: clean::name(rule.as_bytes()),
         source: match nearest {
             Some(rule) => rule.to_string(),
-            None if denial.reason == NoPlace => "the server".to_owned(),
+            None if matches!(denial.reason, NoPlace | Protected) => "the server".to_owned(),
+            None if network::is_because_of_mode(&view.policy.network, denial) => {
+                view.policy.origins.of(network::MODE).to_string()
+            }
             None => format!("profile {}", view.policy.name),
         },
-    }
-}
-
-/// The rule behind a refusal that only this call asked for.
-fn by_call(view: View<'_>, denial: &Denial) -> DecidedBy {
-    DecidedBy {
-        rule: clean::name(format!("the call asked for {}", view.narrowed.join("; ")).as_bytes()),
-        source: "the call".to_owned(),
-        ..decided_by(view, denial)
     }
 }
 

@@ -7,6 +7,7 @@ use super::network::{HostAnswer, on_host};
 use super::rank::Evidence;
 use super::view::{Suppressed, View};
 use super::{clean, denials};
+use nono_profiles::names_one_process;
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{Access, FsPolicy, Host, Lookup, Mediation, Source};
@@ -108,11 +109,23 @@ fn on_path(view: View<'_>, path: &AbsPath, operation: Operation) -> Explanation 
             .filter(|r| r.covers(holder) && r.access.contains(needed(operation)))
             .max_by_key(|r| r.path.as_bytes().len());
         let decided = by(view, "landlock", nearest.map(|r| &r.source), SEVERAL);
-        return Explanation::allowed(clean::name(path.as_bytes()), decided);
+        let answer = Explanation::allowed(clean::name(path.as_bytes()), decided);
+        let one_process = names_one_process(path.as_path());
+        return Explanation {
+            notes: one_process.then(of_one_process).into_iter().collect(),
+            ..answer
+        };
     };
     let kind = if operation == Operation::Execute { Kind::Exec } else { Kind::Fs };
     let what = (kind, operation, Layer::Landlock);
     refused(view, path.as_bytes().to_vec(), what, reason, rule)
+}
+
+/// What the rules do not say about `/proc/NUMBER`.
+fn of_one_process() -> String {
+    "a number means another process inside of a run, and what is private to a process (environ, \
+     maps, mem, fd) the kernel opens for those of the run alone"
+        .to_owned()
 }
 
 fn on_socket(view: View<'_>, path: &AbsPath, bind: bool) -> Explanation {

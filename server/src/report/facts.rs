@@ -34,4 +34,6 @@ pub(crate) struct Output {
     pub(crate) redactions: u64,
     /// What there is to say about how it was chosen.
     pub(crate) note: Option<String>,
+    /// What is said in the place of nothing, where lines were picked.
+    pub(crate) nothing: Option<&'static str>,
 }

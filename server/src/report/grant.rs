@@ -3,7 +3,7 @@
 use super::group::{Group, denial_path};
 use super::view::View;
 use super::wish::{What, Wish, by_name, wish};
-use super::{network, risk};
+use super::{network, read_only, risk};
 use nono_profiles::names_one_process;
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
@@ -42,16 +42,20 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     if !group.members.iter().all(wanted) {
         return None;
     }
-    let mut wishes: Vec<Wish> =
-        group.members.iter().map(|d| wish(view, d)).collect::<Option<_>>()?;
+    let lifted = read_only::lifted(view, group);
+    let view = View { policy: lifted.as_ref().unwrap_or(view.policy), ..view };
+    let needy = group.members.iter().filter(|d| lifted.is_none() || !allows(view.policy, d));
+    let mut wishes: Vec<Wish> = needy.map(|d| wish(view, d)).collect::<Option<_>>()?;
     wishes.sort();
     wishes.dedup();
     if wishes.len() > MAX_FILES {
         wishes = vec![Wish::together(view, group.folder.as_ref()?, &wishes)?];
     }
-    let filesystem = written(&wishes)?;
+    let filesystem =
+        FilesystemGrant { read_only: lifted.is_some().then_some(false), ..written(view, &wishes)? };
     let protected = |path: &AbsPath| {
-        view.policy.fs.protected.iter().any(|p| path.is_within(p) || p.is_within(path))
+        let mut all = view.policy.fs.protected.iter().map(|protected| &protected.path);
+        all.any(|p| path.is_within(p) || p.is_within(path))
     };
     let helpless = |w: &Wish| is_helpless(&w.path) || protected(&w.path);
     if wishes.iter().any(|w| helpless(w) || risk::is_too_wide(view, w)) {
@@ -59,7 +63,8 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     }
     let opened = with(view.policy, &wishes);
     let helps = group.members.iter().all(|d| allows(&opened, d));
-    let (risk, risk_why) = risk::of(view, &wishes);
+    let lifts = lifted.is_some().then_some(read_only::RISK);
+    let (risk, risk_why) = risk::of(view, &wishes, lifts);
     let grant = Grant { filesystem, ..Grant::default() };
     helps.then_some(Tried { grant, risk, risk_why })
 }
@@ -96,13 +101,8 @@ fn datagrams() -> Tried {
     }
 }
 
-/// Whether the call itself gave up what was denied: the operator's profile allows all of it.
-pub(super) fn is_given_up(view: View<'_>, group: &Group<'_>) -> bool {
-    view.wider.is_some_and(|wider| group.members.iter().all(|denial| allows(wider, denial)))
-}
-
 /// The wishes as a profile has them.
-fn written(wishes: &[Wish]) -> Option<FilesystemGrant> {
+fn written(view: View<'_>, wishes: &[Wish]) -> Option<FilesystemGrant> {
     let mut grant = FilesystemGrant::default();
     for wish in wishes {
         let list = match wish.what {
@@ -115,14 +115,26 @@ fn written(wishes: &[Wish]) -> Option<FilesystemGrant> {
             What::Connect => &mut grant.unix_socket,
             What::Bind => &mut grant.unix_socket_bind,
         };
-        list.push(as_text(&wish.path)?);
+        list.push(as_text(view, &wish.path)?);
     }
     Some(grant)
 }
 
 /// The path as a profile would spell it; `None` if it is not text, or if its characters mean
-/// something else in a profile.
-fn as_text(path: &AbsPath) -> Option<String> {
+/// something else in a profile. The private folder has another name in the next server.
+fn as_text(view: View<'_>, path: &AbsPath) -> Option<String> {
+    let text = plain_text(path)?;
+    let below = path.as_path().strip_prefix(view.policy.fs.tmpdir.as_path()).ok();
+    let below = below.filter(|_| view.policy.fs.tmpdir != AbsPath::root());
+    Some(match below.map(|below| below.to_string_lossy()) {
+        Some(below) if below.is_empty() => "$TMPDIR".to_owned(),
+        Some(below) => format!("$TMPDIR/{below}"),
+        None => text,
+    })
+}
+
+/// The path, if a profile can have it as it is.
+fn plain_text(path: &AbsPath) -> Option<String> {
     let text = std::str::from_utf8(path.as_bytes()).ok()?;
     let plain = |c: char| !super::clean::is_deceptive(c) && !"*?[]{}$\\".contains(c);
     (text != "/" && text.len() <= 512 && text.chars().all(plain)).then(|| text.to_owned())
@@ -152,7 +164,7 @@ fn with(policy: &Policy, wishes: &[Wish]) -> Policy {
 }
 
 /// Whether a policy allows what was denied. The same questions the sandbox asks.
-fn allows(policy: &Policy, denial: &Denial) -> bool {
+pub(super) fn allows(policy: &Policy, denial: &Denial) -> bool {
     if network::is_about(denial) {
         return network::allows(&policy.network, denial);
     }

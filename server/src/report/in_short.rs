@@ -48,8 +48,8 @@ pub(super) fn in_short(view: View<'_>) -> Vec<String> {
             list(policy.fs.rules.iter().filter(read).map(|r| name(&r.path)).collect())
         ),
         format!(
-            "protected, whatever a profile says: {}",
-            list(policy.fs.protected.iter().map(name).collect())
+            "closed, whatever is granted: {}",
+            list(policy.fs.protected.iter().map(|closed| name(&closed.path)).collect())
         ),
         format!(
             "protected against writing: {}",

@@ -4,15 +4,17 @@ use super::grant::{is_a_place, is_of_one_process};
 use super::group::{Group, denial_path};
 use super::view::View;
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{OwnView, Tmp};
+use nono_sandbox::decide::{PathVerdict, unix_path};
+use nono_sandbox::policy::{Access, Lookup, OwnView, Tmp};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
 
 /// Alternatives for one denial.
 const MAX: usize = 2;
 
-/// Tools that keep files at home, and the variable that makes them keep those elsewhere.
+/// Tools that keep files at home, and the variable that makes them keep those elsewhere: in the
+/// workspace, or in `$TMPDIR` where nothing else can be written.
 const MOVABLE: &[(&str, &str)] = &[
-    ("/.cargo/", "set CARGO_HOME to a folder below $TMPDIR or the workspace"),
+    ("/.cargo/", "set CARGO_HOME to a folder below the workspace"),
     ("/.rustup/", "use the installed toolchain; RUSTUP_TOOLCHAIN names it"),
     ("/.npm/", "set npm_config_cache to a folder below $TMPDIR"),
     ("/.cache/pip/", "set PIP_CACHE_DIR to a folder below $TMPDIR"),
@@ -28,8 +30,8 @@ const MOVABLE: &[(&str, &str)] = &[
     ("/.config/", "set XDG_CONFIG_HOME to a folder below the workspace"),
     ("/.local/share/", "set XDG_DATA_HOME to a folder below the workspace"),
     ("/.gnupg/", "set GNUPGHOME to a folder below $TMPDIR"),
-    ("/site-packages/", "make a virtual environment in the workspace (python3 -m venv .venv)"),
-    ("/dist-packages/", "make a virtual environment in the workspace (python3 -m venv .venv)"),
+    ("/site-packages/", "make a virtual environment below the workspace (python3 -m venv DIR)"),
+    ("/dist-packages/", "make a virtual environment below the workspace (python3 -m venv DIR)"),
     ("/node_modules/", "install below the workspace, not globally"),
 ];
 
@@ -63,7 +65,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         ),
         (Kind::Fs, _) if is_of_one_process(first) => ways.push(of_one_process(first).to_owned()),
         (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
-        (Kind::UnixSocket, _) => ways.extend(own_service(first)),
+        (Kind::UnixSocket, _) => ways.extend(own_service(view, first)),
         _ => {}
     }
     ways.extend(super::network::instead(view, first));
@@ -95,7 +97,8 @@ fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
     let Some(target) = denial_path(denial) else { return false };
     let shared = ["/tmp", "/var/tmp"];
     let in_shared = shared.iter().any(|s| AbsPath::new(s).is_ok_and(|s| target.is_within(&s)));
-    let changes = changes(denial) || denial.operation == Operation::Bind;
+    let binds = denial.operation == Operation::Bind;
+    let changes = changes(denial) || (binds && can_bind_in(view, &view.policy.fs.tmpdir));
     // A workspace or somebody's site may lie below /tmp; those are not what TMPDIR is for.
     let depth = target.as_path().components().count();
     in_shared && changes && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
@@ -129,11 +132,29 @@ fn changes(denial: &Denial) -> bool {
 fn elsewhere(view: View<'_>, denial: &Denial) -> Vec<String> {
     let Some(target) = denial_path(denial) else { return Vec::new() };
     let text = format!("{target}/");
-    let movable = MOVABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, way)| *way);
+    let fs = &view.policy.fs;
+    let writable = |root: &&AbsPath| fs.lookup(root, Access::WRITE) == Lookup::Allowed;
+    let root = fs.workspaces.iter().find(writable);
+    let movable = MOVABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, way)| match root {
+        Some(_) => (*way).to_owned(),
+        None => way.replace("the workspace", "$TMPDIR"),
+    });
     let makes = matches!(denial.operation, Operation::Create | Operation::Write);
-    let write = view.policy.fs.workspaces.first().filter(|_| makes);
-    let write = write.map(|root| format!("write below {} or $TMPDIR", name(root)));
-    movable.map(str::to_owned).into_iter().chain(write).collect()
+    let write = makes.then(|| match root {
+        Some(root) => format!("write below {} or $TMPDIR", name(root)),
+        None => "write below $TMPDIR".to_owned(),
+    });
+    movable.into_iter().chain(write).collect()
+}
+
+/// Whether sockets can be bound in a folder.
+fn can_bind_in(view: View<'_>, folder: &AbsPath) -> bool {
+    folder.join("s").is_ok_and(|socket| {
+        let verdict = unix_path(view.policy, Operation::Bind, &socket);
+        let lookup = view.policy.fs.lookup_name(&socket, Access::MAKE_SOCKET);
+        matches!(verdict, PathVerdict::Granted(_) | PathVerdict::NotMediated)
+            && lookup == Lookup::Allowed
+    })
 }
 
 fn name(path: &AbsPath) -> String {
@@ -141,10 +162,23 @@ fn name(path: &AbsPath) -> String {
 }
 
 /// A service of the run's own, where a program can have one.
-fn own_service(denial: &Denial) -> Option<String> {
+fn own_service(view: View<'_>, denial: &Denial) -> Option<String> {
     let target = String::from_utf8_lossy(&denial.target);
+    let in_tmpdir = can_bind_in(view, &view.policy.fs.tmpdir);
+    let workspaces = &view.policy.fs.workspaces;
+    let in_workspace = workspaces.first().is_some_and(|root| can_bind_in(view, root));
     let way = if denial.operation == Operation::Bind {
-        "bind it below the workspace or $TMPDIR"
+        match (in_workspace, in_tmpdir) {
+            (true, true) => "bind it below the workspace or $TMPDIR",
+            (true, false) => "bind it below the workspace",
+            (false, true) => "bind it below $TMPDIR",
+            (false, false) => {
+                "give it an abstract name (one that starts with a zero byte): such sockets stay \
+                 inside the run"
+            }
+        }
+    } else if !in_tmpdir {
+        return None;
     } else if target.contains("gpg-agent") || target.contains("/.gnupg/") {
         "use keys of the project's own: GNUPGHOME=$TMPDIR/gnupg"
     } else if target.contains("agent") {

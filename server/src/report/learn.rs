@@ -89,6 +89,7 @@ fn merge(into: &mut FilesystemGrant, from: &FilesystemGrant) {
         (&mut into.unix_socket_bind, &from.unix_socket_bind),
     ];
     lists.into_iter().for_each(|(list, more)| append(list, more));
+    into.read_only = into.read_only.or(from.read_only);
 }
 
 fn merge_network(into: &mut NetworkGrant, from: &NetworkGrant) {

@@ -21,8 +21,10 @@ mod learn;
 mod limits;
 mod list;
 mod masked;
+mod narrowed;
 mod network;
 mod rank;
+mod read_only;
 mod risk;
 mod root;
 mod status;
@@ -121,7 +123,7 @@ impl Answer {
                 .map(tree::ended)
                 .or(snapshot.map(|snapshot| tree::running(&snapshot.sight))),
         };
-        let text = text::render(&result, note.as_deref(), &facts.nonce);
+        let text = text::render(&result, (note.as_deref(), output.nothing), &facts.nonce);
         let ended = over.map(|f| &f.ended);
         let is_error = matches!(ended, Some(Ended::Refused(_) | Ended::Lost(_)));
         Self { result, text, is_error, nonce: facts.nonce.clone() }
@@ -151,7 +153,7 @@ impl Answer {
             peak_rss_bytes: None,
             processes: None,
         };
-        let text = text::render(&result, None, "");
+        let text = text::render(&result, (None, None), "");
         Self { result, text, is_error: true, nonce: String::new() }
     }
 }

@@ -45,6 +45,10 @@ const POWERFUL: &[&str] = &[
 const SYSTEM: &[&str] =
     &["/etc", "/boot", "/usr", "/var/lib", "/var/spool", "/root", "/bin", "/sbin", "/lib"];
 
+/// What programs and the kernel say about everything that happens.
+const LOGS: &[&str] =
+    &["/var/log", "/run/log", "/var/spool", "/var/crash", "/dev/kmsg", "/proc/kmsg"];
+
 fn below(tree: &str, path: &AbsPath) -> bool {
     AbsPath::new(tree).is_ok_and(|tree| path.is_within(&tree))
 }
@@ -64,14 +68,19 @@ pub(super) fn is_too_wide(view: View<'_>, wish: &Wish) -> bool {
     tree && (depth <= 2 || homes || any_home)
 }
 
-/// The risk of the riskiest entry, and why.
-pub(super) fn of(view: View<'_>, wishes: &[Wish]) -> (Risk, String) {
-    let riskiest = wishes.iter().map(|wish| one(view, wish)).max_by_key(|(risk, _)| *risk);
+/// The risk of the riskiest entry, and why. `beside`: that of what comes with the entries.
+pub(super) fn of(view: View<'_>, wishes: &[Wish], beside: Option<(Risk, &str)>) -> (Risk, String) {
+    let beside = beside.map(|(risk, why)| (risk, why.to_owned()));
+    let all = wishes.iter().map(|wish| one(view, wish)).chain(beside);
+    let riskiest = all.max_by_key(|(risk, _)| *risk);
     riskiest.unwrap_or((Risk::Medium, String::new()))
 }
 
 fn one(view: View<'_>, wish: &Wish) -> (Risk, String) {
     let (risk, why) = match wish.what {
+        What::Bind if is_own(view, &wish.path) => {
+            (Risk::Low, "programs outside of the sandbox can talk to what commands bind there")
+        }
         What::Connect | What::Bind => socket(&wish.path),
         _ if wish.what.access().contains(Access::WRITE) => write(view, &wish.path),
         _ => read(view, &wish.path),
@@ -103,17 +112,30 @@ fn write(view: View<'_>, path: &AbsPath) -> (Risk, &'static str) {
     }
     match is_cache(view, path) {
         true => (Risk::Low, "a cache that can be made again"),
+        false if is_own(view, path) => (Risk::Medium, "files of the project could be changed"),
         false => (Risk::Medium, "files outside of the workspace could be changed"),
     }
 }
 
 fn read(view: View<'_>, path: &AbsPath) -> (Risk, &'static str) {
+    if LOGS.iter().any(|tree| below(tree, path)) {
+        return (Risk::Medium, "logs of the whole machine, which may have secrets in them");
+    }
+    if below("/dev", path) {
+        return (Risk::Medium, "a device, which no grant for files keeps in bounds");
+    }
     let at_home = home(view).is_some_and(|home| path.is_within(&home)) || below("/home", path);
     if at_home && !is_cache(view, path) {
         (Risk::Medium, "the user's own files could be read and sent on")
     } else {
         (Risk::Low, "files to read")
     }
+}
+
+/// Whether it lies where commands work anyway.
+fn is_own(view: View<'_>, path: &AbsPath) -> bool {
+    let fs = &view.policy.fs;
+    fs.workspaces.iter().chain([&fs.tmpdir]).any(|folder| path.is_within(folder))
 }
 
 fn is_cache(view: View<'_>, path: &AbsPath) -> bool {

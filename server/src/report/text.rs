@@ -1,8 +1,11 @@
 //! The text form of a result: verdict, denials, output.
 
 use super::{clean, fence, time};
-use nono_schemas::{Confidence, DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus};
+use nono_schemas::{
+    Confidence, DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus, StreamTruncation,
+};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -19,8 +22,13 @@ const MAX_REPORT: usize = 2048;
 /// Longest name or grant in text, in bytes.
 const MAX_NAME: usize = 256;
 
-/// The whole answer as text.
-pub(super) fn render(result: &RunResult, note: Option<&str>, nonce: &str) -> String {
+/// The whole answer as text. `note`: how the output was chosen; `nothing`: what is said if that is
+/// none.
+pub(super) fn render(
+    result: &RunResult,
+    (note, nothing): (Option<&str>, Option<&str>),
+    nonce: &str,
+) -> String {
     let mut text = header(result);
     // The summary ends with it.
     if let Some(note) = note.filter(|note| !text.ends_with(note)) {
@@ -29,7 +37,7 @@ pub(super) fn render(result: &RunResult, note: Option<&str>, nonce: &str) -> Str
     }
     text.push('\n');
     text.push_str(&report_text(result, nonce));
-    text.push_str(&output(result, nonce));
+    text.push_str(&output(result, nothing, nonce));
     text
 }
 
@@ -208,19 +216,25 @@ fn name(clean: &str) -> String {
 }
 
 /// The command's output. With a standard error or a report, each stream has a line above it.
-fn output(result: &RunResult, nonce: &str) -> String {
+fn output(result: &RunResult, nothing: Option<&str>, nonce: &str) -> String {
     if result.stdout.is_empty() && result.stderr.is_empty() {
-        return match result.status {
-            RunStatus::Refused => String::new(),
-            RunStatus::Running => "(no new output)\n".into(),
-            _ => "(no output)\n".into(),
+        let never = result.next_seq.is_none_or(|seq| seq == 0);
+        return match (result.status, nothing) {
+            (RunStatus::Refused, _) => String::new(),
+            (_, Some(nothing)) => format!("({nothing})\n"),
+            (RunStatus::Running, None) => "(no new output)\n".into(),
+            (_, None) if never => "(no output)\n".into(),
+            (_, None) => "(no new output)\n".into(),
         };
     }
-    if result.stderr.is_empty() && report_text(result, nonce).is_empty() {
-        return fence::escape(&result.stdout);
+    let cut = result.truncation.as_ref();
+    let stdout = with_errors(&result.stdout, cut.and_then(|cut| cut.stdout.as_ref()));
+    let stderr = with_errors(&result.stderr, cut.and_then(|cut| cut.stderr.as_ref()));
+    if stderr.is_empty() && report_text(result, nonce).is_empty() {
+        return fence::escape(&stdout);
     }
     let mut output = String::new();
-    let mut streams = [("stdout", &result.stdout), ("stderr", &result.stderr)];
+    let mut streams = [("stdout", &stdout), ("stderr", &stderr)];
     if result.exit_code != Some(0) {
         // What went wrong is in there, and clients cut at the end.
         streams.reverse();
@@ -235,6 +249,18 @@ fn output(result: &RunResult, nonce: &str) -> String {
         }
     }
     output
+}
+
+/// A stream with the lines that look like errors, of what was left out, below the line that says so:
+/// who sees no structured form has no other.
+fn with_errors<'s>(stream: &'s str, cut: Option<&StreamTruncation>) -> Cow<'s, str> {
+    let Some(cut) = cut.filter(|cut| !cut.errors.is_empty()) else { return stream.into() };
+    let said = format!("{} bytes left out; {} ...]\n", cut.omitted_bytes, cut.read_with);
+    // The last one: whatever imitates it above stands in the head.
+    let Some((before, after)) = stream.rsplit_once(&said) else { return stream.into() };
+    let errors: String =
+        cut.errors.iter().map(|line| format!("[... left out, line {line} ...]\n")).collect();
+    format!("{before}{said}{errors}{after}").into()
 }
 
 /// A unit variant as it is spelled on the wire.

@@ -34,14 +34,15 @@ const TABLE: &[Entry] = &[
             "Name or service not known",
             "UnknownHostException",
         ],
-        |known| known.denied(|d| d.kind == Kind::Dns),
+        |known| known.policy.network.mode.has_proxy() && known.denied(|d| d.kind == Kind::Dns),
         "names are looked up by the run's proxy, not by commands: this program does not use the \
          proxy that HTTP_PROXY and HTTPS_PROXY name",
     ),
     (
         &["CONNECT tunnel failed", "403", "Tunnel connection failed", "Proxy Error"],
         |known| known.denied(|d| d.kind == Kind::NetProxy && d.reason != Reason::NoPlace),
-        "the answer 403 came from the run's proxy, not from the host: the profile does not list it",
+        "the answer 403 came from the run's proxy, not from the host, which the profile does not \
+         let it reach",
     ),
     (
         &[
@@ -152,7 +153,7 @@ pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     let mut notes: Vec<String> =
         TABLE.iter().filter(fits).map(|(.., means)| (*means).to_owned()).collect();
     notes.extend(super::root::notes(known, said));
-    notes.extend(death(known).map(str::to_owned));
+    notes.extend(death(known, said).map(str::to_owned));
     notes
 }
 
@@ -179,10 +180,14 @@ pub(super) fn unlooked_for_leaks(policy: &Policy, argv: &[Vec<u8>], said: &str) 
     })
 }
 
-/// What the end itself means.
-fn death(known: Known<'_>) -> Option<&'static str> {
+/// What the end itself means. An exit code is any program's to choose; where a shell means a signal
+/// by it, somebody says so.
+fn death(known: Known<'_>, said: &str) -> Option<&'static str> {
     const SHELL: i32 = 128;
-    let signal = known.signal.or_else(|| known.exit_code.map(|c| c - SHELL).filter(|s| *s > 0));
+    const SAID: [&str; 7] =
+        ["Killed", "killed", "SIGKILL", "Error 137", "Bad system call", "SIGSYS", "Error 159"];
+    let by_shell = || known.exit_code.filter(|_| SAID.iter().any(|word| said.contains(word)));
+    let signal = known.signal.or_else(|| by_shell().map(|code| code - SHELL));
     match signal? {
         libc_signal::SIGSYS => Some(
             "SIGSYS: the program made a system call of another architecture (32-bit code), which \

@@ -13,7 +13,9 @@ pub(crate) struct View<'a> {
     pub(crate) policy: &'a Policy,
     /// What commands of other calls may do, if this one asked for less.
     pub(crate) wider: Option<&'a Policy>,
-    /// What it gave up, in words.
+    /// The operator's policy without the project file of the workspace, if there is one.
+    pub(crate) operators: Option<&'a Policy>,
+    /// What the call gave up, in words.
     pub(crate) narrowed: &'a [String],
     /// What stays out of reports.
     pub(crate) suppress: &'a Suppressed,

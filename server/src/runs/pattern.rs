@@ -49,7 +49,7 @@ impl Pattern {
             return Err(format!("it has {} bytes and may have {MAX_TEXT}", text.len()));
         }
         let syntax = syntax::Config::new().multi_line(true).utf8(false);
-        let parsed = syntax::parse_with(text, &syntax).map_err(|e| e.to_string())?;
+        let parsed = syntax::parse_with(text, &syntax).map_err(|e| in_one_line(&e.to_string()))?;
         let config = Config::new()
             .utf8(false)
             .nfa_size_limit(Some(MAX_COMPILED))
@@ -67,6 +67,12 @@ impl Pattern {
         let begins = Prefilter::from_hir_prefix(MatchKind::LeftmostFirst, &parsed);
         Ok(Self { steps, whole, states, begins })
     }
+}
+
+/// What is wrong, without the drawing of where: an answer shows it as one line.
+fn in_one_line(error: &str) -> String {
+    let last = error.lines().last().unwrap_or(error);
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 /// What was found in a line.
@@ -269,5 +275,12 @@ mod tests {
         let large = format!(r"\b(?:{}word)\b", "(?:x?)".repeat(600));
         assert_eq!(asked(&large, &line, 1000), (2, Found::NothingInPart));
         assert_eq!(asked(r"\bword\b", &line, 1000).1, Found::Match);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        let wrong = |text: &str| Pattern::new(text).unwrap_err();
+        assert_eq!(wrong("("), "unclosed group");
+        assert!(!wrong("a\n[z-a]").contains('\n'), "{}", wrong("a\n[z-a]"));
     }
 }

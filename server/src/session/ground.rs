@@ -141,6 +141,7 @@ impl Ground {
         }
         let Resolved { mut policy, suppress_unix_sockets, suppress_paths, .. } = resolved;
         let (credentials, absent) = (resolved.credentials, resolved.absent);
+        let mut operators = resolved.operators;
         for workspace in &policy.fs.workspaces {
             if let Some(folder) = repository::out_of_reach(workspace, &policy.fs) {
                 tracing::warn!(
@@ -150,13 +151,17 @@ impl Ground {
             }
         }
         let suppress = Suppressed { sockets: suppress_unix_sockets, paths: suppress_paths };
-        policy.network.own = setup.own_endpoints.clone();
+        for policy in operators.iter_mut().chain([&mut policy]) {
+            policy.network.own = setup.own_endpoints.clone();
+        }
         // What takes more would have the kernel pick its victims among all programs.
         let most = host.memory_bytes / 4 * 3;
         policy.limits.memory_bytes = policy.limits.memory_bytes.or((most > 0).then_some(most));
         let offer = offer(policy.clone(), &setup.allowed_profiles, &context)?;
         Ok(Self {
-            sandbox: Arc::new(Sandbox::new(policy, &host, suppress).with_absent(absent)),
+            sandbox: Arc::new(
+                Sandbox::new(policy, &host, suppress).with_absent(absent).with_operators(operators),
+            ),
             credentials,
             secrets: Secrets::default(),
             offer,

@@ -11,6 +11,9 @@ pub(crate) const MAX_STDIN: usize = 1 << 20;
 /// Bytes a request key may have.
 pub(crate) const MAX_KEY: usize = 256;
 
+/// How a client has a shell.
+pub(crate) const BY_SHELL: &str = "use `shell`";
+
 /// Why a call cannot become a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum BadInput {
@@ -48,7 +51,7 @@ pub(crate) enum BadInput {
     EmptyProgram,
     /// The program is nowhere on the path.
     #[error(
-        "program `{program}` was not found in PATH ({path}); give its absolute path, or use `shell` if it is a shell builtin or a pipeline"
+        "program `{program}` was not found in PATH ({path}); give its absolute path, or {BY_SHELL} if it is a shell builtin or a pipeline"
     )]
     NotOnPath {
         /// The name.

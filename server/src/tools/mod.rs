@@ -26,6 +26,7 @@ mod tool;
 mod validate;
 mod wait;
 
+pub(crate) use bad_input::BY_SHELL;
 pub(crate) use caller::{Caller, Progress};
 pub(crate) use define::{definition, definitions, instructions};
 pub(crate) use exec::prepare as prepare_exec;

@@ -100,6 +100,10 @@ impl Selection {
             next_seq: stopped.unwrap_or(view.total()),
             redactions: view.redactions(),
             note,
+            nothing: Some(match self {
+                Self::Matching(_) => "no line matches",
+                Self::Numbered { .. } | Self::Last(_) => "no such lines",
+            }),
         }
     }
 

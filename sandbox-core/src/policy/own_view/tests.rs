@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
     Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, UnixPolicy,
+    Origins, Protected, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -32,7 +32,9 @@ fn policy(workspaces: &[&str], rules: &[(&str, Access)]) -> Policy {
     Policy {
         name: "t".into(),
         fs: FsPolicy {
-            protected: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"].map(path).into(),
+            protected: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"]
+                .map(|closed| Protected { path: path(closed), source: None })
+                .into(),
             workspaces: whole.clone(),
             tmpdir: tmpdir.clone(),
             tmp: Tmp::Wanted(source()),

@@ -136,10 +136,12 @@ fn refuse_hidden(
     operation: Operation,
     syscall: &'static str,
 ) {
-    let absolute = AbsPath::new(OsStr::from_bytes(path));
-    if errno == Errno::EACCES && absolute.is_ok_and(|path| shared.policy().fs.hides(&path)) {
+    let Ok(absolute) = AbsPath::new(OsStr::from_bytes(path)) else { return };
+    let fs = &shared.policy().fs;
+    if errno == Errno::EACCES && fs.hides(&absolute) {
         let what = (Kind::UnixSocket, operation);
-        let why = (Reason::Protected, None);
+        let closed = fs.protection(&absolute);
+        let why = (Reason::Protected, closed.and_then(|protected| protected.source.as_ref()));
         shared.record(caller, Refusal::mediated(what, path.to_vec(), syscall, why));
     }
 }

@@ -82,7 +82,7 @@ fn may_change(folder: &AbsPath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, FsRule, Scope, Source};
+    use crate::policy::{Access, FsRule, Protected, Scope, Source};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
@@ -112,7 +112,7 @@ mod tests {
             source: source.clone(),
         };
         let fs = FsPolicy {
-            protected: vec![AbsPath::new("/etc").unwrap()],
+            protected: vec![Protected { path: AbsPath::new("/etc").unwrap(), source: None }],
             ..FsPolicy::of_rules(vec![
                 rule("/usr", Access::READ),
                 rule(open, Access::READ | Access::WRITE),

@@ -1,7 +1,7 @@
 //! The narrowest entries of a profile's `network` that would allow all of a group, tried before
 //! they are shown.
 
-use super::{address, host, resolved, wire};
+use super::{WEB, address, asked_for, host, mode_is_given, resolved, wire};
 use crate::report::group::Group;
 use crate::report::view::View;
 use nono_sandbox::decide::{Address, IpBind, IpCall, ip_bind, ip_call, ip_listen};
@@ -33,9 +33,15 @@ pub(in crate::report) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<
     }
     let helps = group.members.iter().all(|denial| allows(&opened, denial));
     if opened.mode != view.policy.network.mode {
+        // Who gave the mode beside the profile has to give another.
+        if mode_is_given(view) {
+            return None;
+        }
         grant.mode = Some(wire(opened.mode));
     }
     let (risk, why) = worst?;
+    // What takes nothing is reached another way.
+    let helps = helps && grant != NetworkGrant::default();
     helps.then(|| Tried { grant, risk, risk_why: why.to_owned() })
 }
 
@@ -57,6 +63,8 @@ fn add(
                 None => add_host(grant, opened, &host, port),
             }
         }
+        // Who looks names up may ask for anything in them, and reaches nothing by that.
+        Kind::Dns => add_host(grant, opened, &asked_for(denial)?, WEB[0]),
         _ if denial.operation == Operation::Socket => {
             opened.mode = opened.mode.max(NetworkMode::Loopback);
             Some((Risk::Low, "services of this machine can be reached"))
@@ -98,9 +106,12 @@ fn add_host(
     match host {
         Host::Address(ip) => add_address(grant, opened, SocketAddr::new(*ip, port)),
         Host::Name(name) => {
+            opened.mode = opened.mode.max(NetworkMode::Proxy);
             let text =
-                if [80, 443].contains(&port) { name.to_string() } else { format!("{name}:{port}") };
-            allow(grant, opened, text)?;
+                if WEB.contains(&port) { name.to_string() } else { format!("{name}:{port}") };
+            if !matches!(opened.host(host, port), NameVerdict::Allowed(_)) {
+                allow(grant, opened, text)?;
+            }
             Some((Risk::Medium, "whatever commands can read can be sent there"))
         }
     }
@@ -157,6 +168,14 @@ fn add_port(
     Some(risk)
 }
 
+/// Whether a name that a name server was asked for is one the proxy looks up. Of a question that was
+/// not seen nobody knows the name.
+fn proxy_looks_up(policy: &NetworkPolicy, denial: &Denial) -> bool {
+    let allows = |host: &Host, port| matches!(policy.host(host, port), NameVerdict::Allowed(_));
+    policy.mode.has_proxy()
+        && asked_for(denial).is_none_or(|host| WEB.iter().any(|port| allows(&host, *port)))
+}
+
 /// Whether a policy allows what was denied. The same questions the sandbox asks.
 pub(in crate::report) fn allows(policy: &NetworkPolicy, denial: &Denial) -> bool {
     if denial.operation == Operation::Socket {
@@ -172,6 +191,9 @@ pub(in crate::report) fn allows(policy: &NetworkPolicy, denial: &Denial) -> bool
             (None, Host::Name(_)) => None,
         };
         return named && at.is_none_or(|at| policy.resolved(at).is_ok());
+    }
+    if denial.kind == Kind::Dns && proxy_looks_up(policy, denial) {
+        return true;
     }
     let Some(at) = address(denial) else { return false };
     match (denial.kind, denial.operation) {

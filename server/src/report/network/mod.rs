@@ -7,12 +7,15 @@ pub(super) use grant::{Tried, allows, narrowest};
 use super::view::View;
 use crate::proxy::MOST_OF_A_RUN;
 use nono_sandbox::policy::{
-    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, PortRange, Source,
+    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, Origin, PortRange, Source,
     Special, meant,
 };
 use nono_sandbox::record::{Denial, Kind, Operation};
 use nono_schemas::Network;
 use std::net::{IpAddr, SocketAddr};
+
+/// The field that has the mode.
+pub(super) const MODE: &str = "network.mode";
 
 /// The mode as results have it.
 pub(super) fn wire(mode: NetworkMode) -> Network {
@@ -46,6 +49,38 @@ fn resolved(denial: &Denial) -> Option<SocketAddr> {
     std::str::from_utf8(denial.resolved.as_deref()?).ok()?.parse().ok()
 }
 
+/// Whether the mode is why, and a wider one would have to be there before any entry helps.
+pub(super) fn is_because_of_mode(policy: &NetworkPolicy, denial: &Denial) -> bool {
+    let mode = policy.mode;
+    if denial.operation == Operation::Socket {
+        return is_about(denial) && mode == NetworkMode::None;
+    }
+    match denial.kind {
+        Kind::NetProxy => {
+            let denied = |(host, port)| matches!(policy.host(&host, port), NameVerdict::Denied(_));
+            !mode.has_proxy() && !host(denial).is_some_and(denied)
+        }
+        Kind::NetConnect | Kind::Dns => match address(denial).map(|at| (at, policy.reach(at))) {
+            Some((_, NetworkReach::Closed(Closed::Mode))) => mode != NetworkMode::Hosts,
+            Some((at, NetworkReach::Closed(Closed::Dns))) => {
+                !mode.has_proxy() && !meant(at).ip().is_loopback()
+            }
+            _ => false,
+        },
+        Kind::Fs
+        | Kind::UnixSocket
+        | Kind::Exec
+        | Kind::Signal
+        | Kind::NetBind
+        | Kind::Socket
+        | Kind::Syscall
+        | Kind::NestedSandbox => false,
+    }
+}
+
+/// The ports of a name that is asked for without one.
+const WEB: [u16; 2] = [443, 80];
+
 /// The rule behind a denial, in words.
 pub(super) fn rule(policy: &NetworkPolicy, denial: &Denial) -> String {
     let mode = policy.mode;
@@ -56,6 +91,9 @@ pub(super) fn rule(policy: &NetworkPolicy, denial: &Denial) -> String {
             "network.mode is none: sockets for IP cannot be made".to_owned()
         }
         _ => match address(denial).map(|at| policy.reach(at)) {
+            Some(NetworkReach::Closed(Closed::Dns)) if is_because_of_mode(policy, denial) => {
+                format!("network.mode is {mode}: nobody looks names up")
+            }
             Some(NetworkReach::Closed(closed)) => closed_rule(closed, mode),
             _ => format!("network.mode is {mode}"),
         },
@@ -81,6 +119,9 @@ pub(super) fn closed_rule(closed: Closed<'_>, mode: NetworkMode) -> String {
                 .to_owned()
         }
         Closed::Mode => format!("network.mode is {mode}"),
+        Closed::Dns if !mode.has_proxy() => {
+            "name servers are asked only where network.allow has their address".to_owned()
+        }
         Closed::Dns => {
             "name servers are not asked by commands: the run's proxy looks names up".to_owned()
         }
@@ -124,6 +165,9 @@ fn proxy_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
             },
             None => "refused by the run's proxy".to_owned(),
         },
+        Some(NameVerdict::NotListed) if !policy.mode.has_proxy() => {
+            format!("network.mode is {}: no other machine is reached", policy.mode)
+        }
         Some(NameVerdict::NotListed) => "network.allow does not have this host and port".to_owned(),
         None => "not a host and port".to_owned(),
     }
@@ -144,7 +188,15 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
              reached if the operator lists it in network.allow"
                 .to_owned(),
         ),
-        Kind::NetConnect if policy.mode.has_proxy() && address(denial).is_some_and(far) => {
+        _ if is_because_of_mode(policy, denial) && mode_is_given(view) => Some(format!(
+            "the operator chose the mode beside the profile, with {}",
+            rule_of_mode(view)
+        )),
+        // What the proxy refuses as well is not its to be asked for.
+        Kind::NetConnect
+            if policy.mode.has_proxy()
+                && address(denial).is_some_and(|at| far(at) && is_closed_by_mode(policy, at)) =>
+        {
             Some("ask for the host by name through the proxy that HTTPS_PROXY names".to_owned())
         }
         Kind::NetProxy if may_be_here(denial, own) => Some(
@@ -154,6 +206,30 @@ pub(super) fn instead(view: View<'_>, denial: &Denial) -> Option<String> {
         Kind::Dns if policy.mode.has_proxy() => Some(leave_to_the_proxy(policy, denial)),
         _ => None,
     }
+}
+
+/// Whether an address is closed for no reason of its own.
+fn is_closed_by_mode(policy: &NetworkPolicy, at: SocketAddr) -> bool {
+    policy.reach(at) == NetworkReach::Closed(Closed::Mode)
+}
+
+/// Whether the operator gave the mode when the server was started, so that no profile changes it.
+fn mode_is_given(view: View<'_>) -> bool {
+    matches!(view.policy.origins.of(MODE), Origin::Written(by) if by.is_of_command_line())
+}
+
+/// How the mode is written.
+fn rule_of_mode(view: View<'_>) -> &str {
+    match view.policy.origins.of(MODE) {
+        Origin::Written(source) => &source.rule,
+        Origin::Call | Origin::Default => MODE,
+    }
+}
+
+/// The name a name server was asked for.
+fn asked_for(denial: &Denial) -> Option<Host> {
+    let name = std::str::from_utf8(denial.host.as_deref()?).ok()?;
+    Host::parse(name).ok().filter(|host| matches!(host, Host::Name(_)))
 }
 
 /// Where a server can listen instead.
@@ -187,10 +263,8 @@ fn may_be_here(denial: &Denial, own: impl Fn(IpAddr) -> bool) -> bool {
 
 /// Who looks names up instead, and whether this one would be.
 fn leave_to_the_proxy(policy: &NetworkPolicy, denial: &Denial) -> String {
-    const WEB: [u16; 2] = [443, 80];
     let proxy = "the proxy that HTTP_PROXY and HTTPS_PROXY name (SOCKS: socks5h)";
-    let name = denial.host.as_deref().and_then(|host| std::str::from_utf8(host).ok());
-    let Some(host @ Host::Name(name)) = &name.and_then(|name| Host::parse(name).ok()) else {
+    let Some(host @ Host::Name(name)) = &asked_for(denial) else {
         return format!("leave names to {proxy}");
     };
     let verdict = |port| policy.host(host, port);

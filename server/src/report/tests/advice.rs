@@ -77,6 +77,7 @@ fn what_is_granted_and_was_not_there_yet_is_no_gap_in_the_profile() {
         let log = log(refused.to_vec());
         let view = View {
             wider: None,
+            operators: None,
             narrowed: &[],
             policy: &policy,
             suppress: &Suppressed::default(),
@@ -290,7 +291,7 @@ fn protected_files_are_named_with_the_way_out() {
     kept.layer = Layer::Mediation;
     kept.rule = Some(Source {
         profile: "p".into(),
-        rule: "filesystem.protect: .git/{hooks,config}".into(),
+        rule: "filesystem.protect: .git/config".into(),
         line: Some(9),
     });
     let answer = answer_with(&[], &finished(End::Exited(1), vec![kept], "", ""));
@@ -299,7 +300,7 @@ fn protected_files_are_named_with_the_way_out() {
     assert_eq!(item.decided_by.source, "profile p:9");
     assert!(item.decided_by.rule.contains("protected"), "{:?}", item.decided_by);
     assert!(item.grant.is_none());
-    let way = r#""remove": {"filesystem": {"protect": [".git/{hooks,config}"]}}"#;
+    let way = r#""remove": {"filesystem": {"protect": [".git/config"]}}"#;
     assert!(item.alternatives[0].contains(way), "{:?}", item.alternatives);
 }
 
@@ -349,4 +350,49 @@ fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
     assert!(!text[start..].contains(".ssh") && !text[start..].contains(".bashrc"), "{text}");
     assert!(text.contains("id.key\": protected"), "{text}");
     assert!(text.contains("high risk"), "{text}");
+}
+
+#[test]
+fn what_lies_in_the_private_folder_is_spelled_as_the_next_server_knows_it() {
+    let mut policy = policy();
+    policy.unix.grants.clear();
+    let item = |policy: &Policy| told(policy, None, None, denial(Operation::Bind, "/tmp/nono-1/s"));
+    let grant = json!({"filesystem": {"unix_socket_bind": ["$TMPDIR/s"]}});
+    assert_eq!(serde_json::to_value(item(&policy).grant).unwrap(), grant);
+    let ways = item(&policy).alternatives.join("; ");
+    assert!(ways.contains("abstract") && !ways.contains("below"), "nothing can be bound: {ways}");
+    let tree = nono_sandbox::policy::UnixGrant {
+        path: path("/ws"),
+        reach: nono_sandbox::policy::Reach::Subtree,
+        bind: true,
+        source: policy.fs.rules[0].source.clone(),
+    };
+    let makes = FsRule { access: Access::MAKE_SOCKET, ..policy.fs.rules[0].clone() };
+    policy.unix.grants.push(tree);
+    policy.fs.rules.push(makes);
+    assert_eq!(item(&policy).alternatives, ["bind it below the workspace"]);
+}
+
+#[test]
+fn what_tells_of_the_whole_machine_is_no_low_risk() {
+    let policy = policy();
+    let risk = |target: &str| told(&policy, None, None, denial(Operation::Read, target)).risk;
+    for target in ["/var/log/journal", "/dev/kmsg", "/dev/sda1"] {
+        assert_eq!(risk(target), Some(nono_schemas::Risk::Medium), "{target}");
+    }
+    assert_eq!(risk("/opt/data/x"), Some(nono_schemas::Risk::Low));
+}
+
+#[test]
+fn a_number_in_proc_is_told_to_be_another_inside() {
+    let mut policy = policy();
+    let proc = FsRule { path: path("/proc"), ..policy.fs.rules[2].clone() };
+    policy.fs.rules.push(proc);
+    let notes = |target: &str| {
+        let asked =
+            crate::report::Question::Path { path: path(target), operation: Operation::Read };
+        with_view(&policy, |view| crate::report::explain(view, &asked)).notes.join("; ")
+    };
+    assert!(notes("/proc/1/environ").contains("another process"), "{}", notes("/proc/1/environ"));
+    assert_eq!(notes("/proc/meminfo"), "");
 }

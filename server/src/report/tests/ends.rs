@@ -22,12 +22,69 @@ fn a_clean_run_is_short() {
                 "layers": [{"name": "landlock", "active": true}],
                 "writable_roots": ["/ws", "/tmp/nono-1"], "network": "open"
             },
-            "stdout": "hi\n", "stderr": "", "next_seq": 7, "duration_ms": 12, "cpu_ms": 8,
+            "stdout": "hi\n", "stderr": "", "next_seq": 3, "duration_ms": 12, "cpu_ms": 8,
             "peak_rss_bytes": 4096, "processes": {"leftover_killed": 0, "tree": "sweep"}
         })
     );
     let silent = answer(&finished(End::Exited(3), vec![], "", ""));
     assert_eq!(silent.text, "[exit 3 · 12ms · profile coding]\n(no output)\n");
+}
+
+/// An answer about a run that wrote six lines, of which `output` is shown.
+fn shown(output: &Output, max_output: usize) -> Answer {
+    let identity = identity();
+    let run = finished(End::Exited(0), vec![], "", "");
+    let finished = Finished { ended: run.ended, wall: Duration::from_millis(15) };
+    let facts = Facts {
+        identity: &identity,
+        state: State::Over(Arc::new(finished)),
+        snapshot: None,
+        nonce: "9c41e0".into(),
+        max_output,
+        now: identity.started,
+    };
+    with_view(&policy(), |view| Answer::about(view, &facts, output, &History::default()))
+}
+
+#[test]
+fn nothing_new_is_not_nothing_at_all() {
+    let text = |output: Output| shown(&output, 1024).text.lines().last().unwrap().to_owned();
+    assert_eq!(text(Output::default()), "(no output)");
+    assert_eq!(text(Output { next_seq: 40, ..Output::default() }), "(no new output)");
+    let nothing = Some("no line matches");
+    assert_eq!(text(Output { next_seq: 40, nothing, ..Output::default() }), "(no line matches)");
+}
+
+#[test]
+fn errors_in_what_was_left_out_are_in_the_text_too() {
+    let text: String = (0..2000).map(|n| format!("line {n}\n")).collect();
+    let captured = Captured {
+        head: text.clone().into_bytes(),
+        total_bytes: text.len() as u64,
+        total_lines: 2000,
+        ..Captured::default()
+    };
+    let errors = vec![(500, b"error: x".to_vec()), (600, b"--- nono:1".to_vec())];
+    let stdout = Excerpt { captured, errors, ..Excerpt::default() };
+    let answer = shown(&Output { stdout, next_seq: 9, ..Output::default() }, 1000);
+    let lines: Vec<&str> = answer.text.lines().collect();
+    let marker = lines.iter().position(|line| line.contains("bytes left out; run_read")).unwrap();
+    assert_eq!(lines[marker + 1], "[... left out, line 500: error: x ...]");
+    assert_eq!(lines[marker + 2], "[... left out, line 600: --- nono:1 ...]");
+    assert!(lines[marker + 3].starts_with("line "), "{}", lines[marker + 3]);
+    assert!(!answer.result.stdout.contains("error: x"), "structured, it is beside the output");
+}
+
+#[test]
+fn an_exit_code_alone_tells_of_no_signal() {
+    let notes = |said: &str| {
+        let run = finished(End::Exited(137), vec![], "", said);
+        answer(&run).result.denials.notes.join("; ")
+    };
+    assert_eq!(notes("done"), "");
+    assert!(notes("bash: line 1: 7 Killed  ./x").contains("SIGKILL"));
+    let killed = answer(&finished(End::Signaled(9), vec![], "", "")).result.denials.notes;
+    assert!(killed[0].contains("SIGKILL"), "{killed:?}");
 }
 
 #[test]

@@ -4,6 +4,9 @@ mod advice;
 mod cause;
 mod denials;
 mod ends;
+mod narrowed;
+mod network;
+mod read_only;
 
 use super::*;
 use crate::runs::{Captured, Identity, Snapshot, State};
@@ -12,10 +15,11 @@ use nono_sandbox::control::{End, Outcome, TreeTier};
 use nono_sandbox::host::LayerState;
 use nono_sandbox::policy::{
     Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Policy,
-    Scope, Source, UnixPolicy,
+    Protected, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
+use nono_schemas::DenialItem;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +44,17 @@ fn policy() -> Policy {
     Policy {
         name: "coding".into(),
         fs: FsPolicy {
-            protected: vec![path("/home/u/.ssh")],
+            protected: vec![
+                Protected {
+                    path: path("/home/u/.ssh"),
+                    source: Some(Source {
+                        profile: "credentials_denied".into(),
+                        rule: "filesystem.deny: ~/.ssh".into(),
+                        line: Some(5),
+                    }),
+                },
+                Protected { path: path("/home/u/.config/nono-mcp"), source: None },
+            ],
             workspaces: vec![path("/ws")],
             tmpdir: path("/tmp/nono-1"),
             ..FsPolicy::of_rules(vec![
@@ -88,6 +102,41 @@ fn denial(operation: Operation, target: &str) -> Denial {
         first_ms: 1,
         last_ms: 1,
     }
+}
+
+/// What `look` sees of a sandbox of this policy.
+fn with_view<T>(policy: &Policy, look: impl FnOnce(View<'_>) -> T) -> T {
+    look(View {
+        wider: None,
+        operators: None,
+        narrowed: &[],
+        policy,
+        suppress: &Suppressed::default(),
+        absent: &[],
+        layers: &[],
+        is_folder: &|path| path.as_path().extension().is_none(),
+        is_own_address: &|_| false,
+    })
+}
+
+/// What is told of one refusal under `policy`. `wider`: what other calls may do; `operators`: the
+/// same without the project file.
+fn told(
+    policy: &Policy,
+    wider: Option<&Policy>,
+    operators: Option<&Policy>,
+    refused: Denial,
+) -> DenialItem {
+    let log = log(vec![refused]);
+    let said = String::new();
+    let nothing =
+        super::rank::Evidence { said, over: true, failed: true, masked: None, took_ms: 5 };
+    with_view(policy, |view| {
+        let view = View { wider, operators, ..view };
+        let kept = super::denials::kept(view, &log);
+        let groups = super::group::group(view, &kept);
+        super::denials::report(view, &log, (&kept, groups), &nothing).items.remove(0)
+    })
 }
 
 fn log(items: Vec<Denial>) -> DenialLog {
@@ -153,6 +202,7 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
     let policy = policy();
     let view = View {
         wider: None,
+        operators: None,
         narrowed: &[],
         policy: &policy,
         suppress: &Suppressed {
@@ -176,9 +226,10 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
     let output = Output {
         stdout: ran.stdout.clone(),
         stderr: ran.stderr.clone(),
-        next_seq: 7,
+        next_seq: ran.stdout.captured.total_bytes + ran.stderr.captured.total_bytes,
         redactions: 0,
         note: None,
+        nothing: None,
     };
     Answer::about(view, &facts, &output, &History::default())
 }
@@ -192,6 +243,7 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
     let policy = policy();
     let view = View {
         wider: None,
+        operators: None,
         narrowed: &[],
         policy: &policy,
         suppress: &Suppressed::default(),
@@ -214,9 +266,10 @@ fn shell_answer(nth: u32, script: &str, ran: &Ran, history: &History) -> Answer 
     let output = Output {
         stdout: ran.stdout.clone(),
         stderr: ran.stderr.clone(),
-        next_seq: 7,
+        next_seq: ran.stdout.captured.total_bytes + ran.stderr.captured.total_bytes,
         redactions: 0,
         note: None,
+        nothing: None,
     };
     Answer::about(view, &facts, &output, history)
 }
