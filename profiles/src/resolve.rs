@@ -150,11 +150,7 @@ fn compile(
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
     let mut keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
-    let open = |rule: &FsRule| {
-        let mine = |folder: &AbsPath| rule.path.is_within(folder);
-        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
-    };
-    let absent: Vec<FsRule> = grants.absent.into_iter().filter(open).collect();
+    let absent = outside(grants.absent, context, &protected);
     let read_only = taken.map(|taken| conflict::around(taken, &protected));
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
     let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
@@ -205,16 +201,28 @@ fn compile(
         origins,
     };
     credentials::check(&credentials, &policy.fs, context, &mut places)?;
-    let operators = None;
     Ok(Resolved {
         policy,
         suppress_unix_sockets,
         suppress_paths,
         credentials,
         absent,
-        operators,
+        operators: None,
         notes,
     })
+}
+
+/// Of what is not there, what would lie in no workspace and in nothing closed.
+fn outside(
+    mut absent: Vec<FsRule>,
+    context: &Context,
+    protected: &[protect::Protected],
+) -> Vec<FsRule> {
+    absent.retain(|rule| {
+        let mine = |folder: &AbsPath| rule.path.is_within(folder);
+        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
+    });
+    absent
 }
 
 /// Notes the grants a project file asks for and does not get.
