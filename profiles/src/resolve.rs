@@ -157,11 +157,7 @@ fn compile(
     protected.extend(protect::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
     let keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
-    let open = |rule: &FsRule| {
-        let mine = |folder: &AbsPath| rule.path.is_within(folder);
-        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
-    };
-    let absent: Vec<FsRule> = grants.absent.into_iter().filter(open).collect();
+    let absent = outside(grants.absent, context, &protected);
     let read_only = taken.map(|taken| conflict::around(taken, &protected));
     let rules = conflict::files(grants.files, &protected, &mut notes)?;
     let rules = narrow::without_repetitions(rules);
@@ -216,6 +212,19 @@ fn compile(
         operators: None,
         notes,
     })
+}
+
+/// Of what is not there, what would lie in no workspace and in nothing closed.
+fn outside(
+    mut absent: Vec<FsRule>,
+    context: &Context,
+    protected: &[protect::Protected],
+) -> Vec<FsRule> {
+    absent.retain(|rule| {
+        let mine = |folder: &AbsPath| rule.path.is_within(folder);
+        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
+    });
+    absent
 }
 
 /// Notes the grants a project file asks for and does not get.

@@ -258,11 +258,12 @@ except OSError as e: raise SystemExit(e.errno)
             (&own, "2", libc::O_RDONLY, libc::ENOSYS),
         ] {
             let path = path.to_str().expect("plain");
-            let arguments = ["-c", OPEN, form, path, &mode.to_string()];
-            let mut command = site.command(std::path::Path::new("/usr/bin/python3"));
-            let outside = command.args(arguments).output().expect("run").status.code();
+            let mode = mode.to_string();
+            let argv = ["/usr/bin/python3", "-c", OPEN, form, path, &mode];
+            let mut command = site.command(std::path::Path::new(argv[0]));
+            let outside = command.args(&argv[1..]).output().expect("run").status.code();
             assert_eq!(outside, Some(0), "{path} {form} {mode}");
-            let answer = server.run("/usr/bin/python3", &arguments);
+            let answer = server.exec(&argv);
             assert_eq!(answer.exit_code(), Some(inside.into()), "{path} {form}: {}", answer.text);
         }
     });

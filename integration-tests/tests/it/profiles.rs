@@ -152,7 +152,7 @@ fn people_can_list_show_check_compare_and_start_profiles() {
     assert_eq!(code, Some(0), "{err}");
     assert!(out.trim().ends_with("home/.config/nono-mcp/profiles/mine.json"), "{out}");
     let (_, err, code) = said(&site, &["profile", "init", "mine"]);
-    assert!(code == Some(2) && err.contains("exists"), "{err}");
+    assert!(code == Some(2) && err.contains("is there already"), "{err}");
     let (out, err, code) = said(&site, &["profile", "validate", "mine", "--strict"]);
     assert!(code == Some(0) && out.contains("mine: valid, 0 warnings"), "{out}{err}");
     let (out, _, code) = said(&site, &["profile", "show", "mine"]);
