@@ -35,6 +35,7 @@ use std::time::Duration;
 /// MCP tool server whose shell and exec tools run every command in a kernel sandbox.
 #[derive(Debug, Parser)]
 #[command(name = "nono-mcp", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "NONO_LOG=info (or debug) in the environment: say more on standard error")]
 struct Cli {
     /// Serve MCP on standard input and output.
     #[arg(long, conflicts_with = "http")]
