@@ -9,7 +9,6 @@ mod bad_input;
 mod blocking;
 mod cli;
 mod clients;
-mod comets;
 mod credentials;
 mod datagrams;
 mod denials;
