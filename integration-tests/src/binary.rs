@@ -29,9 +29,6 @@ fn build() -> PathBuf {
     let mut above = folder.parent().expect("target folder");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--workspace", "--bin", "nono-mcp"]);
-    if cfg!(feature = "otlp") {
-        command.args(["--features", "nono-mcp/otlp"]);
-    }
     // Those that `cargo test --workspace` has built are shared only with the same profile and the
     // same features, which dependencies of tests add to: an example asks for these.
     command.args(["--example", "conformance_fixture"]);
