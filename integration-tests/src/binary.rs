@@ -29,9 +29,15 @@ fn build() -> PathBuf {
     let mut above = folder.parent().expect("target folder");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["build", "--quiet", "--workspace", "--bin", "nono-mcp"]);
-    // `test` is what `cargo test` builds dependencies with; using it shares all of them.
-    if cfg!(feature = "otlp") {
-        command.args(["--features", "nono-mcp/otlp"]);
+    // Those that `cargo test --workspace` has built are shared only with the same profile and the
+    // same features, which dependencies of tests add to: an example asks for these.
+    command.args(["--example", "conformance_fixture"]);
+    // What cargo tells a program that it runs: to build scripts (ring's) a change to build anew for.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
     }
     command.args(["--profile", if profile == "debug" { "test" } else { profile }]);
     if let Some(triple) = above.file_name().and_then(|n| n.to_str())

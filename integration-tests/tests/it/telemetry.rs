@@ -60,7 +60,6 @@ fn logs_say_nothing_of_arguments_and_output() {
     });
 }
 
-#[cfg(not(feature = "otlp"))]
 #[test]
 fn a_build_without_export_says_so() {
     let site = Site::new(User::Same);
@@ -70,7 +69,7 @@ fn a_build_without_export_says_so() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("--features otlp"));
 }
 
-#[cfg(feature = "otlp")]
+/// Of a build with the feature `otlp`, which `NONO_MCP_BIN` names: `.ci/run` makes one.
 mod export {
     use super::*;
     use std::io::{BufRead, BufReader, Read};
@@ -115,6 +114,7 @@ mod export {
     }
 
     #[test]
+    #[ignore = "needs a build with the feature `otlp`"]
     fn a_call_is_one_span_of_its_clients_trace() {
         let site = Site::new(User::Same);
         let (address, told) = collector();
@@ -135,6 +135,7 @@ mod export {
     }
 
     #[test]
+    #[ignore = "needs a build with the feature `otlp`"]
     fn a_collector_that_is_gone_holds_nothing_up() {
         let site = Site::new(User::Same);
         let gone = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -144,6 +145,7 @@ mod export {
     }
 
     #[test]
+    #[ignore = "needs a build with the feature `otlp`"]
     fn only_plain_http_is_taken() {
         let site = Site::new(User::Same);
         let args = ["--stdio", "--otlp", "https://collector.example:4318"];
