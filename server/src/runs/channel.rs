@@ -39,6 +39,21 @@ pub(super) fn read_now(from: BorrowedFd<'_>, buffer: &mut [u8]) -> Read {
     }
 }
 
+/// What a pipe holds at most without a right to more (`/proc/sys/fs/pipe-max-size`): as much is there
+/// to be read once the last process is gone, and whoever still fills it cannot make it more.
+const MOST_LEFT: usize = 1 << 20;
+
+/// Reads what there is now, at most as much as a pipe holds.
+pub(super) fn read_rest(from: BorrowedFd<'_>, buffer: &mut [u8], mut keep: impl FnMut(&[u8])) {
+    let mut left = MOST_LEFT;
+    while left > 0
+        && let Read::Bytes(length) = read_now(from, buffer)
+    {
+        keep(buffer.get(..length).unwrap_or_default());
+        left = left.saturating_sub(length);
+    }
+}
+
 /// The end a stream is written to.
 #[derive(Debug)]
 pub(super) struct Sink(pipe::Sender);
@@ -76,6 +91,11 @@ impl Source {
                 return length;
             }
         }
+    }
+
+    /// Reads what there is now.
+    pub(super) fn rest(&self, buffer: &mut [u8], keep: impl FnMut(&[u8])) {
+        read_rest(self.0.as_fd(), buffer, keep);
     }
 
     /// The descriptor, which does not block, to be read without the runtime.

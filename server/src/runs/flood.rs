@@ -3,7 +3,7 @@
 //! The runtime would be woken for each write, from another processor, which takes longer than
 //! reading what was written: a gigabyte in twice the time.
 
-use super::channel::{Read, read_now};
+use super::channel::{Read, read_now, read_rest};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, OwnedFd};
@@ -31,6 +31,9 @@ pub(super) fn drain(
     let mut filled = 0;
     let end = loop {
         if told() {
+            keep(chunk.get(..filled).unwrap_or_default());
+            filled = 0;
+            read_rest(from.as_fd(), chunk, &mut keep);
             break Drained::Ended;
         }
         match read_now(from.as_fd(), chunk.get_mut(filled..).unwrap_or_default()) {
@@ -86,6 +89,6 @@ mod tests {
         write(&to, b"and more").unwrap();
         let mut reads = 0..1;
         let told = || reads.next().is_none();
-        assert_eq!(drained(&from, told), (Drained::Ended, b"and ".to_vec()));
+        assert_eq!(drained(&from, told), (Drained::Ended, b"and more".to_vec()));
     }
 }

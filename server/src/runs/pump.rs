@@ -155,7 +155,10 @@ impl Reading {
             let length = tokio::select! {
                 biased;
                 // First: a stream that always has more would never let it have its turn.
-                _ = &mut self.enough => return Stopped::Ended,
+                _ = &mut self.enough => {
+                    self.rest(from, sink).await;
+                    return Stopped::Ended;
+                }
                 read = from.read(&mut self.chunk) => match read {
                     Some(length) => length,
                     None => return Stopped::Ended,
@@ -166,6 +169,16 @@ impl Reading {
             sink.pass_on(&self.keeper.keep(bytes)).await;
         }
         Stopped::Flood
+    }
+
+    /// Reads what is there, and waits for nothing: where the machine is busy, nobody may have come to
+    /// read it yet.
+    async fn rest(&mut self, from: &Source, sink: &mut Sink) {
+        let mut rest = Vec::new();
+        from.rest(&mut self.chunk, |bytes| rest.extend_from_slice(bytes));
+        for bytes in rest.chunks(CHUNK) {
+            sink.pass_on(&self.keeper.keep(bytes)).await;
+        }
     }
 
     /// Reads a flood; the stream, if it goes on as an ordinary one.
@@ -276,5 +289,34 @@ impl Sink {
                 lost.notify_one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::arena::Arena;
+    use super::*;
+    use nix::fcntl::OFlag;
+    use nix::unistd::{pipe2, write};
+
+    /// On one thread nothing is read before the reader is told that it is enough.
+    #[tokio::test]
+    async fn what_is_there_is_read_although_nobody_came_to_read_it_in_time() {
+        let (from, to) = pipe2(OFlag::O_CLOEXEC).unwrap();
+        write(&to, b"said in time").unwrap();
+        let output = Output::new(Arena::new(std::env::temp_dir()));
+        let target = Target {
+            output: Arc::clone(&output),
+            secrets: None,
+            echo: Echo::Off,
+            most: None,
+            hashed: false,
+            flood: mpsc::channel(1).0,
+        };
+        let Pump { enough, task } = Pump::start(Source::new(from).unwrap(), Stream::Stdout, target);
+        drop(enough);
+        task.await.unwrap();
+        assert_eq!(*output.total().borrow(), 12);
+        drop(to);
     }
 }
