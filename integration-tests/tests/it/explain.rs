@@ -206,7 +206,7 @@ fn people_can_ask_as_well() {
     let key = site.text("home/.ssh/id_ed25519");
     let (code, said) = ask(&[&key]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.starts_with("denied:") && said.contains("protected"), "{said}");
+    assert!(said.starts_with("denied:") && said.contains("filesystem.deny"), "{said}");
     let (code, said) = ask(&["new", "--access", "write"]);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("allowed:"), "{said}");
