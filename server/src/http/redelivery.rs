@@ -21,8 +21,9 @@ use std::task::{Context, Poll};
 
 /// Calls of a session that are remembered.
 const MOST_CALLS: usize = 1024;
-/// Bytes of their answers, as they are written. The last answer is kept however long it is.
-const MOST_BYTES: usize = 1 << 20;
+/// Bytes of their answers, as they are written. One principal has hundreds of sessions, so it is no
+/// more, and what is longer is not kept.
+const MOST_BYTES: usize = 256 << 10;
 
 /// The answers of one session.
 #[derive(Debug, Default)]
@@ -101,15 +102,16 @@ impl Book {
     fn answer(&mut self, message: &ServerJsonRpcMessage) {
         let Some(call) = answered(message).and_then(|request| self.call(request)) else { return };
         let bytes = written(message);
+        if bytes > MOST_BYTES {
+            return;
+        }
         let before = std::mem::replace(&mut call.bytes, bytes);
         call.answer = Some(Arc::new(message.clone()));
         self.bytes = self.bytes.saturating_sub(before).saturating_add(bytes);
-        while self.bytes > MOST_BYTES {
-            let mut answered = (0..).zip(&self.calls).filter(|(_, call)| call.answer.is_some());
-            match (answered.next(), answered.next()) {
-                (Some((oldest, _)), Some(_)) => self.forget(oldest),
-                _ => break,
-            }
+        while self.bytes > MOST_BYTES
+            && let Some(oldest) = self.calls.iter().position(|call| call.answer.is_some())
+        {
+            self.forget(oldest);
         }
     }
 
@@ -268,17 +270,20 @@ mod tests {
     }
 
     #[test]
-    fn old_answers_make_room_and_the_last_one_stays_however_long() {
+    fn old_answers_make_room_and_none_takes_all_of_it() {
         let mut book = Book::default();
-        for n in 0..3 {
+        let mut answered = |n: i64, length: usize| {
             let request = RequestId::Number(n);
             book.expect(request.clone());
             book.sent(&request, &event(&format!("0/{n}"), None));
-            book.answer(&answer(n, &"x".repeat(MOST_BYTES)));
-            assert!(book.bytes > MOST_BYTES && book.bytes < 2 * MOST_BYTES);
-            assert_eq!(book.calls.len(), 1);
-            assert!(book.after(&format!("0/{n}")).is_some());
-        }
+            book.answer(&answer(n, &"x".repeat(length)));
+            assert!(book.bytes <= MOST_BYTES);
+            (0..=n).filter(|n| book.after(&format!("0/{n}")).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(answered(0, MOST_BYTES / 3), [0]);
+        assert_eq!(answered(1, MOST_BYTES / 3), [0, 1]);
+        assert_eq!(answered(2, MOST_BYTES / 2), [1, 2]);
+        assert_eq!(answered(3, MOST_BYTES), [1, 2], "too long");
         let waits = RequestId::Number(-1);
         book.expect(waits);
         for n in 0..2 * i64::try_from(MOST_CALLS).unwrap() {
