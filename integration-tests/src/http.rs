@@ -236,7 +236,12 @@ impl Session<'_> {
     /// A request in this session.
     #[must_use]
     pub fn request(&self, message: &Value) -> Request {
-        Request::json(message)
+        self.within(Request::json(message))
+    }
+
+    /// The same request, as this session's.
+    fn within(&self, request: Request) -> Request {
+        request
             .bearer(&self.token)
             .header("Mcp-Session-Id", &self.id)
             .header("MCP-Protocol-Version", &self.version)
@@ -245,11 +250,8 @@ impl Session<'_> {
     /// Asks for what came after an event, as a client does that was cut off.
     #[must_use]
     pub fn resume(&self, last_event: &str) -> Request {
-        Request::get("/mcp")
-            .bearer(&self.token)
+        self.within(Request::get("/mcp"))
             .header("Accept", "text/event-stream")
-            .header("Mcp-Session-Id", &self.id)
-            .header("MCP-Protocol-Version", &self.version)
             .header("Last-Event-ID", last_event)
     }
 

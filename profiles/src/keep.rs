@@ -183,7 +183,7 @@ fn meant<'c>(
         for folder in git_dir::elsewhere(root.as_path(), &surroundings.budget)? {
             let Ok(folder) = places.as_far_as_possible(&folder) else { continue };
             let known = all.iter().any(|(root, names)| *root == folder && *names == rest);
-            if !known && surroundings.roots.iter().any(|root| folder.is_within(root)) {
+            if !known && surroundings.contain(&folder) {
                 all.push((folder, rest));
             }
         }

@@ -22,12 +22,15 @@ pub(crate) struct Surroundings<'c> {
 }
 
 impl Surroundings<'_> {
+    /// Whether it lies in one of the trees.
+    pub(crate) fn contain(&self, path: &AbsPath) -> bool {
+        self.roots.iter().any(|root| path.is_within(root))
+    }
+
     /// Whether something can stay as it is there: in one of the trees, and holding none. What
     /// settings name outside is nobody's project: a device, a cache, the private folder.
-    pub(crate) fn hold(&self, path: &AbsPath) -> bool {
-        let Self { roots, workspaces, .. } = self;
-        roots.iter().any(|root| path.is_within(root))
-            && !roots.iter().chain(*workspaces).any(|tree| tree.is_within(path))
+    fn hold(&self, path: &AbsPath) -> bool {
+        self.contain(path) && !self.roots.iter().any(|root| root.is_within(path))
     }
 }
 
@@ -87,10 +90,8 @@ pub(crate) fn linked(
     let texts = names.filter_map(|entry| fs::read_link(entry.path()).ok());
     let ways = texts.map(|text| normal(&folder.as_path().join(text)));
     let targets = ways.filter_map(|way| places.as_far_as_possible(&way).ok());
-    targets
-        .filter(|target| surroundings.hold(target) && !target.as_path().is_dir())
-        .filter(|target| is_plain_or_missing(target.as_path()))
-        .collect()
+    let may_be_run = |target: &AbsPath| fs::metadata(target).map_or(true, |it| it.is_file());
+    targets.filter(|target| surroundings.hold(target) && may_be_run(target)).collect()
 }
 
 /// Whether it is a file or a folder, or may become one.
