@@ -282,14 +282,14 @@ impl Answer {
         self.value["denials"]["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// A layer of the sandbox. Each is always shown.
+    /// A layer of the sandbox. The first answer of a session shows each.
     ///
     /// # Panics
-    /// If it is not.
+    /// If it is not shown.
     #[must_use]
     pub fn layer(&self, name: &str) -> Value {
         let layers = self.value["sandbox"]["layers"].as_array().expect("layers");
-        layers.iter().find(|l| l["name"] == name).expect("the layer is always shown").clone()
+        layers.iter().find(|l| l["name"] == name).expect("the layer is shown").clone()
     }
 
     /// The denial of one kind with one target as the program gave it.

@@ -5,7 +5,7 @@ mod layers;
 mod probe;
 
 pub use calls::OuterCall;
-pub use layers::LayerState;
+pub use layers::{LayerState, Standing};
 pub(crate) use layers::{MINIMUM_ABI, SCOPES_ABI};
 pub(crate) use probe::may_administer;
 

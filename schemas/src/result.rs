@@ -92,9 +92,13 @@ pub struct SandboxItem {
     pub narrowed: Vec<String>,
     /// Whether everything the profile asks for is enforced.
     pub enforced: Enforced,
-    /// What enforces it.
+    /// What enforces it: all of it in the first answer of a session, in answers with denials, and
+    /// where nothing was run or the call asked for less. In others what is not enforced although
+    /// the profile asks for it, if there is such a layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<LayerItem>,
-    /// Folders that may be written, at most eight.
+    /// Folders that may be written, at most eight; in the answers that have all layers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub writable_roots: Vec<String>,
     /// What may be reached over IP.
     pub network: Network,

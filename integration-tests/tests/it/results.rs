@@ -1,6 +1,6 @@
 //! What a result says about a run.
 
-use nono_integration_tests::{Server, Site, User, as_each_user};
+use nono_integration_tests::{Answer, Server, Site, User, as_each_user};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -91,6 +91,46 @@ fn the_sandbox_says_what_it_is() {
         let usual = |l: &&Value| !asked_for.iter().any(|name| l["name"] == *name);
         let usual: Vec<&Value> = layers.iter().filter(usual).collect();
         assert!(usual.len() >= 2 && usual.iter().all(|l| l["active"] == true), "{sandbox}");
+    });
+}
+
+/// An agent pays for each answer: what it knows by now is not repeated.
+#[test]
+fn the_sandbox_is_described_once_and_whenever_it_matters() {
+    as_each_user(|site| {
+        site.folder("home/.ssh");
+        let closed = site.file("home/.ssh/id_ed25519", "key");
+        let named = |answer: &Answer| {
+            let layers = answer.value["sandbox"]["layers"].as_array().cloned().unwrap_or_default();
+            assert_eq!(layers.is_empty(), answer.value["sandbox"]["writable_roots"].is_null());
+            layers.len()
+        };
+        let server = site.serve();
+        let all = named(&server.shell("true"));
+        assert!(all >= 10);
+        let plain = server.shell("true");
+        assert_eq!(named(&plain), 0, "{}", plain.value);
+        let said = json!({"profile": "coding", "enforced": "full", "network": "proxy"});
+        assert_eq!(plain.value["sandbox"], said);
+        assert_eq!(named(&server.shell(&format!("cat {}", closed.display()))), all);
+        let less = json!({"command": "true", "network": "none"});
+        assert_eq!(named(&server.ask("shell", less)), all);
+        assert_eq!(named(&server.ask("shell", json!({"command": "true", "cwd": "gone"}))), all);
+        assert_eq!(named(&server.shell("true")), 0);
+    });
+}
+
+/// What the profile asks for and cannot have is in every answer.
+#[test]
+fn a_layer_that_is_missing_is_always_told() {
+    as_each_user(|site| {
+        let server = site.serve_pretending(5);
+        server.shell("true");
+        let sandbox = server.shell("true").value["sandbox"].clone();
+        let layers = sandbox["layers"].as_array().expect("layers").clone();
+        let names: Vec<&Value> = layers.iter().map(|layer| &layer["name"]).collect();
+        assert_eq!(names, ["landlock_scopes", "protected_files"], "{sandbox}");
+        assert!(layers.iter().all(|layer| layer["active"] == false), "{sandbox}");
     });
 }
 

@@ -18,11 +18,52 @@ pub struct LayerState {
     /// Stable name.
     pub name: &'static str,
     /// Whether it will be enforced.
-    pub active: bool,
+    pub standing: Standing,
     /// Whether a run is refused without it.
     pub required: bool,
     /// Version, or what is missing and what to do about it.
     pub detail: String,
+}
+
+/// Whether a layer is enforced, and who decided that if it is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is.
+    Active,
+    /// The profile does without it.
+    NotAsked,
+    /// The profile would have it, and it cannot be had here.
+    Missing,
+}
+
+impl Standing {
+    /// Of a layer that a profile can do without.
+    fn new(asked: bool, enforced: bool) -> Self {
+        match (asked, enforced) {
+            (_, true) => Self::Active,
+            (false, false) => Self::NotAsked,
+            (true, false) => Self::Missing,
+        }
+    }
+
+    /// Of a layer that is always asked for.
+    fn always(enforced: bool) -> Self {
+        Self::new(true, enforced)
+    }
+}
+
+impl LayerState {
+    /// Whether it will be enforced.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.standing == Standing::Active
+    }
+
+    /// Whether it keeps commands from being run: it is needed, and cannot be had here.
+    #[must_use]
+    pub fn is_lacking(&self) -> bool {
+        self.required && !self.is_active()
+    }
 }
 
 impl Host {
@@ -49,7 +90,7 @@ impl Host {
     /// Why every run would be refused here, if so.
     #[must_use]
     pub fn missing(&self, policy: &Policy) -> Option<String> {
-        let layers = self.layers(policy).into_iter().filter(|l| l.required && !l.active);
+        let layers = self.layers(policy).into_iter().filter(LayerState::is_lacking);
         let missing = layers.map(|l| format!("{}: {}", l.name, l.detail));
         let missing: Vec<String> = missing.chain(self.covered(policy)).collect();
         (!missing.is_empty()).then(|| missing.join("; "))
@@ -78,8 +119,8 @@ impl Host {
             }
             abi => format!("ABI {abi}"),
         };
-        let active = self.landlock_abi >= MINIMUM_ABI;
-        LayerState { name: "landlock", active, required: true, detail }
+        let standing = Standing::always(self.landlock_abi >= MINIMUM_ABI);
+        LayerState { name: "landlock", standing, required: true, detail }
     }
 
     fn scopes(&self) -> LayerState {
@@ -92,7 +133,8 @@ impl Host {
                  abstract names are a run's own"
             )
         };
-        LayerState { name: "landlock_scopes", active, required: false, detail }
+        let standing = Standing::always(active);
+        LayerState { name: "landlock_scopes", standing, required: false, detail }
     }
 
     fn isolation(&self, policy: &Policy) -> LayerState {
@@ -111,9 +153,12 @@ impl Host {
                  allow user namespaces (kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
             ),
         };
-        let active = self.namespaces_for(policy).is_some();
+        let standing = Standing::new(
+            policy.isolation != Isolation::Off,
+            self.namespaces_for(policy).is_some(),
+        );
         let required = policy.isolation == Isolation::Required;
-        LayerState { name: "isolation", active, required, detail }
+        LayerState { name: "isolation", standing, required, detail }
     }
 
     fn protected_files(&self, policy: &Policy) -> LayerState {
@@ -128,8 +173,9 @@ impl Host {
                                changed"
                 .into(),
         };
-        let active = sealed && !policy.fs.kept.is_empty();
-        LayerState { name: "protected_files", active, required: false, detail }
+        let asked = !policy.fs.kept.is_empty();
+        let standing = Standing::new(asked, asked && sealed);
+        LayerState { name: "protected_files", standing, required: false, detail }
     }
 
     fn private_tmp(&self, policy: &Policy) -> LayerState {
@@ -143,8 +189,13 @@ impl Host {
             }
             Tmp::Impossible(why) => format!("/tmp is the machine's: {why}"),
         };
-        let active = matches!(policy.fs.tmp, Tmp::Private { .. });
-        LayerState { name: "private_tmp", active, required: false, detail }
+        let (asked, enforced) = match policy.fs.tmp {
+            Tmp::Machine => (false, false),
+            Tmp::Wanted(_) | Tmp::Impossible(_) => (true, false),
+            Tmp::Private { .. } => (true, true),
+        };
+        let standing = Standing::new(asked, enforced);
+        LayerState { name: "private_tmp", standing, required: false, detail }
     }
 
     fn hidden_files(&self, policy: &Policy) -> LayerState {
@@ -153,21 +204,23 @@ impl Host {
             Hiding::Wanted => "needs the layer isolation".into(),
             Hiding::On => "what is closed is covered by something empty".into(),
         };
-        let active = policy.fs.hiding == Hiding::On;
-        LayerState { name: "hidden_files", active, required: false, detail }
+        let hiding = policy.fs.hiding;
+        let standing = Standing::new(hiding != Hiding::Off, hiding == Hiding::On);
+        LayerState { name: "hidden_files", standing, required: false, detail }
     }
 
     fn network(&self, mode: NetworkMode) -> LayerState {
         // Without a network there are no sockets, and no addresses to read.
         let judged = mode != NetworkMode::None;
-        let active = if judged { self.seccomp().active } else { self.seccomp_notify };
+        let active = if judged { self.seccomp().is_active() } else { self.seccomp_notify };
         let detail = match (active, mode) {
             (false, _) => "needs the layer seccomp".into(),
             (true, NetworkMode::None) => "sockets for IP cannot be made".into(),
             (true, NetworkMode::Open) => "open, but for metadata services and this server".into(),
             (true, mode) => format!("{mode}: each address is judged by the supervisor"),
         };
-        LayerState { name: "network", active, required: true, detail }
+        let standing = Standing::always(active);
+        LayerState { name: "network", standing, required: true, detail }
     }
 
     fn network_isolation(&self, policy: &Policy) -> LayerState {
@@ -182,7 +235,8 @@ impl Host {
             _ => "needs the layer isolation".into(),
         };
         let required = policy.network.isolate == Isolation::Required;
-        LayerState { name: "network_isolation", active, required, detail }
+        let standing = Standing::new(policy.network.isolate != Isolation::Off, active);
+        LayerState { name: "network_isolation", standing, required, detail }
     }
 
     /// The supervisor reads the memory of its descendants, which Yama allows up to scope 1.
@@ -203,18 +257,19 @@ impl Host {
                 .into(),
             (true, true) => "filters for everything the command starts".into(),
         };
-        let active = self.seccomp_notify && readable;
-        LayerState { name: "seccomp", active, required: true, detail }
+        let standing = Standing::always(self.seccomp_notify && readable);
+        LayerState { name: "seccomp", standing, required: true, detail }
     }
 
     fn mediation(&self, mediated: bool) -> LayerState {
-        let active = mediated && self.seccomp().active;
+        let active = mediated && self.seccomp().is_active();
         let detail = match (mediated, active) {
             (false, _) => "switched off by the profile (linux.af_unix_mediation)".into(),
             (true, true) => "connect and bind of AF_UNIX sockets by path".into(),
             (true, false) => "needs the layer seccomp".into(),
         };
-        LayerState { name: "af_unix_mediation", active, required: mediated, detail }
+        let standing = Standing::new(mediated, active);
+        LayerState { name: "af_unix_mediation", standing, required: mediated, detail }
     }
     fn tree(&self, policy: &Policy) -> LayerState {
         let detail = match self.landlock_abi {
@@ -224,7 +279,7 @@ impl Host {
             SCOPES_ABI.. => "Landlock domain, signalled as one".into(),
             _ => "subreaper and repeated sweep".into(),
         };
-        LayerState { name: "tree", active: true, required: true, detail }
+        LayerState { name: "tree", standing: Standing::Active, required: true, detail }
     }
 }
 
@@ -237,6 +292,7 @@ fn denial_reports(observe: Observe) -> LayerState {
         Observe::Audit => "file-system denials come from the kernel's audit log".into(),
         Observe::Off => "switched off by the profile (diagnostics.filesystem)".into(),
     };
-    let active = observe != Observe::Off;
-    LayerState { name: "denial_reports", active, required: false, detail }
+    let reported = observe != Observe::Off;
+    let standing = Standing::new(reported, reported);
+    LayerState { name: "denial_reports", standing, required: false, detail }
 }

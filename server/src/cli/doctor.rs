@@ -2,7 +2,7 @@
 
 use crate::error::ServerError;
 use crate::session::{Ground, Setup};
-use nono_sandbox::host::{LayerState, OuterCall};
+use nono_sandbox::host::{LayerState, OuterCall, Standing};
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
@@ -76,10 +76,11 @@ fn offered(there: bool, what: &str) -> String {
 }
 
 fn state(layer: &LayerState) -> String {
-    let word = match (layer.active, layer.required) {
-        (true, _) => "on",
-        (false, true) => "MISSING",
-        (false, false) => "off",
+    let word = match layer.standing {
+        Standing::Active => "on",
+        Standing::NotAsked => "off",
+        Standing::Missing if layer.required => "MISSING",
+        Standing::Missing => "missing",
     };
     format!("{word:<8} {}", layer.detail)
 }

@@ -22,6 +22,8 @@ pub(crate) struct History(Mutex<Memory>);
 struct Memory {
     repeats: Repeats,
     answers: VecDeque<(String, Vec<DenialItem>)>,
+    /// Whether an answer has described the sandbox.
+    described: bool,
     /// Runs that were noted, with what was said of them: the same run may be asked about again.
     noted: VecDeque<(String, Option<u32>)>,
 }
@@ -91,6 +93,12 @@ impl History {
             memory.noted.pop_front();
         }
         said
+    }
+
+    /// Notes that an answer is about to describe the sandbox; whether one before it has.
+    pub(super) fn describe(&self) -> bool {
+        let mut memory = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut memory.described, true)
     }
 
     /// A denial by its name: `d1` is the latest answer's that had one, `RUN:d1` a certain one's.

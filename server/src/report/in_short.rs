@@ -37,7 +37,7 @@ pub(super) fn in_short(view: View<'_>) -> Vec<String> {
         Observe::Audit => "none; the kernel's audit log says what it refuses",
         Observe::Off => "none; file-system denials are not reported",
     };
-    let layers = view.layers.iter().filter(|l| l.active).map(|l| l.name.to_owned());
+    let layers = view.layers.iter().filter(|l| l.is_active()).map(|l| l.name.to_owned());
     let narrowed = list(view.narrowed.iter().map(|words| clean::name(words.as_bytes())).collect());
     vec![
         format!("profile: {}", policy.name),

@@ -27,6 +27,7 @@ mod rank;
 mod read_only;
 mod risk;
 mod root;
+mod sandbox;
 mod status;
 mod subject;
 mod summary;
@@ -41,8 +42,8 @@ mod wire;
 mod wish;
 
 use crate::runs::{Ended, Finished};
-use nono_sandbox::AbsPath;
-use nono_schemas::{Denials, Enforced, LayerItem, RunResult, RunStatus, SandboxItem, TextFlags};
+use nono_schemas::{Denials, RunResult, RunStatus, TextFlags};
+use sandbox::{Detail, sandbox};
 use time::milliseconds;
 
 pub(crate) use audited::{audit_line, audited};
@@ -61,9 +62,6 @@ pub(crate) use list::{Listed, list};
 pub(crate) use status::{LONGER_BY_CALL, standing};
 pub(crate) use text::report_text;
 pub(crate) use view::{Suppressed, View};
-
-/// Writable folders named in a result.
-const MAX_ROOTS: usize = 8;
 
 /// An answer, complete in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +94,8 @@ impl Answer {
         if let Some(note) = &note {
             summary = format!("{summary}; {note}");
         }
+        let known = history.describe() && denials.items.is_empty() && view.narrowed.is_empty();
+        let detail = if known { Detail::Missing } else { Detail::Whole };
         let shown = cut::both(&output.stdout, &output.stderr, facts.max_output, &run.id);
         let age = facts.now.saturating_duration_since(run.started);
         let wall = outcome.map(|o| o.duration).or(over.map(|f| f.wall)).unwrap_or(age);
@@ -107,7 +107,7 @@ impl Answer {
             run_id: Some(run.id.clone()),
             summary,
             denials,
-            sandbox: sandbox(view),
+            sandbox: sandbox(view, detail),
             stdout: shown.stdout,
             stderr: shown.stderr,
             truncation: shown.truncation,
@@ -139,7 +139,7 @@ impl Answer {
             // It may quote what the caller sent, which may come from the sandboxed side.
             summary: clean::line(sentence),
             denials: Denials::default(),
-            sandbox: sandbox(view),
+            sandbox: sandbox(view, Detail::Whole),
             stdout: String::new(),
             stderr: String::new(),
             truncation: None,
@@ -162,32 +162,4 @@ impl Answer {
 fn flags(shown: Option<TextFlags>, redactions: u64) -> Option<TextFlags> {
     let flags = TextFlags { redactions, ..shown.unwrap_or_default() };
     (flags != TextFlags::default()).then_some(flags)
-}
-
-/// The sandbox, as results describe it.
-fn sandbox(view: View<'_>) -> SandboxItem {
-    let complete = view.layers.iter().all(|l| l.active || !l.required);
-    SandboxItem {
-        profile: view.policy.name.clone(),
-        narrowed: view.narrowed.to_vec(),
-        enforced: if complete { Enforced::Full } else { Enforced::Partial },
-        layers: view
-            .layers
-            .iter()
-            .map(|l| LayerItem {
-                name: l.name.to_owned(),
-                active: l.active,
-                detail: (!l.active).then(|| l.detail.clone()),
-            })
-            .collect(),
-        writable_roots: view
-            .policy
-            .fs
-            .writable_roots()
-            .into_iter()
-            .take(MAX_ROOTS)
-            .map(AbsPath::to_string)
-            .collect(),
-        network: network::wire(view.policy.network.mode),
-    }
 }

@@ -5,7 +5,7 @@ use crate::cli::exit::UNUSABLE;
 use crate::cli::print::{print, print_json};
 use crate::error::ServerError;
 use nono_profiles::{Credential, CredentialFrom, ProjectFile, opened_credentials, resolve};
-use nono_sandbox::host::Host;
+use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::policy::Access;
 use serde_json::json;
 use std::os::unix::fs::MetadataExt;
@@ -46,7 +46,7 @@ pub(super) fn validate(
         );
     }
     let host = Host::probe().with_namespaces(crate::runs::namespaces());
-    let missing = host.layers(&resolved.policy).into_iter().filter(|l| l.required && !l.active);
+    let missing = host.layers(&resolved.policy).into_iter().filter(LayerState::is_lacking);
     warnings.extend(
         missing
             .map(|layer| format!("it cannot be enforced here: {}: {}", layer.name, layer.detail)),

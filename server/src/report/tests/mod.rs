@@ -11,8 +11,9 @@ mod read_only;
 use super::*;
 use crate::runs::{Captured, Identity, Snapshot, State};
 use globset::{GlobBuilder, GlobSetBuilder};
+use nono_sandbox::AbsPath;
 use nono_sandbox::control::{End, Outcome, TreeTier};
-use nono_sandbox::host::LayerState;
+use nono_sandbox::host::{LayerState, Standing};
 use nono_sandbox::policy::{
     Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Policy,
     Protected, Scope, Source, UnixPolicy,
@@ -197,8 +198,12 @@ fn about(globs: &[&str], state: State, snapshot: Option<Snapshot>, ran: &Ran) ->
     for glob in globs {
         suppress.add(GlobBuilder::new(glob).literal_separator(true).build().unwrap());
     }
-    let layers =
-        [LayerState { name: "landlock", active: true, required: true, detail: "ABI 7".into() }];
+    let layers = [LayerState {
+        name: "landlock",
+        standing: Standing::Active,
+        required: true,
+        detail: "ABI 7".into(),
+    }];
     let policy = policy();
     let view = View {
         wider: None,
