@@ -9,6 +9,18 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// Where git looks for the repository that a folder belongs to, as it is named: `.git` of the nearest
+/// folder that has one, or where that leads if it is a file. Nothing that a command can put there
+/// keeps whoever asks waiting.
+#[must_use]
+pub fn git_dir_of(folder: &Path) -> Option<PathBuf> {
+    let git = folder.ancestors().map(|at| at.join(".git")).find(|git| git.symlink_metadata().is_ok())?;
+    if git.is_dir() {
+        return Some(git);
+    }
+    pointer(&git, b"gitdir: ", &Budget::default()).ok().flatten()
+}
+
 /// The folders that git takes for the repository of `top`, but for its `.git`.
 pub(crate) fn elsewhere(top: &Path, budget: &Budget) -> Result<Vec<PathBuf>, String> {
     let mut all = Vec::new();
@@ -65,5 +77,17 @@ mod tests {
         assert_eq!(found("wt"), [linked.join("../.."), linked]);
         fs::write(at("wt/.git"), "something else").unwrap();
         assert_eq!(found("wt"), Vec::<PathBuf>::new());
+    }
+
+    /// Commands can put anything there, and a server that starts looks at it.
+    #[test]
+    fn nothing_but_a_file_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = folder.path().join(".git");
+        nix::unistd::mkfifo(&git, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(git_dir_of(folder.path()), None);
+        fs::remove_file(&git).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &git).unwrap();
+        assert_eq!(git_dir_of(folder.path()), None);
     }
 }

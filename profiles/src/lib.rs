@@ -61,6 +61,7 @@ pub use builtin::{builtin_names, group_names};
 pub use context::{Context, MissingFolders, OwnFiles, ProjectFile};
 pub use credentials::{Credential, CredentialFrom};
 pub use error::{Opening, Place, ProfileError, Relation};
+pub use git_dir::git_dir_of;
 pub use grants::names_one_process;
 pub use import::{Imported, import_nono};
 pub use inspect::{

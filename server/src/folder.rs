@@ -1,7 +1,8 @@
 //! The private temporary folder of a server: what `$TMPDIR` is for its commands.
 
 use crate::error::ServerError;
-use crate::removal;
+use crate::removal::{self, Emptied};
+use crate::remover;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nono_profiles::link_of_commands;
 use nono_sandbox::AbsPath;
@@ -10,7 +11,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How names of such folders start. Short, because paths of sockets may have 107 bytes.
 const PREFIX: &str = "nono-mcp-";
@@ -18,6 +20,9 @@ const PREFIX: &str = "nono-mcp-";
 const RANDOM: usize = 8;
 /// Folders younger than this may belong to a server that has not locked them yet.
 const SETTLED: Duration = Duration::from_secs(60);
+/// How long a server spends on the removal of folders, its own when it ends and others' when it
+/// starts. What takes longer is left to a [`remover`].
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// A folder with mode 0700 and a name nobody could guess; removed when dropped.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ pub(crate) struct PrivateFolder {
     /// Held as long as the server lives, so that others can tell the folder is in use. It is also
     /// the way to what is in it: the name may be somebody else's by the time it is removed.
     lock: Flock<File>,
+    /// Nothing is left to do.
+    is_removed: AtomicBool,
 }
 
 impl PrivateFolder {
@@ -57,7 +64,7 @@ impl PrivateFolder {
         }
         // Its own way of removing goes by the name.
         let _same = folder.keep();
-        Ok(Self { path, lock })
+        Ok(Self { path, lock, is_removed: AtomicBool::new(false) })
     }
 
     /// Where it is, canonical.
@@ -65,9 +72,13 @@ impl PrivateFolder {
         &self.path
     }
 
-    /// Removes the folder now, whatever commands left in it.
-    pub(crate) fn remove(&self) {
-        if let Err(error) = remove(&self.lock, self.path.as_path()) {
+    /// Removes the folder now, whatever commands left in it. What is not done by `until` another
+    /// process goes on with.
+    pub(crate) fn remove(&self, until: Instant) {
+        if self.is_removed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Err(error) = remove_or_leave(&self.lock, self.path.as_path(), until) {
             tracing::warn!(%error, path = %self.path, "cannot remove the private folder");
         }
     }
@@ -75,8 +86,13 @@ impl PrivateFolder {
 
 impl Drop for PrivateFolder {
     fn drop(&mut self) {
-        self.remove();
+        self.remove(deadline());
     }
+}
+
+/// When a server that begins to remove folders now stops.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + PATIENCE
 }
 
 /// Where a folder lies, canonical, unless commands choose that: what is made there and removed from
@@ -105,23 +121,44 @@ fn lock(folder: &Path) -> io::Result<Flock<File>> {
 
 /// Removes a folder that was opened and, if it is still empty, what has its name. It may have been
 /// removed before.
-fn remove(folder: &File, path: &Path) -> io::Result<()> {
-    removal::empty(folder.as_fd())?;
-    match fs::remove_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
+///
+/// # Errors
+/// If something cannot be removed.
+pub(crate) fn remove(folder: &File, path: &Path, until: Instant) -> io::Result<Emptied> {
+    let emptied = removal::empty(folder.as_fd(), until)?;
+    if emptied == Emptied::InPart {
+        return Ok(emptied);
     }
+    match fs::remove_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(emptied),
+        done => done.map(|()| emptied),
+    }
+}
+
+/// The same; another process goes on with what is not done by `until`.
+fn remove_or_leave(folder: &File, path: &Path, until: Instant) -> io::Result<Emptied> {
+    let emptied = remove(folder, path, until)?;
+    if emptied == Emptied::InPart {
+        let mut remover = remover::start(folder, path)?;
+        std::thread::spawn(move || remover.wait());
+    }
+    Ok(emptied)
 }
 
 /// Removes private folders of this user whose server is gone without having removed them.
 fn remove_abandoned(parent: &Path) {
+    let until = deadline();
     let Ok(entries) = fs::read_dir(parent) else { return };
     for path in entries.flatten().filter(is_named).map(|entry| entry.path()) {
         let Ok(folder) = lock(&path) else { continue };
         // Of what was opened, whatever has the name by now.
         if folder.metadata().is_ok_and(|metadata| is_private(&metadata)) {
-            let removed = remove(&folder, &path);
+            let removed = remove_or_leave(&folder, &path, until);
             tracing::info!(path = %path.display(), ?removed, "private folder of a killed server");
+            // The others are found by the next server.
+            if removed.is_ok_and(|emptied| emptied == Emptied::InPart) {
+                return;
+            }
         }
     }
 }

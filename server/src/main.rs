@@ -10,6 +10,7 @@ mod proxy;
 mod quoted;
 mod random;
 mod removal;
+mod remover;
 mod report;
 mod resources;
 mod runs;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             let at = nono_sandbox::groups::GroupsAt::from_arguments(arguments);
             at.map_or(ExitCode::from(64), |at| runs::sweep(&at))
         }
+        Some(first) if first == remover::REMOVE => remover::main(arguments.next()),
         _ => cli::main(),
     }
 }

@@ -14,27 +14,47 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Passes over the top folder; each goes one folder deeper. More than any tree takes that programs
-/// have use for, and an end for one that somebody keeps filling.
-const PASSES: usize = 10_000;
+/// Names of one folder that are taken in at once.
+const MOST_NAMES: usize = 65_536;
 
-/// Removes everything in `top`.
+/// How far a removal came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Emptied {
+    /// Nothing is left.
+    Wholly,
+    /// The time was over first.
+    InPart,
+}
+
+/// Removes everything in `top`, until it is done or `until`: how deep and how full a folder is, and
+/// whether somebody keeps filling it, is the commands' choice.
 ///
 /// # Errors
 /// The first thing that could not be removed, once nothing else can be.
-pub(crate) fn empty(top: BorrowedFd<'_>) -> Result<(), Errno> {
+pub(crate) fn empty(top: BorrowedFd<'_>, until: Instant) -> Result<Emptied, Errno> {
     usable(top, |mode| fchmod(top, mode))?;
-    let mut moved = 0;
-    for _ in 0..PASSES {
-        let Pass { progress, failed } = pass(top, &mut moved)?;
+    // Not a name that an earlier removal has left, which may be full.
+    let moved = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos();
+    let mut removal = Removal { top, until, moved: u64::from(moved) };
+    loop {
+        let Pass { progress, failed } = removal.pass()?;
         match (progress, failed) {
+            _ if removal.is_over() => return Ok(Emptied::InPart),
             (true, _) => {}
             (false, Some(errno)) => return Err(errno),
-            (false, None) => return Ok(()),
+            (false, None) => return Ok(Emptied::Wholly),
         }
     }
-    Err(Errno::ENOTEMPTY)
+}
+
+/// One removal, and how it stands.
+struct Removal<'f> {
+    top: BorrowedFd<'f>,
+    until: Instant,
+    /// The number that was given last to a folder that was moved up.
+    moved: u64,
 }
 
 /// What one look at everything in the top folder came to.
@@ -56,54 +76,62 @@ impl Pass {
     }
 }
 
-fn pass(top: BorrowedFd<'_>, moved: &mut u64) -> Result<Pass, Errno> {
-    let mut pass = Pass::default();
-    for name in names(top)? {
-        match unlinkat(top, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
-            // POSIX has the second one (unlink(2)).
-            Err(Errno::EISDIR | Errno::EPERM) => remove_folder(top, &name, moved, &mut pass),
-            done => pass.note(done),
-        }
+impl Removal<'_> {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
     }
-    Ok(pass)
-}
 
-/// Removes a folder in the top one, or at least what is in it: files go, folders move up.
-fn remove_folder(top: BorrowedFd<'_>, name: &CStr, moved: &mut u64, pass: &mut Pass) {
-    let remove = || unlinkat(top, name, UnlinkatFlags::RemoveDir);
-    let folder = match remove() {
-        Err(Errno::ENOTEMPTY | Errno::EEXIST) => open_folder(top, name),
-        done => return pass.note(done),
-    };
-    let inside = folder.and_then(|folder| Ok((names(folder.as_fd())?, folder)));
-    let (inside, folder) = match inside {
-        Ok(opened) => opened,
-        Err(errno) => return pass.note(Err(errno)),
-    };
-    for name in inside {
-        match unlinkat(&folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
-            Err(Errno::EISDIR | Errno::EPERM) => pass.note(move_up(&folder, &name, top, moved)),
-            done => pass.note(done),
+    fn pass(&mut self) -> Result<Pass, Errno> {
+        let mut pass = Pass::default();
+        for name in names(self.top)? {
+            if self.is_over() {
+                break;
+            }
+            match unlinkat(self.top, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
+                // POSIX has the second one (unlink(2)).
+                Err(Errno::EISDIR | Errno::EPERM) => self.remove_folder(&name, &mut pass),
+                done => pass.note(done),
+            }
         }
+        Ok(pass)
     }
-    pass.note(remove());
-}
 
-/// Moves a folder to the top, where the next pass finds it.
-fn move_up(
-    folder: &OwnedFd,
-    name: &CStr,
-    top: BorrowedFd<'_>,
-    moved: &mut u64,
-) -> Result<(), Errno> {
-    match unlinkat(folder, name, UnlinkatFlags::RemoveDir) {
-        Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
-        done => return done,
+    /// Removes a folder in the top one, or at least what is in it: files go, folders move up.
+    fn remove_folder(&mut self, name: &CStr, pass: &mut Pass) {
+        let top = self.top;
+        let remove = || unlinkat(top, name, UnlinkatFlags::RemoveDir);
+        let folder = match remove() {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => open_folder(top, name),
+            done => return pass.note(done),
+        };
+        let inside = folder.and_then(|folder| Ok((names(folder.as_fd())?, folder)));
+        let (inside, folder) = match inside {
+            Ok(opened) => opened,
+            Err(errno) => return pass.note(Err(errno)),
+        };
+        for name in inside {
+            if self.is_over() {
+                return;
+            }
+            match unlinkat(&folder, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
+                Err(Errno::EISDIR | Errno::EPERM) => pass.note(self.move_up(&folder, &name)),
+                done => pass.note(done),
+            }
+        }
+        pass.note(remove());
     }
-    // A folder that may not be written cannot be given another parent.
-    pin(folder.as_fd(), name)?;
-    *moved += 1;
-    renameat(folder, name, top, format!(".removed-{moved}").as_str())
+
+    /// Moves a folder to the top, where the next pass finds it.
+    fn move_up(&mut self, folder: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+        match unlinkat(folder, name, UnlinkatFlags::RemoveDir) {
+            Err(Errno::ENOTEMPTY | Errno::EEXIST) => {}
+            done => return done,
+        }
+        // A folder that may not be written cannot be given another parent.
+        pin(folder.as_fd(), name)?;
+        self.moved += 1;
+        renameat(folder, name, self.top, format!(".removed-{}", self.moved).as_str())
+    }
 }
 
 /// Opens a folder, and nothing but a folder, so that what is in it can be removed.
@@ -139,13 +167,13 @@ fn list(folder: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
     openat(folder, c".", list, Mode::empty())
 }
 
-/// All names in a folder. Taken before anything is removed: what readdir(3) gives after that is not
-/// said.
+/// Names in a folder: all, or so many that taking them in takes neither memory nor time to speak of.
+/// Taken before anything is removed: what readdir(3) gives after that is not said.
 fn names(folder: BorrowedFd<'_>) -> Result<Vec<CString>, Errno> {
     // A descriptor of its own, which starts at the beginning.
     let mut dir = Dir::from_fd(list(folder)?)?;
     let names = dir.iter().map(|entry| Ok(entry?.file_name().to_owned()));
-    names.filter(|name| !matches!(name, Ok(name) if is_here(name))).collect()
+    names.filter(|name| !matches!(name, Ok(name) if is_here(name))).take(MOST_NAMES).collect()
 }
 
 fn is_here(name: &CStr) -> bool {
@@ -158,6 +186,7 @@ mod tests {
     use std::fs::{self, File, Permissions};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
+    use std::time::Duration;
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o7777
@@ -167,8 +196,8 @@ mod tests {
         fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
-    fn emptied(top: &Path) -> Result<(), Errno> {
-        empty(File::open(top).unwrap().as_fd())
+    fn emptied(top: &Path) -> Result<Emptied, Errno> {
+        empty(File::open(top).unwrap().as_fd(), Instant::now() + Duration::from_secs(600))
     }
 
     #[test]
@@ -186,7 +215,7 @@ mod tests {
         symlink(&victim, inner.join("link")).unwrap();
         fs::hard_link(victim.join("file"), inner.join("file")).unwrap();
         set_mode(&inner, 0o500);
-        emptied(top.path()).unwrap();
+        assert_eq!(emptied(top.path()), Ok(Emptied::Wholly));
         assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
         assert_eq!((mode(&victim), mode(&victim.join("file"))), (0o555, 0o400));
     }
@@ -237,7 +266,7 @@ mod tests {
         set_mode(&closed.join("in"), 0o100);
         set_mode(&closed, 0);
         set_mode(top.path(), 0o500);
-        emptied(top.path()).unwrap();
+        assert_eq!(emptied(top.path()), Ok(Emptied::Wholly));
         assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
     }
 
@@ -250,7 +279,21 @@ mod tests {
             nix::sys::stat::mkdirat(&folder, c"d", Mode::S_IRWXU).unwrap();
             folder = open_folder(folder.as_fd(), c"d").unwrap();
         }
-        emptied(top.path()).unwrap();
+        assert_eq!(emptied(top.path()), Ok(Emptied::Wholly));
+        assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
+    }
+
+    /// What one removal leaves, for want of time, the next one finds.
+    #[test]
+    fn it_ends_when_its_time_is_over() {
+        let top = tempfile::tempdir().unwrap();
+        for name in ["a/b/c/d", "e/f/g/h", ".removed-1/x/y"] {
+            fs::create_dir_all(top.path().join(name)).unwrap();
+        }
+        let folder = File::open(top.path()).unwrap();
+        assert_eq!(empty(folder.as_fd(), Instant::now()), Ok(Emptied::InPart));
+        assert_ne!(fs::read_dir(top.path()).unwrap().count(), 0);
+        assert_eq!(emptied(top.path()), Ok(Emptied::Wholly));
         assert_eq!(fs::read_dir(top.path()).unwrap().count(), 0);
     }
 }

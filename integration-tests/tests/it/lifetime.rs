@@ -1,8 +1,11 @@
 //! Nothing outlives a run, and nothing outlives the server.
 
 use nono_integration_tests::raw::RawServer;
+use nono_integration_tests::binary::nono_mcp;
 use nono_integration_tests::{Site, User, as_each_user, processes, wait};
 use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Waits until no process with the tag is left.
 #[track_caller]
@@ -144,7 +147,7 @@ fn polite_signals_end_server_and_runs() {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(server.pid()).expect("a pid"));
         nix::sys::signal::kill(pid, signal).expect("kill");
         gone(&tag);
-        assert!(wait::until(|| !std::path::Path::new(&format!("/proc/{pid}/exe")).exists()));
+        assert!(wait::until(|| !Path::new(&format!("/proc/{pid}/exe")).exists()));
     }
 }
 
@@ -159,12 +162,54 @@ fn the_private_folder_goes_whatever_is_in_it() {
         let call = json!({"name": "shell", "arguments": {"command": fill}});
         let answer = server.request(7, "tools/call", call);
         let said = answer["result"]["structuredContent"]["stdout"].as_str().unwrap_or_default();
-        let folder = std::path::PathBuf::from(said.trim_end());
+        let folder = PathBuf::from(said.trim_end());
         assert!(folder.is_absolute() && folder.exists(), "{answer}");
         let (_, ended) = server.finish();
         assert!(ended, "the server outlived its client");
         assert!(!folder.exists(), "{}", folder.display());
     });
+}
+
+/// Folders in one another, more than a server has time for when it ends.
+fn deep(top: &Path) {
+    let made = Command::new("python3")
+        .args(["-c", "import os\nfor _ in range(6000):\n os.mkdir('d'); os.chdir('d')"])
+        .current_dir(top)
+        .status();
+    assert!(made.expect("run python3").success());
+}
+
+#[test]
+fn a_private_folder_that_takes_long_is_removed_after_the_server_has_ended() {
+    let site = Site::new(User::Same);
+    let mut server = RawServer::start(&site);
+    server.initialize("2025-06-18");
+    let call = json!({"name": "shell", "arguments": {"command": "pwd -P; cd $TMPDIR; pwd -P"}});
+    let answer = server.request(7, "tools/call", call);
+    let said = answer["result"]["structuredContent"]["stdout"].as_str().unwrap_or_default();
+    let folder = PathBuf::from(said.lines().last().unwrap_or_default());
+    assert!(folder.is_absolute() && folder.exists(), "{answer}");
+    deep(&folder);
+    let (_, ended) = server.finish();
+    assert!(ended, "the server outlived its client");
+    assert!(wait::until(|| !folder.exists()), "{}", folder.display());
+}
+
+/// The process that goes on with it.
+#[test]
+fn a_remover_removes_the_folder_it_is_given_and_nothing_in_its_place() {
+    let site = Site::new(User::Same);
+    let kept = site.folder("kept");
+    site.file("kept/file", "x");
+    let (at, moved) = (site.folder("at"), site.path("moved"));
+    deep(&at);
+    let opened = std::fs::File::open(&at).expect("open");
+    std::fs::rename(&at, &moved).expect("rename");
+    std::os::unix::fs::symlink(&kept, &at).expect("symlink");
+    let remover = Command::new(nono_mcp()).arg("__remove").arg(&at).stdin(opened).status();
+    assert!(!remover.expect("run it").success(), "what has the name now is not a folder");
+    assert!(kept.join("file").exists());
+    assert_eq!(std::fs::read_dir(&moved).expect("list").count(), 0);
 }
 
 #[test]

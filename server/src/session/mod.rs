@@ -16,6 +16,7 @@ pub(crate) use wanted::Wanted;
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
 use crate::excerpt::{self, Wish};
+use crate::folder;
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
 use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs};
@@ -257,7 +258,7 @@ impl Session {
     pub(crate) async fn close(&self) {
         self.runs.shut_down().await;
         self.audit.close().await;
-        self.ground.folder.remove();
+        self.ground.folder.remove(folder::deadline());
     }
 
     /// The same for all sessions of a server.
@@ -267,7 +268,8 @@ impl Session {
             first.runs.shut_down().await;
             first.audit.close().await;
         }
-        sessions.iter().for_each(|session| session.ground.folder.remove());
+        let until = folder::deadline();
+        sessions.iter().for_each(|session| session.ground.folder.remove(until));
     }
 }
 

@@ -1,34 +1,23 @@
 //! Whether git finds its repository from a workspace.
 
+use nono_profiles::git_dir_of;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 /// The repository that `workspace` belongs to, if it lies where commands may not read: git says then
 /// that there is none.
 pub(super) fn out_of_reach(workspace: &AbsPath, fs: &FsPolicy) -> Option<AbsPath> {
-    let folder = AbsPath::new(fs::canonicalize(folder(workspace.as_path())?).ok()?).ok()?;
+    let found = git_dir_of(workspace.as_path())?;
+    let folder = AbsPath::new(fs::canonicalize(found).ok()?).ok()?;
     (fs.lookup(&folder, Access::READ) != Lookup::Allowed).then_some(folder)
-}
-
-/// Where git looks: `.git` of the nearest folder that has one, or where that leads if it is a file, as
-/// in linked work trees and submodules (gitrepository-layout(5)).
-fn folder(workspace: &Path) -> Option<PathBuf> {
-    let mut above = workspace.ancestors();
-    let at = above.find(|folder| fs::symlink_metadata(folder.join(".git")).is_ok())?;
-    let git = at.join(".git");
-    if git.is_dir() {
-        return Some(git);
-    }
-    let text = fs::read_to_string(&git).ok()?;
-    Some(at.join(text.strip_prefix("gitdir:")?.trim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use nono_sandbox::policy::{FsRule, Scope, Source};
+    use std::path::Path;
 
     /// What is warned of for a workspace `ws/at` below a folder where all of these lie.
     fn warned(at: &str, lay: impl Fn(&Path)) -> Option<String> {
