@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 /// keeps whoever asks waiting.
 #[must_use]
 pub fn git_dir_of(folder: &Path) -> Option<PathBuf> {
-    let git = folder.ancestors().map(|at| at.join(".git")).find(|git| git.symlink_metadata().is_ok())?;
+    let git =
+        folder.ancestors().map(|at| at.join(".git")).find(|git| git.symlink_metadata().is_ok())?;
     if git.is_dir() {
         return Some(git);
     }

@@ -126,6 +126,7 @@ fn questions_of_every_kind() {
     assert_eq!(ask(&server, json!({"command": "A=1 B= ls -l"}))["verdict"], "allowed");
     for (question, word) in [
         (json!({"paht": "x"}), "paht"),
+        (json!({"path": "/proc/1/root/etc/shadow"}), "another place for each process"),
         (json!({"path": "x", "host": "localhost"}), "`host`"),
         (json!({"port": 80}), "`host` is missing"),
         (json!({"access": "write"}), "`path` is missing"),

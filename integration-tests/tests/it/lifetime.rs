@@ -1,7 +1,7 @@
 //! Nothing outlives a run, and nothing outlives the server.
 
-use nono_integration_tests::raw::RawServer;
 use nono_integration_tests::binary::nono_mcp;
+use nono_integration_tests::raw::RawServer;
 use nono_integration_tests::{Site, User, as_each_user, processes, wait};
 use serde_json::json;
 use std::path::{Path, PathBuf};

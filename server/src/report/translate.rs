@@ -133,6 +133,18 @@ const TABLE: &[Entry] = &[
         "the kernel does support this kind of socket: the sandbox does not let commands make it",
     ),
     (
+        &["Too many open files", "EMFILE", "ulimit -n"],
+        |known| known.policy.limits.open_files.is_some(),
+        "how many files a process may have open at once is limited here: limits.open_files of the \
+         profile, or `limits` of the call",
+    ),
+    (
+        &["File too large", "EFBIG", "File size limit exceeded"],
+        |known| known.policy.limits.file_size_bytes.is_some() && !known.limit_ran_out,
+        "how large a file may become is limited here: limits.file_size_bytes of the profile, or \
+         `limits` of the call",
+    ),
+    (
         &["namespace", "setuid sandbox", "No usable sandbox", "bwrap:", "unshare"],
         |known| known.denied(|d| d.kind == Kind::NestedSandbox),
         "a sandbox cannot be built inside of this one, and no grant changes that; switch the \

@@ -5,7 +5,7 @@ use super::narrow::{self, Less};
 use super::place::{absolute, follow};
 use super::program;
 use super::validate::arguments_as;
-use crate::report::{Explanation, Question, explain as verdict};
+use crate::report::{Explanation, Question, clean_name, explain as verdict};
 use crate::sandbox::Sandbox;
 use crate::session::{Ground, Session};
 use nono_sandbox::AbsPath;
@@ -14,6 +14,8 @@ use nono_sandbox::record::Operation;
 use nono_sandbox::sys;
 use nono_schemas::{Aim, ExplainParams, explain_schema};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path};
 
 /// Answers one call.
 pub(super) fn call(session: &Session, arguments: JsonObject) -> CallToolResult {
@@ -169,12 +171,37 @@ fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, Stri
     }
     let fs = &sandbox.policy.fs;
     let wanted = absolute(&sandbox.policy, path);
+    if is_of_one_process(&wanted) {
+        return Err(format!(
+            "{} is another place for each process, and of other processes none at all: ask about \
+             the path that it leads to",
+            clean_name(wanted.as_os_str().as_bytes())
+        ));
+    }
     let named = wanted.file_name().filter(|_| keep_name);
     let place = match (named, wanted.parent()) {
         (Some(name), Some(folder)) => follow(fs, folder).end.join(name),
         _ => follow(fs, &wanted).end,
     };
     AbsPath::new(place).map_err(|error| error.to_string())
+}
+
+/// Whether this goes over a link that means something else for each process (proc(5)): followed here
+/// it leads where it leads the server.
+fn is_of_one_process(path: &Path) -> bool {
+    const LINKS: [&str; 5] = ["root", "cwd", "exe", "fd", "map_files"];
+    let mut below = path.components().skip_while(|part| matches!(part, Component::RootDir));
+    let mut name = || below.next().map(|part| part.as_os_str().as_bytes());
+    let number = |name: &[u8]| name.iter().all(u8::is_ascii_digit);
+    let process = |name: &[u8]| matches!(name, b"self" | b"thread-self") || number(name);
+    if name() != Some(b"proc") || !name().is_some_and(process) {
+        return false;
+    }
+    let link = match name() {
+        Some(b"task") => name().filter(|thread| number(thread)).and_then(|_| name()),
+        other => other,
+    };
+    link.is_some_and(|link| LINKS.iter().any(|known| known.as_bytes() == link))
 }
 
 /// Whether a shell takes this first word for a variable's value, as in `CC=clang make`.
@@ -202,5 +229,28 @@ fn on_command(sandbox: &Sandbox, command: &str) -> Explanation {
             Err(error) => Explanation::notes(vec![error.to_string()]),
         },
         Err(bad) => Explanation::notes(vec![bad.to_string()]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_of_one_process_are_known() {
+        for path in [
+            "/proc/1/root",
+            "/proc/1/root/etc/shadow",
+            "/proc/self/cwd/x",
+            "/proc/thread-self/fd/3",
+            "/proc/7/task/8/exe",
+        ] {
+            assert!(is_of_one_process(Path::new(path)), "{path}");
+        }
+        for path in
+            ["/proc", "/proc/1", "/proc/self/status", "/proc/sys/kernel/root", "/ws/proc/1/root"]
+        {
+            assert!(!is_of_one_process(Path::new(path)), "{path}");
+        }
     }
 }

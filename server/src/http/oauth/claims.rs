@@ -5,9 +5,10 @@ use serde::Deserialize;
 /// The claims that decide whose a token is. The rest has been checked before they are looked at.
 #[derive(Debug, Deserialize)]
 pub(super) struct Claims {
-    /// Whom the token was given for. One text, where the library takes a list as well.
+    /// Who made the token. One text, where the library takes a list as well; that there is one is
+    /// for the library to say, which has a name for it.
     #[serde(rename = "iss")]
-    _issuer: String,
+    _issuer: Option<String>,
     sub: Option<String>,
     client_id: Option<String>,
     /// What some servers call `client_id`.

@@ -236,6 +236,25 @@ fn misleading_messages_are_explained_only_with_proof() {
         };
         assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
     }
+    type Limited = fn(&mut Policy);
+    let limits: [(&str, Limited); 2] = [
+        ("bash: cannot make pipe: Too many open files", |p| p.limits.open_files = Some(64)),
+        ("dd: error writing 'x': File too large", |p| p.limits.file_size_bytes = Some(1 << 20)),
+    ];
+    for (said, limit) in limits {
+        assert_eq!(note(vec![], said), "", "nothing is limited");
+        let mut policy = policy();
+        limit(&mut policy);
+        let known = Known {
+            policy: &policy,
+            denials: &[],
+            exit_code: Some(1),
+            signal: None,
+            limit_ran_out: false,
+            as_root: false,
+        };
+        assert!(notes(known, said)[0].contains("is limited here"), "{said}");
+    }
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
     assert!(notes[0].contains("another architecture"), "{notes:?}");
