@@ -4,22 +4,38 @@
 //! `--separate-git-dir`, of a bare repository with work trees beside it. It may be a part of another
 //! one, which its `commondir` names. And a folder can be a repository itself, without a work tree.
 
-use crate::git_settings::{Budget, text};
+use crate::git_settings::{self, Budget, text};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Where git looks for the repository that a folder belongs to, as it is named: `.git` of the nearest
-/// folder that has one, or where that leads if it is a file. Nothing that a command can put there
-/// keeps whoever asks waiting.
+/// The repository that a folder of `uid` belongs to, as it is named: `.git` of the nearest folder that
+/// has one, or where that leads if it is a file.
+///
+/// Commands and other users can put anything there. Nothing of it keeps whoever asks waiting, and
+/// what a file leads to counts only if it says the same: as a further work tree or a submodule.
 #[must_use]
-pub fn git_dir_of(folder: &Path) -> Option<PathBuf> {
-    let git =
-        folder.ancestors().map(|at| at.join(".git")).find(|git| git.symlink_metadata().is_ok())?;
-    if git.is_dir() {
+pub fn git_dir_of(folder: &Path, uid: u32) -> Option<PathBuf> {
+    let mut above = folder.ancestors();
+    let top = above.find(|at| at.join(".git").symlink_metadata().is_ok())?;
+    let git = top.join(".git");
+    let found = git.symlink_metadata().ok().filter(|found| found.uid() == uid)?;
+    if found.is_dir() {
         return Some(git);
     }
-    pointer(&git, b"gitdir: ", &Budget::default()).ok().flatten()
+    let budget = Budget::default();
+    let repository = pointer(&git, b"gitdir: ", &budget).ok()??;
+    let same = |named: &Path, path: &Path| {
+        named.canonicalize().is_ok_and(|named| path.canonicalize().is_ok_and(|path| path == named))
+    };
+    let file = pointer(&repository.join("gitdir"), b"", &budget).ok()?;
+    let of_tree = file.is_some_and(|file| same(&file, &git));
+    let of_module = || {
+        let settings = git_settings::named(&repository.join("config"), None, &budget);
+        settings.is_ok_and(|settings| settings.work_trees.iter().any(|tree| same(tree, top)))
+    };
+    (of_tree || of_module()).then_some(repository)
 }
 
 /// The folders that git takes for the repository of `top`, but for its `.git`.
@@ -86,9 +102,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let git = folder.path().join(".git");
         nix::unistd::mkfifo(&git, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(git_dir_of(folder.path()), None);
+        let uid = nix::unistd::geteuid().as_raw();
+        assert_eq!(git_dir_of(folder.path(), uid), None);
         fs::remove_file(&git).unwrap();
         std::os::unix::fs::symlink("/dev/zero", &git).unwrap();
-        assert_eq!(git_dir_of(folder.path()), None);
+        assert_eq!(git_dir_of(folder.path(), uid), None);
+        fs::remove_file(&git).unwrap();
+        fs::write(&git, "gitdir: /etc").unwrap();
+        assert_eq!(git_dir_of(folder.path(), uid), None, "it says nothing of a work tree here");
+        fs::remove_file(&git).unwrap();
+        fs::create_dir(&git).unwrap();
+        assert_eq!(git_dir_of(folder.path(), uid + 1), None, "somebody else's");
+        assert_eq!(git_dir_of(folder.path(), uid), Some(git));
     }
 }

@@ -5,7 +5,7 @@ use crate::error::ProfileError;
 use crate::glob::is_glob;
 use crate::layer::{Grant, Layer, SocketGrant, Sourced};
 use crate::note::{Note, NoteKind};
-use crate::place::{self, DotNames, Found, Places, link_of_commands};
+use crate::place::{self, DotNames, Found, Make, Places, link_of_commands};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
@@ -118,7 +118,11 @@ impl Resolution<'_> {
             self.note(grant, NoteKind::OneProcess, ONE_PROCESS);
             return None;
         }
-        let found = self.existing(grant, path, grant.value.create);
+        let make = match grant.value.list.takes_files_only() {
+            true => Make::File,
+            false => Make::Folder,
+        };
+        let found = self.existing(grant, path, grant.value.create.then_some(make));
         if found.is_none() {
             self.absent(grant, path);
         }
@@ -152,7 +156,12 @@ impl Resolution<'_> {
     }
 
     /// The object `path` leads to. Makes it first if asked to.
-    fn existing<T>(&mut self, entry: &Sourced<T>, path: &Path, create: bool) -> Option<Found> {
+    fn existing<T>(
+        &mut self,
+        entry: &Sourced<T>,
+        path: &Path,
+        make: Option<Make>,
+    ) -> Option<Found> {
         let found = self.places.existing(path).or_else(|error| {
             // Nor is a home made: nobody lives where there is none.
             let homeless = self
@@ -160,15 +169,15 @@ impl Resolution<'_> {
                 .home
                 .as_ref()
                 .is_some_and(|home| path.starts_with(home) && !home.is_dir());
-            let may = create && !homeless && self.context.missing_folders == MissingFolders::Create;
-            if !may || error.kind() != io::ErrorKind::NotFound {
+            let may = !homeless && self.context.missing_folders == MissingFolders::Create;
+            let Some(make) = make.filter(|_| may && error.kind() == io::ErrorKind::NotFound) else {
                 return Err(error);
-            }
-            // Else a command would choose where the folder is made.
+            };
+            // Else a command would choose where it is made.
             if link_of_commands(path, self.context.all_workspaces()).is_some() {
                 return Err(error);
             }
-            if self.places.make_folder(path, self.context.uid)? {
+            if self.places.make(make, path, self.context.uid)? {
                 self.note(entry, NoteKind::Created, format!("{} was made", path.display()));
             }
             self.places.existing(path)
@@ -213,7 +222,7 @@ impl Resolution<'_> {
             return Err(ProfileError::entry(&grant.source, "`/` holds no sockets; name a folder"));
         }
         if create {
-            let _found = self.existing(grant, path, true);
+            let _found = self.existing(grant, path, Some(Make::Folder));
         }
         let canonical = match self.places.as_far_as_possible(path) {
             Ok(canonical) => canonical,
@@ -249,7 +258,7 @@ impl Resolution<'_> {
             Reach::Children | Reach::Subtree => path.clone(),
         };
         let folder = PathBuf::from(folder.as_path());
-        let Some(Found { path, is_folder }) = self.existing(grant, &folder, false) else {
+        let Some(Found { path, is_folder }) = self.existing(grant, &folder, None) else {
             return;
         };
         if !is_folder {

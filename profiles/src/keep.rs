@@ -207,7 +207,8 @@ fn located(
     let location = in_the_way(root.as_path(), path, places)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     let mut all = vec![location];
-    all.extend(places.as_far_as_possible(path).ok());
+    // Commands make links as well: one to the whole workspace would close that for good.
+    all.extend(places.as_far_as_possible(path).ok().filter(|end| surroundings.hold(end)));
     all.extend(repository::linked(path, surroundings, places));
     Ok(all)
 }

@@ -8,10 +8,10 @@ use crate::template::Expanded;
 use nono_sandbox::AbsPath;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 
 /// Names one entry's globs may match. Each would be a rule of its own in every run.
@@ -43,6 +43,14 @@ pub(crate) struct Found {
     pub(crate) path: AbsPath,
     /// Whether it is a folder.
     pub(crate) is_folder: bool,
+}
+
+/// What is made where nothing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Make {
+    Folder,
+    /// An empty one.
+    File,
 }
 
 impl Places {
@@ -146,17 +154,25 @@ impl Places {
         found
     }
 
-    /// Makes the missing folder `path` with mode 0700, parents included, if the folder it will lie
-    /// in belongs to `uid`. Otherwise a server started with somebody else's home would leave
-    /// folders there that their owner cannot use.
+    /// Makes what is missing at `path` with no rights for others, folders on the way included, if the
+    /// folder it will lie in belongs to `uid`. Otherwise a server started with somebody else's home
+    /// would leave things there that their owner cannot use.
     ///
-    /// Returns whether the folder was made.
-    pub(crate) fn make_folder(&mut self, path: &Path, uid: u32) -> io::Result<bool> {
+    /// Returns whether it was made.
+    pub(crate) fn make(&mut self, what: Make, path: &Path, uid: u32) -> io::Result<bool> {
         let existing = path.ancestors().skip(1).find_map(|parent| fs::metadata(parent).ok());
         if !existing.is_some_and(|parent| parent.is_dir() && parent.uid() == uid) {
             return Ok(false);
         }
-        DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let folder = match what {
+            Make::Folder => Some(path),
+            Make::File => path.parent(),
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder.unwrap_or(path))?;
+        if what == Make::File {
+            // Nothing but a new file: not what a link leads to.
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        }
         *self = Self::default();
         Ok(true)
     }

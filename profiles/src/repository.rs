@@ -27,10 +27,13 @@ impl Surroundings<'_> {
         self.roots.iter().any(|root| path.is_within(root))
     }
 
-    /// Whether something can stay as it is there: in one of the trees, and holding none. What
-    /// settings name outside is nobody's project: a device, a cache, the private folder.
-    fn hold(&self, path: &AbsPath) -> bool {
-        self.contain(path) && !self.roots.iter().any(|root| root.is_within(path))
+    /// Whether something can stay as it is where settings or links of commands lead: in one of the
+    /// trees, holding none, and a file or a folder, or what may become one. Outside it is nobody's
+    /// project: a device, a cache, the private folder.
+    pub(crate) fn hold(&self, path: &AbsPath) -> bool {
+        self.contain(path)
+            && !self.roots.iter().any(|root| root.is_within(path))
+            && is_plain_or_missing(path.as_path())
     }
 }
 
@@ -68,7 +71,7 @@ pub(crate) fn named(
     for path in paths {
         let path = normal(&path);
         let Ok(target) = places.as_far_as_possible(&path) else { continue };
-        if surroundings.hold(&target) && is_plain_or_missing(target.as_path()) {
+        if surroundings.hold(&target) {
             all.extend(place::links(&path).into_iter().filter(|link| surroundings.hold(link)));
             all.push(target);
         }

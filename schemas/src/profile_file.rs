@@ -399,8 +399,8 @@ pub struct DetailedEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub why: Option<String>,
-    /// Whether to make the folder (mode 0700) if it is missing. For folders only, and only in a
-    /// folder that belongs to the user the server runs as.
+    /// Whether to make the folder (mode 0700), or the empty file (mode 0600), if it is missing. Not
+    /// for `read_file`, and only in a folder that belongs to the user the server runs as.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub create: bool,
     /// `false` takes the right to execute out of a grant that would include it.

@@ -154,6 +154,7 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
             all.any(|command| *command == b).then_some(libc::EOPNOTSUPP)
         }
         libc::SYS_fcntl => (b == 1036).then_some(libc::EINVAL),
+        libc::SYS_close_range => (c & 2 != 0).then_some(libc::EINVAL),
         libc::SYS_prctl => (a == 4).then_some(0),
         libc::SYS_sendto | libc::SYS_sendmmsg => fast_open(d).then_some(libc::EOPNOTSUPP),
         libc::SYS_sendmsg => fast_open(c).then_some(libc::EOPNOTSUPP),

@@ -12,15 +12,15 @@ use nono_schemas::profile_file as wire;
 
 pub(super) fn grants(document: &Document) -> Result<List<Grant>, ProfileError> {
     use FileList::{Allow, AllowFile, Read, ReadFile, Write, WriteFile};
-    use Takes::{Create, CreateAndExecute, Execute, PathOnly};
+    use Takes::{Create, CreateAndExecute, Execute};
     let (fs, remove) = (&document.file.filesystem, &document.file.remove.filesystem);
     let fields = [
         ("read", &fs.read, &remove.read, Read, CreateAndExecute),
         ("write", &fs.write, &remove.write, Write, Create),
         ("allow", &fs.allow, &remove.allow, Allow, CreateAndExecute),
         ("read_file", &fs.read_file, &remove.read_file, ReadFile, Execute),
-        ("write_file", &fs.write_file, &remove.write_file, WriteFile, PathOnly),
-        ("allow_file", &fs.allow_file, &remove.allow_file, AllowFile, Execute),
+        ("write_file", &fs.write_file, &remove.write_file, WriteFile, Create),
+        ("allow_file", &fs.allow_file, &remove.allow_file, AllowFile, CreateAndExecute),
     ];
     let mut all = List::default();
     for (name, added, removed, list, takes) in fields {
@@ -169,7 +169,9 @@ fn remarks(entry: &wire::Entry, takes: Takes) -> Result<Remarks, String> {
         return Ok(Remarks { create: false, execute: true, existing: false, when: Vec::new() });
     };
     if entry.create && !matches!(takes, Takes::Create | Takes::CreateAndExecute) {
-        return Err("`create` is for folders; take it out".to_owned());
+        return Err(
+            "`create` is for folders, and for files that may be written; take it out".to_owned()
+        );
     }
     if entry.execute.is_some() && !matches!(takes, Takes::Execute | Takes::CreateAndExecute) {
         return Err("`execute` belongs to grants that read files; take it out".to_owned());

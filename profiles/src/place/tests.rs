@@ -74,9 +74,9 @@ fn folders_are_made_private_and_only_in_own_folders() {
     let wanted = dir.path().join("a/b");
     let mut places = Places::default();
     assert!(places.existing(&wanted).is_err());
-    assert!(!places.make_folder(&wanted, uid + 1).unwrap());
+    assert!(!places.make(Make::Folder, &wanted, uid + 1).unwrap());
     assert!(!wanted.exists());
-    assert!(places.make_folder(&wanted, uid).unwrap());
+    assert!(places.make(Make::Folder, &wanted, uid).unwrap());
     assert!(places.existing(&wanted).unwrap().is_folder);
     assert_eq!(fs::metadata(&wanted).unwrap().permissions().mode() & 0o777, 0o700);
 }

@@ -111,6 +111,27 @@ fn sockets_get_grants_and_the_right_to_be_made() {
     assert_eq!(mode & 0o777, 0o700);
 }
 
+/// Programs that lock a file beside what they may not write need it to be there.
+#[test]
+fn files_are_made_as_well_and_what_is_there_stays() {
+    let world = World::new();
+    world.make(&["home/there"]);
+    std::fs::write(world.path("home/there"), "text").unwrap();
+    let resolved = world.resolved(
+        r#"{"filesystem": {"allow_file": [{"path": "~/new/{lock,state}", "create": true}],
+                           "write_file": [{"path": "~/there", "create": true}]}}"#,
+    );
+    let rules: Vec<_> =
+        resolved.policy.fs.rules.iter().map(|r| (world.show(&r.path), r.scope)).collect();
+    let expected = ["home/there", "home/new/lock", "home/new/state"];
+    assert_eq!(rules, expected.map(|path| (path.to_owned(), Scope::File)));
+    let kinds: Vec<_> = resolved.notes.iter().map(|n| n.kind).collect();
+    assert_eq!(kinds, [NoteKind::Created; 2]);
+    let made = std::fs::metadata(world.path("home/new/lock")).unwrap();
+    assert_eq!((made.len(), made.permissions().mode() & 0o777), (0, 0o600));
+    assert_eq!(std::fs::read_to_string(world.path("home/there")).unwrap(), "text");
+}
+
 #[test]
 fn nothing_is_made_for_those_who_only_look() {
     let world = World::new();

@@ -264,6 +264,16 @@ fn missing_files_of_editors_and_shells_count() {
         ".kiro/hooks/x.kiro.hook",
         ".kiro/settings/mcp.json",
         ".roo/mcp.json",
+        ".kilocode/mcp.json",
+        ".factory/mcp.json",
+        ".junie/mcp/mcp.json",
+        ".windsurf/hooks.json",
+        ".clinerules/hooks/PreToolUse",
+        ".continue/mcpServers/one.yaml",
+        ".aider.conf.yml",
+        ".github/hooks/one.json",
+        ".zed/debug.json",
+        ".Rprofile",
         "crush.json",
     ] {
         assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
@@ -293,6 +303,33 @@ fn what_stands_where_a_folder_is_expected_counts_itself() {
         assert!(kept.contains(&path.to_owned()), "{kept:?}");
     }
     assert_eq!(write(&world, &resolved, "work/real/other"), Ok(()));
+}
+
+/// Commands make links as well, and what a link kept would stay closed to all later runs.
+#[test]
+fn links_close_nothing_that_is_no_part_of_a_project() {
+    let world = World::new();
+    world.make(&["work/.git/modules/x/y", "work/src/y", "home/.npm/y", "tmp/y", "work/own"]);
+    let hooks = world.path("work/.git/modules/x/hooks");
+    for (target, told) in [
+        ("../../..", false),
+        ("../../../..", false),
+        ("../../../../../home/.npm", false),
+        ("../../../../../tmp", false),
+        ("/dev/null", false),
+        ("../../../src", true),
+    ] {
+        symlink(target, hooks.as_path()).unwrap();
+        let resolved = coding(&world);
+        let kept = kept(&world, &resolved);
+        assert!(kept.contains(&"work/.git/modules/x/hooks".to_owned()), "the link itself");
+        for path in ["work/own", "home/.npm/y"] {
+            assert_eq!(write(&world, &resolved, path), Ok(()), "{target}: {path}");
+        }
+        assert!(kept.iter().all(|path| !path.contains("null")), "{target}: {kept:?}");
+        assert_eq!(write(&world, &resolved, "work/src/y").is_err(), told, "{target}");
+        std::fs::remove_file(hooks.as_path()).unwrap();
+    }
 }
 
 #[test]

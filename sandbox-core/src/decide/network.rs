@@ -101,12 +101,14 @@ fn binding<'p>(address: SocketAddr, binding: Binding) -> IpBind<'p> {
     match binding {
         Binding::AsAsked => IpBind::AsAsked,
         Binding::OnLoopback => IpBind::OnLoopback,
-        Binding::PortClosed | Binding::NotExposed => IpBind::Refuse(IpRefusal {
-            kind: Kind::NetBind,
-            reason: Reason::NoGrant,
-            address,
-            closed: None,
-        }),
+        Binding::PortClosed | Binding::NotExposed | Binding::OfServer => {
+            IpBind::Refuse(IpRefusal {
+                kind: Kind::NetBind,
+                reason: Reason::NoGrant,
+                address,
+                closed: (binding == Binding::OfServer).then_some(Closed::Own),
+            })
+        }
     }
 }
 

@@ -100,6 +100,7 @@ pub(super) fn silent() -> Result<Vec<(Rules, Answer)>, FilterError> {
         (file_commands()?, Answer::errno(libc::EOPNOTSUPP)),
         (hints()?, Answer::errno(libc::EINVAL)),
         (neither_way()?, Answer::errno(libc::EINVAL)),
+        (own_table()?, Answer::errno(libc::EINVAL)),
         (pretended()?, Answer::errno(0)),
     ])
 }
@@ -178,6 +179,13 @@ fn neither_way() -> Result<Rules, FilterError> {
         Ok((*nr, vec![rule(vec![neither])?]))
     });
     opens.collect()
+}
+
+/// Closing descriptors in a table of the thread's own (close_range(2)), like `unshare` with
+/// `CLONE_FILES`. The errno is that of a kernel without the flag.
+fn own_table() -> Result<Rules, FilterError> {
+    let unshare = u64::from(libc::CLOSE_RANGE_UNSHARE);
+    Ok([(libc::SYS_close_range, vec![flag(2, unshare)?])].into_iter().collect())
 }
 
 /// Limits, priorities and processors of whom a number names: processes of the same user among them,

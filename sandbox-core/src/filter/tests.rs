@@ -329,6 +329,9 @@ fn refusals() {
         (libc::SYS_ioctl, &[0, libc::TIOCGETD], ALLOW),
         // F_SET_RW_HINT; F_GET_RW_HINT and the hint of a descriptor.
         (libc::SYS_fcntl, &[3, 1036, 1], errno(libc::EINVAL)),
+        (libc::SYS_close_range, &[3, 9, 2], errno(libc::EINVAL)),
+        (libc::SYS_close_range, &[3, 9, 6], errno(libc::EINVAL)),
+        (libc::SYS_close_range, &[3, 9, 4], ALLOW),
         (libc::SYS_fcntl, &[3, 1035, 1], ALLOW),
         (libc::SYS_fcntl, &[3, 1038, 1], ALLOW),
         (libc::SYS_quotactl_fd, &[3], errno(libc::EPERM)),

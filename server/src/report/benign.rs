@@ -21,6 +21,8 @@ const LEFT_BEHIND: &[(&str, &[&str])] = &[
     (".wget-hsts", &["wget"]),
     (".viminf", &["vi", "vim", "view", "nvim"]),
 ];
+/// What cargo keeps for cleaning its caches up, and the database beside that.
+const CARGO_BOOKS: [&str; 2] = [".global-cache", ".global-cache-journal"];
 /// Sockets that libc and others try first.
 const SOCKETS: &[&str] = &[
     "/var/run/nscd/socket",
@@ -65,6 +67,9 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         }
         Kind::Fs if denial.operation == Operation::Read && LISTED.contains(&&*target) => {
             Some("listed on the way to something else")
+        }
+        Kind::Fs if changes(denial.operation) && CARGO_BOOKS.contains(&name) => {
+            Some("cargo's book of what was used last, beside what it may not write")
         }
         Kind::Fs if target.contains("/hsperfdata_") => {
             Some("a Java machine's counters, which nobody needs")

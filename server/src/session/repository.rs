@@ -1,5 +1,6 @@
 //! Whether git finds its repository from a workspace.
 
+use nix::unistd::geteuid;
 use nono_profiles::git_dir_of;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup};
@@ -8,7 +9,7 @@ use std::fs;
 /// The repository that `workspace` belongs to, if it lies where commands may not read: git says then
 /// that there is none.
 pub(super) fn out_of_reach(workspace: &AbsPath, fs: &FsPolicy) -> Option<AbsPath> {
-    let found = git_dir_of(workspace.as_path())?;
+    let found = git_dir_of(workspace.as_path(), geteuid().as_raw())?;
     let folder = AbsPath::new(fs::canonicalize(found).ok()?).ok()?;
     (fs.lookup(&folder, Access::READ) != Lookup::Allowed).then_some(folder)
 }
@@ -45,6 +46,8 @@ mod tests {
         let linked = |text: &'static str| {
             warned("tree", move |base| {
                 make(base, "main/.git/worktrees/tree");
+                let back = base.join("tree/.git").display().to_string();
+                fs::write(base.join("main/.git/worktrees/tree/gitdir"), back + "\n").unwrap();
                 let text = text.replace("BASE", &base.display().to_string());
                 fs::write(base.join("tree/.git"), text).unwrap();
             })
@@ -54,5 +57,12 @@ mod tests {
         assert_eq!(linked("gitdir: ../main/.git/worktrees/tree").as_deref(), beside);
         assert_eq!(linked("gitdir: ../gone"), None);
         assert_eq!(linked("something else"), None);
+        let module = warned("main/module", |base| {
+            make(base, "main/.git/modules/module");
+            let settings = "[core]\n\tworktree = ../../../module\n";
+            fs::write(base.join("main/.git/modules/module/config"), settings).unwrap();
+            fs::write(base.join("main/module/.git"), "gitdir: ../.git/modules/module\n").unwrap();
+        });
+        assert_eq!(module.as_deref(), Some("main/.git/modules/module"));
     }
 }

@@ -1,6 +1,6 @@
 //! What runs in the sandbox cannot use the server that runs it.
 
-use nono_integration_tests::{HttpServer, as_each_user};
+use nono_integration_tests::{HttpServer, as_each_user, require};
 use serde_json::json;
 
 #[test]
@@ -53,6 +53,31 @@ fn the_servers_process_is_closed() {
         let inside = server.shell(&look);
         assert_eq!(inside.stdout(), "end\n", "{}", inside.text);
         assert!(!inside.text.contains(token), "{}", inside.text);
+    });
+}
+
+/// A client that was told `localhost` may try another of its addresses first, and shows its token.
+#[test]
+fn nobody_listens_on_the_servers_port_at_another_address() {
+    require::program("python3");
+    as_each_user(|site| {
+        let server = HttpServer::start(&site);
+        let port = server.address().port();
+        for address in ["::1", "127.0.0.2", "::"] {
+            let family = if address.contains(':') { "AF_INET6" } else { "AF_INET" };
+            let listen = format!(
+                "import socket\ns = socket.socket(socket.{family})\n\
+                 s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n\
+                 if s.family == socket.AF_INET6: s.setsockopt(41, 26, 1)\n\
+                 s.bind(('{address}', {port})); s.listen(); print('listens')"
+            );
+            let mut outside = site.command("/usr/bin/env".as_ref());
+            let outside = outside.args(["python3", "-c", &listen]).output().expect("python3");
+            assert_eq!(String::from_utf8_lossy(&outside.stdout), "listens\n", "the control");
+            let inside = server.ask("exec", json!({"argv": ["python3", "-c", listen]}));
+            assert_eq!(inside.stdout(), "", "{address}: {}", inside.text);
+            assert!(inside.text.contains("the port is the server's own"), "{}", inside.text);
+        }
     });
 }
 

@@ -87,6 +87,9 @@ pub enum Binding {
     PortClosed,
     /// Other machines could reach it, and `network.expose` does not have the port.
     NotExposed,
+    /// The port is one of the server's, which whoever names another address of this machine by
+    /// mistake (`localhost`, which may be `::1`) is to reach, or nobody.
+    OfServer,
 }
 
 /// What the policy says to a name and a port.
@@ -185,23 +188,25 @@ impl NetworkPolicy {
         if at.port() != 0 && !self.may_listen(at.port()) {
             return Binding::PortClosed;
         }
-        self.outward(at)
+        self.at_address(at)
     }
 
     /// What happens to a socket that is about to accept connections at `address`.
     #[must_use]
     pub fn listening(&self, address: SocketAddr) -> Binding {
         let at = canonical(address);
-        if !self.may_listen(at.port()) { Binding::PortClosed } else { self.outward(at) }
+        if !self.may_listen(at.port()) { Binding::PortClosed } else { self.at_address(at) }
     }
 
     fn may_listen(&self, port: u16) -> bool {
         self.listen.as_ref().is_none_or(|ports| ports.iter().any(|p| p.contains(port)))
     }
 
-    fn outward(&self, at: SocketAddr) -> Binding {
+    /// The same, whatever ports there may be.
+    fn at_address(&self, at: SocketAddr) -> Binding {
         match self.mode {
             NetworkMode::None => Binding::NotExposed,
+            _ if self.own.iter().any(|own| own.port() == at.port()) => Binding::OfServer,
             NetworkMode::Open => Binding::AsAsked,
             _ if at.ip().is_loopback() => Binding::AsAsked,
             _ if self.expose.iter().any(|p| p.contains(at.port())) => Binding::AsAsked,

@@ -115,7 +115,7 @@ fn special_addresses_and_own_endpoints_are_opened_by_name_alone() {
 
 #[test]
 fn binding() {
-    use Binding::{AsAsked, NotExposed, OnLoopback, PortClosed};
+    use Binding::{AsAsked, NotExposed, OfServer, OnLoopback, PortClosed};
     let closed = NetworkPolicy {
         listen: Some(vec!["8000-8999".parse().unwrap()]),
         expose: vec![PortRange::one(8080)],
@@ -140,6 +140,17 @@ fn binding() {
         let address = at(address);
         let found = (closed.binding(address), any.binding(address), open.binding(address));
         assert_eq!(found, (listed, unlisted, opened), "{address}");
+    }
+    let served = NetworkPolicy { own: vec![at("127.0.0.1:8000")], ..open };
+    for (address, expected) in [
+        ("127.0.0.1:8000", OfServer),
+        ("127.0.0.2:8000", OfServer),
+        ("[::1]:8000", OfServer),
+        ("[::]:8000", OfServer),
+        ("[::1]:8001", AsAsked),
+    ] {
+        assert_eq!(served.binding(at(address)), expected, "{address}");
+        assert_eq!(served.listening(at(address)), expected, "{address}");
     }
     assert_eq!(closed.listening(at("0.0.0.0:0")), PortClosed);
     assert_eq!(any.listening(at("0.0.0.0:0")), OnLoopback);

@@ -7,8 +7,8 @@ pub(super) use grant::{Tried, allows, narrowest};
 use super::view::View;
 use crate::proxy::MOST_OF_A_RUN;
 use nono_sandbox::policy::{
-    Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, Origin, PortRange, Source,
-    Special, meant,
+    Binding, Closed, Host, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach, Origin,
+    PortRange, Source, Special, meant,
 };
 use nono_sandbox::record::{Denial, Kind, Operation};
 use nono_schemas::Network;
@@ -138,14 +138,21 @@ pub(super) fn closed_rule(closed: Closed<'_>, mode: NetworkMode) -> String {
 }
 
 fn bind_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
-    let listed = address(denial).is_none_or(|at| {
-        policy.listen.as_ref().is_none_or(|ports| ports.iter().any(|p| p.contains(at.port())))
-    });
-    match listed {
-        true => "other machines could reach it, and network.expose does not have the port",
-        false => "network.listen does not have the port",
+    match binding(policy, denial) {
+        Some(Binding::PortClosed) => "network.listen does not have the port",
+        Some(Binding::OfServer) => "the port is the server's own, at every address",
+        Some(Binding::AsAsked | Binding::OnLoopback | Binding::NotExposed) | None => {
+            "other machines could reach it, and network.expose does not have the port"
+        }
     }
     .to_owned()
+}
+
+/// What the policy says to the address that a refused `bind` or `listen` was about.
+fn binding(policy: &NetworkPolicy, denial: &Denial) -> Option<Binding> {
+    let at = address(denial)?;
+    let listens = denial.operation == Operation::Listen;
+    Some(if listens { policy.listening(at) } else { policy.binding(at) })
 }
 
 fn proxy_rule(policy: &NetworkPolicy, denial: &Denial) -> String {
@@ -234,6 +241,9 @@ fn asked_for(denial: &Denial) -> Option<Host> {
 
 /// Where a server can listen instead.
 fn listen_elsewhere(policy: &NetworkPolicy, denial: &Denial) -> String {
+    if binding(policy, denial) == Some(Binding::OfServer) {
+        return "listen on another port".to_owned();
+    }
     let port = address(denial).map(|at| at.port());
     let lacks = |ports: &&Vec<PortRange>| {
         port.is_some_and(|port| !ports.iter().any(|range| range.contains(port)))
