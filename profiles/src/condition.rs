@@ -1,4 +1,4 @@
-//! Conditions of entries: `linux:ubuntu:>=24.04`, `arch:x86_64`, `landlock:>=6`, `!…`.
+//! Conditions of entries: `linux:ubuntu:>=24.04`, `arch:x86_64`, `landlock:>=6`, `program:go`, `!…`.
 
 use crate::machine::Machine;
 use std::cmp::Ordering;
@@ -19,6 +19,7 @@ enum Fact {
     Distribution(String, Option<Version>),
     Architecture(String),
     Landlock(Version),
+    Program(String),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +38,7 @@ enum Operator {
 }
 
 const KNOWN: &str = "known: linux, linux:NAME, linux:NAME:>=VERSION, arch:NAME, landlock:>=ABI, \
-                     each with `!` in front or without";
+                     program:NAME, each with `!` in front or without";
 
 impl Condition {
     /// Reads a condition; the error is a sentence.
@@ -56,6 +57,9 @@ impl Condition {
             }
             ["arch", name] if !name.is_empty() => Fact::Architecture((*name).to_owned()),
             ["landlock", version] => Fact::Landlock(Version::parse(version)?),
+            ["program", name] if !name.is_empty() && !name.contains('/') => {
+                Fact::Program((*name).to_owned())
+            }
             _ => return Err(format!("unknown condition `{text}`; {KNOWN}")),
         };
         Ok(Self { negated, fact, text: text.to_owned() })
@@ -72,6 +76,7 @@ impl Condition {
             }
             Fact::Architecture(name) => name == std::env::consts::ARCH,
             Fact::Landlock(version) => version.holds(&[machine.landlock_abi]),
+            Fact::Program(name) => machine.has_program(name),
         };
         fact != self.negated
     }
@@ -137,6 +142,7 @@ mod tests {
             distributions: vec!["ubuntu".into(), "debian".into()],
             version: "24.04".into(),
             landlock_abi: 6,
+            path: vec!["/nowhere".into(), "/bin".into()],
         };
         for (text, expected) in [
             ("linux", true),
@@ -157,6 +163,9 @@ mod tests {
             ("!landlock:>=9", true),
             ("landlock:<=6", true),
             (concat!("arch:", "none"), false),
+            ("program:sh", true),
+            ("program:no-such-program", false),
+            ("!program:no-such-program", true),
         ] {
             assert_eq!(Condition::parse(text).unwrap().holds(&machine), expected, "{text}");
         }
@@ -178,6 +187,8 @@ mod tests {
             "landlock:6",
             "landlock:>=x",
             "arch:",
+            "program:",
+            "program:/bin/sh",
         ] {
             assert!(Condition::parse(text).is_err(), "{text}");
         }

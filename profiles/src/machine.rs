@@ -1,6 +1,8 @@
 //! What entries can depend on: the system a profile is used on.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 /// The machine, as far as conditions of entries (`when`) ask about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -11,17 +13,27 @@ pub struct Machine {
     pub version: String,
     /// Landlock ABI of the kernel; 0 if there is no Landlock.
     pub landlock_abi: u32,
+    /// Folders in which programs are looked for.
+    pub path: Vec<PathBuf>,
 }
 
 impl Machine {
-    /// This machine. Asks `os-release`; a question without an answer counts as "no".
+    /// This machine. Asks `os-release` and `PATH`; a question without an answer counts as "no".
     #[must_use]
     pub fn probe(landlock_abi: u32) -> Self {
         let text = ["/etc/os-release", "/usr/lib/os-release"]
             .iter()
             .find_map(|path| fs::read_to_string(path).ok())
             .unwrap_or_default();
-        Self::of(&text, landlock_abi)
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
+        Self { path, ..Self::of(&text, landlock_abi) }
+    }
+
+    /// Whether there is a program of this name.
+    pub(crate) fn has_program(&self, name: &str) -> bool {
+        let files = self.path.iter().filter_map(|folder| fs::metadata(folder.join(name)).ok());
+        files.into_iter().any(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
     }
 
     fn of(os_release: &str, landlock_abi: u32) -> Self {
@@ -36,6 +48,7 @@ impl Machine {
             distributions: names.split_whitespace().map(str::to_lowercase).collect(),
             version: value("VERSION_ID"),
             landlock_abi,
+            path: Vec::new(),
         }
     }
 }

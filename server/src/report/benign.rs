@@ -34,7 +34,7 @@ const SOCKETS: &[&str] = &[
 ];
 /// Calls that are asked for once, to see whether they are there. Also MPTCP, which Go tries first,
 /// and the datagram socket of `syslog`; a pair of those is made by who needs it.
-const CALLS: &[&str] = &["io_uring_setup", "AF_UNIX datagram socket"];
+const CALLS: &[&str] = &["io_uring_setup", "fanotify_init", "AF_UNIX datagram socket"];
 const MPTCP: &str = "socket, type 1, protocol 262";
 
 /// How `ss` asks for sockets first. It says that it cannot, and reads `/proc/net` instead.

@@ -188,9 +188,19 @@ pub(super) fn quoted(group: &Group<'_>, said: &str) -> Quoted {
 /// something else.
 fn mentions_error(said: &str, group: &Group<'_>) -> bool {
     const PROXY: [&str; 2] = ["403", "Proxy Error"];
+    /// What is said of a name for which no server was asked: getaddrinfo(3) has errors of its own.
+    const NAMES: [&str; 6] = [
+        "EAI_AGAIN",
+        "ENOTFOUND",
+        "ould not resolve",
+        "failure in name resolution",
+        "Name or service not known",
+        "UnknownHost",
+    ];
     match group.first.kind {
         Kind::NetProxy if group.first.reason == Reason::NoPlace => said.contains("503"),
         Kind::NetProxy => PROXY.iter().any(|words| said.contains(words)),
+        Kind::Dns if NAMES.iter().any(|words| said.contains(words)) => true,
         _ => {
             let errno = Errno::from_raw(group.first.errno);
             let words = errno.desc().to_lowercase();

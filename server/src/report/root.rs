@@ -66,6 +66,9 @@ const ALWAYS: &[Entry] = &[
             "su: must be suid",
             "sudo: The \"no new privileges\" flag is set",
             "effective uid is not 0",
+            "sudo: PERM_SUDOERS",
+            "sudo: no valid sudoers sources",
+            "sudo: unable to initialize policy plugin",
             "must be setuid root",
             "setpriv: setresuid failed",
             "setpriv: keep process capabilities failed",
@@ -73,6 +76,12 @@ const ALWAYS: &[Entry] = &[
         |_, _| true,
         "no command becomes another user in the sandbox, and no grant changes that: su, sudo and \
          set-user-id bits have no effect; run the command itself without them",
+    ),
+    (
+        &["ping: Operation not permitted", "ping: socket: Operation not permitted"],
+        |_, _| true,
+        "ping takes a capability or raw sockets, which no command has; to see whether a server \
+         answers, connect to it (curl, nc)",
     ),
     (
         &["fakeroot, while creating message channels"],

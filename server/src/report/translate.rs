@@ -6,7 +6,7 @@ use super::known::Known;
 use memchr::memmem;
 use nix::errno::Errno;
 use nono_sandbox::policy::{NetworkMode, Policy};
-use nono_sandbox::record::{Kind, Operation, Reason};
+use nono_sandbox::record::{Denial, Kind, Operation, Reason};
 
 /// A message, what must be known, and what it really means.
 type Entry = (&'static [&'static str], fn(Known<'_>) -> bool, &'static str);
@@ -36,10 +36,17 @@ const TABLE: &[Entry] = &[
         ],
         |known| known.policy.network.mode.has_proxy() && known.denied(|d| d.kind == Kind::Dns),
         "names are looked up by the run's proxy, not by commands: this program does not use the \
-         proxy that HTTP_PROXY and HTTPS_PROXY name",
+         proxy that HTTP_PROXY and HTTPS_PROXY name (Node.js: from 22.21 and 24 on with \
+         NODE_USE_ENV_PROXY=1, before with undici's EnvHttpProxyAgent; aiohttp: trust_env=True)",
     ),
     (
-        &["CONNECT tunnel failed", "403", "Tunnel connection failed", "Proxy Error"],
+        &[
+            "CONNECT tunnel failed",
+            "403",
+            "Tunnel connection failed",
+            "Tunnel failed",
+            "Proxy Error",
+        ],
         |known| known.denied(|d| d.kind == Kind::NetProxy && d.reason != Reason::NoPlace),
         "the answer 403 came from the run's proxy, not from the host, which the profile does not \
          let it reach",
@@ -49,6 +56,8 @@ const TABLE: &[Entry] = &[
             "CONNECT tunnel failed, response 502",
             "code 502 from proxy after CONNECT",
             "Tunnel connection failed: 502",
+            "Bad Gateway",
+            "statusCode=502",
         ],
         |known| known.policy.network.mode.has_proxy(),
         "the answer 502 came from the run's proxy, which was not kept from the host by the \
@@ -65,7 +74,10 @@ const TABLE: &[Entry] = &[
     ),
     (
         &["command not found", ": not found"],
-        |known| known.denied(|d| START_UP.iter().any(|name| d.target.ends_with(name))),
+        |known| {
+            let start_up = |d: &Denial| START_UP.iter().any(|name| d.target.ends_with(name));
+            known.denied(|d| d.operation == Operation::Read && start_up(d))
+        },
         "a login shell (`bash -l`) sets PATH anew, and the start-up files that would add to it may \
          not be read; leave `-l` out: PATH is set",
     ),
