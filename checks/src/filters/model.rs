@@ -277,9 +277,8 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
             device && policy.network.mode.is_closed()
         }
         libc::SYS_clone => {
-            let apart = libc::CLONE_THREAD | libc::CLONE_FILES;
-            a & any_namespace != 0
-                || a & apart.cast_unsigned() == libc::CLONE_THREAD.cast_unsigned()
+            let has = |bit: i32| a & bit.cast_unsigned() != 0;
+            a & any_namespace != 0 || has(libc::CLONE_THREAD) != has(libc::CLONE_FILES)
         }
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,

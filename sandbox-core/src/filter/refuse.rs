@@ -116,12 +116,16 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
     let mut rules: Rules =
         ALWAYS.iter().chain(ALWAYS_HERE).map(|(nr, ..)| (*nr, Vec::new())).collect();
     let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
-    // No thread has descriptors of its own: before Linux 6.9 the supervisor finds them by process.
+    // The threads of a process use its descriptors, and nobody else does: before Linux 6.9 the
+    // supervisor finds them by process, and of a process with one thread it knows that none of them
+    // becomes another one while that waits.
     let files = u64::from(libc::CLONE_FILES.unsigned_abs());
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-    let apart = Condition::new(0, Len::Dword, Op::MaskedEq(thread | files), thread)?;
+    let one_of_both = |bit| Condition::new(0, Len::Dword, Op::MaskedEq(thread | files), bit);
     let mut clone: Vec<_> = namespaces().map(|bit| flag(0, bit)).collect::<Result<_, _>>()?;
-    clone.push(rule(vec![apart])?);
+    for bit in [thread, files] {
+        clone.push(rule(vec![one_of_both(bit)?])?);
+    }
     rules.insert(libc::SYS_clone, clone);
     rules.insert(
         libc::SYS_unshare,

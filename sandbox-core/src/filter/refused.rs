@@ -177,11 +177,16 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
     }
 }
 
-/// What asks for a thread with descriptors of its own.
+/// What asks for a thread with descriptors of its own, or a process without.
 fn own_descriptors(nr: i64, flags: u64) -> &'static str {
     let has = |bit: libc::c_int| flags & u64::from(bit.unsigned_abs()) != 0;
     match nr {
-        libc::SYS_clone if has(libc::CLONE_THREAD) => "CLONE_THREAD without CLONE_FILES",
+        libc::SYS_clone if has(libc::CLONE_THREAD) && !has(libc::CLONE_FILES) => {
+            "CLONE_THREAD without CLONE_FILES"
+        }
+        libc::SYS_clone if has(libc::CLONE_FILES) && !has(libc::CLONE_THREAD) => {
+            "CLONE_FILES without CLONE_THREAD"
+        }
         libc::SYS_unshare if has(libc::CLONE_FILES) => "CLONE_FILES",
         _ => "",
     }
@@ -216,6 +221,9 @@ mod tests {
         let (what, name) = refused(libc::SYS_clone).unwrap();
         let told = describe(name, what, libc::SYS_clone, &thread);
         assert_eq!(told, "clone(CLONE_THREAD without CLONE_FILES)");
+        let shared = [u64::from(libc::CLONE_FILES.unsigned_abs()), 0, 0, 0, 0, 0];
+        let told = describe(name, what, libc::SYS_clone, &shared);
+        assert_eq!(told, "clone(CLONE_FILES without CLONE_THREAD)");
         assert_eq!(refusal_errno(libc::SYS_io_uring_setup, &args), libc::ENOSYS);
         assert_eq!(refused(libc::SYS_read), None);
         let packet = [17, 3, 0, 0, 0, 0];

@@ -299,7 +299,7 @@ fn refusals() {
         (libc::SYS_clone, &[0x11 | newuser], errno(libc::EPERM)),
         (libc::SYS_clone, &[thread], errno(libc::EPERM)),
         (libc::SYS_clone, &[thread | files], ALLOW),
-        (libc::SYS_clone, &[files | 0x11], ALLOW),
+        (libc::SYS_clone, &[files | 0x11], errno(libc::EPERM)),
         (libc::SYS_unshare, &[newuser], errno(libc::EPERM)),
         (libc::SYS_unshare, &[files], errno(libc::EPERM)),
         (libc::SYS_unshare, &[u64::from(libc::CLONE_FS.unsigned_abs())], ALLOW),

@@ -68,7 +68,13 @@ const TABLE: &[Entry] = &[
             "LeakSanitizer has encountered a fatal error",
             "LeakSanitizer does not work under ptrace",
         ],
-        |known| known.denied(|d| d.kind == Kind::Syscall && d.target.starts_with(b"ptrace")),
+        |known| {
+            // The thread that traces shares memory and descriptors with the process it looks at.
+            let tracer = |d: &Denial| {
+                [&b"ptrace"[..], b"clone("].iter().any(|call| d.target.starts_with(call))
+            };
+            known.denied(|d| d.kind == Kind::Syscall && tracer(d))
+        },
         "looking for leaks takes tracing, which no command may do; the rest of AddressSanitizer \
          works: ASAN_OPTIONS=detect_leaks=0",
     ),
