@@ -6,7 +6,7 @@ mod repository;
 mod tasks;
 mod wanted;
 
-pub(crate) use common::Common;
+pub(crate) use common::{Common, Owned};
 pub(crate) use ground::{
     Ground, Others, Setup, TOKEN_VARIABLE, account_home, own_program, workspaces,
 };
@@ -60,7 +60,7 @@ impl Session {
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::open(setup)?;
-        let common = Common::open(setup, std::slice::from_ref(&ground), &[])?;
+        let common = Common::open(setup, &[Owned { name: None, ground: &ground }])?;
         Ok(Self::open_beside(ground, None, setup.max_runs, &common))
     }
 
