@@ -6,6 +6,7 @@
 mod admit;
 mod arena;
 mod channel;
+mod claim;
 mod drive;
 mod flood;
 mod halt;
@@ -52,13 +53,14 @@ use crate::sandbox::Sandbox;
 use crate::secrets::Patterns;
 use admit::{Admission, Gate, NoPlace};
 use arena::Arena;
+use claim::{Claim, Claimed};
 use drive::Driver;
 use input::Writer;
 use nono_sandbox::plan::Plan;
 use nono_sandbox::policy::Observe;
 use output::Output;
 use pump::{Pump, Target};
-use registry::{Known, Registry};
+use registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streams::Streams;
@@ -120,19 +122,20 @@ impl Runs {
     /// # Errors
     /// [`ServerError`] if nothing was started.
     pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, ServerError> {
-        if let Some(run) = started_before(&mut self.lock(), key.as_ref())? {
-            return Ok(run);
-        }
+        let claim = match key {
+            Some(key) => match Claim::of(&self.registry, key).await? {
+                Claimed::Ours(claim) => Some(claim),
+                Claimed::Before(run) => return Ok(run),
+            },
+            None => None,
+        };
         let permit = self.gate.admit().await.map_err(|why| self.no_place(why))?;
-        // Held to the end, so that of two calls with the same key one starts a run.
-        let mut registry = self.lock();
-        if let Some(run) = started_before(&mut registry, key.as_ref())? {
-            return Ok(run);
-        }
+        // May start a process, so nobody who asks for other runs waits for it.
         let run = self.launch(job, permit)?;
+        let mut registry = self.lock();
         registry.add(&run);
-        if let Some(key) = key {
-            registry.remember(key.name, key.request, &run, Instant::now());
+        if let Some(claim) = claim {
+            claim.settle(&mut registry, &run);
         }
         registry.forget_old(Instant::now());
         while self.arena.is_tight() && registry.clear_oldest() {}
@@ -262,22 +265,10 @@ impl Runs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
 }
 
-/// The run that a call with this key has started before.
-///
-/// # Errors
-/// [`ServerError::KeyInUse`] if that was another call.
-fn started_before(
-    registry: &mut Registry,
-    key: Option<&Key>,
-) -> Result<Option<Arc<Run>>, ServerError> {
-    let Some(key) = key else { return Ok(None) };
-    match registry.known(&key.name, key.request, Instant::now()) {
-        Known::No => Ok(None),
-        Known::Yes(run) => Ok(Some(run)),
-        Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
-    }
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
 }
