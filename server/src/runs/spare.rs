@@ -86,7 +86,8 @@ impl Spares {
     /// # Errors
     /// [`ServerError::System`] if none can be started.
     pub(super) fn fresh(&self) -> Result<Supervisor, ServerError> {
-        self.0.supervisors.start()
+        // To start a process takes a while, unlike to take one that is there.
+        tokio::task::block_in_place(|| self.0.supervisors.start())
     }
 
     /// Starts what is missing from the stock, in a moment: not while the processors are needed for
@@ -104,7 +105,7 @@ impl Spares {
         let mut stock = self.0.lock();
         if !std::mem::replace(&mut stock.filling, true) {
             let shared = Arc::clone(&self.0);
-            tokio::spawn(async move { while shared.add() {} });
+            tokio::task::spawn_blocking(move || while shared.add() {});
         }
     }
 
