@@ -5,6 +5,7 @@ mod cli;
 mod error;
 mod excerpt;
 mod folder;
+mod hex;
 mod kernel_log;
 mod proxy;
 mod quoted;

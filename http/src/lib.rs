@@ -12,7 +12,6 @@ mod connections;
 mod counts;
 mod endpoint;
 mod held;
-pub mod hex;
 pub mod oauth;
 mod principals;
 mod redelivery;
