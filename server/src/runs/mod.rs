@@ -25,6 +25,7 @@ mod spare;
 mod spool;
 #[cfg(test)]
 mod spool_tests;
+mod stored;
 mod streams;
 mod supervisor;
 mod sweep;
