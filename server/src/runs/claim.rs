@@ -3,8 +3,8 @@
 
 use super::registry::{Known, Registry};
 use super::run::Run;
+use super::start_error::StartError;
 use super::{Key, lock};
-use crate::error::ServerError;
 use std::sync::{Arc, Mutex};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -33,11 +33,11 @@ impl<'r> Claim<'r> {
     /// Claims a key, or waits for who has claimed it.
     ///
     /// # Errors
-    /// [`ServerError::KeyInUse`] if it stands for another call.
+    /// [`StartError::KeyInUse`] if it stands for another call.
     pub(super) async fn of(
         registry: &'r Mutex<Registry>,
         key: Key,
-    ) -> Result<Claimed<'r>, ServerError> {
+    ) -> Result<Claimed<'r>, StartError> {
         loop {
             let known = lock(registry).claim(&key.name, key.request, Instant::now());
             let mut other = match known {
@@ -46,7 +46,7 @@ impl<'r> Claim<'r> {
                     return Ok(Claimed::Ours(claim));
                 }
                 Known::Yes(run) => return Ok(Claimed::Before(run)),
-                Known::Other => return Err(ServerError::KeyInUse { key: key.name }),
+                Known::Other => return Err(StartError::KeyInUse { key: key.name }),
                 Known::Starting(other) => other,
             };
             // Nothing is ever sent: it ends when the other claim does.
@@ -90,7 +90,7 @@ mod tests {
         let mut third = Box::pin(Claim::of(&registry, key(1)));
         assert!(poll(second.as_mut()).is_pending() && poll(third.as_mut()).is_pending());
         let other = Claim::of(&registry, key(2)).await;
-        assert!(matches!(other, Err(ServerError::KeyInUse { .. })), "{other:?}");
+        assert!(matches!(other, Err(StartError::KeyInUse { .. })), "{other:?}");
         drop(first);
         let Poll::Ready(Ok(Claimed::Ours(second))) = poll(second.as_mut()) else { panic!() };
         assert!(poll(third.as_mut()).is_pending(), "one of them");

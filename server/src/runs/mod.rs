@@ -25,6 +25,7 @@ mod spare;
 mod spool;
 #[cfg(test)]
 mod spool_tests;
+mod start_error;
 mod stored;
 mod streams;
 mod supervisor;
@@ -40,6 +41,7 @@ pub(crate) use pattern::{Matcher, Pattern};
 pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
+pub(crate) use start_error::StartError;
 pub(crate) use streams::{Input, Size};
 pub(crate) use supervisor::SUPERVISE;
 pub(crate) use sweep::{SWEEP, sweep};
@@ -47,7 +49,6 @@ pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
-use crate::error::ServerError;
 use crate::kernel_log::Following;
 use crate::proxy::Tenancy;
 use crate::sandbox::Sandbox;
@@ -121,8 +122,8 @@ impl Runs {
     /// Starts a run, or says which one a repeated call has started before.
     ///
     /// # Errors
-    /// [`ServerError`] if nothing was started.
-    pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, ServerError> {
+    /// [`StartError`] if nothing was started.
+    pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, StartError> {
         let claim = match key {
             Some(key) => match Claim::of(&self.registry, key).await? {
                 Claimed::Ours(claim) => Some(claim),
@@ -144,7 +145,7 @@ impl Runs {
     }
 
     /// Hands the job to a supervisor and the supervisor to a driver.
-    fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
+    fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, StartError> {
         let Job { mut identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.launch.limits.user_tasks =
             plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
@@ -155,7 +156,8 @@ impl Runs {
         let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;
-        let proxy = tenancy.as_ref().map(Tenancy::open).transpose()?;
+        let proxy = tenancy.as_ref().map(Tenancy::open).transpose();
+        let proxy = proxy.map_err(StartError::doing("make a socket pair"))?;
         let (most, ending) =
             (plan.launch.limits.output_bytes, plan.launch.drain + plan.launch.grace);
         let commission = Commission { plan, stdio: theirs, proxy };
@@ -213,22 +215,22 @@ impl Runs {
         &self,
         plan: &mut Plan,
         supervisor: &Supervisor,
-    ) -> Result<Option<Following>, ServerError> {
+    ) -> Result<Option<Following>, StartError> {
         let wanted = plan.basis.policy.observe == Observe::Audit;
         let Some((log, id)) = self.pool.kernel_log.as_ref().filter(|_| wanted).zip(supervisor.id())
         else {
             return Ok(None);
         };
         let token = crate::random::bytes().map(u64::from_ne_bytes);
-        let token = token.map_err(ServerError::doing("read random numbers"))?;
+        let token = token.map_err(StartError::doing("read random numbers"))?;
         plan.launch.kernel_log_token = Some(token);
         Ok(log.follow(id, token))
     }
 
-    fn no_place(&self, why: NoPlace) -> ServerError {
+    fn no_place(&self, why: NoPlace) -> StartError {
         match why {
-            NoPlace::Busy(limit) => ServerError::Busy { limit, runs: self.live_list() },
-            NoPlace::ShuttingDown => ServerError::ShuttingDown,
+            NoPlace::Busy(limit) => StartError::Busy { limit, runs: self.live_list() },
+            NoPlace::ShuttingDown => StartError::ShuttingDown,
         }
     }
 

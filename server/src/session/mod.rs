@@ -18,7 +18,7 @@ use crate::error::ServerError;
 use crate::excerpt::{self, Wish};
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
-use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, StartError};
 use crate::sandbox::Sandbox;
 use nono_sandbox::plan::{Basis, plan};
 use nono_schemas::NotStarted;
@@ -152,12 +152,6 @@ impl Session {
         let proxy = self.proxy.as_ref().filter(|_| network.mode.has_proxy());
         let tenancy = proxy.map(|_| Tenancy::new(network, Arc::clone(&self.share)));
         let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
-        let why = |error: &ServerError| match error {
-            ServerError::Busy { .. } => NotStarted::Busy,
-            ServerError::KeyInUse { .. } => NotStarted::KeyInUse,
-            ServerError::ShuttingDown => NotStarted::ShuttingDown,
-            _ => NotStarted::Failed,
-        };
         self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
     }
 
@@ -268,6 +262,16 @@ impl Session {
             first.audit.close().await;
         }
         sessions.iter().for_each(|session| session.ground.folder.remove());
+    }
+}
+
+/// The same in a word, for the record.
+fn why(error: &StartError) -> NotStarted {
+    match error {
+        StartError::Busy { .. } => NotStarted::Busy,
+        StartError::KeyInUse { .. } => NotStarted::KeyInUse,
+        StartError::ShuttingDown => NotStarted::ShuttingDown,
+        StartError::System { .. } | StartError::Handover(_) => NotStarted::Failed,
     }
 }
 
