@@ -14,6 +14,7 @@ mod removal;
 mod report;
 mod resources;
 mod runs;
+mod safe_text;
 mod sandbox;
 mod secrets;
 mod session;

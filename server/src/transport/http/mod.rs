@@ -18,8 +18,8 @@ pub(crate) use listen::Listen;
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
-use crate::report::clean_line;
 use crate::runs::Pool;
+use crate::safe_text::clean;
 use crate::session::{Common, Ground, Others, Owned, Session, Setup};
 use guard::Guard;
 use nono_http::{Answers, Config, Counts, Ends, Principal, Principals, Sessions};
@@ -192,6 +192,6 @@ fn config(listen: &Listen) -> Result<Config, HttpError> {
 
 /// Tells the operator where the server is and where its token is; never the token.
 fn announce(line: &str) {
-    let line = clean_line(line);
+    let line = clean::line(line);
     let _nobody_listens = io::stderr().write_all(format!("nono-mcp: {line}\n").as_bytes());
 }
