@@ -40,6 +40,7 @@ pub(crate) use namespaces::{NAMESPACES, namespaces};
 pub(crate) use pattern::{Matcher, Pattern};
 pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
+pub(crate) use registry::{KEPT, KEPT_FOR};
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
 pub(crate) use start_error::StartError;
 pub(crate) use streams::{Input, Size};

@@ -8,11 +8,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// Runs kept after their end.
-const KEPT: usize = 128;
+pub(crate) const KEPT: usize = 128;
 /// How long they are kept.
-const KEPT_FOR: Duration = Duration::from_secs(3600);
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(3600);
 /// How long a request key stands for the same run.
-const KEY_FOR: Duration = Duration::from_secs(600);
+pub(super) const KEY_FOR: Duration = Duration::from_secs(600);
 /// Request keys remembered.
 const KEYS: usize = 1024;
 
@@ -124,13 +124,11 @@ impl Registry {
 
     /// Forgets runs that ended long ago, or that are too many.
     pub(super) fn forget_old(&mut self, now: Instant) {
-        let over: Vec<String> = self.over().map(|run| run.identity.id.clone()).collect();
+        let ended = |run: &Arc<Run>| Some((run.identity.id.clone(), run.ended_at()?));
+        let over: Vec<_> = self.over().filter_map(ended).collect();
         let excess = over.len().saturating_sub(KEPT);
-        for (at, id) in over.into_iter().enumerate() {
-            let old = self.runs.get(&id).is_some_and(|run| {
-                now.duration_since(run.identity.started) > KEPT_FOR + run.identity.timeout
-            });
-            if at < excess || old {
+        for (at, (id, ended)) in over.into_iter().enumerate() {
+            if at < excess || now.duration_since(ended) > KEPT_FOR {
                 self.runs.remove(&id);
             }
         }

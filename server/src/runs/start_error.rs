@@ -1,5 +1,6 @@
 //! Why a run is not started.
 
+use super::registry::KEY_FOR;
 use nono_sandbox::control::ControlError;
 use std::io;
 
@@ -19,8 +20,9 @@ pub(crate) enum StartError {
     },
     /// A request key stands for another request.
     #[error(
-        "the request_key `{key}` was used for a different call in the last ten minutes; use a new \
-         key for a new command"
+        "the request_key `{key}` was used for a different call in the last {} minutes; use a new \
+         key for a new command",
+        KEY_FOR.as_secs() / 60
     )]
     KeyInUse {
         /// The key.
