@@ -49,7 +49,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         let files = tls::Files::open(certificate, key, &guard)?;
         config.tls = Some(files.tls());
         tls_files = Some(files);
-        setup.closed.extend(closed::both_ends(key)?);
+        setup.closed.extend(closed::both_ends(key).map_err(tls::unreadable(key))?);
     }
     let Users { all, oauth, closed, told } = Users::find(&setup, &listen, &guard)?;
     setup.closed.extend(closed);
