@@ -148,6 +148,11 @@ impl OutputView {
             }
             at = end;
         }
+        // The stream may end with what was not kept.
+        let gap = at..at + dropped;
+        if !behind_gap && gap.contains(&offset) {
+            return Err(gap);
+        }
         Ok(bytes)
     }
 
