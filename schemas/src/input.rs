@@ -26,57 +26,9 @@ pub struct ShellParams {
     /// The command line, run by `bash -c` (`sh -c` where there is no bash). At most 128 KiB.
     #[schemars(length(min = 1))]
     pub command: String,
-    /// Working directory. Default, and base of relative ones: the first workspace folder.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<String>,
-    /// Environment variables on top of the profile's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub env: Option<BTreeMap<String, String>>,
-    /// Standard input, at most 1 MiB. Default: empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<String>,
-    /// Keep standard input open for `run_write`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keep_stdin: Option<bool>,
-    /// Run on a terminal; output is in `stdout` alone.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tty: Option<bool>,
-    /// Wall-clock limit; then the tree is killed, output is kept.
-    /// Default 120000, in the background 3600000.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 3_600_000))]
-    pub timeout_ms: Option<u64>,
-    /// Answer after this time even if it still runs; then `run_read`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 3_600_000))]
-    pub yield_ms: Option<u64>,
-    /// For servers and the like: answer after half a second, and keep processes that outlive the
-    /// command.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub background: Option<bool>,
-    /// Bytes of output in the answer; the middle is cut. Default 16384.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1_024, max = 262_144))]
-    pub max_output_bytes: Option<u64>,
-    /// Also stay within this profile.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub profile: Option<String>,
-    /// At most this network.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network: Option<RunNetwork>,
-    /// Write only here and to $TMPDIR.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub writable: Option<Vec<String>>,
-    /// Lower limits than the profile's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limits: Option<LimitParams>,
-    /// Watch every file call: exact about reads, slower.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub diagnose: Option<bool>,
-    /// A repeated call with the same key gets the same run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1))]
-    pub request_key: Option<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub options: RunOptions,
 }
 
 /// Arguments of `exec`.
@@ -87,6 +39,15 @@ pub struct ExecParams {
     /// without a slash is looked up in PATH.
     #[schemars(length(min = 1))]
     pub argv: Vec<String>,
+    /// The rest.
+    #[serde(flatten)]
+    pub options: RunOptions,
+}
+
+/// What can be said of a run, whatever it runs. Names that are not here are refused by what this is
+/// a part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RunOptions {
     /// Working directory. Default, and base of relative ones: the first workspace folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<String>,

@@ -26,7 +26,7 @@ pub use explain::{Aim, ExplainParams};
 pub use input::{
     DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, ExecParams,
     LimitParams, MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
-    ShellParams,
+    RunOptions, ShellParams,
 };
 pub use network::Network;
 pub use result::{

@@ -1,13 +1,12 @@
-//! Why the server cannot do something. One type for the crate.
+//! Why the server cannot start or go on. Why a run is not started is told by the runs.
 
 use crate::audit::AuditError;
 use crate::kernel_log::KernelLogError;
-use nono_sandbox::control::ControlError;
 use nono_sandbox::path::PathError;
 use std::io;
 use std::path::PathBuf;
 
-/// Why the server cannot start, or cannot start a run.
+/// Why the server cannot start or go on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServerError {
     /// A workspace is missing or not a folder.
@@ -81,32 +80,6 @@ pub(crate) enum ServerError {
         /// What the system said.
         source: io::Error,
     },
-    /// As many runs are live as the server allows.
-    #[error(
-        "{limit} commands are running already, which is the limit, and the queue is \
-         full or did not move; wait for one to end, or end one with run_signal: {runs}"
-    )]
-    Busy {
-        /// The limit.
-        limit: u32,
-        /// What runs.
-        runs: String,
-    },
-    /// A request key stands for another request.
-    #[error(
-        "the request_key `{key}` was used for a different call in the last ten minutes; use a new \
-         key for a new command"
-    )]
-    KeyInUse {
-        /// The key.
-        key: String,
-    },
-    /// The server is ending.
-    #[error("the server is shutting down; nothing was run")]
-    ShuttingDown,
-    /// The plan could not be handed to the supervisor.
-    #[error("cannot hand the run to its supervisor: {0}")]
-    Handover(#[from] ControlError),
     /// The audit log cannot be used.
     #[error("{0}")]
     Audit(#[from] AuditError),

@@ -1,7 +1,8 @@
 //! The part of a run's output that goes into one answer, and what is said of it before there is one.
 
-use crate::report::{Excerpt, Output, clean_output};
+use crate::report::{Excerpt, Output};
 use crate::runs::{OutputView, Run, Stream, for_each_match};
+use crate::safe_text::clean;
 use regex::bytes::Regex;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -71,7 +72,7 @@ pub(crate) fn message(run: &Run, elapsed: Duration) -> String {
     /// Looked at from the end.
     const BYTES: usize = 1024;
     const LENGTH: usize = 120;
-    let text = clean_output(&run.view().last_bytes(BYTES)).text;
+    let text = clean::output(&run.view().last_bytes(BYTES)).text;
     match text.lines().map(str::trim).rfind(|line| !line.is_empty()) {
         Some(line) => line.chars().take(LENGTH).collect(),
         None => format!("no output yet after {} s", elapsed.as_secs()),

@@ -1,7 +1,7 @@
 //! Paths that a program's words quote near words that say "permission denied". Pure. What is found
 //! proves nothing: a supervisor asks the rules and the file system about each.
 
-use crate::report::clean_output;
+use crate::safe_text::clean;
 
 /// Paths taken from one output, the last ones first.
 const MOST: usize = 64;
@@ -17,7 +17,7 @@ const QUOTES: [(char, char); 5] =
 
 /// The paths, each once.
 pub(crate) fn paths(said: &[u8]) -> Vec<Vec<u8>> {
-    let text = clean_output(said).text;
+    let text = clean::output(said).text;
     let lines: Vec<&str> = text.lines().filter(|line| line.len() <= LONGEST_LINE).collect();
     let refused: Vec<usize> =
         (0..lines.len()).filter(|at| lines.get(*at).is_some_and(|l| says_refused(l))).collect();

@@ -8,7 +8,7 @@ use std::io;
 /// # Errors
 /// As getrandom(2).
 pub(crate) fn hex<const N: usize>() -> io::Result<String> {
-    Ok(nono_http::hex::encode(&bytes::<N>()?))
+    Ok(crate::hex::encode(&bytes::<N>()?))
 }
 
 /// `N` random bytes from the kernel.

@@ -95,6 +95,40 @@ fn a_file_system_that_does_not_answer_holds_up_nobody_else() {
     });
 }
 
+/// Calls are checked by looking at the paths they name, and more of them than the server has threads.
+#[test]
+fn a_call_that_names_a_dead_file_system_holds_up_no_other_call() {
+    const CALLS: usize = 20;
+    let test = |site: Site| {
+        let server = site.serve();
+        std::thread::scope(|scope| {
+            let slow = SlowFolder::mount(&site.folder("ws/behind"));
+            let stuck = |n: usize| {
+                let (server, path) = (&server, format!("behind/slow{n}"));
+                scope.spawn(move || match n % 2 {
+                    0 => server.ask("exec", json!({"argv": ["true"], "cwd": path})),
+                    _ => server.ask("sandbox_explain", json!({"path": path})),
+                })
+            };
+            let calls: Vec<_> = (0..CALLS).map(stuck).collect();
+            assert!(wait::until(|| slow.waiting() == CALLS), "{} look", slow.waiting());
+            assert_eq!(server.shell("echo here").stdout(), "here\n");
+            assert!(calls.iter().all(|call| !call.is_finished()));
+            drop(slow);
+            for (n, call) in calls.into_iter().enumerate() {
+                let answer = call.join().expect("an answer");
+                assert_eq!(answer.is_error, n % 2 == 0, "{}", answer.text);
+            }
+        });
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            have_own_mounts();
+            as_each_user(test);
+        });
+    });
+}
+
 #[test]
 fn a_blocked_connect_does_not_outlive_its_timeout() {
     let server = Site::new(User::Same).serve();

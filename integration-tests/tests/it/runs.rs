@@ -280,6 +280,25 @@ fn a_repeated_call_with_the_same_key_gets_the_same_run() {
     });
 }
 
+/// As a client does that repeats a call before it was answered.
+#[test]
+fn calls_with_the_same_key_at_the_same_time_get_the_same_run() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let call = || {
+            let call = json!({"command": "echo x >> log; sleep 0.3; cat log", "request_key": "k"});
+            let answer = server.ask("shell", call);
+            (run_id(&answer), answer.stdout().to_owned())
+        };
+        let answers: Vec<_> = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..16).map(|_| scope.spawn(call)).collect();
+            calls.into_iter().map(|call| call.join().expect("an answer")).collect()
+        });
+        assert!(answers.iter().all(|answer| answer == &answers[0]), "{answers:?}");
+        assert_eq!(answers[0].1, "x\n");
+    });
+}
+
 #[test]
 fn the_limit_on_live_runs_is_a_refusal_with_their_names() {
     as_each_user(|site| {

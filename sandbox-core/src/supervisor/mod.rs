@@ -9,6 +9,7 @@
 mod bootstrap;
 mod cgroup;
 mod confine;
+mod defect;
 mod found;
 mod foundation;
 mod isolate;

@@ -1,6 +1,7 @@
 //! One run, from the start message to the outcome.
 
 use super::cgroup::Groups;
+use super::defect;
 use super::foundation::Foundation;
 use super::isolate::{self, Entered, FirstProcess, Guard};
 use super::look::InputObject;
@@ -28,9 +29,10 @@ use std::time::Instant;
 /// over and nothing of it is left, or at once if the server went away before giving it work.
 #[must_use]
 pub fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|_| {
+    std::panic::set_hook(Box::new(|about| {
         // A defect ends this run and no other: the listener closes, mediated calls fail, the
         // command dies with us.
+        defect::tell(about.location());
         sys::exit_now(101)
     }));
     let Ok(control) = take_control_socket() else { return ExitCode::from(64) };

@@ -63,6 +63,19 @@ fn schemas_use_the_part_every_client_knows() {
 }
 
 #[test]
+fn names_that_no_part_of_an_input_has_are_refused() {
+    let read = |text: &str| serde_json::from_str::<ShellParams>(text);
+    let call = read(r#"{"command": "x", "cwd": "y", "limits": {"open_files": 9}}"#).unwrap();
+    assert_eq!((call.command.as_str(), call.options.cwd.as_deref()), ("x", Some("y")));
+    for unknown in
+        [r#"{"command": "x", "cdw": "y"}"#, r#"{"command": "x", "limits": {"files": 9}}"#]
+    {
+        let error = read(unknown).unwrap_err().to_string();
+        assert!(error.contains("unknown field"), "{error}");
+    }
+}
+
+#[test]
 fn inputs_are_closed_and_bounded() {
     for schema in [shell_schema(), exec_schema()] {
         assert_eq!(schema["additionalProperties"], false);

@@ -1,6 +1,6 @@
 //! The chain of hashes: how an entry is sealed into a line, and where a chain ends. Pure.
 
-use nono_http::hex;
+use crate::hex;
 use nono_schemas::{AUDIT_VERSION, AuditEntry, AuditEvent, AuditLine};
 use sha2::{Digest, Sha256};
 use std::fmt;

@@ -4,7 +4,8 @@
 
 use crate::audit::{Head, Report, verify};
 use crate::error::ServerError;
-use crate::report::{audit_line, clean_name};
+use crate::report::audit_line;
+use crate::safe_text::clean;
 use clap::Subcommand;
 use nono_schemas::{AuditEvent, AuditLine};
 use std::collections::VecDeque;
@@ -126,12 +127,12 @@ fn words(file: &Path, report: &Report) -> String {
         report.lines, report.calls, report.ended
     );
     if let (Some(first), Some(last)) = (&report.first, &report.last) {
-        let span = clean_name(format!("{first} to {last}").as_bytes());
+        let span = clean::name(format!("{first} to {last}").as_bytes());
         let _infallible = writeln!(text, "  from {span}");
     }
     for finding in &report.findings {
         let place = finding.line.map_or(String::new(), |line| format!("line {line} "));
-        let said = clean_name(finding.text.as_bytes());
+        let said = clean::name(finding.text.as_bytes());
         let _infallible = writeln!(text, "  {place}{said}");
     }
     if report.more_findings > 0 {

@@ -18,8 +18,8 @@ mod scenes;
 
 use crate::audit::AuditSetup;
 use crate::error::ServerError;
-use crate::report::clean_line;
 use crate::runs::DEFAULT_LIVE;
+use crate::safe_text::clean;
 use crate::session::{Session, Setup};
 use crate::transport::Listen;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -269,6 +269,6 @@ fn usage() -> ExitCode {
 
 /// One line on standard error. What it quotes may come from a cloned repository.
 fn complain(error: &ServerError) {
-    let line = clean_line(error.to_string().trim_end());
+    let line = clean::line(error.to_string().trim_end());
     show(std::io::stderr(), &format!("nono-mcp: {line}\n"));
 }

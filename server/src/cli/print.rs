@@ -1,12 +1,12 @@
 //! What is written to standard output and standard error.
 
-use crate::report::clean_text;
+use crate::safe_text::clean;
 use std::io::{IsTerminal as _, Write};
 
 /// Writes text for a person, whose terminal nothing in it may work: names and files in it may be
 /// anybody's. If nobody listens, there is nobody to tell.
 pub(super) fn show(mut to: impl Write, text: &str) {
-    let _nobody_listens = to.write_all(clean_text(text).as_bytes());
+    let _nobody_listens = to.write_all(clean::text(text).as_bytes());
 }
 
 /// To standard output, for a person.

@@ -8,7 +8,7 @@ use crate::runs::{Echo, Input};
 use crate::session::{Session, Setup};
 use crate::tools::{BY_SHELL, prepare_exec};
 use nix::sys::signal::Signal;
-use nono_schemas::{AuditWho, ExecParams, MAX_TIMEOUT_MS, RunResult, RunStatus};
+use nono_schemas::{AuditWho, ExecParams, MAX_TIMEOUT_MS, RunOptions, RunResult, RunStatus};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStringExt;
@@ -41,9 +41,11 @@ pub(super) async fn run(
     let session = Session::open(&setup)?;
     let params = ExecParams {
         argv: command.iter().map(|a| a.to_string_lossy().into_owned()).collect(),
-        timeout_ms: u64::try_from(timeout.as_millis()).ok(),
-        diagnose: Some(learn.is_some()),
-        ..ExecParams::default()
+        options: RunOptions {
+            timeout_ms: u64::try_from(timeout.as_millis()).ok(),
+            diagnose: Some(learn.is_some()),
+            ..RunOptions::default()
+        },
     };
     let mut terminate =
         signal(SignalKind::terminate()).map_err(ServerError::doing("watch for SIGTERM"))?;

@@ -4,7 +4,7 @@
 //! which process made the domain, the system call, and an end (kernel documentation,
 //! admin-guide/LSM/landlock; numbers from linux/audit.h).
 
-use nono_http::hex;
+use crate::hex;
 use nono_sandbox::policy::Access;
 use nono_sandbox::record::Operation;
 

@@ -94,16 +94,14 @@ impl Tenancy {
     /// descriptor.
     ///
     /// # Errors
-    /// [`ServerError::System`] if descriptors have run out.
-    pub(crate) fn open(&self) -> Result<OwnedFd, ServerError> {
-        let doing = |error: io::Error| ServerError::doing("make a socket pair")(error);
+    /// If descriptors have run out.
+    pub(crate) fn open(&self) -> io::Result<OwnedFd> {
         let flags = SockFlag::SOCK_CLOEXEC;
-        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
-            .map_err(|errno| doing(errno.into()))?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         let ours = std::os::unix::net::UnixStream::from(ours);
         // Of this end alone.
-        ours.set_nonblocking(true).map_err(doing)?;
-        let ours = UnixStream::from_std(ours).map_err(doing)?;
+        ours.set_nonblocking(true)?;
+        let ours = UnixStream::from_std(ours)?;
         tokio::spawn(take_connections(ours, Arc::clone(&self.tenant)));
         Ok(theirs)
     }

@@ -2,7 +2,8 @@
 //! and its lines for people.
 
 use super::text::word;
-use super::{clean, wire};
+use super::wire;
+use crate::safe_text::clean;
 use nono_sandbox::record::DenialLog;
 use nono_schemas::{AuditDenial, AuditDenials, AuditEnd, AuditEvent, AuditLine};
 

@@ -1,8 +1,8 @@
 //! Output cut to the size of an answer: a quarter from the head, the rest from the tail, on line
 //! borders, with true counts of what is missing and the call that reads it.
 
-use super::clean::{self, Cleaned};
 use crate::runs::Captured;
+use crate::safe_text::clean::{self, Cleaned};
 use nono_schemas::{StreamTruncation, TextFlags, Truncation};
 
 /// Longest line in an answer that had to be cut anyway, in bytes.

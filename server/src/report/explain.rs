@@ -1,12 +1,13 @@
 //! What the sandbox would say to something, asked of the rules that are enforced.
 
+use super::denials;
 use super::explanation::Explanation;
 use super::group::group;
 use super::in_short::in_short;
 use super::network::{HostAnswer, on_host};
 use super::rank::Evidence;
 use super::view::{Suppressed, View};
-use super::{clean, denials};
+use crate::safe_text::clean;
 use nono_profiles::names_one_process;
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};

@@ -1,6 +1,7 @@
 //! An answer of `sandbox_explain`, and how it reads.
 
-use super::{clean, text};
+use super::text;
+use crate::safe_text::clean;
 use nono_schemas::{DecidedBy, DenialItem, Grant, Grantable, Risk};
 use serde::Serialize;
 

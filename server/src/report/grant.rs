@@ -136,7 +136,7 @@ fn as_text(view: View<'_>, path: &AbsPath) -> Option<String> {
 /// The path, if a profile can have it as it is.
 fn plain_text(path: &AbsPath) -> Option<String> {
     let text = std::str::from_utf8(path.as_bytes()).ok()?;
-    let plain = |c: char| !super::clean::is_deceptive(c) && !"*?[]{}$\\".contains(c);
+    let plain = |c: char| !crate::safe_text::clean::is_deceptive(c) && !"*?[]{}$\\".contains(c);
     (text != "/" && text.len() <= 512 && text.chars().all(plain)).then(|| text.to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! What a profile allows, for somebody who asks about nothing in particular.
 
-use super::clean;
 use super::view::View;
+use crate::safe_text::clean;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Mediation, NetworkMode, Observe};
 

@@ -84,7 +84,7 @@ fn unprotect(denial: &Denial) -> Option<String> {
         // The profile itself, which no profile can let go.
         return Some("show the change to the person you work for and let them make it".to_owned());
     };
-    let rule = super::clean::name(rule.as_bytes());
+    let rule = crate::safe_text::clean::name(rule.as_bytes());
     Some(format!(
         "show the change to the person you work for and let them make it; where commands are to \
          make such changes, the operator's profile takes the entry out with \
@@ -158,7 +158,7 @@ fn can_bind_in(view: View<'_>, folder: &AbsPath) -> bool {
 }
 
 fn name(path: &AbsPath) -> String {
-    super::clean::name(path.as_bytes())
+    crate::safe_text::clean::name(path.as_bytes())
 }
 
 /// A service of the run's own, where a program can have one.

@@ -1,8 +1,8 @@
 //! Refusals of what the profile grants: it was not there when the server started.
 
-use super::clean;
 use super::group::{Group, denial_path};
 use super::view::View;
+use crate::safe_text::clean;
 use nono_sandbox::policy::{FsRule, Scope};
 use nono_sandbox::record::{Denial, Kind, Reason};
 use nono_schemas::DecidedBy;

@@ -1,7 +1,7 @@
 //! The smallest addition to a profile that a run's denials ask for.
 
-use super::clean;
 use super::text::word;
+use crate::safe_text::clean;
 use nono_schemas::{
     DenialItem, Denials, FilesystemGrant, Grant, Grantable, NetworkGrant, Relevance, Risk,
 };

@@ -2,14 +2,12 @@
 
 mod audited;
 mod benign;
-mod clean;
 mod cut;
 mod denials;
 mod diagnose;
 mod explain;
 mod explanation;
 mod facts;
-mod fence;
 mod grant;
 mod group;
 mod history;
@@ -42,20 +40,16 @@ mod wire;
 mod wish;
 
 use crate::runs::{Ended, Finished};
+use crate::safe_text::clean;
 use nono_schemas::{Denials, RunResult, RunStatus, TextFlags};
 use sandbox::{Detail, sandbox};
 use time::milliseconds;
 
 pub(crate) use audited::{audit_line, audited};
-pub(crate) use clean::{
-    belongs, is_deceptive, line as clean_line, name as clean_name, output as clean_output,
-    text as clean_text,
-};
 pub(crate) use cut::Excerpt;
 pub(crate) use explain::{Question, explain};
 pub(crate) use explanation::{Explanation, Verdict};
 pub(crate) use facts::{Facts, Output};
-pub(crate) use fence::{Imitation, imitation};
 pub(crate) use history::History;
 pub(crate) use learn::addition;
 pub(crate) use list::{Listed, list};

@@ -2,7 +2,8 @@
 //! does. No grant helps there.
 
 use super::group::Group;
-use super::{View, clean, grant, network};
+use super::{View, grant, network};
+use crate::safe_text::clean;
 use nono_sandbox::policy::{NetworkMode, Policy};
 use nono_sandbox::record::{Denial, Reason};
 use nono_schemas::{DecidedBy, Grantable};

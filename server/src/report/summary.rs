@@ -1,7 +1,8 @@
 //! The one line most readers see: the verdict, and what the denials mean for it.
 
 use super::masked::Masked;
-use super::{clean, text};
+use super::text;
+use crate::safe_text::clean;
 use nono_schemas::{Confidence, DenialItem, Denials, Relevance, RunStatus};
 
 /// What the summary says beyond the verdict.

@@ -1,6 +1,7 @@
 //! The text form of a result: verdict, denials, output.
 
-use super::{clean, fence, time};
+use super::time;
+use crate::safe_text::{clean, fence};
 use nono_schemas::{
     Confidence, DenialItem, DenialKind, Denials, Relevance, RunResult, RunStatus, StreamTruncation,
 };

@@ -1,6 +1,6 @@
 //! The process tree of a run, as results describe it.
 
-use super::clean;
+use crate::safe_text::clean;
 use nono_sandbox::control::{self, ListensAt, Outcome, Seen, Sight};
 use nono_schemas::{ListeningItem, ProcessItem, Processes, TreeTier, WaitingItem, WaitsFor};
 

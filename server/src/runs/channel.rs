@@ -3,7 +3,7 @@
 //! tokio's pipe types do for both kinds of streams: what is read and written is a descriptor, and
 //! a terminal's near end is read, written and polled as a pipe is.
 
-use crate::error::ServerError;
+use super::start_error::StartError;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use std::io;
@@ -69,12 +69,12 @@ impl Source {
     /// Takes the descriptor over.
     ///
     /// # Errors
-    /// [`ServerError::System`] if it cannot be watched.
-    pub(super) fn new(fd: OwnedFd) -> Result<Self, ServerError> {
+    /// [`StartError::System`] if it cannot be watched.
+    pub(super) fn new(fd: OwnedFd) -> Result<Self, StartError> {
         nonblocking(fd)
             .and_then(pipe::Receiver::from_owned_fd_unchecked)
             .map(Self)
-            .map_err(ServerError::doing("read the command's output"))
+            .map_err(StartError::doing("read the command's output"))
     }
 
     /// Reads what is there, at least a byte; `None` at the end. Safe to cancel.
@@ -111,12 +111,12 @@ impl Sink {
     /// Takes the descriptor over.
     ///
     /// # Errors
-    /// [`ServerError::System`] if it cannot be watched.
-    pub(super) fn new(fd: OwnedFd) -> Result<Self, ServerError> {
+    /// [`StartError::System`] if it cannot be watched.
+    pub(super) fn new(fd: OwnedFd) -> Result<Self, StartError> {
         nonblocking(fd)
             .and_then(pipe::Sender::from_owned_fd_unchecked)
             .map(Self)
-            .map_err(ServerError::doing("write the command's input"))
+            .map_err(StartError::doing("write the command's input"))
     }
 
     /// Writes some of `bytes`; how many. Safe to cancel.

@@ -6,6 +6,7 @@
 mod admit;
 mod arena;
 mod channel;
+mod claim;
 mod drive;
 mod flood;
 mod halt;
@@ -24,6 +25,8 @@ mod spare;
 mod spool;
 #[cfg(test)]
 mod spool_tests;
+mod start_error;
+mod stored;
 mod streams;
 mod supervisor;
 mod sweep;
@@ -37,7 +40,9 @@ pub(crate) use namespaces::{NAMESPACES, namespaces};
 pub(crate) use pattern::{Matcher, Pattern};
 pub(crate) use pool::Pool;
 pub(crate) use pump::Echo;
+pub(crate) use registry::{KEPT, KEPT_FOR};
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
+pub(crate) use start_error::StartError;
 pub(crate) use streams::{Input, Size};
 pub(crate) use supervisor::SUPERVISE;
 pub(crate) use sweep::{SWEEP, sweep};
@@ -45,20 +50,20 @@ pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
 
 use crate::audit::Trail;
-use crate::error::ServerError;
 use crate::kernel_log::Following;
 use crate::proxy::Tenancy;
 use crate::sandbox::Sandbox;
 use crate::secrets::Patterns;
 use admit::{Admission, Gate, NoPlace};
 use arena::Arena;
+use claim::{Claim, Claimed};
 use drive::Driver;
 use input::Writer;
 use nono_sandbox::plan::Plan;
 use nono_sandbox::policy::Observe;
 use output::Output;
 use pump::{Pump, Target};
-use registry::{Known, Registry};
+use registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use streams::Streams;
@@ -118,21 +123,22 @@ impl Runs {
     /// Starts a run, or says which one a repeated call has started before.
     ///
     /// # Errors
-    /// [`ServerError`] if nothing was started.
-    pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, ServerError> {
-        if let Some(run) = started_before(&mut self.lock(), key.as_ref())? {
-            return Ok(run);
-        }
+    /// [`StartError`] if nothing was started.
+    pub(crate) async fn start(&self, job: Job, key: Option<Key>) -> Result<Arc<Run>, StartError> {
+        let claim = match key {
+            Some(key) => match Claim::of(&self.registry, key).await? {
+                Claimed::Ours(claim) => Some(claim),
+                Claimed::Before(run) => return Ok(run),
+            },
+            None => None,
+        };
         let permit = self.gate.admit().await.map_err(|why| self.no_place(why))?;
-        // Held to the end, so that of two calls with the same key one starts a run.
-        let mut registry = self.lock();
-        if let Some(run) = started_before(&mut registry, key.as_ref())? {
-            return Ok(run);
-        }
+        // May start a process, so nobody who asks for other runs waits for it.
         let run = self.launch(job, permit)?;
+        let mut registry = self.lock();
         registry.add(&run);
-        if let Some(key) = key {
-            registry.remember(key.name, key.request, &run, Instant::now());
+        if let Some(claim) = claim {
+            claim.settle(&mut registry, &run);
         }
         registry.forget_old(Instant::now());
         while self.arena.is_tight() && registry.clear_oldest() {}
@@ -140,7 +146,7 @@ impl Runs {
     }
 
     /// Hands the job to a supervisor and the supervisor to a driver.
-    fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, ServerError> {
+    fn launch(&self, job: Job, permit: Admission) -> Result<Arc<Run>, StartError> {
         let Job { mut identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.launch.limits.user_tasks =
             plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
@@ -151,7 +157,8 @@ impl Runs {
         let mut supervisor = self.pool.spares.take(&plan)?;
         // Before the command can be refused anything.
         let following = self.listen_for(&mut plan, &supervisor)?;
-        let proxy = tenancy.as_ref().map(Tenancy::open).transpose()?;
+        let proxy = tenancy.as_ref().map(Tenancy::open).transpose();
+        let proxy = proxy.map_err(StartError::doing("make a socket pair"))?;
         let (most, ending) =
             (plan.launch.limits.output_bytes, plan.launch.drain + plan.launch.grace);
         let commission = Commission { plan, stdio: theirs, proxy };
@@ -209,22 +216,22 @@ impl Runs {
         &self,
         plan: &mut Plan,
         supervisor: &Supervisor,
-    ) -> Result<Option<Following>, ServerError> {
+    ) -> Result<Option<Following>, StartError> {
         let wanted = plan.basis.policy.observe == Observe::Audit;
         let Some((log, id)) = self.pool.kernel_log.as_ref().filter(|_| wanted).zip(supervisor.id())
         else {
             return Ok(None);
         };
         let token = crate::random::bytes().map(u64::from_ne_bytes);
-        let token = token.map_err(ServerError::doing("read random numbers"))?;
+        let token = token.map_err(StartError::doing("read random numbers"))?;
         plan.launch.kernel_log_token = Some(token);
         Ok(log.follow(id, token))
     }
 
-    fn no_place(&self, why: NoPlace) -> ServerError {
+    fn no_place(&self, why: NoPlace) -> StartError {
         match why {
-            NoPlace::Busy(limit) => ServerError::Busy { limit, runs: self.live_list() },
-            NoPlace::ShuttingDown => ServerError::ShuttingDown,
+            NoPlace::Busy(limit) => StartError::Busy { limit, runs: self.live_list() },
+            NoPlace::ShuttingDown => StartError::ShuttingDown,
         }
     }
 
@@ -262,22 +269,10 @@ impl Runs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Registry> {
-        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.registry)
     }
 }
 
-/// The run that a call with this key has started before.
-///
-/// # Errors
-/// [`ServerError::KeyInUse`] if that was another call.
-fn started_before(
-    registry: &mut Registry,
-    key: Option<&Key>,
-) -> Result<Option<Arc<Run>>, ServerError> {
-    let Some(key) = key else { return Ok(None) };
-    match registry.known(&key.name, key.request, Instant::now()) {
-        Known::No => Ok(None),
-        Known::Yes(run) => Ok(Some(run)),
-        Known::Other => Err(ServerError::KeyInUse { key: key.name.clone() }),
-    }
+fn lock(registry: &Mutex<Registry>) -> MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(PoisonError::into_inner)
 }

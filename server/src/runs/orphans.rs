@@ -16,7 +16,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// The supervisors that live.
 #[derive(Debug, Default)]
-pub(super) struct Family(Mutex<HashSet<i32>>);
+pub(super) struct Family {
+    supervisors: Mutex<HashSet<i32>>,
+    /// Held by who kills orphans. They are reaped by nobody else, so that a process id is an
+    /// orphan's until then.
+    killing: Mutex<()>,
+}
 
 impl Family {
     /// Starts a supervisor and remembers it, in one step as far as [`Self::kill_orphans`] can see.
@@ -24,7 +29,7 @@ impl Family {
     /// # Errors
     /// Whatever `start` says.
     pub(super) fn adopt(&self, start: impl FnOnce() -> io::Result<Child>) -> io::Result<Child> {
-        let mut supervisors = self.lock();
+        let mut supervisors = lock(&self.supervisors);
         let child = start()?;
         supervisors.extend(child.id().and_then(|pid| i32::try_from(pid).ok()));
         Ok(child)
@@ -33,14 +38,15 @@ impl Family {
     /// Forgets a supervisor that has been reaped.
     pub(super) fn forget(&self, pid: Option<u32>) {
         if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
-            self.lock().remove(&pid);
+            lock(&self.supervisors).remove(&pid);
         }
     }
 
     /// Kills and reaps every child that is not a supervisor, until there is none.
     pub(super) async fn kill_orphans(&self) {
         for _ in 0..ROUNDS {
-            if self.kill_once() == 0 {
+            // Looks through as many processes as a run has left.
+            if tokio::task::block_in_place(|| self.kill_once()) == 0 {
                 return;
             }
             tokio::time::sleep(PAUSE).await;
@@ -50,10 +56,8 @@ impl Family {
 
     /// One round; says how many there were.
     fn kill_once(&self) -> usize {
-        let supervisors = self.lock();
-        // Not from a look at everybody, of whom there may be thousands when it matters.
-        let mut orphans = children(Pid::this());
-        orphans.retain(|pid| !supervisors.contains(&pid.as_raw()));
+        let _alone = lock(&self.killing);
+        let orphans = self.orphans();
         // What is stopped forks no more, so each round leaves fewer that could.
         for pid in orphans.iter().copied() {
             let _gone = kill(pid, Signal::SIGSTOP);
@@ -69,7 +73,17 @@ impl Family {
         orphans.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<i32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// All children but the supervisors. The lock is held for as long as both are looked at, and
+    /// no longer: runs that start wait for it.
+    fn orphans(&self) -> Vec<Pid> {
+        let supervisors = lock(&self.supervisors);
+        // Not from a look at everybody, of whom there may be thousands when it matters.
+        let mut orphans = children(Pid::this());
+        orphans.retain(|pid| !supervisors.contains(&pid.as_raw()));
+        orphans
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -162,6 +162,11 @@ impl Run {
         self.state.borrow().finished().is_some()
     }
 
+    /// When it was over, if it is.
+    pub(super) fn ended_at(&self) -> Option<Instant> {
+        self.state.borrow().finished().map(|finished| self.identity.started + finished.wall)
+    }
+
     /// Waits until it is over.
     pub(crate) async fn over(&self) {
         let mut state = self.state.subscribe();

@@ -5,7 +5,8 @@
 //! input of whoever reads next, moves back over what stood there. Programs are told that the
 //! terminal is dumb, so few ask for any of that.
 
-use crate::report::{Imitation, belongs, imitation, is_deceptive};
+use crate::safe_text::clean::{belongs, is_deceptive};
+use crate::safe_text::fence::{Imitation, imitation};
 
 /// Longest sequence that is kept in mind.
 const MAX_PARAMETERS: usize = 64;

@@ -3,8 +3,8 @@
 //! They get ready for a run like the last one. One more is there for any other: what has got ready
 //! cannot get ready for something else.
 
+use super::start_error::StartError;
 use super::supervisor::{Supervisor, Supervisors};
-use crate::error::ServerError;
 use nono_sandbox::plan::{Basis, Plan};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,8 +59,8 @@ impl Spares {
     /// get ready for a plan like this.
     ///
     /// # Errors
-    /// [`ServerError::System`] if none can be started.
-    pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, ServerError> {
+    /// [`StartError::System`] if none can be started.
+    pub(super) fn take(&self, plan: &Plan) -> Result<Supervisor, StartError> {
         if !plan.launch.terminal {
             // Runs on a terminal are few, and see another file system than the others.
             self.0.lock().basis = Some(Arc::clone(&plan.basis));
@@ -84,9 +84,10 @@ impl Spares {
     /// A supervisor that has got ready for nothing.
     ///
     /// # Errors
-    /// [`ServerError::System`] if none can be started.
-    pub(super) fn fresh(&self) -> Result<Supervisor, ServerError> {
-        self.0.supervisors.start()
+    /// [`StartError::System`] if none can be started.
+    pub(super) fn fresh(&self) -> Result<Supervisor, StartError> {
+        // To start a process takes a while, unlike to take one that is there.
+        tokio::task::block_in_place(|| self.0.supervisors.start())
     }
 
     /// Starts what is missing from the stock, in a moment: not while the processors are needed for
@@ -104,7 +105,7 @@ impl Spares {
         let mut stock = self.0.lock();
         if !std::mem::replace(&mut stock.filling, true) {
             let shared = Arc::clone(&self.0);
-            tokio::spawn(async move { while shared.add() {} });
+            tokio::task::spawn_blocking(move || while shared.add() {});
         }
     }
 

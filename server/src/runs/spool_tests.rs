@@ -43,7 +43,7 @@ fn small_outputs_are_whole_and_take_no_file() {
     assert_eq!(view.capture(Stdout, 11, 1000, 1000).head, b"o");
     assert_eq!(view.capture(Stdout, 12, 1000, 1000).total_lines, 0);
     assert_eq!(view.capture(Stdout, 0, 2, 3).tail, b"two");
-    assert!(view.in_memory);
+    assert!(view.in_memory());
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn both_streams_come_back_whole_up_to_the_limit() {
         all.extend(bytes);
     }
     let view = spool.view();
-    assert!(!view.in_memory && kept(&view, Stdout, 0) == out && kept(&view, Stderr, 0) == err);
+    assert!(!view.in_memory() && kept(&view, Stdout, 0) == out && kept(&view, Stderr, 0) == err);
     assert_eq!((view.dropped(Stdout, 0), view.total()), (0, (out.len() + err.len()) as u64));
     let cut = view.capture(Stdout, 0, 5000, 7000);
     assert!(cut.head == out[..5000] && cut.tail == out[out.len() - 7000..]);
@@ -157,6 +157,42 @@ fn a_cleared_spool_knows_what_there_was() {
         assert_eq!(view.capture(Stderr, 0, 10, 10).total_bytes, length as u64);
     }
     assert!(!arena.is_tight());
+}
+
+/// What was dropped of a stream is its own, wherever its bytes lay.
+#[test]
+fn a_cleared_spool_knows_what_there_was_of_each_stream() {
+    let (_folder, arena) = arena();
+    for length in [100, 1_000_000, 40_000_000, 90_000_000] {
+        let mut spool = Spool::new(Arc::clone(&arena));
+        for half in [0, 1] {
+            spool.push(Stderr, &pattern(length, half));
+            spool.push(Stdout, b"ten bytes\n");
+        }
+        spool.clear();
+        spool.push(Stdout, b"last words\n");
+        let view = spool.view();
+        let total = |stream| view.capture(stream, 0, 10, 10).total_bytes;
+        assert_eq!((total(Stderr), total(Stdout)), (2 * length as u64, 31), "{length}");
+        assert_eq!(kept(&view, Stdout, 0), b"last words\n");
+        assert_eq!(view.bytes(Stderr, 5, 10), Err(0..2 * length as u64), "{length}");
+        assert_eq!(view.bytes(Stdout, 20, 100).unwrap(), b"last words\n");
+    }
+}
+
+#[test]
+fn what_memory_held_is_each_streams_when_there_is_no_room_for_it() {
+    let (_folder, arena) = arena();
+    let taken: Vec<_> = std::iter::from_fn(|| arena.take()).collect();
+    let mut spool = Spool::new(Arc::clone(&arena));
+    spool.push(Stdout, &pattern(30_000, 1));
+    spool.push(Stderr, &pattern(20_000, 2));
+    spool.push(Stdout, &pattern(40_000, 3));
+    drop(taken);
+    let view = spool.view();
+    let total = |stream| view.capture(stream, 0, 10, 10).total_bytes;
+    assert_eq!((total(Stdout), total(Stderr)), (70_000, 20_000));
+    assert_eq!((view.dropped(Stdout, 0), view.dropped(Stderr, 0)), (70_000, 20_000));
 }
 
 #[test]

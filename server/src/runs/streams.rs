@@ -1,7 +1,7 @@
 //! The command's standard streams: the ends it gets, and ours.
 
 use super::channel::{Sink, Source};
-use crate::error::ServerError;
+use super::start_error::StartError;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
@@ -68,13 +68,13 @@ impl Streams {
     /// Opens everything: the command's ends, and ours.
     ///
     /// # Errors
-    /// [`ServerError::System`] if descriptors or terminals have run out.
-    pub(super) fn open(input: &Input) -> Result<(Stdio, Self), ServerError> {
+    /// [`StartError::System`] if descriptors or terminals have run out.
+    pub(super) fn open(input: &Input) -> Result<(Stdio, Self), StartError> {
         match input {
             Input::Terminal(size, _) => terminal(*size),
             Input::Empty => {
                 let null = File::open("/dev/null");
-                let null = null.map_err(ServerError::doing("open /dev/null"))?;
+                let null = null.map_err(StartError::doing("open /dev/null"))?;
                 pipes(null.into(), None)
             }
             Input::Bytes(_) | Input::Open(_) | Input::Inherited => {
@@ -85,12 +85,12 @@ impl Streams {
     }
 }
 
-fn pipe() -> Result<(OwnedFd, OwnedFd), ServerError> {
-    let (read, write) = std::io::pipe().map_err(ServerError::doing("make a pipe"))?;
+fn pipe() -> Result<(OwnedFd, OwnedFd), StartError> {
+    let (read, write) = std::io::pipe().map_err(StartError::doing("make a pipe"))?;
     Ok((read.into(), write.into()))
 }
 
-fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), ServerError> {
+fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), StartError> {
     let (stdout, stdout_writer) = pipe()?;
     let (stderr, stderr_writer) = pipe()?;
     let theirs = Stdio { stdin, stdout: stdout_writer, stderr: stderr_writer };
@@ -98,8 +98,8 @@ fn pipes(stdin: OwnedFd, input: Option<Sink>) -> Result<(Stdio, Streams), Server
     Ok((theirs, Streams { input, stdout, stderr, terminal: None }))
 }
 
-fn terminal(size: Size) -> Result<(Stdio, Streams), ServerError> {
-    let doing = |error: std::io::Error| ServerError::doing("open a terminal")(error);
+fn terminal(size: Size) -> Result<(Stdio, Streams), StartError> {
+    let doing = |error: std::io::Error| StartError::doing("open a terminal")(error);
     let (master, slave) = open_terminal(size).map_err(|errno| doing(errno.into()))?;
     let name = ttyname(&slave).map_err(|errno| doing(errno.into()))?;
     let name = AbsPath::new(name).map_err(|error| doing(std::io::Error::other(error)))?;

@@ -3,6 +3,7 @@
 use super::admit::Places;
 use super::halt::Halt;
 use super::orphans::Family;
+use super::start_error::StartError;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nix::errno::Errno;
@@ -78,11 +79,11 @@ impl Supervisors {
     /// Starts one; it waits for its plan.
     ///
     /// # Errors
-    /// [`ServerError::System`] if processes or descriptors have run out.
-    pub(super) fn start(&self) -> Result<Supervisor, ServerError> {
+    /// [`StartError::System`] if processes or descriptors have run out.
+    pub(super) fn start(&self) -> Result<Supervisor, StartError> {
         let (ours, theirs) =
-            StdUnixStream::pair().map_err(ServerError::doing("make a socket pair"))?;
-        ours.set_nonblocking(true).map_err(ServerError::doing("make a socket pair"))?;
+            StdUnixStream::pair().map_err(StartError::doing("make a socket pair"))?;
+        ours.set_nonblocking(true).map_err(StartError::doing("make a socket pair"))?;
         let child = self
             .start_self(
                 &[
@@ -94,9 +95,9 @@ impl Supervisors {
                 OwnedFd::from(theirs).into(),
                 Stdio::inherit(),
             )
-            .map_err(ServerError::doing("start a supervisor"))?;
+            .map_err(StartError::doing("start a supervisor"))?;
         let control =
-            UnixStream::from_std(ours).map_err(ServerError::doing("watch a supervisor"))?;
+            UnixStream::from_std(ours).map_err(StartError::doing("watch a supervisor"))?;
         Ok(Supervisor {
             child,
             control,
@@ -210,8 +211,8 @@ impl Supervisor {
     /// Says what its run will rest on, unless it knows. It can be told once.
     ///
     /// # Errors
-    /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), ServerError> {
+    /// [`StartError::Handover`] if the supervisor is gone.
+    pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), StartError> {
         if !self.is_for(basis) {
             // Before it looks itself: what changes in between counts as changed.
             self.found = Found::of(&basis.policy.paths());
@@ -224,8 +225,8 @@ impl Supervisor {
     /// Hands over the plan, the command's streams and the way to the proxy.
     ///
     /// # Errors
-    /// [`ServerError::Handover`] if the supervisor is gone.
-    pub(super) fn start(&mut self, commission: &Commission) -> Result<(), ServerError> {
+    /// [`StartError::Handover`] if the supervisor is gone.
+    pub(super) fn start(&mut self, commission: &Commission) -> Result<(), StartError> {
         let Commission { plan, stdio, proxy } = commission;
         self.prepare(&plan.basis)?;
         Ok(send_start(self.control.as_fd(), &plan.launch, stdio, proxy.as_ref())?)

@@ -48,9 +48,21 @@ impl Switches {
 
     /// From `end` on, switches belong to the tail.
     pub(super) fn close_head(&mut self, end: u64) {
-        let first = self.last().map(|last| Switch { at: end, to: last.to });
-        self.head.retain(|s| s.at < end);
-        self.tail = Some(first.into_iter().collect());
+        let behind = self.head.partition_point(|s| s.at < end);
+        let mut tail = VecDeque::from(self.head.split_off(behind));
+        if tail.front().is_none_or(|first| first.at > end)
+            && let Some(before) = self.head.last()
+        {
+            tail.push_front(Switch { at: end, to: before.to });
+        }
+        self.tail = Some(tail);
+    }
+
+    /// Forgets everything before `end`, the position behind the last byte.
+    pub(super) fn forget_all(&mut self, end: u64) {
+        let last = self.last().map(|last| Switch { at: end, to: last.to });
+        self.head = Vec::new();
+        self.tail = Some(last.into_iter().collect());
     }
 
     /// Forgets the tail before `to`; how many bytes of each stream lay between.
@@ -115,11 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_cleared_head_leaves_the_stream_known() {
+    fn a_head_that_ends_early_leaves_every_stream_known() {
         let mut switches = Switches::default();
         switches.push(0, Stdout);
         switches.push(5, Stderr);
         switches.close_head(0);
-        assert_eq!(switches.all(), [Switch { at: 0, to: Stderr }]);
+        assert_eq!(switches.forget_tail(0, 7), [(Stdout, 5), (Stderr, 2)]);
+        switches.forget_all(7);
+        assert_eq!(switches.all(), [Switch { at: 7, to: Stderr }]);
     }
 }

@@ -1,9 +1,9 @@
 //! A spool at one moment, for reading. Holds no lock: the run writes on meanwhile.
 
-use super::arena::{BLOCK, Block};
+use super::arena::BLOCK;
+use super::stored::Stored;
 use super::switches::{Stream, Switch};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// What was counted of one stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -18,18 +18,11 @@ pub(super) struct Count {
 /// What a spool had at one moment.
 #[derive(Debug, Clone)]
 pub(crate) struct OutputView {
-    pub(super) memory: Vec<u8>,
-    pub(super) head: Vec<Arc<Block>>,
-    pub(super) tail: Vec<Arc<Block>>,
-    pub(super) tail_first: u64,
-    /// Kept: everything before `head_end` and from `tail_start` on.
-    pub(super) head_end: u64,
-    pub(super) tail_start: u64,
+    pub(super) stored: Stored,
     pub(super) total: u64,
     pub(super) switches: Vec<Switch>,
     pub(super) counts: [Count; 2],
     pub(super) redactions: u64,
-    pub(super) in_memory: bool,
 }
 
 /// Kept bytes of one stream that lie together.
@@ -80,36 +73,44 @@ impl OutputView {
 
     /// Whether all of it is here, and no file has to be read.
     pub(crate) fn in_memory(&self) -> bool {
-        self.in_memory
+        matches!(self.stored, Stored::Memory(_))
+    }
+
+    /// Kept: everything before the first position, and from the second on.
+    fn bounds(&self) -> (u64, u64) {
+        self.stored.bounds(self.total)
     }
 
     /// Whether bytes of the stream after `from` were not kept.
     pub(crate) fn dropped(&self, stream: Stream, from: u64) -> u64 {
-        let gap = self.tail_start.saturating_sub(self.head_end.max(from));
+        let (head_end, tail_start) = self.bounds();
+        let gap = tail_start.saturating_sub(head_end.max(from));
         self.counts[stream as usize].dropped.min(gap)
     }
 
     /// Everything that is kept of a stream from `from` on, in order.
     pub(crate) fn pieces(&self, stream: Stream, from: u64) -> impl Iterator<Item = Piece> {
+        let (head_end, tail_start) = self.bounds();
         let ends = self.switches.iter().skip(1).map(|s| s.at).chain([self.total]);
         let spans = self.switches.iter().zip(ends).filter(move |(s, _)| s.to == stream);
         spans.flat_map(move |(switch, end)| {
             let (start, end) = (switch.at.max(from), end);
-            let parts = [(start, end.min(self.head_end)), (start.max(self.tail_start), end)];
+            let parts = [(start, end.min(head_end)), (start.max(tail_start), end)];
             parts.into_iter().flat_map(|(start, end)| in_blocks(start, end))
         })
     }
 
     /// Whether bytes before the piece, and after the head, were not kept.
     pub(super) fn is_behind_gap(&self, piece: Piece) -> bool {
-        self.tail_start > self.head_end && piece.seq >= self.tail_start
+        let (head_end, tail_start) = self.bounds();
+        tail_start > head_end && piece.seq >= tail_start
     }
 
     /// The number of the line that the first kept byte of the tail belongs to.
     pub(super) fn first_line_of_tail(&self, stream: Stream) -> u64 {
         let count = self.counts[stream as usize];
         let in_tail: u64 =
-            self.pieces(stream, self.tail_start).map(|p| newlines(&self.read(p))).sum();
+            self.pieces(stream, self.bounds().1).map(|p| newlines(&self.read(p))).sum();
         count.newlines - in_tail + 1
     }
 
@@ -147,6 +148,11 @@ impl OutputView {
             }
             at = end;
         }
+        // The stream may end with what was not kept.
+        let gap = at..at + dropped;
+        if !behind_gap && gap.contains(&offset) {
+            return Err(gap);
+        }
         Ok(bytes)
     }
 
@@ -177,22 +183,7 @@ impl OutputView {
 
     /// The bytes of a piece.
     pub(crate) fn read(&self, piece: Piece) -> Vec<u8> {
-        if self.in_memory {
-            let start = usize::try_from(piece.seq).unwrap_or(usize::MAX);
-            return self.memory.get(start..start + piece.length).unwrap_or_default().to_vec();
-        }
-        let number = piece.seq / BLOCK as u64;
-        let blocks =
-            if piece.seq < self.head_end { (&self.head, 0) } else { (&self.tail, self.tail_first) };
-        let (blocks, first) = blocks;
-        let index = usize::try_from(number - first).unwrap_or(usize::MAX);
-        let offset = usize::try_from(piece.seq % BLOCK as u64).unwrap_or(0);
-        let read = blocks.get(index).map(|block| block.read(offset, piece.length));
-        match read {
-            Some(Ok(bytes)) => bytes,
-            // A disk that fails: bytes are missing, and the run and its other output are not.
-            Some(Err(_)) | None => Vec::new(),
-        }
+        self.stored.read(piece.seq, piece.length)
     }
 
     /// Head and tail of what a stream has from `from` on.
@@ -207,7 +198,8 @@ impl OutputView {
         let kept: u64 = pieces.iter().map(|p| p.length as u64).sum();
         let dropped = self.dropped(stream, from);
         let whole = dropped == 0 && kept <= (most_head + most_tail) as u64;
-        let before_gap = |p: &&Piece| whole || dropped == 0 || p.seq < self.head_end;
+        let (head_end, _) = self.bounds();
+        let before_gap = |p: &&Piece| whole || dropped == 0 || p.seq < head_end;
         let most_head = if whole { usize::MAX } else { most_head };
         let head = self.first(pieces.iter().take_while(before_gap), most_head);
         let rest = kept - head.len() as u64;
@@ -236,9 +228,10 @@ impl OutputView {
     }
 
     fn last(&self, pieces: &[Piece], dropped: u64, most: usize) -> Vec<u8> {
+        let (_, tail_start) = self.bounds();
         let mut wanted = Vec::new();
         let mut room = most;
-        let behind_gap = |p: &&Piece| dropped == 0 || p.seq >= self.tail_start;
+        let behind_gap = |p: &&Piece| dropped == 0 || p.seq >= tail_start;
         for piece in pieces.iter().rev().take_while(behind_gap) {
             if room == 0 {
                 break;

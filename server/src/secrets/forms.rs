@@ -1,8 +1,8 @@
 //! The forms a secret commonly takes in output.
 
+use crate::hex;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use nono_http::hex;
 use std::fmt::Write;
 
 /// Shortest form that is looked for, in bytes.

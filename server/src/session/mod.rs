@@ -6,7 +6,7 @@ mod repository;
 mod tasks;
 mod wanted;
 
-pub(crate) use common::Common;
+pub(crate) use common::{Common, Owned};
 pub(crate) use ground::{
     Ground, Others, Setup, TOKEN_VARIABLE, account_home, own_program, workspaces,
 };
@@ -19,7 +19,7 @@ use crate::excerpt::{self, Wish};
 use crate::folder;
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
-use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs};
+use crate::runs::{Echo, Identity, Input, Job, OutputView, Run, Runs, StartError};
 use crate::sandbox::Sandbox;
 use nono_sandbox::plan::{Basis, plan};
 use nono_schemas::NotStarted;
@@ -61,7 +61,7 @@ impl Session {
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::open(setup)?;
-        let common = Common::open(setup, std::slice::from_ref(&ground), &[])?;
+        let common = Common::open(setup, &[Owned { name: None, ground: &ground }])?;
         Ok(Self::open_beside(ground, None, setup.max_runs, &common))
     }
 
@@ -153,12 +153,6 @@ impl Session {
         let proxy = self.proxy.as_ref().filter(|_| network.mode.has_proxy());
         let tenancy = proxy.map(|_| Tenancy::new(network, Arc::clone(&self.share)));
         let job = Job { identity, sandbox, plan, input, echo, trail, tenancy };
-        let why = |error: &ServerError| match error {
-            ServerError::Busy { .. } => NotStarted::Busy,
-            ServerError::KeyInUse { .. } => NotStarted::KeyInUse,
-            ServerError::ShuttingDown => NotStarted::ShuttingDown,
-            _ => NotStarted::Failed,
-        };
         self.runs.start(job, wanted.key).await.map_err(|error| (why(&error), error.to_string()))
     }
 
@@ -270,6 +264,16 @@ impl Session {
         }
         let until = folder::deadline();
         sessions.iter().for_each(|session| session.ground.folder.remove(until));
+    }
+}
+
+/// The same in a word, for the record.
+fn why(error: &StartError) -> NotStarted {
+    match error {
+        StartError::Busy { .. } => NotStarted::Busy,
+        StartError::KeyInUse { .. } => NotStarted::KeyInUse,
+        StartError::ShuttingDown => NotStarted::ShuttingDown,
+        StartError::System { .. } | StartError::Handover(_) => NotStarted::Failed,
     }
 }
 

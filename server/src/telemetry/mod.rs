@@ -13,7 +13,7 @@ pub(crate) use context::TraceContext;
 pub(crate) use trace::{call_span, ended, goes_on};
 
 use crate::error::ServerError;
-use crate::report::clean_line;
+use crate::safe_text::clean;
 use std::io::{self, Write};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -40,7 +40,7 @@ impl<W: Write> Write for Clean<W> {
     /// else begin another.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event);
-        let line = clean_line(text.strip_suffix('\n').unwrap_or(&text));
+        let line = clean::line(text.strip_suffix('\n').unwrap_or(&text));
         self.0.write_all(format!("{line}\n").as_bytes())?;
         Ok(event.len())
     }

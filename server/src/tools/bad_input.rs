@@ -1,5 +1,6 @@
 //! What can be wrong with a call. Every message says what to do instead.
 
+use crate::runs::{KEPT, KEPT_FOR};
 use nono_profiles::NarrowError;
 use nono_schemas::{MAX_TIMEOUT_MS, MAX_WRITE_BYTES};
 use std::time::Duration;
@@ -139,8 +140,9 @@ pub(crate) enum BadInput {
     /// There is no such run.
     #[error(
         "there is no run `{id}`; live runs: {live}. This server was started {}s ago; runs from \
-         before, and those that ended more than an hour or 128 runs ago, are not known",
-        .age.as_secs()
+         before, and those that ended more than {} minutes or {KEPT} runs ago, are not known",
+        .age.as_secs(),
+        KEPT_FOR.as_secs() / 60
     )]
     UnknownRun {
         /// As given.

@@ -2,8 +2,8 @@
 
 use crate::audit::By;
 use crate::excerpt::message;
-use crate::report::clean_name;
 use crate::runs::Run;
+use crate::safe_text::clean;
 use nono_schemas::AuditWho;
 use rmcp::RoleServer;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
@@ -41,7 +41,7 @@ impl Caller {
         let words = [self.client.as_deref(), self.version.as_deref()];
         let client = self.client.is_some().then(|| {
             let text = words.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            clean_name(text.as_bytes())
+            clean::name(text.as_bytes())
         });
         By { who: AuditWho { principal: self.principal.clone(), client }, tool }
     }

@@ -11,7 +11,7 @@ use nono_sandbox::plan::{Leftovers, Request};
 use nono_sandbox::policy::Limits;
 use nono_schemas::{
     DEFAULT_BACKGROUND_TIMEOUT_MS, DEFAULT_OUTPUT_BYTES, DEFAULT_TIMEOUT_MS, LimitParams,
-    MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunNetwork,
+    MAX_OUTPUT_BYTES, MAX_TIMEOUT_MS, MIN_OUTPUT_BYTES, MIN_TIMEOUT_MS, RunOptions,
 };
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -20,50 +20,6 @@ use std::time::Duration;
 
 /// What programs on a terminal may expect of it.
 const TERMINAL: &str = "xterm-256color";
-
-/// The shared arguments as they came.
-#[derive(Debug, Default)]
-pub(crate) struct Shared {
-    pub(crate) cwd: Option<String>,
-    pub(crate) env: Option<BTreeMap<String, String>>,
-    pub(crate) stdin: Option<String>,
-    pub(crate) keep_stdin: Option<bool>,
-    pub(crate) tty: Option<bool>,
-    pub(crate) timeout_ms: Option<u64>,
-    pub(crate) yield_ms: Option<u64>,
-    pub(crate) background: Option<bool>,
-    pub(crate) max_output_bytes: Option<u64>,
-    pub(crate) profile: Option<String>,
-    pub(crate) network: Option<RunNetwork>,
-    pub(crate) writable: Option<Vec<String>>,
-    pub(crate) limits: Option<LimitParams>,
-    pub(crate) diagnose: Option<bool>,
-    pub(crate) request_key: Option<String>,
-}
-
-/// Moves the shared arguments out of those of a tool.
-macro_rules! shared {
-    ($params:expr) => {
-        Shared {
-            cwd: $params.cwd,
-            env: $params.env,
-            stdin: $params.stdin,
-            keep_stdin: $params.keep_stdin,
-            tty: $params.tty,
-            timeout_ms: $params.timeout_ms,
-            yield_ms: $params.yield_ms,
-            background: $params.background,
-            max_output_bytes: $params.max_output_bytes,
-            profile: $params.profile,
-            network: $params.network,
-            writable: $params.writable,
-            limits: $params.limits,
-            diagnose: $params.diagnose,
-            request_key: $params.request_key,
-        }
-    };
-}
-pub(super) use shared;
 
 /// The shared arguments, checked.
 #[derive(Debug)]
@@ -82,51 +38,53 @@ pub(crate) struct Checked {
     key: Option<String>,
 }
 
-impl Shared {
-    /// Checks everything that does not depend on the program.
-    pub(crate) fn check(self, ground: &Ground) -> Result<Checked, BadInput> {
-        let background = self.background.unwrap_or(false);
-        let usual = if background { DEFAULT_BACKGROUND_TIMEOUT_MS } else { DEFAULT_TIMEOUT_MS };
-        let timeout_ms = self.timeout_ms.unwrap_or(usual);
-        if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
-            return Err(BadInput::Timeout(timeout_ms));
-        }
-        if let Some(stdin) = self.stdin.as_ref().filter(|s| s.len() > MAX_STDIN) {
-            return Err(BadInput::LongStdin(stdin.len()));
-        }
-        if let Some(key) = self.request_key.as_ref().filter(|k| k.len() > MAX_KEY) {
-            return Err(BadInput::LongKey(key.len()));
-        }
-        let tty = self.tty.unwrap_or(false);
-        let max_output = output_bytes(self.max_output_bytes);
-        let mut env: BTreeMap<String, Vec<u8>> = self
-            .env
-            .unwrap_or_default()
-            .into_iter()
-            .map(|(name, value)| (name, value.into_bytes()))
-            .collect();
-        if tty {
-            env.entry("TERM".to_owned()).or_insert_with(|| TERMINAL.into());
-        }
-        let stdin = self.stdin.map(String::into_bytes);
-        let less = Less { profile: self.profile, network: self.network, writable: self.writable };
-        let limits = limits(self.limits.unwrap_or_default());
-        let sandbox = narrow::sandbox(ground, &less, limits)?;
-        Ok(Checked {
-            cwd: working_directory(&sandbox, self.cwd.as_deref())?,
-            sandbox,
-            less,
-            limits,
-            env,
-            input: input(tty, self.keep_stdin.unwrap_or(false), stdin),
-            timeout: Duration::from_millis(timeout_ms),
-            yield_after: self.yield_ms.map(Duration::from_millis),
-            background,
-            max_output,
-            diagnose: self.diagnose.unwrap_or(false),
-            key: self.request_key,
-        })
+/// Checks everything that does not depend on the program.
+///
+/// # Errors
+/// [`BadInput`] says what to change.
+pub(super) fn check(options: RunOptions, ground: &Ground) -> Result<Checked, BadInput> {
+    let background = options.background.unwrap_or(false);
+    let usual = if background { DEFAULT_BACKGROUND_TIMEOUT_MS } else { DEFAULT_TIMEOUT_MS };
+    let timeout_ms = options.timeout_ms.unwrap_or(usual);
+    if !(MIN_TIMEOUT_MS..=MAX_TIMEOUT_MS).contains(&timeout_ms) {
+        return Err(BadInput::Timeout(timeout_ms));
     }
+    if let Some(stdin) = options.stdin.as_ref().filter(|s| s.len() > MAX_STDIN) {
+        return Err(BadInput::LongStdin(stdin.len()));
+    }
+    if let Some(key) = options.request_key.as_ref().filter(|k| k.len() > MAX_KEY) {
+        return Err(BadInput::LongKey(key.len()));
+    }
+    let tty = options.tty.unwrap_or(false);
+    let max_output = output_bytes(options.max_output_bytes);
+    let mut env: BTreeMap<String, Vec<u8>> = options
+        .env
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, value)| (name, value.into_bytes()))
+        .collect();
+    if tty {
+        env.entry("TERM".to_owned()).or_insert_with(|| TERMINAL.into());
+    }
+    let stdin = options.stdin.map(String::into_bytes);
+    let less =
+        Less { profile: options.profile, network: options.network, writable: options.writable };
+    let limits = limits(options.limits.unwrap_or_default());
+    let sandbox = narrow::sandbox(ground, &less, limits)?;
+    Ok(Checked {
+        cwd: working_directory(&sandbox, options.cwd.as_deref())?,
+        sandbox,
+        less,
+        limits,
+        env,
+        input: input(tty, options.keep_stdin.unwrap_or(false), stdin),
+        timeout: Duration::from_millis(timeout_ms),
+        yield_after: options.yield_ms.map(Duration::from_millis),
+        background,
+        max_output,
+        diagnose: options.diagnose.unwrap_or(false),
+        key: options.request_key,
+    })
 }
 
 fn input(tty: bool, keep: bool, stdin: Option<Vec<u8>>) -> Input {

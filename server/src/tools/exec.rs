@@ -1,7 +1,7 @@
 //! `exec`: a program and its arguments, without a shell.
 
 use super::bad_input::{BadInput, MAX_ARGUMENT, without_nul};
-use super::common::{Shared, shared};
+use super::common::check;
 use super::program::find;
 use super::validate::arguments_as;
 use crate::session::{Ground, Wanted};
@@ -34,7 +34,7 @@ pub(crate) fn prepare(ground: &Ground, params: ExecParams) -> Result<Wanted, Bad
         }
         without_nul(|| format!("argv[{at}]"), argument)?;
     }
-    let checked = shared!(params).check(ground)?;
+    let checked = check(params.options, ground)?;
     let found = find(&checked.sandbox, &program, &checked.search_path(), &checked.cwd)?;
     let command = params.argv.join(" ");
     Ok(checked.with_program(found, params.argv, command))

@@ -63,11 +63,11 @@ pub(crate) async fn call(
     let ground = &session.ground;
     let by = caller.by(tool.name());
     let reply = match tool {
-        Tool::Shell => match shell::parse(ground, arguments) {
+        Tool::Shell => match looking(|| shell::parse(ground, arguments)) {
             Ok(wanted) => return start(session, &by, wanted, caller, cancelled).await,
             Err(bad) => Err(bad),
         },
-        Tool::Exec => match exec::parse(ground, arguments) {
+        Tool::Exec => match looking(|| exec::parse(ground, arguments)) {
             Ok(wanted) => return start(session, &by, wanted, caller, cancelled).await,
             Err(bad) => Err(bad),
         },
@@ -76,12 +76,18 @@ pub(crate) async fn call(
         Tool::RunSignal => run_signal::call(session, &by, arguments, cancelled).await,
         Tool::RunList => run_list::call(session, arguments).await,
         Tool::Explain => {
-            let explained = explain::call(session, arguments);
+            let explained = looking(|| explain::call(session, arguments));
             return Answered::Result(session.ground.secrets.out_of(explained));
         }
     };
     let reply = reply.unwrap_or_else(|bad| Reply::run(session.refuse(&bad.to_string())));
     Answered::Result(session.ground.secrets.out_of(present::present(reply)))
+}
+
+/// Does what looks at paths that a client has named. What lies there may answer late or never, such
+/// as a file system whose server is gone: that holds up this call and no other.
+fn looking<T>(look: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(look)
 }
 
 /// Starts a run and answers when it is over, or when its time to answer has come.

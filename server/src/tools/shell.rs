@@ -1,7 +1,7 @@
 //! `shell`: a command line, run by bash.
 
 use super::bad_input::{BadInput, MAX_ARGUMENT, without_nul};
-use super::common::{Shared, shared};
+use super::common::check;
 use super::program::find;
 use super::validate::arguments_as;
 use crate::session::{Ground, Wanted};
@@ -21,7 +21,7 @@ pub(super) fn parse(ground: &Ground, arguments: JsonObject) -> Result<Wanted, Ba
         return Err(BadInput::LongCommand(params.command.len()));
     }
     without_nul(|| "`command`".to_owned(), &params.command)?;
-    let checked = shared!(params).check(ground)?;
+    let checked = check(params.options, ground)?;
     let path = checked.search_path();
     let (name, program) = SHELLS
         .into_iter()

@@ -193,13 +193,13 @@ mod tests {
         for written in ["5000", "5000.0", "5e3"] {
             let call = format!(r#"{{"command": "x", "timeout_ms": {written}}}"#);
             let params = shell(serde_json::from_str(&call).unwrap()).unwrap();
-            assert_eq!(params.timeout_ms, Some(5000), "{written}");
+            assert_eq!(params.options.timeout_ms, Some(5000), "{written}");
         }
     }
 
     #[test]
     fn null_means_left_out() {
         let params = shell(json!({"command": "x", "cwd": null, "timeout_ms": null})).unwrap();
-        assert_eq!((params.cwd, params.timeout_ms), (None, None));
+        assert_eq!((params.options.cwd, params.options.timeout_ms), (None, None));
     }
 }

@@ -1,6 +1,5 @@
 //! What no command may touch, because a file of the operator's lies there.
 
-use super::error::HttpError;
 use nono_sandbox::AbsPath;
 use std::fs;
 use std::io;
@@ -23,11 +22,9 @@ pub(super) fn own_places(path: &Path) -> Result<(PathBuf, Vec<AbsPath>), String>
 }
 
 /// A file, and the link that was named in its place: what no command may touch.
-pub(super) fn both_ends(path: &Path) -> Result<Vec<AbsPath>, HttpError> {
-    let unreadable = |source| HttpError::TokenFile { path: path.to_path_buf(), source };
-    let canonical = path.canonicalize().map_err(unreadable)?;
-    let ends = [place(path).map_err(unreadable)?, canonical];
-    Ok(ends.into_iter().map(AbsPath::new).collect::<Result<_, _>>()?)
+pub(super) fn both_ends(path: &Path) -> io::Result<Vec<AbsPath>> {
+    let ends = [place(path)?, path.canonicalize()?];
+    ends.into_iter().map(AbsPath::new).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
 /// Where a path lies, without following it if it is a link.

@@ -1,7 +1,6 @@
 //! Why MCP cannot be served over HTTP.
 
 use nono_http::{BadTls, BadToken};
-use nono_sandbox::path::PathError;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -93,9 +92,6 @@ pub(crate) enum HttpError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The token's file cannot be named in a policy.
-    #[error("token file: {0}")]
-    TokenPath(#[from] PathError),
     /// There is no token in the file.
     #[error("token file {}: {problem}", .path.display())]
     BadToken {

@@ -18,11 +18,11 @@ pub(crate) use listen::Listen;
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
-use crate::report::clean_line;
 use crate::runs::Pool;
-use crate::session::{Common, Ground, Others, Session, Setup};
+use crate::safe_text::clean;
+use crate::session::{Common, Ground, Others, Owned, Session, Setup};
 use guard::Guard;
-use nono_http::{Access, Answers, Config, Counts, Ends, Principal, Sessions};
+use nono_http::{Answers, Config, Counts, Ends, Principal, Principals, Sessions};
 use nono_schemas::MAX_TIMEOUT_MS;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -49,14 +49,14 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
         let files = tls::Files::open(certificate, key, &guard)?;
         config.tls = Some(files.tls());
         tls_files = Some(files);
-        setup.closed.extend(closed::both_ends(key)?);
+        setup.closed.extend(closed::both_ends(key).map_err(tls::unreadable(key))?);
     }
     let Users { all, oauth, closed, told } = Users::find(&setup, &listen, &guard)?;
     setup.closed.extend(closed);
-    let mut access = Access::default();
-    if let (Some(oauth), Some(path)) = (oauth, &listen.principals) {
-        access.trust(oauth.open(&all, path).await?);
-    }
+    let resource = match (oauth, &listen.principals) {
+        (Some(oauth), Some(path)) => Some(oauth.open(&all, path).await?),
+        _ => None,
+    };
     let mut signals = Signals::watch()?;
     let (listener, address) = bind(listen.address).await?;
     setup.own_endpoints.extend(endpoint::addresses(address));
@@ -67,9 +67,11 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     if let Some((_, address)) = &metrics {
         setup.own_endpoints.extend(endpoint::addresses(*address));
     }
-    let (sessions, pool) = open(&setup, &all)?;
+    let (members, pool) = open(&setup, all)?;
+    let sessions: Vec<_> = members.iter().map(|member| Arc::clone(&member.session)).collect();
     guard.watch(&sessions);
-    let principals = principals(&all, &sessions, &mut access);
+    let mut principals = Principals::new(resource);
+    members.into_iter().for_each(|member| principals.add(member.principal()));
     let (ends, counts) = (Ends::default(), Arc::new(Counts::default()));
     if let Some(files) = tls_files {
         tokio::spawn(ends.stop.clone().run_until_cancelled_owned(files.watch()));
@@ -82,7 +84,7 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     }
     let serving = {
         let ends = ends.clone();
-        async move { nono_http::serve(listener, principals, access, &config, counts, ends).await }
+        async move { nono_http::serve(listener, principals, &config, counts, ends).await }
     };
     let serving = tokio::spawn(serving);
     signals.came().await;
@@ -96,21 +98,17 @@ pub(crate) async fn serve(mut setup: Setup, listen: Listen) -> Result<(), Server
     Ok(())
 }
 
-/// Each with the service of its session; from now on its token lets it in.
-fn principals(
-    all: &[User],
-    sessions: &[Arc<Session>],
-    access: &mut Access,
-) -> Vec<Principal<Service>> {
-    let mut principals = Vec::new();
-    for (place, (user, session)) in all.iter().zip(sessions).enumerate() {
-        if let Some(token) = user.token {
-            access.add(token, place);
-        }
-        let handler = Service::new(Arc::clone(session));
-        principals.push(Principal { handler, share: user.share });
+/// A user and its session.
+struct Member {
+    user: User,
+    session: Arc<Session>,
+}
+
+impl Member {
+    fn principal(self) -> Principal<Service> {
+        let User { share, token, rules, .. } = self.user;
+        Principal { handler: Service::new(self.session), share, token, rules }
     }
-    principals
 }
 
 async fn serve_counts(listener: TcpListener, counts: Arc<Counts>, pool: Arc<Pool>, ends: Ends) {
@@ -119,10 +117,10 @@ async fn serve_counts(listener: TcpListener, counts: Arc<Counts>, pool: Arc<Pool
 }
 
 /// A session for each of them, and what all runs share.
-fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), ServerError> {
+fn open(setup: &Setup, all: Vec<User>) -> Result<(Vec<Member>, Arc<Pool>), ServerError> {
     // Each once: everybody's ground looks at all of them.
     let mut others = Others::default();
-    for user in all {
+    for user in &all {
         for workspace in &user.workspaces {
             if !others.workspaces.contains(workspace) {
                 others.workspaces.push(workspace.clone());
@@ -132,20 +130,25 @@ fn open(setup: &Setup, all: &[User]) -> Result<(Vec<Arc<Session>>, Arc<Pool>), S
             others.profiles.push(user.profile.clone());
         }
     }
-    let ground = |user: &User| {
+    let several = all.len() > 1;
+    let with_ground = |user: User| {
         let (workspaces, profile) = (user.workspaces.clone(), user.profile.clone());
-        Ground::open(&Setup { workspaces, profile, others: others.clone(), ..setup.clone() })
+        let ground =
+            Ground::open(&Setup { workspaces, profile, others: others.clone(), ..setup.clone() })?;
+        Ok((user, ground))
     };
-    let grounds = all.iter().map(ground).collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<&str> = match all {
-        [_] => Vec::new(),
-        several => several.iter().map(|user| user.name.as_str()).collect(),
-    };
-    let common = Common::open(setup, &grounds, &names)?;
-    let sessions = all.iter().zip(grounds).map(|(user, ground)| {
-        Session::open_beside(ground, Some(user.name.clone()), user.live_runs, &common)
+    let all = all.into_iter().map(with_ground).collect::<Result<Vec<_>, ServerError>>()?;
+    let owned: Vec<_> = all
+        .iter()
+        .map(|(user, ground)| Owned { name: several.then_some(&*user.name), ground })
+        .collect();
+    let common = Common::open(setup, &owned)?;
+    let members = all.into_iter().map(|(user, ground)| {
+        let name = Some(user.name.clone());
+        let session = Session::open_beside(ground, name, user.live_runs, &common);
+        Member { user, session }
     });
-    Ok((sessions.collect(), Arc::clone(&common.pool)))
+    Ok((members.collect(), Arc::clone(&common.pool)))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
@@ -189,6 +192,6 @@ fn config(listen: &Listen) -> Result<Config, HttpError> {
 
 /// Tells the operator where the server is and where its token is; never the token.
 fn announce(line: &str) {
-    let line = clean_line(line);
+    let line = clean::line(line);
     let _nobody_listens = io::stderr().write_all(format!("nono-mcp: {line}\n").as_bytes());
 }

@@ -69,7 +69,6 @@ pub(super) fn read(
         issuer: entry.issuer,
         servers: entry.authorization_servers,
         scopes: entry.scopes,
-        rules: Vec::new(),
     };
     Ok((Oauth { setting, source, place }, closed))
 }
@@ -86,13 +85,13 @@ pub(super) fn rules(entries: &[RuleEntry]) -> Result<Vec<Rule>, String> {
 }
 
 impl Oauth {
-    /// Reads the keys; from then on tokens stand for these users.
+    /// Reads the keys that the tokens of these users are signed with.
     ///
     /// # Errors
     /// [`HttpError::Principals`] names the field with the keys.
     pub(super) async fn open(self, users: &[User], path: &Path) -> Result<Resource, HttpError> {
-        let Self { mut setting, source, place } = self;
-        for (at, user) in users.iter().enumerate() {
+        let Self { setting, source, place } = self;
+        for user in users {
             if user.rules.iter().any(Rule::is_shared) {
                 tracing::warn!(
                     principal = user.name,
@@ -100,7 +99,6 @@ impl Oauth {
                      and share its runs and its workspaces"
                 );
             }
-            setting.rules.extend(user.rules.iter().cloned().map(|rule| (rule, at)));
         }
         let opened = Resource::open(setting, source).await;
         opened.map_err(|error| HttpError::Principals {

@@ -118,7 +118,8 @@ fn all_of(file: File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> HttpError {
+/// That a file cannot be had, for `map_err`.
+pub(super) fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> HttpError {
     let path = path.to_path_buf();
     move |source| HttpError::TlsFile { path, source }
 }

@@ -86,7 +86,7 @@ pub(super) fn in_file(path: &Path) -> Result<Found, HttpError> {
     file.take(MOST_BYTES).read_to_string(&mut text).map_err(unreadable)?;
     let token = Token::parse(&text)
         .map_err(|problem| HttpError::BadToken { path: canonical.clone(), problem })?;
-    let closed = both_ends(path)?;
+    let closed = both_ends(path).map_err(unreadable)?;
     Ok(Found { token, file: Some(canonical), closed })
 }
 

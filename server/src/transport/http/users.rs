@@ -8,6 +8,7 @@ use super::oauth::{self, Oauth};
 use super::token;
 use super::user::User;
 use super::written::{self, Entry, EntryLimits, Written};
+use crate::hex;
 use crate::session::{Setup, TOKEN_VARIABLE};
 use nono_http::oauth::Rule;
 use nono_http::{Share, TokenDigest};
@@ -123,9 +124,8 @@ impl Entry {
     /// The token it writes down as a digest. None is needed beside rules for others' tokens.
     fn digest(&self) -> Result<Option<TokenDigest>, String> {
         match (&self.token_file, &self.token_sha256) {
-            (None, Some(hex)) => {
-                let digest = TokenDigest::from_hex(hex).map(Some);
-                digest.ok_or_else(|| {
+            (None, Some(text)) => {
+                digest(text).map(|digest| Some(TokenDigest::from_bytes(digest))).ok_or_else(|| {
                     "has a token_sha256 that is none; it has 64 hexadecimal digits".to_owned()
                 })
             }
@@ -171,6 +171,11 @@ impl Entry {
     }
 }
 
+/// A digest as `sha256sum` prints it; `None` if it is no such digest.
+fn digest(text: &str) -> Option<[u8; 32]> {
+    hex::decode(text.as_bytes())?.try_into().ok()
+}
+
 /// What a principal may take of the server if its entry does not say.
 #[derive(Debug, Clone, Copy)]
 struct Part {
@@ -197,6 +202,17 @@ fn profile(text: &str, folder: &Path) -> ProfileRef {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_digest_is_what_sha256sum_prints() {
+        // printf abc | sha256sum
+        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        let known = TokenDigest::from_bytes(digest(text).unwrap());
+        assert!(known.same(&TokenDigest::of(b"abc")));
+        for wrong in ["", &text[1..], &text.replace('b', "g"), &text.replace("ba", "+a")] {
+            assert!(digest(wrong).is_none(), "{wrong}");
+        }
+    }
 
     #[test]
     fn some_connections_are_left_whoever_asks() {

@@ -5,6 +5,7 @@
 //! would make the others wait for all of the flood. With them, principals take turns, however many
 //! requests each has waiting.
 
+use crate::principals::PrincipalId;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,10 +22,10 @@ pub(crate) struct Turns(Mutex<Line>);
 #[derive(Debug)]
 struct Line {
     free: usize,
-    /// Requests that wait, by the place of their principal.
-    waiting: HashMap<usize, VecDeque<oneshot::Sender<Turn>>>,
+    /// Requests that wait, by their principal.
+    waiting: HashMap<PrincipalId, VecDeque<oneshot::Sender<Turn>>>,
     /// Principals with requests that wait; the first is next.
-    order: VecDeque<usize>,
+    order: VecDeque<PrincipalId>,
 }
 
 /// A request's turn; given on when dropped.
@@ -63,7 +64,7 @@ impl Turns {
     }
 
     /// Waits for the turn of a request of `principal`.
-    pub(crate) async fn take(self: &Arc<Self>, principal: usize) -> Turn {
+    pub(crate) async fn take(self: &Arc<Self>, principal: PrincipalId) -> Turn {
         let given = {
             let mut line = self.line();
             if line.free > 0 {
@@ -134,16 +135,20 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
+    fn id(number: u64) -> PrincipalId {
+        PrincipalId::of_test(number)
+    }
+
     /// Has these principals wait in this order behind one turn; the order they are served in.
-    async fn served(line: &[usize]) -> Vec<usize> {
+    async fn served(line: &[u64]) -> Vec<u64> {
         let turns = Turns::new(1);
-        let held = turns.take(99).await;
+        let held = turns.take(id(99)).await;
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for principal in line.iter().copied() {
             let (turns, order) = (Arc::clone(&turns), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let _turn = turns.take(principal).await;
+                let _turn = turns.take(id(principal)).await;
                 order.lock().unwrap().push(principal);
             }));
             tokio::task::yield_now().await;
@@ -160,16 +165,16 @@ mod tests {
     #[tokio::test]
     async fn principals_take_turns_however_many_requests_each_has() {
         assert_eq!(served(&[0, 0, 0, 0, 1, 0, 2, 1]).await, [0, 1, 2, 0, 1, 0, 0, 0]);
-        let flood: Vec<usize> = std::iter::repeat_n(0, 500).chain([1]).collect();
+        let flood: Vec<u64> = std::iter::repeat_n(0, 500).chain([1]).collect();
         assert_eq!(served(&flood).await[1], 1, "the second in line");
     }
 
     #[tokio::test]
     async fn who_leaves_the_line_keeps_no_turn() {
         let turns = Turns::new(1);
-        let held = turns.take(0).await;
-        let mut gone = Box::pin(turns.take(1));
-        let mut stays = Box::pin(turns.take(2));
+        let held = turns.take(id(0)).await;
+        let mut gone = Box::pin(turns.take(id(1)));
+        let mut stays = Box::pin(turns.take(id(2)));
         assert!(Future::poll(gone.as_mut(), &mut context()).is_pending());
         assert!(Future::poll(stays.as_mut(), &mut context()).is_pending());
         drop(gone);
@@ -179,8 +184,8 @@ mod tests {
         drop(turn);
         assert_eq!(turns.line().free, 1);
         // One that was given and not fetched comes back as well.
-        let held = turns.take(0).await;
-        let mut late = Box::pin(turns.take(1));
+        let held = turns.take(id(0)).await;
+        let mut late = Box::pin(turns.take(id(1)));
         assert!(Future::poll(late.as_mut(), &mut context()).is_pending());
         drop(held);
         drop(late);
@@ -190,11 +195,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_comes_to_its_end_whatever_becomes_of_the_request() {
         let turns = Turns::new(1);
-        let stuck = turns.take(0).await.bounded();
+        let stuck = turns.take(id(0)).await.bounded();
         // Nobody looks at `stuck` any more.
-        let next = turns.take(1).await.bounded();
+        let next = turns.take(id(1)).await.bounded();
         drop(next);
-        let _last = turns.take(0).await;
+        let _last = turns.take(id(0)).await;
         drop(stuck);
         assert_eq!(turns.line().free, 0, "one that has ended gives nothing back");
     }
@@ -206,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn as_many_at_once_as_there_are() {
         let turns = Turns::new(3);
-        let held = [turns.take(0).await, turns.take(0).await, turns.take(1).await];
+        let held = [turns.take(id(0)).await, turns.take(id(0)).await, turns.take(id(1)).await];
         assert_eq!(turns.line().free, 0);
         drop(held);
         assert_eq!(turns.line().free, 3);

@@ -1,6 +1,6 @@
 //! The endpoint: a request becomes somebody's, is read in full, and goes to that one's handler.
 
-use crate::access::Access;
+use crate::access::{Access, NoAccess};
 use crate::address;
 use crate::answer::Turned;
 use crate::config::{Answers, Config, Limits, Sessions, Share};
@@ -8,6 +8,7 @@ use crate::connections::{Connection, Hold};
 use crate::counts::Counts;
 use crate::held::hold;
 use crate::oauth::Resource;
+use crate::principals::{ByPrincipal, Principals};
 use crate::sessions::BoundedSessions;
 use crate::turns::Turns;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
@@ -22,15 +23,6 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-/// Somebody who may ask.
-#[derive(Debug, Clone)]
-pub struct Principal<H> {
-    /// Answers what it asks; shared with nobody else.
-    pub handler: H,
-    /// What it may take of the server.
-    pub share: Share,
-}
-
 /// One principal's part of the endpoint.
 struct Room<H> {
     service: StreamableHttpService<H, BoundedSessions>,
@@ -43,7 +35,7 @@ struct Room<H> {
 pub(crate) struct Endpoint<H> {
     access: Access,
     limits: Limits,
-    rooms: Vec<Room<H>>,
+    rooms: ByPrincipal<Room<H>>,
     turns: Arc<Turns>,
     counts: Arc<Counts>,
 }
@@ -51,13 +43,13 @@ pub(crate) struct Endpoint<H> {
 impl<H: ServerHandler + Clone> Endpoint<H> {
     /// An endpoint whose streams end when `cut` is cancelled.
     pub(crate) fn new(
-        principals: Vec<Principal<H>>,
-        access: Access,
+        principals: Principals<H>,
         config: &Config,
         counts: Arc<Counts>,
         cut: &CancellationToken,
     ) -> Self {
-        let rooms = principals.into_iter().map(|p| Room::new(p, config, cut)).collect();
+        let (access, handlers) = principals.into_parts();
+        let rooms = handlers.map(|(handler, share)| Room::new(handler, share, config, cut));
         Self { access, limits: config.limits, rooms, turns: Turns::of_machine(), counts }
     }
 
@@ -88,8 +80,7 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
         address::check(&parts).map_err(Turned::Unclear)?;
         let principal = self.access.judge(&parts.headers).await.map_err(Turned::Away)?;
         // A token for nobody is as good as none.
-        let room =
-            self.rooms.get(principal).ok_or(Turned::Away(crate::access::NoAccess::Unknown))?;
+        let room = self.rooms.get(principal).ok_or(Turned::Away(NoAccess::Unknown))?;
         let place = room.enter()?;
         let held = connection.map(Hold::new);
         let body = self.read(body).await?;
@@ -114,8 +105,7 @@ impl<H: ServerHandler + Clone> Endpoint<H> {
 }
 
 impl<H: ServerHandler + Clone> Room<H> {
-    fn new(principal: Principal<H>, config: &Config, cut: &CancellationToken) -> Self {
-        let Principal { handler, share } = principal;
+    fn new(handler: H, share: Share, config: &Config, cut: &CancellationToken) -> Self {
         let idle = match config.sessions {
             Sessions::Kept { idle } => Some(idle),
             Sessions::None => None,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// Two digits for each byte, in lower case.
 #[must_use]
-pub fn encode(bytes: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
         // Writing to a string cannot fail.
         let _infallible = write!(text, "{byte:02x}");
@@ -14,7 +14,7 @@ pub fn encode(bytes: &[u8]) -> String {
 
 /// The bytes that pairs of digits stand for, in either case; `None` if the text is anything else.
 #[must_use]
-pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_chunks::<2>();
     let byte = |&[high, low]: &[u8; 2]| Some((digit(high)? << 4) | digit(low)?);
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }

@@ -30,7 +30,7 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 /// A clean name between quotes, so that its end is where it seems to be.
-pub(super) fn quoted(clean: &str) -> String {
+pub(crate) fn quoted(clean: &str) -> String {
     format!("\"{}\"", clean.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
@@ -42,7 +42,7 @@ pub(crate) fn is_deceptive(c: char) -> bool {
 /// Characters that nobody sees, or that turn the direction of what stands around them: direction
 /// marks and overrides, separators of lines, fillers and soft hyphens, joiners, selectors of
 /// variations, and the tags of Unicode's last plane, in which whole sentences can be written.
-pub(super) fn is_unseen(c: char) -> bool {
+pub(crate) fn is_unseen(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -4,7 +4,7 @@
 //!
 //! The token comes from `NONO_MCP_TOKEN`; the address is printed on standard error.
 
-use nono_http::{Access, Config, Counts, Ends, Principal, Sessions, Share, Token, serve};
+use nono_http::{Config, Counts, Ends, Principal, Principals, Sessions, Share, Token, serve};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorCode,
     JsonObject, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
@@ -183,9 +183,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let token = Token::parse(&std::env::var("NONO_MCP_TOKEN")?)?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stderr(), "http://{}/mcp", listener.local_addr()?)?;
-    let mut access = Access::default();
-    access.add(token.digest(), 0);
-    let principals = vec![Principal { handler: Fixture, share: Share::default() }];
+    let mut principals = Principals::new(None);
+    let (share, token) = (Share::default(), Some(token.digest()));
+    principals.add(Principal { handler: Fixture, share, token, rules: Vec::new() });
     let config = Config::loopback(Sessions::Kept { idle: Duration::from_secs(60) });
     let ends = Ends::default();
     let ending = ends.clone();
@@ -194,6 +194,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ending.stop.cancel();
         ending.cut.cancel();
     });
-    serve(listener, principals, access, &config, Arc::<Counts>::default(), ends).await;
+    serve(listener, principals, &config, Arc::<Counts>::default(), ends).await;
     Ok(())
 }

@@ -19,6 +19,7 @@ pub use keys::BadKeys;
 pub use source::{FileError, KeySource, LoadError, PlaceCheck};
 pub use uri::{BadUri, ResourceUri};
 
+use crate::principals::PrincipalId;
 use claims::Match;
 use fault::Fault;
 use named::Named;
@@ -39,14 +40,14 @@ pub struct Setting {
     pub servers: Vec<String>,
     /// Every token has to have all of these.
     pub scopes: Vec<String>,
-    /// Which tokens stand for which principal's place; the first rule that fits decides.
-    pub rules: Vec<(Rule, usize)>,
 }
 
 /// A resource server: what it asks of tokens, and the keys they are signed with.
 #[derive(Debug)]
 pub struct Resource {
     setting: Setting,
+    /// Which tokens stand for which principal; the first rule that fits decides.
+    rules: Vec<(Rule, PrincipalId)>,
     expected: Expected,
     keys: Keys,
 }
@@ -71,11 +72,16 @@ impl Resource {
         ring::install();
         let keys = Keys::open(source).await?;
         let expected = Expected::new(&setting.issuer, setting.resource.text());
-        Ok(Self { setting, expected, keys })
+        Ok(Self { setting, rules: Vec::new(), expected, keys })
+    }
+
+    /// From now on tokens that fit one of these rules, and none before, are this principal's.
+    pub(crate) fn add(&mut self, rules: Vec<Rule>, principal: PrincipalId) {
+        self.rules.extend(rules.into_iter().map(|rule| (rule, principal)));
     }
 
     /// Whose token this is.
-    pub(crate) async fn judge(&self, token: &[u8]) -> Result<usize, NotOurs> {
+    pub(crate) async fn judge(&self, token: &[u8]) -> Result<PrincipalId, NotOurs> {
         let named = Named::of(token).map_err(NotOurs::Invalid)?;
         let key = match self.keys.now().find(&named) {
             Some(key) => Some(key),
@@ -88,9 +94,9 @@ impl Resource {
             return Err(NotOurs::Scope(None));
         }
         let mut found = NotOurs::Stranger;
-        for (at, (rule, place)) in self.setting.rules.iter().enumerate() {
+        for (at, (rule, principal)) in self.rules.iter().enumerate() {
             match (rule.fits(&claims), found) {
-                (Match::Yes, _) => return Ok(*place),
+                (Match::Yes, _) => return Ok(*principal),
                 (Match::WithMoreScope, NotOurs::Stranger) => found = NotOurs::Scope(Some(at)),
                 (Match::WithMoreScope | Match::No, _) => {}
             }
@@ -118,7 +124,7 @@ impl Resource {
             "bearer_methods_supported": ["header"],
             "resource_name": "nono-mcp",
         });
-        let of_rules = self.setting.rules.iter().filter_map(|(rule, _)| rule.scope());
+        let of_rules = self.rules.iter().filter_map(|(rule, _)| rule.scope());
         let scopes = self.scopes_and(of_rules);
         if !scopes.is_empty() {
             document["scopes_supported"] = scopes.into();
@@ -146,7 +152,7 @@ impl Resource {
             let _never_fails = write!(text, ", {name}=\"{value}\"");
         };
         let rule = match shown {
-            Some(NotOurs::Scope(Some(at))) => self.setting.rules.get(at),
+            Some(NotOurs::Scope(Some(at))) => self.rules.get(at),
             _ => None,
         };
         let scopes = self.scopes_and(rule.and_then(|(rule, _)| rule.scope()).into_iter());

@@ -1,10 +1,10 @@
 //! Connections in, requests to the endpoint.
 
-use crate::access::Access;
 use crate::config::{Config, Limits};
 use crate::connections::{Connection, Connections, Open};
 use crate::counts::Counts;
-use crate::endpoint::{Endpoint, Principal};
+use crate::endpoint::Endpoint;
+use crate::principals::Principals;
 use crate::tls::Tls;
 use axum::Router;
 use axum::body::Body;
@@ -46,13 +46,12 @@ pub struct Ends {
 /// has been sent.
 pub async fn serve<H: ServerHandler + Clone>(
     listener: TcpListener,
-    principals: Vec<Principal<H>>,
-    access: Access,
+    principals: Principals<H>,
     config: &Config,
     counts: Arc<Counts>,
     ends: Ends,
 ) {
-    let endpoint = Endpoint::new(principals, access, config, Arc::clone(&counts), &ends.cut);
+    let endpoint = Endpoint::new(principals, config, Arc::clone(&counts), &ends.cut);
     let connections = Connections::new(config.limits.connections, counts);
     let limits = config.limits;
     if let Some(resource) = endpoint.resource() {

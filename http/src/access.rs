@@ -1,6 +1,7 @@
 //! Who asks, by the `Authorization` header and by nothing else.
 
 use crate::oauth::{NotOurs, Resource};
+use crate::principals::PrincipalId;
 use crate::token::TokenDigest;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -8,10 +9,10 @@ use std::sync::Arc;
 use subtle::{Choice, ConditionallySelectable};
 
 /// Who may ask, by token.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// With the place of the principal each stands for.
-    tokens: Vec<(TokenDigest, u64)>,
+#[derive(Debug)]
+pub(crate) struct Access {
+    /// With the principal each stands for.
+    tokens: Vec<(TokenDigest, PrincipalId)>,
     /// Whom other tokens stand for, if an authorization server signs some.
     resource: Option<Arc<Resource>>,
 }
@@ -31,14 +32,9 @@ pub(crate) enum NoAccess {
 }
 
 impl Access {
-    /// From now on this token stands for the principal at that place.
-    pub fn add(&mut self, token: TokenDigest, principal: usize) {
-        self.tokens.push((token, principal as u64));
-    }
-
-    /// From now on tokens that an authorization server signed are taken as well.
-    pub fn trust(&mut self, resource: Resource) {
-        self.resource = Some(Arc::new(resource));
+    /// Tokens that were given here, and those that `resource` takes.
+    pub(crate) fn new(tokens: Vec<(TokenDigest, PrincipalId)>, resource: Option<Resource>) -> Self {
+        Self { tokens, resource: resource.map(Arc::new) }
     }
 
     /// What is asked of the tokens of an authorization server.
@@ -47,7 +43,7 @@ impl Access {
     }
 
     /// Whose request this is.
-    pub(crate) async fn judge(&self, headers: &HeaderMap) -> Result<usize, NoAccess> {
+    pub(crate) async fn judge(&self, headers: &HeaderMap) -> Result<PrincipalId, NoAccess> {
         let mut all = headers.get_all(AUTHORIZATION).iter();
         let (Some(header), None) = (all.next(), all.next()) else {
             return Err(NoAccess::Missing);
@@ -57,23 +53,24 @@ impl Access {
             return Err(NoAccess::NotBearer);
         }
         match (self.given(token), &self.resource) {
-            (Some(place), _) => Ok(place),
+            (Some(principal), _) => Ok(principal),
             (None, Some(resource)) => resource.judge(token).await.map_err(NoAccess::NotOurs),
             (None, None) => Err(NoAccess::Unknown),
         }
     }
 
     /// Whose token this is, if it is one of those that were given here.
-    fn given(&self, token: &[u8]) -> Option<usize> {
+    fn given(&self, token: &[u8]) -> Option<PrincipalId> {
         let presented = TokenDigest::of(token);
         // All are compared, so that time tells nothing about which one it was.
-        let (mut found, mut place) = (Choice::from(0), 0);
+        let (_, mut whose) = *self.tokens.first()?;
+        let mut found = Choice::from(0);
         for (known, principal) in &self.tokens {
             let same = known.is(&presented);
-            place = u64::conditional_select(&place, principal, same);
+            whose = PrincipalId::conditional_select(&whose, principal, same);
             found |= same;
         }
-        usize::try_from(place).ok().filter(|_| bool::from(found))
+        bool::from(found).then_some(whose)
     }
 }
 
@@ -99,14 +96,18 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_stands_for_its_principal_and_nothing_else_does() {
-        let mut access = Access::default();
-        access.add(TokenDigest::of(b"token-of-the-first"), 0);
-        access.add(TokenDigest::of(b"token-of-the-second"), 1);
-        access.add(TokenDigest::of(b"another-of-the-second"), 1);
+        let (first, second) = (PrincipalId::of_test(0), PrincipalId::of_test(1));
+        let tokens = [
+            ("token-of-the-first", first),
+            ("token-of-the-second", second),
+            ("another-of-the-second", second),
+        ];
+        let tokens = tokens.map(|(token, id)| (TokenDigest::of(token.as_bytes()), id));
+        let access = Access::new(tokens.into(), None);
         let judge = async |values: &[&'static str]| access.judge(&headers(values)).await;
-        assert_eq!(judge(&["Bearer token-of-the-first"]).await, Ok(0));
-        assert_eq!(judge(&["bearer  token-of-the-second"]).await, Ok(1));
-        assert_eq!(judge(&["Bearer another-of-the-second"]).await, Ok(1));
+        assert_eq!(judge(&["Bearer token-of-the-first"]).await, Ok(first));
+        assert_eq!(judge(&["bearer  token-of-the-second"]).await, Ok(second));
+        assert_eq!(judge(&["Bearer another-of-the-second"]).await, Ok(second));
         assert_eq!(judge(&[]).await, Err(NoAccess::Missing));
         assert_eq!(
             judge(&["Bearer token-of-the-first", "Bearer token-of-the-first"]).await,
@@ -118,6 +119,7 @@ mod tests {
         for wrong in ["Bearer ", "Bearer token-of-the-firs", "Bearer token-of-the-first2"] {
             assert_eq!(judge(&[wrong]).await, Err(NoAccess::Unknown), "{wrong}");
         }
-        assert_eq!(Access::default().judge(&headers(&["Bearer x"])).await, Err(NoAccess::Unknown));
+        let nobody = Access::new(Vec::new(), None);
+        assert_eq!(nobody.judge(&headers(&["Bearer x"])).await, Err(NoAccess::Unknown));
     }
 }

@@ -11,12 +11,12 @@ const START: &str = "--- nono:";
 const ESCAPE: &str = "| ";
 
 /// A line of ours.
-pub(super) fn line(nonce: &str, text: &str) -> String {
+pub(crate) fn line(nonce: &str, text: &str) -> String {
     format!("{START}{nonce} {text}\n")
 }
 
 /// Output in which no line can be taken for ours.
-pub(super) fn escape(output: &str) -> String {
+pub(crate) fn escape(output: &str) -> String {
     let mut escaped = String::with_capacity(output.len());
     for line in output.split_inclusive(['\n', '\r']) {
         if imitates(line) {
