@@ -74,7 +74,7 @@ fn nobody_listens_on_the_servers_port_at_another_address() {
             let mut outside = site.command("/usr/bin/env".as_ref());
             let outside = outside.args(["python3", "-c", &listen]).output().expect("python3");
             assert_eq!(String::from_utf8_lossy(&outside.stdout), "listens\n", "the control");
-            let inside = server.ask("exec", json!({"argv": ["python3", "-c", listen]}));
+            let inside = server.shell(&format!("python3 -c \"{listen}\""));
             assert_eq!(inside.stdout(), "", "{address}: {}", inside.text);
             assert!(inside.text.contains("the port is the server's own"), "{}", inside.text);
         }
