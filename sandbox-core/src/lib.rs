@@ -24,7 +24,6 @@ pub mod filter;
 pub mod groups;
 pub mod host;
 pub mod namespaces;
-pub mod open_files;
 pub mod path;
 pub mod plan;
 pub mod policy;

@@ -131,7 +131,9 @@ impl Turn<'_> {
     fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
         match (caller.still_waits(), caller.status()) {
             (Ok(_), Ok(status)) if status.is_certain_for(caller.tid()) => Interrupted::Restart,
+            // A call is restarted only where the kernel finds a signal: not on a guess.
             (Ok(_), Ok(_)) => Interrupted::Failed(Errno::EINTR),
+            (Ok(_), Err(errno)) if errno != Errno::ESRCH => Interrupted::Failed(Errno::EINTR),
             _ => Interrupted::CallerGone,
         }
     }
@@ -235,8 +237,11 @@ fn must_be_released(shared: &Shared, id: u64, act: Act) -> bool {
 /// Nothing, for as long as there is somebody to wait for: the caller lives, and has no signal to
 /// handle before its call is done.
 pub(super) fn released(caller: &Caller<'_>, since: Instant) -> Result<(), Interrupted> {
-    let (Ok(_), Ok(status)) = (caller.still_waits(), caller.status()) else {
-        return Err(Interrupted::CallerGone);
+    let status = match (caller.still_waits(), caller.status()) {
+        (Ok(_), Ok(status)) => status,
+        // Nothing can be told now (`EMFILE`, `ENFILE`, `ENOMEM`): it is asked again at the next tick.
+        (Ok(_), Err(errno)) if errno != Errno::ESRCH => return Ok(()),
+        _ => return Err(Interrupted::CallerGone),
     };
     if status.is_certain_for(caller.tid()) {
         Err(Interrupted::Restart)

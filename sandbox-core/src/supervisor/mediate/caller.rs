@@ -162,10 +162,18 @@ impl<'l> Caller<'l> {
         Self::status_of(self.tid)
     }
 
-    /// The same of any thread.
+    /// The same of any thread. `ESRCH` if it is gone, and only then.
     pub(in crate::supervisor) fn status_of(tid: i32) -> Result<Status, Errno> {
-        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|_| Errno::ESRCH)?;
+        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|e| why_unread(&e))?;
         Ok(Status::parse(&text))
+    }
+}
+
+/// Why nothing can be read of a thread: it is gone, or there is no room for a descriptor now.
+fn why_unread(error: &std::io::Error) -> Errno {
+    match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
+        Errno::ENOENT => Errno::ESRCH,
+        other => other,
     }
 }
 
@@ -215,6 +223,14 @@ mod tests {
         assert!(Status { threads: 1, ..shared }.is_certain_for(8));
         assert!(Status { own_signals: 1, ..shared }.is_certain_for(8));
         assert!(!Status { shared_signals: 0, ..shared }.is_certain_for(7));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_looked_at_is_not_gone() {
+        assert_eq!(Caller::status_of(i32::MAX), Err(Errno::ESRCH));
+        for errno in [Errno::ESRCH, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert_eq!(why_unread(&std::io::Error::from(errno)), errno);
+        }
     }
 
     #[test]

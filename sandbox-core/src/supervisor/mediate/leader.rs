@@ -18,6 +18,7 @@ use crate::rate::{Charge, Family, charge};
 use crate::supervisor::observe;
 use crate::sys;
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use nix::unistd::Pid;
 use std::io;
@@ -27,9 +28,14 @@ use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Threads that may be blocked at once. Beyond it callers wait their turn, which delays only their
-/// own run.
+/// Threads that may be blocked at once, however many descriptors there are. Beyond it callers wait
+/// their turn, which delays only their own run.
 const MAX_BLOCKED: usize = 2048;
+/// What a blocked call holds: the socket, what it is connected to and the caller's task; one more of
+/// the proxy's.
+const DESCRIPTORS_EACH: u64 = 4;
+/// Kept for everything else this process does, calls that do not block included.
+const DESCRIPTORS_KEPT: u64 = 64;
 /// Leaders at once, however many processors there are.
 const MAX_LEADERS: usize = 8;
 /// After so many calls in a row that no other was in hand with, one leader more than one is enough.
@@ -49,6 +55,8 @@ pub(super) struct Leadership {
     line: Line,
     /// Leaders there may be at once.
     most: usize,
+    /// Threads there may be that were relieved of leading and are still in their call.
+    most_blocked: usize,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +123,7 @@ impl Leadership {
             slowed: AtomicU64::new(0),
             line: Line::default(),
             most: processors().min(MAX_LEADERS),
+            most_blocked: most_blocked(getrlimit(Resource::RLIMIT_NOFILE)?.0),
         })
     }
 
@@ -156,6 +165,13 @@ impl Leadership {
 fn processors() -> usize {
     let set = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
     (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap_or(false)).count().max(1)
+}
+
+/// Threads that may be blocked at once in a process that may have so many descriptors open: nobody
+/// is to find that there is none left.
+fn most_blocked(descriptors: u64) -> usize {
+    let there_is_room_for = descriptors.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
+    usize::try_from(there_is_room_for).unwrap_or(MAX_BLOCKED).min(MAX_BLOCKED)
 }
 
 /// The first leader, before there is anything to receive. Dropped: it ends.
@@ -242,7 +258,7 @@ fn lead_with_another(shared: &Arc<Shared>) {
 pub(super) fn stand_in(shared: &Arc<Shared>, state: &mut State, id: u64) {
     let former = state.calls.iter().filter(|call| !call.leading).count();
     let Some(call) = state.call(id) else { return };
-    if call.leading && former < MAX_BLOCKED && spawn(shared).is_ok() {
+    if call.leading && former < shared.leadership.most_blocked && spawn(shared).is_ok() {
         call.leading = false;
     }
 }
@@ -280,6 +296,12 @@ mod tests {
 
     fn call(id: u64) -> CallInHand {
         CallInHand::new(id, 1)
+    }
+
+    #[test]
+    fn what_may_block_is_what_there_are_descriptors_for() {
+        let most = [0, 64, 256, 1024, 8256, 8260, u64::MAX].map(most_blocked);
+        assert_eq!(most, [0, 0, 48, 240, 2048, 2048, 2048]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ const MAX_DATA: u64 = 256 << 10;
 const MAX_PIECES: u64 = 1024;
 /// Control messages of one message; `optmem_max` is smaller.
 const MAX_CONTROL: u64 = 64 << 10;
+/// Descriptors that one message passes on (`SCM_MAX_FD`): no call has more of ours than that.
+const MAX_PASSED: usize = 253;
 /// Where `struct mmsghdr` has its result, and its size.
 const RESULT_OFFSET: u64 = Header::SIZE as u64;
 const MMSGHDR: u64 = 64;
@@ -194,6 +196,9 @@ impl Sender<'_, '_, '_> {
             }
             match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    if held.len() + data.len() / 4 > MAX_PASSED {
+                        return Err(Errno::EINVAL);
+                    }
                     for number in data.chunks_exact_mut(4) {
                         let theirs =
                             u32::from_ne_bytes((&*number).try_into().map_err(|_| Errno::EINVAL)?);
