@@ -13,7 +13,7 @@ use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
 use crate::policy::Access;
 use crate::record::{Kind, Operation, Reason};
-use crate::register::int;
+use crate::register::{int, unsigned};
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
@@ -35,7 +35,7 @@ pub(super) fn watch(turn: &Turn<'_>, call: MediatedCall<'_>) {
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
     let [fd, address, mask, ..] = data.args;
-    let mask = u32::try_from(mask & u64::from(u32::MAX)).unwrap_or(0);
+    let mask = unsigned(mask);
     let act = || -> Result<i64, Errno> {
         let inotify = caller.descriptor(fd)?;
         let written = caller.read_path(address)?;

@@ -12,7 +12,7 @@ use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, piec
 use crate::filter::Mediated;
 use crate::rate::MediationMode;
 use crate::record::{Kind, Operation};
-use crate::register::int;
+use crate::register::{int, unsigned};
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -42,7 +42,7 @@ pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
     let [fd, second, third, fourth, fifth, sixth] = data.args;
     let result = match call.call {
         Mediated::SendTo => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
-        Mediated::SendMmsg => sender.send_many(fd, second, third, int(fourth)),
+        Mediated::SendMmsg => sender.send_many(fd, second, unsigned(third), int(fourth)),
         Mediated::SendMsg => sender.send_message(fd, second, int(third)),
         // The leader brings sends here and nothing else.
         _ => return drop(call),
@@ -120,11 +120,11 @@ impl Sender<'_, '_, '_> {
         &mut self,
         fd: u64,
         messages: u64,
-        count: u64,
+        count: u32,
         flags: i32,
     ) -> Result<usize, Interrupted> {
         let mut done = 0usize;
-        for at in 0..count.min(MAX_PIECES) {
+        for at in 0..u64::from(count).min(MAX_PIECES) {
             let header = messages.wrapping_add(at * MMSGHDR);
             match self.send_message(fd, header, flags) {
                 Ok(sent) => {
