@@ -24,7 +24,7 @@ pub use by_number::{
 };
 pub use file_kind::FileKind;
 pub use message::{Control, Header, controls, pieces};
-pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
+pub use network::{IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send};
 pub use own_names::OwnNames;
 pub use question::question;
 pub use relocate::{Obstacle, Relocation, relocation};

@@ -7,9 +7,10 @@ use super::listener::{DatagramCall, MediatedCall};
 use super::request::{SocketRequest, connect_to, hold, unreadable};
 use super::{Refusal, Shared, proxy};
 use crate::decide::{
-    Address, Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question,
+    Address, Domain, IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send,
+    question,
 };
-use crate::policy::{DNS_PORT, NetworkMode, meant};
+use crate::policy::{DNS_PORT, meant};
 use crate::rate::Family;
 use crate::record::{Kind, Operation};
 use crate::register::int;
@@ -38,17 +39,17 @@ pub(super) fn connect(
     let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
     // Where the kernel may choose, it goes by the socket's own address: it gets what is judged.
     let address = request.address.spelled_out(&request.bytes);
-    match ip_call(&shared.policy().network, &request.address, true) {
-        IpCall::AsCopied if dissolves_tied(&shared, request) => {
+    match ip_connect(&shared.policy().network, &request.address) {
+        IpConnect::AsCopied if dissolves_tied(&shared, request) => {
             dissolve(&request.socket, &address).map_err(Interrupted::Failed)
         }
-        IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &address),
-        IpCall::Proxy => proxy::connect(turn, caller, confirmed, request, &address),
-        IpCall::Refuse(refusal) => {
+        IpConnect::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &address),
+        IpConnect::Proxy => proxy::connect(turn, caller, confirmed, request, &address),
+        IpConnect::Refuse(refusal) => {
             let call = (Operation::Connect, syscall);
             Err(Interrupted::Failed(refuse(&shared, caller, refusal, None, call)))
         }
-        IpCall::Fail(errno) => Err(Interrupted::Failed(errno)),
+        IpConnect::Fail(errno) => Err(Interrupted::Failed(errno)),
     }
 }
 
@@ -71,9 +72,9 @@ fn dissolve(socket: &OwnedFd, address: &[u8]) -> Result<(), Errno> {
     dissolved
 }
 
-/// Whether data may be sent to the request's address. It decides nothing itself; if a name server
-/// would have been asked, the record says for what.
-pub(super) fn judge_send(
+/// Gets the socket ready to send to the request's address, if it may. The data decides nothing; if a
+/// name server would have been asked, the record says for what.
+pub(super) fn prepare_send(
     shared: &Shared,
     caller: &Caller<'_>,
     request: &SocketRequest,
@@ -81,21 +82,18 @@ pub(super) fn judge_send(
     syscall: &'static str,
 ) -> Result<Confirmed, Errno> {
     let confirmed = caller.still_waits()?;
-    match ip_call(&shared.policy().network, &request.address, false) {
-        IpCall::AsCopied | IpCall::Proxy => {}
-        IpCall::Refuse(refusal) => {
+    // Of one that cannot be asked nothing is known, so it is tied.
+    let has_port = || bound(&request.socket).is_ok_and(|address| address.is_some());
+    match ip_send(&shared.policy().network, &request.address, has_port) {
+        IpSend::AsCopied => Ok(confirmed),
+        IpSend::TieFirst => tie(&request.socket).map(|()| confirmed),
+        IpSend::Refuse(refusal) => {
             let host = (refusal.address.port() == DNS_PORT).then(|| question(data)).flatten();
             let call = (Operation::Send, syscall);
-            return Err(refuse(shared, caller, refusal, host, call));
+            Err(refuse(shared, caller, refusal, host, call))
         }
-        IpCall::Fail(errno) => return Err(errno),
+        IpSend::Fail(errno) => Err(errno),
     }
-    // The kernel gives the socket a port on all addresses with its first send.
-    match shared.policy().network.mode {
-        NetworkMode::Loopback | NetworkMode::Proxy => tie(&request.socket)?,
-        NetworkMode::None | NetworkMode::Hosts | NetworkMode::Open => {}
-    }
-    Ok(confirmed)
 }
 
 /// Makes a UDP socket that is tied to the loopback device from the start, and answers with it.

@@ -231,7 +231,7 @@ impl Sender<'_, '_, '_> {
         if request.domain == Domain::Inet {
             let confirmed = match request.bytes.as_slice() {
                 [] => self.caller.still_waits(),
-                _ => network::judge_send(&shared, self.caller, request, data, self.syscall),
+                _ => network::prepare_send(&shared, self.caller, request, data, self.syscall),
             };
             let confirmed = confirmed.map_err(Interrupted::Failed)?;
             let name = request.address.spelled_out(&request.bytes);
