@@ -1,8 +1,8 @@
 //! Signals, sent on the caller's behalf. Only where the kernel has no scope that keeps them inside
 //! (Landlock before ABI 6).
 //!
-//! A receiver is pinned by a descriptor first and looked for among the run's processes then, so a
-//! process id that is reused in between means nobody. What a program can notice: the sender's id
+//! A receiver is pinned by a descriptor first and asked for its ancestors then, so a process id that
+//! is reused in between means nobody. What a program can notice: the sender's id
 //! in `siginfo_t` is the supervisor's.
 
 use super::caller::Caller;
@@ -93,7 +93,7 @@ fn to_process(pid: i32, signal: i32, info: Option<&[u8]>) -> Result<(), Errno> {
 
 /// Whether a process is of this run.
 pub(in crate::supervisor) fn is_ours(pid: i32) -> bool {
-    tree::descendants().contains(&Pid::from_raw(pid))
+    tree::is_descendant(pid)
 }
 
 /// Whether a task exists and is the user's own, so that without the sandbox it could be acted on.
