@@ -1,7 +1,9 @@
 //! What each call gets, said without rules, programs or tables of conditions.
 
 use nono_sandbox::filter::interpret::Call;
-use nono_sandbox::filter::{Handover, Mediated, Observed, Refused, Trapped, trapped};
+use nono_sandbox::filter::{
+    Handover, Mediated, Observed, Refused, SendCall, SignalCall, Trapped, trapped,
+};
 use nono_sandbox::policy::{Mediation, NetworkMode, Observe, Policy};
 
 /// Calls that have rules about their arguments.
@@ -205,21 +207,16 @@ fn performed(
             paths || !scoped || policy.network.mode != NetworkMode::None
         }
         Mediated::Listen => closed || policy.network.listen.is_some(),
-        Mediated::SendTo => sends && e != 0,
-        Mediated::SendMsg => {
+        Mediated::Send(SendCall::To) => sends && e != 0,
+        Mediated::Send(SendCall::Message) => {
             let secret = handover.secret;
             let fd = u64::from(handover.fd.unsigned_abs()) | secret >> 32 << 32;
             let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs()) | secret << 32;
             sends && (a, c) != (fd, flags)
         }
-        Mediated::SendMmsg => sends,
-        Mediated::Kill if policy.observe != Observe::Off => true,
-        Mediated::Kill
-        | Mediated::Tkill
-        | Mediated::Tgkill
-        | Mediated::SigQueue
-        | Mediated::ThreadSigQueue
-        | Mediated::PidfdSignal => !scoped,
+        Mediated::Send(SendCall::Messages) => sends,
+        Mediated::Signal(SignalCall::Kill) if policy.observe != Observe::Off => true,
+        Mediated::Signal(_) => !scoped,
         Mediated::Attribute(_) | Mediated::Watch => true,
         Mediated::Lock => low(b) & 2 != 0,
     }

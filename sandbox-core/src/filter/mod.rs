@@ -28,7 +28,7 @@ mod tests;
 pub use refused::{Needs, Refused, describe, is_by_number, refusal_errno};
 pub(crate) use socket::is_udp;
 pub use socket::{is_internet, is_unix};
-pub use trapped::{AttributeCall, Mediated, Observed, Trapped, trapped};
+pub use trapped::{AttributeCall, Mediated, Observed, SendCall, SignalCall, Trapped, trapped};
 
 use crate::policy::Policy;
 use seccompiler::BpfProgram;

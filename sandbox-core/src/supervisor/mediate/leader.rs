@@ -233,13 +233,8 @@ fn perform(turn: &mut Turn<'_>, notification: Notification<'_>) {
         Mediated::Connect => connect::perform(turn, call),
         Mediated::Bind => bind::perform(turn, call),
         Mediated::Listen => network::perform_listen(turn, call),
-        Mediated::SendTo | Mediated::SendMsg | Mediated::SendMmsg => send::perform(turn, call),
-        Mediated::Kill
-        | Mediated::Tkill
-        | Mediated::Tgkill
-        | Mediated::SigQueue
-        | Mediated::ThreadSigQueue
-        | Mediated::PidfdSignal => signal::perform(turn, call),
+        Mediated::Send(what) => send::perform(turn, call, what),
+        Mediated::Signal(what) => signal::perform(turn, call, what),
         Mediated::Attribute(what) => attributes::perform(turn, call, what),
         Mediated::Watch => notice::watch(turn, call),
         Mediated::Lock => notice::lock(turn, call),

@@ -9,7 +9,7 @@ use super::listener::{ERESTARTSYS, MediatedCall};
 use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
 use super::{network, pinned, private_name};
 use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
-use crate::filter::Mediated;
+use crate::filter::SendCall;
 use crate::rate::MediationMode;
 use crate::record::{Kind, Operation};
 use crate::register::{int, unsigned};
@@ -34,18 +34,16 @@ const RESULT_OFFSET: u64 = Header::SIZE as u64;
 const MMSGHDR: u64 = 64;
 
 /// Performs the call and answers it.
-pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
+pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>, what: SendCall) {
     let shared = std::sync::Arc::clone(turn.shared);
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
     let mut sender = Sender { turn, caller: &caller, syscall: call.name };
     let [fd, second, third, fourth, fifth, sixth] = data.args;
-    let result = match call.call {
-        Mediated::SendTo => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
-        Mediated::SendMmsg => sender.send_many(fd, second, unsigned(third), int(fourth)),
-        Mediated::SendMsg => sender.send_message(fd, second, int(third)),
-        // The leader brings sends here and nothing else.
-        _ => return drop(call),
+    let result = match what {
+        SendCall::To => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
+        SendCall::Messages => sender.send_many(fd, second, unsigned(third), int(fourth)),
+        SendCall::Message => sender.send_message(fd, second, int(third)),
     };
     match result {
         Ok(sent) => call.answer(i64::try_from(sent).map_err(|_| libc::EOVERFLOW)),

@@ -10,6 +10,7 @@ use super::leader::Turn;
 use super::listener::MediatedCall;
 use super::{Refusal, Shared};
 use crate::decide::{Receivers, Signalling, signalling};
+use crate::filter::SignalCall;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::tree;
 use crate::sys;
@@ -19,12 +20,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 /// Performs the call and answers it.
-pub(super) fn perform(turn: &Turn<'_>, call: MediatedCall<'_>) {
+pub(super) fn perform(turn: &Turn<'_>, call: MediatedCall<'_>, what: SignalCall) {
     let shared = std::sync::Arc::clone(turn.shared);
     let data = call.data();
     let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
-    let Some(request) = signalling(call.call, &data.args) else { return drop(call) };
-    let result = send(&shared, &caller, &request, call.name);
+    let result = send(&shared, &caller, &signalling(what, &data.args), call.name);
     call.answer(result.map(|()| 0).map_err(|errno| errno as i32));
 }
 
