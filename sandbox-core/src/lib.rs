@@ -23,6 +23,7 @@ pub mod decide;
 pub mod filter;
 pub mod groups;
 pub mod host;
+mod ipc_scope;
 pub mod namespaces;
 pub mod path;
 pub mod plan;
@@ -34,4 +35,5 @@ mod register;
 pub mod supervisor;
 pub mod sys;
 
+pub use ipc_scope::IpcScope;
 pub use path::AbsPath;

@@ -1,6 +1,7 @@
 //! What each trapped call is for, whichever policy has it trapped.
 
 use super::refused::{BY_NUMBER, Refused, refused};
+use crate::IpcScope;
 
 /// Calls the supervisor performs on the caller's behalf. There is no way to answer "go on" to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -253,11 +254,10 @@ pub(super) fn observed_calls() -> impl Iterator<Item = &'static (i64, Observed, 
     OBSERVED.iter().chain(OBSERVED_HERE)
 }
 
-/// What the trapped call `nr` is for; `None` if no filter of ours traps it. `scoped`: the kernel
-/// keeps signals inside.
+/// What the trapped call `nr` is for; `None` if no filter of ours traps it.
 #[must_use]
-pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
-    if scoped && nr == libc::SYS_kill {
+pub fn trapped(nr: i64, ipc: IpcScope) -> Option<Trapped> {
+    if ipc == IpcScope::Kernel && nr == libc::SYS_kill {
         return Some(Trapped::Observed(Observed::Kill, "kill"));
     }
     let mediated = MEDIATED

@@ -14,6 +14,7 @@ use super::place::NewPlace;
 use super::request::{SocketRequest, unreadable};
 use super::resolve::resolve_new;
 use super::{Refusal, Shared, network, private_name};
+use crate::IpcScope;
 use crate::decide::{Address, Domain, PathVerdict, SocketCall, socket_call, unix_path};
 use crate::policy::Reach;
 use crate::record::{Kind, Operation, Reason};
@@ -57,10 +58,12 @@ fn bind(
     if request.domain == Domain::Inet {
         return network::bind(shared, caller, request, syscall);
     }
-    match socket_call(request.domain, &request.address, shared.scoped) {
+    match socket_call(request.domain, &request.address, shared.ipc) {
         // An abstract name is this run's own from the moment it is bound: the socket was made by
         // the command, and the kernel's scope goes by its maker.
-        SocketCall::AsCopied if request.address != Address::UnixUnnamed || shared.scoped => {
+        SocketCall::AsCopied
+            if request.address != Address::UnixUnnamed || shared.ipc == IpcScope::Kernel =>
+        {
             caller.still_waits()?;
             sys::bind(request.socket.as_fd(), &request.bytes)
         }

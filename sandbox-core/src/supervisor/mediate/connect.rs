@@ -39,7 +39,7 @@ fn connect(
     if request.domain == Domain::Inet {
         return network::connect(turn, caller, request, syscall);
     }
-    match socket_call(request.domain, &request.address, turn.shared.scoped) {
+    match socket_call(request.domain, &request.address, turn.shared.ipc) {
         SocketCall::AsCopied => {
             let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
             let result = connect_to(turn, caller, confirmed, &request.socket, &request.bytes);

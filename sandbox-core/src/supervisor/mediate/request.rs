@@ -7,6 +7,7 @@ use super::leader::Turn;
 use super::resolve::{Last, resolve_at};
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::decide::{Address, Domain, FileKind, PathVerdict, charged_family, unix_path};
 use crate::record::{Kind, Layer, Operation, Reason};
 use crate::register::int;
@@ -123,7 +124,7 @@ pub(super) fn refuse_abstract(
     let target = [b"@", name].concat();
     let what = (Kind::UnixSocket, operation);
     let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
-    let layer = if shared.scoped { Layer::Landlock } else { Layer::Mediation };
+    let layer = if shared.ipc == IpcScope::Kernel { Layer::Landlock } else { Layer::Mediation };
     shared.record(caller, Refusal { layer, ..refusal });
     Errno::EACCES
 }

@@ -8,6 +8,7 @@ use super::leader::Turn;
 use super::listener::{ERESTARTSYS, MediatedCall};
 use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
 use super::{network, pinned, private_name};
+use crate::IpcScope;
 use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
 use crate::filter::SendCall;
 use crate::rate::MediationMode;
@@ -236,7 +237,7 @@ impl Sender<'_, '_, '_> {
             return self.transmit(request, confirmed, &name, data, control, flags);
         }
         let what = (Operation::Send, self.syscall);
-        let name = match socket_call(request.domain, &request.address, shared.scoped) {
+        let name = match socket_call(request.domain, &request.address, shared.ipc) {
             SocketCall::AsCopied => request.bytes.clone(),
             SocketCall::OwnName(name) => private_name::address(&shared, self.caller, name, what)
                 .map_err(Interrupted::Failed)?,
@@ -252,14 +253,14 @@ impl Sender<'_, '_, '_> {
         let result = self.transmit(request, confirmed, &name, data, control, flags);
         match (result, &request.address) {
             (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name))
-                if shared.scoped =>
+                if shared.ipc == IpcScope::Kernel =>
             {
                 let errno =
                     refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall);
                 Err(Interrupted::Failed(errno))
             }
             (Err(Interrupted::Failed(Errno::ECONNREFUSED)), Address::UnixAbstract(name))
-                if !shared.scoped =>
+                if shared.ipc == IpcScope::Mediated =>
             {
                 let errno = private_name::not_found(&shared, self.caller, name, what);
                 Err(Interrupted::Failed(errno))
