@@ -6,7 +6,7 @@
 use super::listener::Listener;
 use crate::AbsPath;
 use crate::register::int;
-use crate::sys::{self, NotificationData};
+use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink};
 use nix::sys::stat::Mode;
@@ -50,8 +50,13 @@ thread_local! {
 
 impl<'l> Caller<'l> {
     /// `None` if the thread is not visible in our PID namespace, so that nothing could be read.
-    pub(super) fn new(listener: &'l Listener, data: &NotificationData) -> Option<Self> {
-        (data.tid > 0).then_some(Self { listener, id: data.id, tid: data.tid })
+    pub(super) fn new(listener: &'l Listener, id: u64, tid: i32) -> Option<Self> {
+        (tid > 0).then_some(Self { listener, id, tid })
+    }
+
+    /// Its notification.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(in crate::supervisor) fn tid(&self) -> i32 {

@@ -8,15 +8,16 @@
 //! the callers of all processors would be woken on the processor of the leader, and the others
 //! stand idle. Leaders that are not needed go again: each notification wakes all that wait for one.
 
-use super::blocking::{CallInHand, Interrupted, SLOW, released};
+use super::blocking::{CallInHand, SLOW, conclude};
 use super::caller::Caller;
 use super::line::Line;
 use super::listener::Notification;
+use super::turn::Turn;
 use super::{Shared, attributes, bind, connect, lock, network, notice, send, signal};
 use crate::filter::Mediated;
-use crate::rate::{Charge, Family, charge};
+use crate::record::Operation;
 use crate::supervisor::observe;
-use crate::sys;
+use crate::sys::{self, NotificationData};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
@@ -51,8 +52,8 @@ pub(super) struct Leadership {
     pub(super) timer: TimerFd,
     pub(super) state: Mutex<State>,
     idle: Condvar,
-    slowed: AtomicU64,
-    line: Line,
+    pub(super) slowed: AtomicU64,
+    pub(super) line: Line,
     /// Leaders there may be at once.
     most: usize,
     /// Threads there may be that were relieved of leading and are still in their call.
@@ -209,7 +210,7 @@ fn lead(shared: &Arc<Shared>) {
         if shared.leadership.begin(id, thread) && shared.listener.another_waits() {
             lead_with_another(shared);
         }
-        perform(&mut Turn { shared, id }, notification);
+        perform(shared, notification);
         let mut state = lock(&shared.leadership.state);
         let next = state.end(id);
         if state.calls.is_empty() && state.finishing {
@@ -221,23 +222,40 @@ fn lead(shared: &Arc<Shared>) {
     }
 }
 
-fn perform(turn: &mut Turn<'_>, notification: Notification<'_>) {
+fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
     let call = match notification {
-        Notification::Observed(call) => return observe::look(turn.shared, call),
-        Notification::Refused(call) => return observe::refuse(turn.shared, call),
-        Notification::ByNumber(call) => return observe::judge_number(turn.shared, call),
+        Notification::Observed(call) => return observe::look(shared, call),
+        Notification::Refused(call) => return observe::refuse(shared, call),
+        Notification::ByNumber(call) => return observe::judge_number(shared, call),
         Notification::Datagram(call) => return network::make_datagram_socket(call),
         Notification::Mediated(call) => call,
     };
-    match call.call {
-        Mediated::Connect => connect::perform(turn, call),
-        Mediated::Bind => bind::perform(turn, call),
-        Mediated::Listen => network::perform_listen(turn, call),
-        Mediated::Send(what) => send::perform(turn, call, what),
-        Mediated::Signal(what) => signal::perform(turn, call, what),
-        Mediated::Attribute(what) => attributes::perform(turn, call, what),
-        Mediated::Watch => notice::watch(turn, call),
-        Mediated::Lock => notice::lock(turn, call),
+    let NotificationData { id, tid, args, .. } = call.data();
+    let Some(caller) = Caller::new(shared.listener(), id, tid) else { return drop(call) };
+    let turn = Turn { shared, caller, operation: operation(call.call), syscall: call.name };
+    let result = match call.call {
+        Mediated::Connect => connect::perform(&turn, args).map(|()| 0),
+        Mediated::Bind => bind::perform(&turn, args).map(|()| 0),
+        Mediated::Listen => network::perform_listen(&turn, args).map(|()| 0),
+        Mediated::Send(what) => send::perform(&turn, args, what),
+        Mediated::Signal(what) => signal::perform(&turn, args, what).map(|()| 0),
+        Mediated::Attribute(what) => attributes::perform(&turn, args, what).map(|()| 0),
+        Mediated::Watch => notice::watch(&turn, args),
+        Mediated::Lock => notice::lock(&turn, args).map(|()| 0),
+    };
+    conclude(call, result);
+}
+
+/// What the records of a call say that it was.
+fn operation(call: Mediated) -> Operation {
+    match call {
+        Mediated::Connect => Operation::Connect,
+        Mediated::Bind => Operation::Bind,
+        Mediated::Listen => Operation::Listen,
+        Mediated::Send(_) => Operation::Send,
+        Mediated::Signal(_) => Operation::Signal,
+        Mediated::Attribute(_) | Mediated::Lock => Operation::Write,
+        Mediated::Watch => Operation::Read,
     }
 }
 
@@ -255,33 +273,6 @@ pub(super) fn stand_in(shared: &Arc<Shared>, state: &mut State, id: u64) {
     let Some(call) = state.call(id) else { return };
     if call.leading && former < shared.leadership.most_blocked && spawn(shared).is_ok() {
         call.leading = false;
-    }
-}
-
-/// A thread with a call in hand.
-#[derive(Debug)]
-pub(super) struct Turn<'s> {
-    pub(super) shared: &'s Arc<Shared>,
-    /// The call's notification.
-    pub(super) id: u64,
-}
-
-impl Turn<'_> {
-    /// Pays for a call, if calls of its family cost something. If there is no token the caller
-    /// waits for one, and nobody else does: a stand-in goes on answering.
-    pub(super) fn pay_for(
-        &mut self,
-        caller: &Caller<'_>,
-        family: Family,
-    ) -> Result<(), Interrupted> {
-        let is_free = charge(self.shared.charged, family) == Charge::Free;
-        if is_free || self.shared.bucket.take().is_none() {
-            return Ok(());
-        }
-        self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
-        stand_in(self.shared, &mut lock(&self.shared.leadership.state), self.id);
-        let since = Instant::now();
-        self.shared.leadership.line.wait(&self.shared.bucket, || released(caller, since))
     }
 }
 

@@ -23,6 +23,7 @@ mod request;
 pub(super) mod resolve;
 mod send;
 mod signal;
+mod turn;
 
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ByNumberCall, ObservedCall, RefusedCall};
@@ -225,7 +226,7 @@ impl Shared {
 
     /// The caller of a notification; `None` if it is not visible in our PID namespace.
     pub(in crate::supervisor) fn caller(&self, data: &NotificationData) -> Option<Caller<'_>> {
-        Caller::new(&self.listener, data)
+        Caller::new(&self.listener, data.id, data.tid)
     }
 
     /// Takes note of a program that is started.
