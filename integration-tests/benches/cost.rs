@@ -94,7 +94,7 @@ fn bwrap(isolated: bool) -> Command {
 fn supervisor(site: &Site) -> Command {
     let (near, far) = UnixStream::pair().expect("a socket pair");
     drop(near);
-    let mut command = site.nono_mcp(&["__supervise", "none", "as-it-is"]);
+    let mut command = site.nono_mcp(&["__supervise", "none"]);
     command.stdin(OwnedFd::from(far));
     command
 }

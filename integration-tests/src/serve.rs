@@ -34,4 +34,17 @@ impl Site {
     pub fn serve_with(&self, extra: &Value) -> Server {
         Server::start(self, Some(&self.profile(extra)))
     }
+
+    /// Starts a server with the default profile that was given so many descriptors, of which it and
+    /// whatever it starts could have more (`ulimit -Sn`).
+    #[must_use]
+    pub fn serve_with_open_files(&self, soft: u64) -> Server {
+        let profile = self.profile(&serde_json::json!({})).to_string_lossy().into_owned();
+        let workspace = self.text("ws");
+        let server = self.nono_mcp(&["--stdio", "--workspace", &workspace, "--profile", &profile]);
+        let mut limited = self.command(std::path::Path::new("/bin/sh"));
+        limited.args(["-c", &format!("ulimit -Sn {soft}; exec \"$0\" \"$@\"")]);
+        limited.arg(server.get_program()).args(server.get_args());
+        Server::start_command(self, limited)
+    }
 }

@@ -23,8 +23,8 @@ pub mod decide;
 pub mod filter;
 pub mod groups;
 pub mod host;
+mod ipc_scope;
 pub mod namespaces;
-pub mod open_files;
 pub mod path;
 pub mod plan;
 pub mod policy;
@@ -35,4 +35,5 @@ mod register;
 pub mod supervisor;
 pub mod sys;
 
+pub use ipc_scope::IpcScope;
 pub use path::AbsPath;

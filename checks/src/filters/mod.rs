@@ -4,7 +4,6 @@
 mod model;
 
 use crate::bytes::Bytes;
-use nono_sandbox::AbsPath;
 use nono_sandbox::filter::interpret::{Call, run};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::policy::{
@@ -12,6 +11,7 @@ use nono_sandbox::policy::{
     Origins, Policy, PortRange, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
+use nono_sandbox::{AbsPath, IpcScope};
 use std::num::NonZeroU32;
 
 const NATIVE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc000_00b7 };
@@ -20,14 +20,14 @@ const NATIVE: u32 = if cfg!(target_arch = "x86_64") { 0xc000_003e } else { 0xc00
 pub fn filters(bytes: &[u8]) {
     let mut bytes = Bytes::new(bytes);
     let policy = policy(&mut bytes);
-    let scoped = bytes.bool();
+    let ipc = bytes.of(&IpcScope::ALL);
     let handover = Handover { fd: i32::from(bytes.u8()), secret: bytes.u64() };
-    let program = compile(&policy, handover, scoped).expect("every policy compiles");
+    let program = compile(&policy, handover, ipc).expect("every policy compiles");
     while !bytes.is_empty() {
         let call = call(&mut bytes, handover);
-        let expected = model::answer(&policy, handover, scoped, NATIVE, &call);
+        let expected = model::answer(&policy, handover, ipc, NATIVE, &call);
         let found = run(&program, call);
-        assert_eq!(found, Ok(expected), "{call:x?} scoped {scoped} under {policy:?}");
+        assert_eq!(found, Ok(expected), "{call:x?} {ipc:?} under {policy:?}");
     }
 }
 

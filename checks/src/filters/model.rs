@@ -1,7 +1,10 @@
 //! What each call gets, said without rules, programs or tables of conditions.
 
+use nono_sandbox::IpcScope;
 use nono_sandbox::filter::interpret::Call;
-use nono_sandbox::filter::{Handover, Mediated, Observed, Refused, Trapped, trapped};
+use nono_sandbox::filter::{
+    Handover, Mediated, Observed, Refused, SendCall, SignalCall, Trapped, trapped,
+};
 use nono_sandbox::policy::{Mediation, NetworkMode, Observe, Policy};
 
 /// Calls that have rules about their arguments.
@@ -105,7 +108,7 @@ fn low(register: u64) -> u32 {
 pub(super) fn answer(
     policy: &Policy,
     handover: Handover,
-    scoped: bool,
+    ipc: IpcScope,
     native: u32,
     call: &Call,
 ) -> u32 {
@@ -115,21 +118,21 @@ pub(super) fn answer(
     if cfg!(target_arch = "x86_64") && call.nr >= 0x4000_0000 {
         return errno(libc::ENOSYS);
     }
-    if let Some(silent) = silent(policy, scoped, call) {
+    if let Some(silent) = silent(policy, ipc, call) {
         return errno(silent);
     }
-    let notified = match trapped(call.nr.into(), scoped) {
+    let notified = match trapped(call.nr.into(), ipc) {
         None => false,
-        Some(Trapped::Mediated(mediated, _)) => performed(policy, handover, scoped, mediated, call),
+        Some(Trapped::Mediated(mediated, _)) => performed(policy, handover, ipc, mediated, call),
         Some(Trapped::Observed(observed, _)) => watched(policy, observed, call),
         Some(Trapped::ByNumber(_)) => by_number(call),
-        Some(Trapped::Refused(refused, _)) => told(policy, scoped, refused, call),
+        Some(Trapped::Refused(refused, _)) => told(policy, ipc, refused, call),
     };
     if notified { NOTIFY } else { ALLOW }
 }
 
 /// Refused without anybody being asked.
-fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
+fn silent(policy: &Policy, ipc: IpcScope, call: &Call) -> Option<i32> {
     let [a, b, c, d, ..] = call.args.map(low);
     let fast_open = |flags: u32| flags & 0x2000_0000 != 0;
     match i64::from(call.nr) {
@@ -168,7 +171,7 @@ fn silent(policy: &Policy, scoped: bool, call: &Call) -> Option<i32> {
             if matches!((b, c), (0, 51) | (6, 31)) {
                 return Some(libc::ENOPROTOOPT);
             }
-            (sends(policy, scoped) && (b, c) == (1, 60)).then_some(libc::EOPNOTSUPP)
+            (sends(policy, ipc) && (b, c) == (1, 60)).then_some(libc::EOPNOTSUPP)
         }
         _ => None,
     }
@@ -181,10 +184,10 @@ fn neither_way(flags: u32) -> Option<i32> {
 }
 
 /// Whether sends are judged.
-fn sends(policy: &Policy, scoped: bool) -> bool {
+fn sends(policy: &Policy, ipc: IpcScope) -> bool {
     let datagrams = match policy.unix.mediation {
         Mediation::Pathname => policy.unix.datagrams,
-        Mediation::Off => !scoped,
+        Mediation::Off => ipc == IpcScope::Mediated,
     };
     datagrams || policy.network.mode.is_closed()
 }
@@ -193,34 +196,29 @@ fn sends(policy: &Policy, scoped: bool) -> bool {
 fn performed(
     policy: &Policy,
     handover: Handover,
-    scoped: bool,
+    ipc: IpcScope,
     mediated: Mediated,
     call: &Call,
 ) -> bool {
     let paths = policy.unix.mediation == Mediation::Pathname;
     let closed = policy.network.mode.is_closed();
-    let sends = sends(policy, scoped);
+    let sends = sends(policy, ipc);
     let [a, b, c, _, e, _] = call.args;
     match mediated {
         Mediated::Connect | Mediated::Bind => {
-            paths || !scoped || policy.network.mode != NetworkMode::None
+            paths || ipc == IpcScope::Mediated || policy.network.mode != NetworkMode::None
         }
         Mediated::Listen => closed || policy.network.listen.is_some(),
-        Mediated::SendTo => sends && e != 0,
-        Mediated::SendMsg => {
+        Mediated::Send(SendCall::To) => sends && e != 0,
+        Mediated::Send(SendCall::Message) => {
             let secret = handover.secret;
             let fd = u64::from(handover.fd.unsigned_abs()) | secret >> 32 << 32;
             let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs()) | secret << 32;
             sends && (a, c) != (fd, flags)
         }
-        Mediated::SendMmsg => sends,
-        Mediated::Kill if policy.observe != Observe::Off => true,
-        Mediated::Kill
-        | Mediated::Tkill
-        | Mediated::Tgkill
-        | Mediated::SigQueue
-        | Mediated::ThreadSigQueue
-        | Mediated::PidfdSignal => !scoped,
+        Mediated::Send(SendCall::Messages) => sends,
+        Mediated::Signal(SignalCall::Kill) if policy.observe != Observe::Off => true,
+        Mediated::Signal(_) => ipc == IpcScope::Mediated,
         Mediated::Attribute(_) | Mediated::Watch => true,
         Mediated::Lock => low(b) & 2 != 0,
     }
@@ -252,7 +250,7 @@ fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
 }
 
 /// Whether it is refused and told.
-fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
+fn told(policy: &Policy, ipc: IpcScope, refused: Refused, call: &Call) -> bool {
     let namespaces = [
         libc::CLONE_NEWNS,
         libc::CLONE_NEWCGROUP,
@@ -283,9 +281,12 @@ fn told(policy: &Policy, scoped: bool, refused: Refused, call: &Call) -> bool {
         libc::SYS_unshare => a & (any_namespace | 0x80 | libc::CLONE_FILES.cast_unsigned()) != 0,
         libc::SYS_seccomp => a == 1 && call.args[1] & 8 != 0,
         libc::SYS_ioctl => {
-            matches!(b, 0x5412 | 0x541c | 0x5423) || !scoped && matches!(b, 0x8901 | 0x8902)
+            matches!(b, 0x5412 | 0x541c | 0x5423)
+                || ipc == IpcScope::Mediated && matches!(b, 0x8901 | 0x8902)
         }
-        libc::SYS_fcntl => matches!(b, 1024 | 1026 | 1040) || !scoped && matches!(b, 8 | 10 | 15),
+        libc::SYS_fcntl => {
+            matches!(b, 1024 | 1026 | 1040) || ipc == IpcScope::Mediated && matches!(b, 8 | 10 | 15)
+        }
         _ => true,
     }
 }

@@ -63,6 +63,23 @@ fn five_hundred_blocked_callers_hold_up_nobody() {
     });
 }
 
+/// What a run's supervisor holds for blocked calls is not counted against what a command may open.
+#[test]
+fn blocked_callers_stay_blocked_where_commands_have_few_descriptors() {
+    as_each_user(|site| {
+        let server = site.serve_with_open_files(256);
+        let said =
+            server.shell("ulimit -Sn; ulimit -Sn 1100; ./probe blocked-released full other 500");
+        assert_eq!(said.stdout(), "256\nok 500 connected\n", "{}", said.text);
+        let killed = server.shell(
+            "ulimit -Sn 1100; timeout -s KILL 3 ./probe blocked-crowd full2 500 tag; echo code $?",
+        );
+        assert_eq!(killed.stdout(), "code 137\n", "{}", killed.text);
+        assert!(site.path("ws/full2.stands").exists(), "the crowd stood");
+        assert!(killed.took < Duration::from_secs(10), "{:?}", killed.took);
+    });
+}
+
 /// More files than there are ever leaders, on a file system that does not answer.
 #[test]
 fn a_file_system_that_does_not_answer_holds_up_nobody_else() {

@@ -255,6 +255,37 @@ fn devices_and_groups_of_ones_own_are_refused_and_told() {
     });
 }
 
+/// A program with a datagram socket that says its port and then what comes there. `way`: what it
+/// does first.
+fn listener_of_datagrams(way: &str) -> String {
+    format!(
+        "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n{way}\n\
+         print(s.getsockname()[1],flush=True)\n\
+         while True:\n try: print(s.recv(99).decode(),flush=True)\n except OSError: pass"
+    )
+}
+
+/// Whether a run's datagram socket takes something from another machine.
+fn hears_from_afar(server: &Server, net: &Internet, way: &str) -> bool {
+    let argv = json!([PYTHON, "-c", listener_of_datagrams(way)]);
+    let started = server.ask("exec", json!({ "argv": argv, "background": true }));
+    let run = started.str("run_id").to_owned();
+    let said = || {
+        let look = server.ask("run_read", json!({ "run_id": run, "after_seq": 0 }));
+        look.stdout().to_owned()
+    };
+    assert!(wait::until(|| said().ends_with('\n')), "{way}: {}", started.text);
+    let port: u16 = said().trim().parse().expect("a port");
+    net.send_datagram(port);
+    let here = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    here.send_to(b"from here", ("127.0.0.1", port)).expect("send");
+    // What came first would have been said first.
+    assert!(wait::until(|| said().contains("from here")), "{way}: {}", said());
+    let heard = said().contains("afar");
+    server.ask("run_signal", json!({ "run_id": run, "signal": "SIGKILL" }));
+    heard
+}
+
 /// The kernel gives a port on all addresses to whoever sends before it has one, even if the send
 /// fails, and no filter sees a `send`.
 #[test]
@@ -264,17 +295,10 @@ fn datagrams_come_from_this_machine_alone() {
         "s.bind(('', 0))",
         "s.sendto(b'', ('127.0.0.1', 9))",
     ];
-    let code = |way: &str| {
-        format!(
-            "import socket,sys\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n{way}\n\
-             print(s.getsockname()[1],flush=True)\n\
-             while True:\n try: print(s.recv(99).decode(),flush=True)\n except OSError: pass"
-        )
-    };
     on_the_internet(|site, net| {
         for way in WAYS {
             let mut outside = site.command(std::path::Path::new(PYTHON));
-            outside.args(["-c", &code(way)]).stdout(std::process::Stdio::piped());
+            outside.args(["-c", &listener_of_datagrams(way)]).stdout(std::process::Stdio::piped());
             let mut outside = outside.spawn().expect("start python");
             let mut lines = BufReader::new(outside.stdout.take().expect("its output")).lines();
             let mut line = || lines.next().expect("a line").expect("text");
@@ -285,22 +309,24 @@ fn datagrams_come_from_this_machine_alone() {
         for mode in ["loopback", "proxy"] {
             let server = with_network(site, &json!({ "mode": mode }));
             for way in WAYS {
-                let argv = json!([PYTHON, "-c", code(way)]);
-                let started = server.ask("exec", json!({ "argv": argv, "background": true }));
-                let run = started.str("run_id").to_owned();
-                let said = || {
-                    let look = server.ask("run_read", json!({ "run_id": run, "after_seq": 0 }));
-                    look.stdout().to_owned()
-                };
-                assert!(wait::until(|| said().ends_with('\n')), "{way}: {}", started.text);
-                let port: u16 = said().trim().parse().expect("a port");
-                net.send_datagram(port);
-                let here = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
-                here.send_to(b"from here", ("127.0.0.1", port)).expect("send");
-                // What came first would have been said first.
-                assert!(wait::until(|| said().contains("from here")), "{mode} {way}");
-                assert!(!said().contains("afar"), "{mode} {way}: {}", said());
-                server.ask("run_signal", json!({ "run_id": run, "signal": "SIGKILL" }));
+                assert!(!hears_from_afar(&server, net, way), "{mode} {way}");
+            }
+        }
+    });
+}
+
+/// What is exposed stays so, whoever it answers.
+#[test]
+fn an_exposed_datagram_server_is_reached_after_it_has_sent() {
+    on_the_internet(|site, net| {
+        for mode in ["loopback", "proxy"] {
+            let server = with_network(site, &json!({ "mode": mode, "expose": [39125] }));
+            let bound = "s.bind(('',39125))";
+            assert!(hears_from_afar(&server, net, bound), "control: {mode}");
+            let answers = format!("{bound}\ns.sendto(b'',('127.0.0.1',9))");
+            assert!(hears_from_afar(&server, net, &answers), "{mode}");
+            for way in ["s.bind(('',0))", "s.sendto(b'',('127.0.0.1',9))"] {
+                assert!(!hears_from_afar(&server, net, way), "{mode} {way}: another port");
             }
         }
     });

@@ -1,6 +1,6 @@
 //! What a run may use of the machine, and what is said when it uses more.
 
-use nono_integration_tests::{Answer, Server, Site, User, as_each_user, processes, wait};
+use nono_integration_tests::{Answer, Site, User, as_each_user, processes, wait};
 use serde_json::{Value, json};
 
 /// The limit that the first denial names, and its size.
@@ -94,14 +94,15 @@ fn a_fork_bomb_ends_and_nothing_of_it_is_left() {
 #[test]
 fn commands_have_the_open_files_that_the_server_was_started_with() {
     as_each_user(|site| {
-        let profile = site.profile(&json!({})).to_string_lossy().into_owned();
-        let mut limited = site.command(std::path::Path::new("/bin/sh"));
-        let server =
-            site.nono_mcp(&["--stdio", "--workspace", &site.text("ws"), "--profile", &profile]);
-        limited.args(["-c", "ulimit -Sn 321; exec \"$0\" \"$@\""]);
-        limited.arg(server.get_program()).args(server.get_args());
-        let server = Server::start_command(&site, limited);
-        assert_eq!(server.shell("ulimit -Sn").stdout(), "321\n");
+        let server = site.serve_with_open_files(321);
+        // The second one is started by a spare supervisor.
+        for _ in 0..2 {
+            assert_eq!(server.shell("ulimit -Sn; sh -c 'ulimit -Sn'").stdout(), "321\n321\n");
+        }
+        let fewer = json!({"command": "ulimit -Sn; ulimit -Hn", "limits": {"open_files": 50}});
+        assert_eq!(server.ask("shell", fewer).stdout(), "50\n50\n");
+        let more = json!({"command": "ulimit -Sn; ulimit -Hn", "limits": {"open_files": 1000}});
+        assert_eq!(server.ask("shell", more).stdout(), "321\n1000\n");
         let own =
             std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).expect("limits");
         let line = own.lines().find(|l| l.starts_with("Max open files")).expect("a line");

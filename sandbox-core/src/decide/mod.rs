@@ -24,13 +24,14 @@ pub use by_number::{
 };
 pub use file_kind::FileKind;
 pub use message::{Control, Header, controls, pieces};
-pub use network::{IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen};
+pub use network::{IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send};
 pub use own_names::OwnNames;
 pub use question::question;
 pub use relocate::{Obstacle, Relocation, relocation};
 pub use signal::{Receivers, Signalling, signalling};
 
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::policy::{Mediation, Policy, Source, UnixGrant, UnixPolicy};
 use crate::rate::Family;
 use crate::record::{Operation, Reason};
@@ -76,13 +77,13 @@ pub enum SocketCall<'a> {
 }
 
 /// First half of the verdict.
-///
-/// `scoped`: whether the kernel keeps abstract sockets inside of the sandbox (Landlock ABI 6).
 #[must_use]
-pub fn socket_call<'a>(domain: Domain, address: &'a Address, scoped: bool) -> SocketCall<'a> {
+pub fn socket_call<'a>(domain: Domain, address: &'a Address, ipc: IpcScope) -> SocketCall<'a> {
     match (domain, address) {
         (Domain::Unix, Address::UnixPath(path)) => SocketCall::Path(path),
-        (Domain::Unix, Address::UnixAbstract(name)) if !scoped => SocketCall::OwnName(name),
+        (Domain::Unix, Address::UnixAbstract(name)) if ipc == IpcScope::Mediated => {
+            SocketCall::OwnName(name)
+        }
         // A family that does not fit the socket gets the kernel's own error, on the copied bytes.
         (Domain::Unix | Domain::Inet | Domain::Netlink, _) => SocketCall::AsCopied,
     }

@@ -1,6 +1,6 @@
 //! Who a signal is for, told from registers.
 
-use crate::filter::Mediated;
+use crate::filter::SignalCall;
 use crate::register::int;
 
 /// The receivers of a signal.
@@ -34,9 +34,9 @@ pub struct Signalling {
     pub info: Option<u64>,
 }
 
-/// What a mediated signal call asks for; `None` for calls that send no signal.
+/// What a mediated signal call asks for.
 #[must_use]
-pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
+pub fn signalling(call: SignalCall, args: &[u64; 6]) -> Signalling {
     let [a, b, c, d, ..] = *args;
     let plain = |receivers, signal| Signalling { receivers, signal: int(signal), info: None };
     let with = |receivers, signal, info| Signalling {
@@ -44,34 +44,22 @@ pub fn signalling(call: Mediated, args: &[u64; 6]) -> Option<Signalling> {
         signal: int(signal),
         info: (info != 0).then_some(info),
     };
+    let thread = |process, thread| Receivers::Thread { process, thread: int(thread) };
     match call {
-        Mediated::Kill => Some(plain(
-            match int(a) {
+        SignalCall::Kill => {
+            let receivers = match int(a) {
                 -1 => Receivers::Everyone,
                 // `i32::MIN` has no positive counterpart and is no group; nobody has this id.
                 group @ ..=0 => Receivers::Group(group.checked_neg().unwrap_or(i32::MAX)),
                 process => Receivers::Process(process),
-            },
-            b,
-        )),
-        Mediated::Tkill => Some(plain(Receivers::Thread { process: None, thread: int(a) }, b)),
-        Mediated::Tgkill => {
-            Some(plain(Receivers::Thread { process: Some(int(a)), thread: int(b) }, c))
+            };
+            plain(receivers, b)
         }
-        Mediated::SigQueue => Some(with(Receivers::Process(int(a)), b, c)),
-        Mediated::ThreadSigQueue => {
-            Some(with(Receivers::Thread { process: Some(int(a)), thread: int(b) }, c, d))
-        }
-        Mediated::PidfdSignal => Some(with(Receivers::Pidfd(a), b, c)),
-        Mediated::Connect
-        | Mediated::Bind
-        | Mediated::Listen
-        | Mediated::SendTo
-        | Mediated::SendMsg
-        | Mediated::SendMmsg
-        | Mediated::Attribute(_)
-        | Mediated::Watch
-        | Mediated::Lock => None,
+        SignalCall::Tkill => plain(thread(None, a), b),
+        SignalCall::Tgkill => plain(thread(Some(int(a)), b), c),
+        SignalCall::Queue => with(Receivers::Process(int(a)), b, c),
+        SignalCall::ThreadQueue => with(thread(Some(int(a)), b), c, d),
+        SignalCall::Pidfd => with(Receivers::Pidfd(a), b, c),
     }
 }
 
@@ -83,18 +71,17 @@ mod tests {
     fn receivers() {
         let kill = |pid: i32| {
             let args = [u64::from(pid.cast_unsigned()), 15, 0, 0, 0, 0];
-            signalling(Mediated::Kill, &args).unwrap().receivers
+            signalling(SignalCall::Kill, &args).receivers
         };
         assert_eq!(kill(42), Receivers::Process(42));
         assert_eq!(kill(0), Receivers::Group(0));
         assert_eq!(kill(-7), Receivers::Group(7));
         assert_eq!(kill(-1), Receivers::Everyone);
         assert_eq!(kill(i32::MIN), Receivers::Group(i32::MAX));
-        let thread = signalling(Mediated::Tgkill, &[5, 6, 15, 0, 0, 0]).unwrap();
+        let thread = signalling(SignalCall::Tgkill, &[5, 6, 15, 0, 0, 0]);
         assert_eq!(thread.receivers, Receivers::Thread { process: Some(5), thread: 6 });
         assert_eq!(thread.signal, 15);
-        let queued = signalling(Mediated::SigQueue, &[5, 10, 0x1000, 0, 0, 0]).unwrap();
+        let queued = signalling(SignalCall::Queue, &[5, 10, 0x1000, 0, 0, 0]);
         assert_eq!((queued.signal, queued.info), (10, Some(0x1000)));
-        assert_eq!(signalling(Mediated::Connect, &[0; 6]), None);
     }
 }

@@ -58,17 +58,17 @@ fn the_socket_decides_not_the_address() {
     let inet = Address::Inet("127.0.0.1:80".parse().unwrap());
     // The claimed family of an address never moves a UNIX socket out of mediation, nor a TCP
     // socket into it.
-    assert_eq!(socket_call(Domain::Unix, &unix, true), SocketCall::Path(b"/run/x"));
-    assert_eq!(socket_call(Domain::Inet, &unix, true), SocketCall::AsCopied);
-    assert_eq!(socket_call(Domain::Unix, &inet, true), SocketCall::AsCopied);
-    assert_eq!(socket_call(Domain::Inet, &inet, true), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Unix, &unix, IpcScope::Kernel), SocketCall::Path(b"/run/x"));
+    assert_eq!(socket_call(Domain::Inet, &unix, IpcScope::Kernel), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Unix, &inet, IpcScope::Kernel), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Inet, &inet, IpcScope::Kernel), SocketCall::AsCopied);
 }
 
 #[test]
 fn abstract_names_need_the_kernels_scope() {
     let name = Address::UnixAbstract(b"n".to_vec());
-    assert_eq!(socket_call(Domain::Unix, &name, true), SocketCall::AsCopied);
-    assert_eq!(socket_call(Domain::Unix, &name, false), SocketCall::OwnName(b"n"));
+    assert_eq!(socket_call(Domain::Unix, &name, IpcScope::Kernel), SocketCall::AsCopied);
+    assert_eq!(socket_call(Domain::Unix, &name, IpcScope::Mediated), SocketCall::OwnName(b"n"));
 }
 
 #[test]

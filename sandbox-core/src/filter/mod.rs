@@ -28,8 +28,9 @@ mod tests;
 pub use refused::{Needs, Refused, describe, is_by_number, refusal_errno};
 pub(crate) use socket::is_udp;
 pub use socket::{is_internet, is_unix};
-pub use trapped::{AttributeCall, Mediated, Observed, Trapped, trapped};
+pub use trapped::{AttributeCall, Mediated, Observed, SendCall, SignalCall, Trapped, trapped};
 
+use crate::IpcScope;
 use crate::policy::Policy;
 use seccompiler::BpfProgram;
 use std::collections::BTreeMap;
@@ -78,21 +79,21 @@ pub enum FilterError {
     Shape,
 }
 
-/// Compiles the program of a policy; it has notifications, whatever the policy is. `scoped`: the
-/// kernel keeps signals and abstract sockets inside (Landlock ABI 6); where it does not, they are
-/// mediated and what would get around that is refused.
+/// Compiles the program of a policy; it has notifications, whatever the policy is. Where
+/// the kernel does not keep signals and abstract sockets inside, they are mediated and what would get
+/// around that is refused.
 ///
 /// # Errors
 /// [`FilterError`], never for a policy that resolution has accepted.
 pub fn compile(
     policy: &Policy,
     handover: Handover,
-    scoped: bool,
+    ipc: IpcScope,
 ) -> Result<BpfProgram, FilterError> {
-    let told = refuse::told(scoped)?.into_iter().chain(socket::told(policy)?);
-    let notified = std::iter::once(notify::rules(policy, handover, scoped)?).chain(told);
+    let told = refuse::told(ipc)?.into_iter().chain(socket::told(policy)?);
+    let notified = std::iter::once(notify::rules(policy, handover, ipc)?).chain(told);
     let mut all: Vec<_> = notified.map(|rules| (rules, Answer::NOTIFY)).collect();
     all.extend(refuse::silent()?);
-    all.extend(socket::silent(policy, scoped)?);
+    all.extend(socket::silent(policy, ipc)?);
     compile::program(all)
 }

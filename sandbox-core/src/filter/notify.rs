@@ -4,6 +4,7 @@ use super::trapped::{
     MEDIATED, MEDIATED_LISTEN, MEDIATED_SIGNALS, Observed, attribute_calls, observed_calls,
 };
 use super::{FilterError, Handover, Rules};
+use crate::IpcScope;
 use crate::policy::{Mediation, NetworkMode, Observe, Policy};
 use seccompiler::{
     SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
@@ -13,21 +14,21 @@ use seccompiler::{
 pub(super) fn rules(
     policy: &Policy,
     handover: Handover,
-    scoped: bool,
+    ipc: IpcScope,
 ) -> Result<Rules, FilterError> {
     let mut rules = Rules::new();
     let paths = policy.unix.mediation == Mediation::Pathname;
     let network = &policy.network;
-    if paths || !scoped || network.mode != NetworkMode::None {
+    if paths || ipc == IpcScope::Mediated || network.mode != NetworkMode::None {
         rules.extend(whole(MEDIATED));
     }
-    if policy.sends_are_mediated(scoped) {
+    if policy.sends_are_mediated(ipc) {
         rules.extend(addressed_sends(handover)?);
     }
     if network.mode.is_closed() || network.listen.is_some() {
         rules.extend(whole(MEDIATED_LISTEN));
     }
-    if !scoped {
+    if ipc == IpcScope::Mediated {
         rules.extend(whole(MEDIATED_SIGNALS));
     }
     rules.extend(whole(attribute_calls()));

@@ -3,6 +3,7 @@
 use super::notify::OPENS;
 use super::refused::{ALWAYS, ALWAYS_HERE, PROBED};
 use super::{Answer, FilterError, Rules};
+use crate::IpcScope;
 use seccompiler::{
     SeccompCmpArgLen as Len, SeccompCmpOp as Op, SeccompCondition as Condition, SeccompRule,
 };
@@ -107,12 +108,12 @@ pub(super) fn silent() -> Result<Vec<(Rules, Answer)>, FilterError> {
 
 /// What is refused and worth telling: notifications. The calls are rare, and what is allowed passes
 /// as before.
-pub(super) fn told(scoped: bool) -> Result<[Rules; 2], FilterError> {
+pub(super) fn told(ipc: IpcScope) -> Result<[Rules; 2], FilterError> {
     let probed = PROBED.iter().map(|(nr, ..)| (*nr, Vec::new())).collect();
-    Ok([probed, refused(scoped)?])
+    Ok([probed, refused(ipc)?])
 }
 
-fn refused(scoped: bool) -> Result<Rules, FilterError> {
+fn refused(ipc: IpcScope) -> Result<Rules, FilterError> {
     let mut rules: Rules =
         ALWAYS.iter().chain(ALWAYS_HERE).map(|(nr, ..)| (*nr, Vec::new())).collect();
     let namespaces = || NAMESPACES.iter().map(|bit| u64::from(bit.unsigned_abs()));
@@ -138,7 +139,7 @@ fn refused(scoped: bool) -> Result<Rules, FilterError> {
         .collect::<Result<_, _>>()?;
     rules.insert(libc::SYS_ioctl, terminal);
     leases(&mut rules)?;
-    if !scoped {
+    if ipc == IpcScope::Mediated {
         owners(&mut rules)?;
     }
     // A listener of the program's own: the newest filter's listener answers first, so it could let

@@ -1,6 +1,7 @@
 //! Which sockets may exist. Family, type and protocol are registers here: no race.
 
 use super::{Answer, FilterError, Rules};
+use crate::IpcScope;
 use crate::policy::{Mediation, NetworkMode, Policy};
 use crate::register::unsigned;
 use seccompiler::{
@@ -80,7 +81,7 @@ fn set(level: libc::c_int, name: u64) -> Result<SeccompRule, FilterError> {
 
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
-pub(super) fn silent(policy: &Policy, scoped: bool) -> Result<Vec<(Rules, Answer)>, FilterError> {
+pub(super) fn silent(policy: &Policy, ipc: IpcScope) -> Result<Vec<(Rules, Answer)>, FilterError> {
     let judged = if policy.network.mode.is_closed() { FILTERS } else { &[] };
     let rule = |(level, name): &(libc::c_int, u64)| set(*level, *name);
     let options = ROUTES.iter().chain(judged).map(rule).collect::<Result<_, _>>()?;
@@ -91,7 +92,7 @@ pub(super) fn silent(policy: &Policy, scoped: bool) -> Result<Vec<(Rules, Answer
         (on_sockets(absent), Answer::errno(libc::ENOPROTOOPT)),
         (fast_open()?, unknown),
     ];
-    if policy.sends_are_mediated(scoped) {
+    if policy.sends_are_mediated(ipc) {
         silent.push((on_sockets(vec![rule(&ZERO_COPY)?]), unknown));
     }
     Ok(silent)

@@ -33,7 +33,7 @@ fn policy(mediation: Mediation, datagrams: bool, observe: Observe) -> Policy {
 /// What the program gets: as [`answer`], with what the supervisor says to a call that is refused
 /// by way of it.
 fn verdict(program: &[sock_filter], call: Call) -> u32 {
-    match (answer(program, call), trapped(call.nr.into(), true)) {
+    match (answer(program, call), trapped(call.nr.into(), IpcScope::Kernel)) {
         (NOTIFY, Some(Trapped::Refused(..))) => errno(refusal_errno(call.nr.into(), &call.args)),
         (other, _) => other,
     }
@@ -73,7 +73,7 @@ fn bootstrap_calls_are_never_trapped() {
     for observe in [Observe::All, Observe::Writes, Observe::Off] {
         for datagrams in [false, true] {
             let policy = policy(Mediation::Pathname, datagrams, observe);
-            let program = compile(&policy, HANDOVER, true).unwrap();
+            let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
             for nr in calls {
                 assert_eq!(verdict(&program, call(nr, &[])), ALLOW, "{nr}");
             }
@@ -86,8 +86,12 @@ fn the_handover_passes_with_its_secret_and_only_with_it() {
     let flags = u64::from(libc::MSG_NOSIGNAL.unsigned_abs());
     let (fd_word, flags_word) = (0x1122_3344_0000_0005, (0x5566_7788 << 32) | flags);
     for datagrams in [false, true] {
-        let program =
-            compile(&policy(Mediation::Pathname, datagrams, Observe::Off), HANDOVER, true).unwrap();
+        let program = compile(
+            &policy(Mediation::Pathname, datagrams, Observe::Off),
+            HANDOVER,
+            IpcScope::Kernel,
+        )
+        .unwrap();
         let sendmsg = |a: u64, c: u64| verdict(&program, call(libc::SYS_sendmsg, &[a, 1, c]));
         let trapped = if datagrams { NOTIFY } else { ALLOW };
         assert_eq!(sendmsg(fd_word, flags_word), ALLOW);
@@ -108,7 +112,8 @@ fn the_handover_passes_with_its_secret_and_only_with_it() {
 #[test]
 fn foreign_architectures_and_x32() {
     let program =
-        compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER, true).unwrap();
+        compile(&policy(Mediation::Pathname, true, Observe::All), HANDOVER, IpcScope::Kernel)
+            .unwrap();
     for nr in 0..512u32 {
         let i386 = Call { nr, arch: I386, args: [0; 6] };
         assert_eq!(verdict(&program, i386), libc::SECCOMP_RET_KILL_PROCESS, "i386 {nr}");
@@ -149,7 +154,7 @@ fn socket_gates() {
     ];
     for (domain, kind, protocol, datagrams, expected) in table {
         let policy = policy(Mediation::Pathname, *datagrams, Observe::Off);
-        let program = compile(&policy, HANDOVER, true).unwrap();
+        let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
         let args = [domain, kind, protocol].map(|v| u64::from(v.unsigned_abs()));
         for nr in [SYS_socket, SYS_socketpair] {
             let got = verdict(&program, call(nr, &args));
@@ -171,7 +176,7 @@ fn without_a_network_no_ip_socket_can_be_made() {
             network: NetworkPolicy::of_mode(NetworkMode::None),
             ..policy(mediation, datagrams, Observe::Off)
         };
-        let program = compile(&policy, HANDOVER, true).unwrap();
+        let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
         for nr in [SYS_socket, SYS_socketpair] {
             let answer = |domain: i32, kind: u64, protocol: u64| {
                 let domain = u64::from(domain.unsigned_abs());
@@ -205,7 +210,7 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
     let refused = |mode, nr: i64, args: &[u64]| {
         let network = NetworkPolicy::of_mode(mode);
         let policy = Policy { network, ..policy(Mediation::Pathname, false, Observe::Off) };
-        verdict(&compile(&policy, HANDOVER, true).unwrap(), call(nr, args))
+        verdict(&compile(&policy, HANDOVER, IpcScope::Kernel).unwrap(), call(nr, args))
     };
     let upper = 0xdead_beef_0000_0000;
     for mode in NetworkMode::ALL {
@@ -251,7 +256,7 @@ fn only_tcp_and_udp_where_addresses_are_judged() {
     for mode in NetworkMode::ALL {
         let network = NetworkPolicy::of_mode(mode);
         let policy = Policy { network, ..policy(Mediation::Pathname, false, Observe::Off) };
-        let program = compile(&policy, HANDOVER, true).unwrap();
+        let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
         for family in [2, 10] {
             let answer = |kind, protocol| {
                 verdict(&program, call(libc::SYS_socket, &[family, kind, protocol]))
@@ -280,7 +285,8 @@ fn only_tcp_and_udp_where_addresses_are_judged() {
 #[test]
 fn refusals() {
     let program =
-        compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, true).unwrap();
+        compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, IpcScope::Kernel)
+            .unwrap();
     let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
     let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
     let files = u64::from(libc::CLONE_FILES.unsigned_abs());
@@ -360,7 +366,7 @@ fn refusals() {
 #[test]
 fn what_is_trapped_in_each_mode() {
     let notified = |policy: &Policy, nr: i64, args: &[u64]| {
-        verdict(&compile(policy, HANDOVER, true).unwrap(), call(nr, args)) == NOTIFY
+        verdict(&compile(policy, HANDOVER, IpcScope::Kernel).unwrap(), call(nr, args)) == NOTIFY
     };
     let plain = policy(Mediation::Pathname, false, Observe::Off);
     let datagrams = policy(Mediation::Pathname, true, Observe::Off);
@@ -424,14 +430,17 @@ fn what_is_trapped_in_each_mode() {
 #[test]
 fn without_a_scope_signals_are_mediated_and_owners_refused() {
     let policy = policy(Mediation::Off, false, Observe::Off);
-    let unscoped = compile(&policy, HANDOVER, false).unwrap();
-    let scoped = compile(&policy, HANDOVER, true).unwrap();
+    let unscoped = compile(&policy, HANDOVER, IpcScope::Mediated).unwrap();
+    let scoped = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
     for nr in [libc::SYS_kill, libc::SYS_tgkill, libc::SYS_pidfd_send_signal] {
         assert_eq!(verdict(&unscoped, call(nr, &[1, 9])), NOTIFY);
         assert_eq!(verdict(&scoped, call(nr, &[1, 9])), ALLOW);
     }
-    let watched =
-        compile(&super::tests::policy(Mediation::Off, false, Observe::All), HANDOVER, true);
+    let watched = compile(
+        &super::tests::policy(Mediation::Off, false, Observe::All),
+        HANDOVER,
+        IpcScope::Kernel,
+    );
     assert_eq!(verdict(&watched.unwrap(), call(libc::SYS_kill, &[1, 9])), NOTIFY);
     for command in [8, 10, 15] {
         assert_eq!(verdict(&unscoped, call(libc::SYS_fcntl, &[3, command])), errno(libc::EPERM));
@@ -443,7 +452,7 @@ fn without_a_scope_signals_are_mediated_and_owners_refused() {
 #[test]
 fn what_is_allowed_passes_in_a_few_steps() {
     let policy = policy(Mediation::Pathname, true, Observe::All);
-    let program = compile(&policy, HANDOVER, true).unwrap();
+    let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
     let steps = |nr| walk(&program, call(nr, &[])).unwrap();
     let mut allowed: Vec<usize> = (0..600)
         .map(steps)
@@ -460,17 +469,19 @@ fn what_is_allowed_passes_in_a_few_steps() {
 
 #[test]
 fn every_trapped_call_is_known_to_the_dispatcher() {
-    for scoped in [false, true] {
+    for ipc in IpcScope::ALL {
         let network = NetworkPolicy::of_mode(NetworkMode::Loopback);
         let policy = Policy { network, ..policy(Mediation::Pathname, true, Observe::All) };
-        let program = compile(&policy, HANDOVER, scoped).unwrap();
+        let program = compile(&policy, HANDOVER, ipc).unwrap();
         for nr in 0..600i64 {
             let notifies = run(&program, call(nr, &[1, 2, 2, 1, 1, 1])) == Ok(NOTIFY);
             // Refusals may depend on arguments; all else that is known is trapped.
-            match trapped(nr, scoped) {
+            match trapped(nr, ipc) {
                 None => assert!(!notifies, "{nr}"),
                 Some(Trapped::Refused(..) | Trapped::ByNumber(_)) => {}
-                Some(Trapped::Mediated(..)) if scoped && signal_call(nr) => assert!(!notifies),
+                Some(Trapped::Mediated(..)) if ipc == IpcScope::Kernel && signal_call(nr) => {
+                    assert!(!notifies)
+                }
                 Some(_) => assert!(notifies, "{nr}"),
             }
         }

@@ -1,6 +1,7 @@
 //! What each trapped call is for, whichever policy has it trapped.
 
 use super::refused::{BY_NUMBER, Refused, refused};
+use crate::IpcScope;
 
 /// Calls the supervisor performs on the caller's behalf. There is no way to answer "go on" to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,12 +12,32 @@ pub enum Mediated {
     Bind,
     /// `listen(fd, backlog)`
     Listen,
+    /// Data for an address.
+    Send(SendCall),
+    /// A signal.
+    Signal(SignalCall),
+    /// A change of a mode, an owner, a time or an extended attribute.
+    Attribute(AttributeCall),
+    /// `inotify_add_watch(fd, path, mask)`
+    Watch,
+    /// `flock(fd, operation)`, exclusive
+    Lock,
+}
+
+/// Calls that send data to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendCall {
     /// `sendto(fd, buffer, length, flags, address, length)`
-    SendTo,
+    To,
     /// `sendmsg(fd, message, flags)`
-    SendMsg,
+    Message,
     /// `sendmmsg(fd, messages, count, flags)`
-    SendMmsg,
+    Messages,
+}
+
+/// Calls that send a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignalCall {
     /// `kill(pid, signal)`
     Kill,
     /// `tkill(tid, signal)`
@@ -24,17 +45,11 @@ pub enum Mediated {
     /// `tgkill(tgid, tid, signal)`
     Tgkill,
     /// `rt_sigqueueinfo(pid, signal, info)`
-    SigQueue,
+    Queue,
     /// `rt_tgsigqueueinfo(tgid, tid, signal, info)`
-    ThreadSigQueue,
+    ThreadQueue,
     /// `pidfd_send_signal(pidfd, signal, info, flags)`
-    PidfdSignal,
-    /// A change of a mode, an owner, a time or an extended attribute.
-    Attribute(AttributeCall),
-    /// `inotify_add_watch(fd, path, mask)`
-    Watch,
-    /// `flock(fd, operation)`, exclusive
-    Lock,
+    Pidfd,
 }
 
 /// Calls that change attributes of files. Landlock has no right for these.
@@ -148,19 +163,19 @@ pub(super) const MEDIATED_LISTEN: &[(i64, Mediated, &str)] =
 
 /// Trapped only where UNIX datagram sockets may exist, or addresses of UDP are judged.
 const MEDIATED_SENDS: &[(i64, Mediated, &str)] = &[
-    (libc::SYS_sendto, Mediated::SendTo, "sendto"),
-    (libc::SYS_sendmsg, Mediated::SendMsg, "sendmsg"),
-    (libc::SYS_sendmmsg, Mediated::SendMmsg, "sendmmsg"),
+    (libc::SYS_sendto, Mediated::Send(SendCall::To), "sendto"),
+    (libc::SYS_sendmsg, Mediated::Send(SendCall::Message), "sendmsg"),
+    (libc::SYS_sendmmsg, Mediated::Send(SendCall::Messages), "sendmmsg"),
 ];
 
 /// Trapped only where the kernel has no scope for signals.
 pub(super) const MEDIATED_SIGNALS: &[(i64, Mediated, &str)] = &[
-    (libc::SYS_kill, Mediated::Kill, "kill"),
-    (libc::SYS_tkill, Mediated::Tkill, "tkill"),
-    (libc::SYS_tgkill, Mediated::Tgkill, "tgkill"),
-    (libc::SYS_rt_sigqueueinfo, Mediated::SigQueue, "rt_sigqueueinfo"),
-    (libc::SYS_rt_tgsigqueueinfo, Mediated::ThreadSigQueue, "rt_tgsigqueueinfo"),
-    (libc::SYS_pidfd_send_signal, Mediated::PidfdSignal, "pidfd_send_signal"),
+    (libc::SYS_kill, Mediated::Signal(SignalCall::Kill), "kill"),
+    (libc::SYS_tkill, Mediated::Signal(SignalCall::Tkill), "tkill"),
+    (libc::SYS_tgkill, Mediated::Signal(SignalCall::Tgkill), "tgkill"),
+    (libc::SYS_rt_sigqueueinfo, Mediated::Signal(SignalCall::Queue), "rt_sigqueueinfo"),
+    (libc::SYS_rt_tgsigqueueinfo, Mediated::Signal(SignalCall::ThreadQueue), "rt_tgsigqueueinfo"),
+    (libc::SYS_pidfd_send_signal, Mediated::Signal(SignalCall::Pidfd), "pidfd_send_signal"),
 ];
 
 /// Trapped always: files that are noticed and not opened.
@@ -239,11 +254,10 @@ pub(super) fn observed_calls() -> impl Iterator<Item = &'static (i64, Observed, 
     OBSERVED.iter().chain(OBSERVED_HERE)
 }
 
-/// What the trapped call `nr` is for; `None` if no filter of ours traps it. `scoped`: the kernel
-/// keeps signals inside.
+/// What the trapped call `nr` is for; `None` if no filter of ours traps it.
 #[must_use]
-pub fn trapped(nr: i64, scoped: bool) -> Option<Trapped> {
-    if scoped && nr == libc::SYS_kill {
+pub fn trapped(nr: i64, ipc: IpcScope) -> Option<Trapped> {
+    if ipc == IpcScope::Kernel && nr == libc::SYS_kill {
         return Some(Trapped::Observed(Observed::Kill, "kill"));
     }
     let mediated = MEDIATED

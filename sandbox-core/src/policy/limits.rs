@@ -25,6 +25,10 @@ pub struct Limits {
     /// programs' included: where no control group counts the run's own, this bounds how far a fork
     /// bomb gets before the watch sees it. The kernel does not hold root to it.
     pub user_tasks: Option<u64>,
+    /// Descriptors one process may have open before it asks for more, as it may up to the hard limit
+    /// (`RLIMIT_NOFILE`): what the server was started with. The server and the run's supervisor have
+    /// more; commands do not, as some go through all the numbers there could be.
+    pub soft_open_files: Option<u64>,
 }
 
 /// A limit that a profile or a call can set.

@@ -33,6 +33,7 @@ pub use read_only::ReadOnly;
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 pub use view::{Hiding, Tmp};
 
+use crate::IpcScope;
 use crate::rate::Quota;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -64,13 +65,12 @@ pub struct Policy {
 
 impl Policy {
     /// Whether sends that may carry an address are performed by the supervisor: where addresses of
-    /// IP are judged, and where there may be UNIX datagrams whose paths or names are. `scoped`:
-    /// whether the kernel keeps abstract sockets inside.
+    /// IP are judged, and where there may be UNIX datagrams whose paths or names are.
     #[must_use]
-    pub fn sends_are_mediated(&self, scoped: bool) -> bool {
+    pub fn sends_are_mediated(&self, ipc: IpcScope) -> bool {
         let datagrams = match self.unix.mediation {
             Mediation::Pathname => self.unix.datagrams,
-            Mediation::Off => !scoped,
+            Mediation::Off => ipc == IpcScope::Mediated,
         };
         datagrams || self.network.mode.is_closed()
     }

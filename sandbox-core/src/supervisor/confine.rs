@@ -4,6 +4,7 @@ use super::found::Found;
 use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::control::TreeTier;
 use crate::decide::FileKind;
 use crate::host::{MINIMUM_ABI, SCOPES_ABI};
@@ -23,8 +24,7 @@ use std::os::fd::OwnedFd;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Kernel {
     abi: ABI,
-    /// Whether the kernel keeps signals and abstract sockets inside.
-    pub(super) scoped: bool,
+    pub(super) ipc: IpcScope,
 }
 
 impl Kernel {
@@ -40,8 +40,8 @@ impl Kernel {
                 format!("this kernel has {found}; ABI {MINIMUM_ABI} (Linux 6.2) is needed"),
             ));
         }
-        let scoped = abi >= SCOPES_ABI;
-        Ok(Self { abi: ABI::from(i32::try_from(abi).unwrap_or(i32::MAX)), scoped })
+        let ipc = if abi >= SCOPES_ABI { IpcScope::Kernel } else { IpcScope::Mediated };
+        Ok(Self { abi: ABI::from(i32::try_from(abi).unwrap_or(i32::MAX)), ipc })
     }
 }
 
@@ -97,9 +97,9 @@ fn handle_everything(kernel: Kernel) -> Result<RulesetCreated, SetupFailed> {
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(kernel.abi));
     // An empty set of scopes is an error to ask for.
-    let ruleset = match kernel.scoped {
-        true => ruleset.and_then(|r| r.scope(landlock::Scope::from_all(kernel.abi))),
-        false => ruleset,
+    let ruleset = match kernel.ipc {
+        IpcScope::Kernel => ruleset.and_then(|r| r.scope(landlock::Scope::from_all(kernel.abi))),
+        IpcScope::Mediated => ruleset,
     };
     ruleset.and_then(|r| r.create()).map_err(unusual)
 }
@@ -195,7 +195,8 @@ impl SignalScope {
     /// must be out of reach, or there is no proof.
     fn of_this_process(kernel: Kernel) -> Option<Self> {
         let server = nix::sys::signal::kill(nix::unistd::getppid(), None);
-        (kernel.scoped && server == Err(Errno::EPERM)).then_some(Self(TreeTier::Domain))
+        (kernel.ipc == IpcScope::Kernel && server == Err(Errno::EPERM))
+            .then_some(Self(TreeTier::Domain))
     }
 
     /// Sends a signal to every process of the run at once: the kernel goes through all processes

@@ -19,7 +19,7 @@ impl Foundation {
     pub(super) fn lay(basis: &Basis) -> Result<Self, SetupFailed> {
         let kernel = Kernel::probe(basis.landlock_abi_limit)?;
         let rulesets = Rulesets::new(&basis.policy, kernel)?;
-        let gate = Gate::new(&basis.policy, kernel.scoped)?;
+        let gate = Gate::new(&basis.policy, kernel.ipc)?;
         Ok(Self { kernel, rulesets, gate })
     }
 }

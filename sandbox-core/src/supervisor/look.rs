@@ -5,6 +5,7 @@ use super::tree;
 use super::unix_table::UnixEntry;
 use crate::control::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 use crate::decide::FileKind;
+use crate::register::{int, unsigned};
 use crate::sys;
 use nix::sys::stat::{FileStat, fstat, major, minor, stat};
 use nix::unistd::Pid;
@@ -104,20 +105,17 @@ fn awaited(pid: Pid, tid: i32, call: &str) -> Vec<i32> {
     else {
         return Vec::new();
     };
-    let descriptor = |value: u64| i32::try_from(value & 0xffff_ffff).ok();
     match number {
-        libc::SYS_read | libc::SYS_readv => descriptor(first).into_iter().collect(),
+        libc::SYS_read | libc::SYS_readv => vec![int(first)],
         libc::SYS_ppoll => polled(tid, first, second),
         libc::SYS_pselect6 => selected(tid, first, second),
-        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => {
-            descriptor(first).map(|fd| in_epoll(pid, fd)).unwrap_or_default()
-        }
+        libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => in_epoll(pid, int(first)),
         #[cfg(target_arch = "x86_64")]
         libc::SYS_poll => polled(tid, first, second),
         #[cfg(target_arch = "x86_64")]
         libc::SYS_select => selected(tid, first, second),
         #[cfg(target_arch = "x86_64")]
-        libc::SYS_epoll_wait => descriptor(first).map(|fd| in_epoll(pid, fd)).unwrap_or_default(),
+        libc::SYS_epoll_wait => in_epoll(pid, int(first)),
         _ => Vec::new(),
     }
 }
@@ -125,7 +123,7 @@ fn awaited(pid: Pid, tid: i32, call: &str) -> Vec<i32> {
 /// `struct pollfd` entries that ask for input (poll(2)).
 fn polled(tid: i32, address: u64, count: u64) -> Vec<i32> {
     const ENTRY: usize = 8;
-    let count = usize::try_from(count).unwrap_or(0).min(MAX_DESCRIPTORS);
+    let count = usize::try_from(unsigned(count)).unwrap_or(0).min(MAX_DESCRIPTORS);
     let mut bytes = vec![0u8; count * ENTRY];
     let read = sys::read_memory(tid, address, &mut bytes).unwrap_or(0);
     bytes[..read].chunks_exact(ENTRY).filter_map(wanted_input).collect()
@@ -139,7 +137,7 @@ fn wanted_input(entry: &[u8]) -> Option<i32> {
 
 /// Members of the first `fd_set` of select(2): a bit for each descriptor.
 fn selected(tid: i32, count: u64, address: u64) -> Vec<i32> {
-    let count = usize::try_from(count & 0xffff_ffff).unwrap_or(0).min(MAX_DESCRIPTORS);
+    let count = usize::try_from(int(count)).unwrap_or(0).min(MAX_DESCRIPTORS);
     let mut bits = vec![0u8; count.div_ceil(8)];
     let read = sys::read_memory(tid, address, &mut bits).unwrap_or(0);
     let set = |fd: &usize| bits[..read].get(fd / 8).is_some_and(|byte| byte & (1 << (fd % 8)) != 0);

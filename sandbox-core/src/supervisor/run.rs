@@ -14,7 +14,6 @@ use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, Stdio, Work, receive_work, send_event};
 use crate::groups::GroupsAt;
 use crate::namespaces::{self, Namespaces};
-use crate::open_files;
 use crate::plan::{Basis, Plan};
 use crate::sys;
 use nix::errno::Errno;
@@ -39,12 +38,7 @@ pub fn main() -> ExitCode {
     // While there is time: nobody waits for this process yet, if it is a spare one.
     let mut arguments = std::env::args_os().skip(2);
     let wanted = arguments.next().and_then(|argument| namespaces::from_argument(&argument));
-    let files = arguments.next().and_then(|argument| open_files::from_argument(&argument));
-    let (Some(wanted), Some(files)) = (wanted, files) else { return ExitCode::from(64) };
-    // Before anything is forked: all of them are to have it.
-    if files.is_some_and(|soft| open_files::lower(soft).is_err()) {
-        return ExitCode::from(64);
-    }
+    let Some(wanted) = wanted else { return ExitCode::from(64) };
     let groups = GroupsAt::from_arguments(arguments)
         .filter(|at| at.server == std::os::unix::process::parent_id())
         .map(|at| Groups::enter(&at))

@@ -16,6 +16,7 @@ use super::mounts::seal::{self, Before};
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::control::Stdio;
 use crate::plan::{Basis, Plan};
 use crate::policy::{Observe, Policy};
@@ -31,8 +32,7 @@ pub(super) struct Standby {
     scope: Option<SignalScope>,
     bootstrap: Bootstrap<Armed>,
     listener: OwnedFd,
-    /// Whether the kernel keeps signals inside.
-    scoped: bool,
+    ipc: IpcScope,
     first: Option<FirstProcess>,
     mediator: mediate::Waiting,
     workspaces: Vec<(AbsPath, OwnedFd)>,
@@ -84,13 +84,13 @@ impl Standby {
         let mediator = mediate::Waiting::new(&policy.fs)
             .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
         let (bootstrap, listener) = bootstrap.arm()?;
-        let scoped = kernel.scoped;
+        let ipc = kernel.ipc;
         Ok(Self {
             signals,
             scope,
             bootstrap,
             listener,
-            scoped,
+            ipc,
             first,
             mediator,
             workspaces,
@@ -140,10 +140,9 @@ impl Standby {
         stdio: Stdio,
         proxy: Option<OwnedFd>,
     ) -> Result<Released, SetupFailed> {
-        let Self { signals, scope, bootstrap, listener, scoped, first, mediator, before, .. } =
-            self;
+        let Self { signals, scope, bootstrap, listener, ipc, first, mediator, before, .. } = self;
         let entry = Entry::new(&plan.launch, stdio, &self.workspaces)?;
-        let mediator = mediator.start(plan, listener, scoped, first, proxy);
+        let mediator = mediator.start(plan, listener, ipc, first, proxy);
         let running = bootstrap.release(&entry)?;
         Ok(Released { signals, scope, mediator, running, before })
     }

@@ -65,6 +65,45 @@ pub(super) fn each_descendant(mut visit: impl FnMut(Pid) -> ControlFlow<()>) -> 
     ControlFlow::Continue(())
 }
 
+/// Whether a task is of a process below this one.
+pub(super) fn is_descendant(task: i32) -> bool {
+    /// A line that is too long to be followed, or changes each time, is looked for from this end.
+    const TRIES: usize = 4;
+    let parent = |task: i32| ProcessStat::of(task).and_then(|stat| stat.parent());
+    let followed = (0..TRIES).find_map(|_| descends(task, Pid::this().as_raw(), parent));
+    followed.unwrap_or_else(|| descendants().contains(&Pid::from_raw(task)))
+}
+
+/// Whether `ancestor` is above `task`; `None` if that cannot be told from one look.
+///
+/// A number on the way up may have become another process's by the time its own parent is asked for,
+/// and the rest of the line be a stranger's. So the line is asked once more, from above down to the
+/// task. A parent that ends hands its children over before its number is free, and nobody who comes
+/// later can be their parent. What has the same parent both times has thus had it all the while, and
+/// what was asked of the parent in between was asked of that very process.
+fn descends(task: i32, ancestor: i32, parent: impl Fn(i32) -> Option<i32>) -> Option<bool> {
+    /// Levels that are followed.
+    const MOST: usize = 1024;
+    let mut line = vec![task];
+    let below = loop {
+        let above = match parent(*line.last()?) {
+            Some(above) => above,
+            None if line.len() == 1 => return Some(false),
+            None => return None,
+        };
+        line.push(above);
+        match above {
+            above if above == ancestor => break true,
+            // Above the first process, or where no number leads to.
+            0 => break false,
+            _ if line.len() > MOST => return None,
+            _ => {}
+        }
+    };
+    let stays = |link: &[i32]| matches!(link, [of, is] if parent(*of) == Some(*is));
+    line.windows(2).rev().all(stays).then_some(below)
+}
+
 /// Children of all threads of a process (proc_pid_children(5)); none if it is gone.
 #[must_use]
 pub fn children(parent: Pid) -> Vec<Pid> {
@@ -188,5 +227,83 @@ pub(super) fn usage() -> Usage {
         cpu: time(usage.user_time()) + time(usage.system_time()),
         // Kilobytes (getrusage(2)).
         peak_rss_bytes: usage.max_rss().unsigned_abs() * 1024,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::{Cell, RefCell};
+    use std::collections::HashMap;
+
+    const OWN: i32 = 10;
+
+    /// 10 below 1 has the children 20 and 21, and 30 below 20; 40 is somebody else's.
+    fn parents() -> HashMap<i32, i32> {
+        HashMap::from([(1, 0), (10, 1), (20, 10), (21, 10), (30, 20), (40, 1)])
+    }
+
+    #[test]
+    fn what_is_below_is_told_from_what_is_not() {
+        let asked = Cell::new(0);
+        let parent = |task: i32| {
+            asked.set(asked.get() + 1);
+            parents().get(&task).copied()
+        };
+        for (task, below) in [(20, true), (21, true), (30, true), (40, false), (1, false)] {
+            assert_eq!(descends(task, OWN, parent), Some(below), "{task}");
+        }
+        assert_eq!(descends(OWN, OWN, parent), Some(false), "not of itself");
+        assert_eq!(descends(99, OWN, parent), Some(false), "nobody");
+        asked.set(0);
+        assert_eq!((descends(30, OWN, parent), asked.get()), (Some(true), 4), "its own line alone");
+    }
+
+    /// 40's parent 50 ends after it was named, and its number becomes that of a process below.
+    #[test]
+    fn a_number_that_is_reused_on_the_way_up_leads_nowhere() {
+        let now = RefCell::new(parents());
+        now.borrow_mut().extend([(40, 50), (50, 1)]);
+        let parent = |task: i32| {
+            let found = now.borrow().get(&task).copied();
+            if task == 40 {
+                now.borrow_mut().extend([(40, 1), (50, 20)]);
+            }
+            found
+        };
+        assert_eq!(descends(40, OWN, parent), None);
+        assert_eq!(descends(40, OWN, parent), Some(false));
+    }
+
+    #[test]
+    fn one_that_is_handed_over_meanwhile_is_asked_again() {
+        let now = RefCell::new(parents());
+        let parent = |task: i32| {
+            let found = now.borrow().get(&task).copied();
+            if task == 30 {
+                now.borrow_mut().insert(30, OWN);
+                now.borrow_mut().remove(&20);
+            }
+            found
+        };
+        assert_eq!(descends(30, OWN, parent), None);
+        assert_eq!(descends(30, OWN, parent), Some(true));
+    }
+
+    #[test]
+    fn a_line_without_an_end_is_not_followed_for_ever() {
+        assert_eq!(descends(2, OWN, |task| Some(if task == 2 { 3 } else { 2 })), None);
+    }
+
+    #[test]
+    fn real_processes_have_their_places() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id().cast_signed();
+        assert!(is_descendant(pid));
+        child.kill().unwrap();
+        assert!(is_descendant(pid), "not waited for yet");
+        child.wait().unwrap();
+        assert!(!is_descendant(pid));
+        assert!(!is_descendant(Pid::this().as_raw()) && !is_descendant(Pid::parent().as_raw()));
     }
 }

@@ -7,6 +7,7 @@
 
 use super::message::{Call, Message, RefusedAccess};
 use nix::errno::Errno;
+use nono_sandbox::IpcScope;
 use nono_sandbox::filter::{Trapped, trapped};
 use nono_sandbox::record::KernelRefusal;
 use std::collections::HashMap;
@@ -197,7 +198,7 @@ fn refusal(what: RefusedAccess, call: Call, started: Instant, at: Instant) -> Ke
 }
 
 fn name_of(call: &Call) -> String {
-    match trapped(call.number, true) {
+    match trapped(call.number, IpcScope::Kernel) {
         _ if call.pid == 0 => String::new(),
         Some(
             Trapped::Mediated(_, name)

@@ -150,6 +150,7 @@ impl Runs {
         let Job { mut identity, sandbox, mut plan, input, echo, trail, tenancy } = job;
         plan.launch.limits.user_tasks =
             plan.launch.limits.tasks.map(|own| self.pool.user_tasks.limit(own));
+        plan.launch.limits.soft_open_files = self.pool.soft_open_files;
         let (theirs, ours) = Streams::open(&input)?;
         if let Some(name) = &ours.terminal {
             plan = plan.on_terminal(name.clone());

@@ -7,6 +7,7 @@ use super::supervisor::Supervisors;
 use super::user_tasks::UserTasks;
 use crate::error::ServerError;
 use crate::kernel_log::KernelLog;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::{Basis, Cgroups};
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub(crate) struct Pool {
     pub(super) spares: Spares,
     pub(super) places: Arc<Places>,
     pub(super) user_tasks: UserTasks,
+    /// Descriptors that a command may have open, if that is less than this process may.
+    pub(super) soft_open_files: Option<u64>,
     /// Where output is spooled to.
     pub(super) folder: PathBuf,
     /// What tells of refusals, where a profile wants them from there.
@@ -55,6 +58,8 @@ impl Pool {
         kernel_log: Option<KernelLog>,
     ) -> Result<Arc<Self>, ServerError> {
         let places = Places::new(live);
+        // Before there are supervisors, which need as many.
+        let soft_open_files = raise_open_files();
         let supervisors = Supervisors::new(namespaces, Arc::clone(&places))?;
         let sweeper = supervisors.use_groups(cgroups);
         let spares = Spares::new(supervisors, basis);
@@ -63,6 +68,7 @@ impl Pool {
             spares,
             places,
             user_tasks: UserTasks::new(),
+            soft_open_files,
             folder,
             kernel_log,
             _sweeper: sweeper,
@@ -92,4 +98,12 @@ impl Pool {
             tracing::warn!("some runs were still ending when the server did");
         }
     }
+}
+
+/// Lets this process, and every supervisor, have as many descriptors open as it may: what one run
+/// holds at its proxy must not be missing for another, nor what its calls hold while they block for
+/// the rest of them. The limit from before, if it was another one.
+fn raise_open_files() -> Option<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok().filter(|()| soft < hard).map(|()| soft)
 }

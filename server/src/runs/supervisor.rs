@@ -7,14 +7,12 @@ use super::start_error::StartError;
 use super::sweep::SWEEP;
 use crate::error::ServerError;
 use nix::errno::Errno;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{MsgFlags, recv};
 use nono_sandbox::control::{
     self, ControlError, Decoder, Event, Order, send_basis, send_order, send_start,
 };
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::{self, Namespaces};
-use nono_sandbox::open_files;
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
 use nono_sandbox::supervisor::Found;
 use std::ffi::OsString;
@@ -49,10 +47,6 @@ pub(super) struct Supervisors {
     groups: Arc<OnceLock<GroupsAt>>,
     /// What each supervisor makes before it waits for work.
     namespaces: Option<Namespaces>,
-    /// Descriptors that a command may have open, if that is less than this process may. What is
-    /// meant for a server with many connections is not for commands: some go through all the numbers
-    /// there could be.
-    open_files: Option<u64>,
     /// What tells when none of them is waited for any longer.
     places: Arc<Places>,
 }
@@ -71,9 +65,8 @@ impl Supervisors {
             .map_err(|errno| ServerError::doing("become a subreaper")(errno.into()))?;
         let binary = File::open("/proc/self/exe")
             .map_err(ServerError::doing("open /proc/self/exe; is /proc mounted"))?;
-        let open_files = raise_open_files();
         let (family, groups) = (Arc::default(), Arc::default());
-        Ok(Self { binary, family, groups, namespaces, open_files, places })
+        Ok(Self { binary, family, groups, namespaces, places })
     }
 
     /// Starts one; it waits for its plan.
@@ -86,11 +79,7 @@ impl Supervisors {
         ours.set_nonblocking(true).map_err(StartError::doing("make a socket pair"))?;
         let child = self
             .start_self(
-                &[
-                    SUPERVISE.into(),
-                    namespaces::to_argument(self.namespaces),
-                    open_files::to_argument(self.open_files),
-                ],
+                &[SUPERVISE.into(), namespaces::to_argument(self.namespaces)],
                 self.groups.get(),
                 OwnedFd::from(theirs).into(),
                 Stdio::inherit(),
@@ -149,13 +138,6 @@ impl Supervisors {
             .stderr(stderr);
         self.family.adopt(|| command.spawn())
     }
-}
-
-/// Lets this process have as many descriptors open as it may: what one run holds at its proxy must
-/// not be missing for another. The limit from before, if it was another one.
-fn raise_open_files() -> Option<u64> {
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
-    setrlimit(Resource::RLIMIT_NOFILE, hard, hard).ok().filter(|()| soft < hard).map(|()| soft)
 }
 
 /// What a run starts with: its plan, and the command's ends of its streams.

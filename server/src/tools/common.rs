@@ -105,6 +105,7 @@ fn limits(params: LimitParams) -> Limits {
         file_size_bytes: params.file_size_bytes,
         output_bytes: params.output_bytes,
         user_tasks: None,
+        soft_open_files: None,
     }
 }
 

@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nono_profiles::{Context, MissingFolders, ProfileRef, resolve};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::sys::{self, NotificationData};
-use nono_sandbox::{AbsPath, policy::Policy};
+use nono_sandbox::{AbsPath, IpcScope, policy::Policy};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, ExitStatus};
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
 fn run(mut command: Command) -> Result<ExitStatus, Box<dyn std::error::Error + Send + Sync>> {
     // Nothing is handed over: both sides are this process.
     let handover = Handover { fd: -1, secret: u64::from_ne_bytes(sys::random_bytes()?) };
-    let program = compile(&default_policy()?, handover, true)?;
+    let program = compile(&default_policy()?, handover, IpcScope::Kernel)?;
     let (listeners, listener) = mpsc::channel();
     let filtered = std::thread::spawn(move || {
         nix::sys::prctl::set_no_new_privs()?;

@@ -91,20 +91,23 @@ fn every_number(address: &str) -> Outcome {
     Err(Errno::EACCES)
 }
 
-/// Two messages in one call; says how many went out.
+/// Two messages in one call, of three that lie there; says how many went out. The kernel takes the
+/// lower half of the register for the count.
 fn two_at_once(one: &str, other: &str) -> Outcome {
-    let names = [unix_address(one), unix_address(other)];
+    let names = [unix_address(one), unix_address(other), unix_address(other)];
     let data = *b"knock";
     let mut parts = names
         .each_ref()
         .map(|_| libc::iovec { iov_base: data.as_ptr() as *mut libc::c_void, iov_len: data.len() });
-    let [first, second] = &mut parts;
+    let [first, second, third] = &mut parts;
     let mut messages = [
         libc::mmsghdr { msg_hdr: header(&names[0], first), msg_len: 0 },
         libc::mmsghdr { msg_hdr: header(&names[1], second), msg_len: 0 },
+        libc::mmsghdr { msg_hdr: header(&names[2], third), msg_len: 0 },
     ];
     let fd = sender("dgram")? as usize;
-    let sent = sys::call(libc::SYS_sendmmsg, &[fd, messages.as_mut_ptr() as usize, 2, 0])?;
+    let count = 2 | 0x1234_5678_usize << 32;
+    let sent = sys::call(libc::SYS_sendmmsg, &[fd, messages.as_mut_ptr() as usize, count, 0])?;
     Ok(format!("{sent} {} {}", messages[0].msg_len, messages[1].msg_len))
 }
 

@@ -7,6 +7,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
@@ -16,6 +17,7 @@ pub fn run(name: &str, rest: &[&str]) -> Option<Outcome> {
         ("blocked-tcp-interrupted", &[]) => interrupted_tcp(),
         ("blocked-ignored", &[path]) => ignored(path),
         ("blocked-herd", &[path, other, n]) => number(n).and_then(|n| herd(path, other, n)),
+        ("blocked-released", &[path, other, n]) => number(n).and_then(|n| released(path, other, n)),
         ("blocked-crowd", &[path, n, _tag]) => number(n).and_then(|n| crowd_forever(path, n)),
         ("blocked-forever", &[path]) => blocked_forever(path),
         ("signal-storm", &[path, n]) => number(n).and_then(|n| storm(path, n)),
@@ -125,17 +127,18 @@ fn ignored(path: &str) -> Outcome {
     Ok("connected".to_owned())
 }
 
-/// `n` threads that block on a full queue for good.
-fn crowd(path: &str, n: usize) -> Result<(), Errno> {
+/// `n` threads that block on a full queue, and what their calls come to.
+fn crowd(path: &str, n: usize) -> Result<Receiver<Result<(), Errno>>, Errno> {
     let started = std::sync::Arc::new(AtomicUsize::new(0));
+    let (sender, results) = mpsc::channel();
     for _ in 0..n {
-        let (address, started) = (unix_address(path), started.clone());
+        let (address, started, sender) = (unix_address(path), started.clone(), sender.clone());
         std::thread::Builder::new()
             .stack_size(64 * 1024)
             .spawn(move || {
-                let Ok(fd) = socket_kind("stream") else { return };
+                let socket = socket_kind("stream");
                 started.fetch_add(1, Ordering::SeqCst);
-                let _ = sys::connect(fd, &address);
+                let _ = sender.send(socket.and_then(|fd| sys::connect(fd, &address)));
             })
             .map_err(|_| Errno::EAGAIN)?;
     }
@@ -144,13 +147,13 @@ fn crowd(path: &str, n: usize) -> Result<(), Errno> {
     }
     // They have announced themselves; give the last ones time to be inside the call.
     std::thread::sleep(Duration::from_millis(300));
-    Ok(())
+    Ok(results)
 }
 
 /// Says by a file beside the socket that the crowd stands, and stays until somebody kills us.
 fn crowd_forever(path: &str, n: usize) -> Outcome {
     let _listener = full_listener(path)?;
-    crowd(path, n)?;
+    let _blocked = crowd(path, n)?;
     std::fs::write(format!("{path}.stands"), "").map_err(|_| Errno::EACCES)?;
     loop {
         std::thread::sleep(Duration::from_secs(3600));
@@ -163,7 +166,7 @@ fn herd(path: &str, other: &str, n: usize) -> Outcome {
     let server = socket_kind("stream")?;
     sys::bind(server, &unix_address(other))?;
     sys::listen(server, 16)?;
-    crowd(path, n)?;
+    let _blocked = crowd(path, n)?;
     let mut worst = Duration::ZERO;
     for _ in 0..8 {
         let fd = socket_kind("stream")?;
@@ -172,6 +175,30 @@ fn herd(path: &str, other: &str, n: usize) -> Outcome {
         worst = worst.max(start.elapsed());
     }
     Ok(worst.as_millis().to_string())
+}
+
+/// `n` threads block on a full queue, one more connects elsewhere, then there is room for all.
+fn released(path: &str, other: &str, n: usize) -> Outcome {
+    let listener = full_listener(path)?;
+    let server = socket_kind("stream")?;
+    sys::bind(server, &unix_address(other))?;
+    sys::listen(server, 1)?;
+    let results = crowd(path, n)?;
+    // Long enough for whoever looks after blocked calls to have looked many times.
+    std::thread::sleep(Duration::from_millis(1000));
+    if let Ok(result) = results.try_recv() {
+        return Ok(format!("one did not stay blocked: {result:?}"));
+    }
+    sys::connect(socket_kind("stream")?, &unix_address(other))?;
+    std::thread::spawn(move || while sys::accept(listener).map(sys::close).is_ok() {});
+    let mut connected = 0;
+    for _ in 0..n {
+        match results.recv_timeout(Duration::from_secs(20)) {
+            Ok(Ok(())) => connected += 1,
+            other => return Ok(format!("{connected} connected, then {other:?}")),
+        }
+    }
+    Ok(format!("{connected} connected"))
 }
 
 /// Blocks until somebody kills us.

@@ -220,7 +220,18 @@ impl NetworkPolicy {
     /// what is not tied could be sent to from other machines.
     #[must_use]
     pub fn ties_datagrams(&self) -> bool {
-        matches!(self.mode, NetworkMode::Loopback | NetworkMode::Proxy) && self.expose.is_empty()
+        self.stays_here() && self.expose.is_empty()
+    }
+
+    /// Whether a socket is tied before it sends to an address. Where something is exposed, one that
+    /// has a port was tied when it got it, if it was to be; one that has none gets it with the send.
+    pub(crate) fn ties_sender(&self, has_port: impl FnOnce() -> bool) -> bool {
+        self.stays_here() && (self.expose.is_empty() || !has_port())
+    }
+
+    /// Whether nothing is sent directly to another machine.
+    fn stays_here(&self) -> bool {
+        matches!(self.mode, NetworkMode::Loopback | NetworkMode::Proxy)
     }
 
     /// What the proxy says to a host before it looks anything up.

@@ -85,6 +85,10 @@ fn limit(limits: &Limits) -> Result<(), Errno> {
     const NO_CORE: u64 = 1;
     let (_, most) = getrlimit(Resource::RLIMIT_CORE)?;
     setrlimit(Resource::RLIMIT_CORE, NO_CORE.min(most), NO_CORE.min(most))?;
+    if let Some(wanted) = limits.soft_open_files {
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+        setrlimit(Resource::RLIMIT_NOFILE, wanted.min(soft), hard)?;
+    }
     // A little more: the supervisor, which counts the whole tree, comes first and says why.
     let cpu = limits.cpu.map(|cpu| cpu.as_secs().saturating_add(2));
     let wanted = [

@@ -12,6 +12,7 @@ mod tests;
 
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::control::{ControlError, Stdio, receive_message, seal, send_fds};
 use crate::filter::{Handover, compile};
 use crate::plan::Launch;
@@ -96,8 +97,8 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// Compiles the filter. `scoped`: the kernel keeps signals inside, so it need not.
-    pub(super) fn new(policy: &Policy, scoped: bool) -> Result<Self, SetupFailed> {
+    /// Compiles the filter.
+    pub(super) fn new(policy: &Policy, ipc: IpcScope) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "bootstrap socket pair"))?;
@@ -105,7 +106,7 @@ impl Gate {
             .map(u64::from_ne_bytes)
             .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
-        let filter = compile(policy, handover, scoped)
+        let filter = compile(policy, handover, ipc)
             .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
         Ok(Self { filter, secret, sockets })
     }

@@ -4,18 +4,17 @@
 //! its user owns. Whoever may write an object may change its attributes; nobody else. What is
 //! judged is the pinned object, and what is changed is that object.
 
-use super::blocking::{Interrupted, conclude};
+use super::blocking::Interrupted;
 use super::caller::Caller;
-use super::leader::Turn;
-use super::listener::MediatedCall;
 use super::place::Place;
 use super::resolve::{Last, resolve_at};
-use super::{Refusal, Shared, pinned};
+use super::turn::Turn;
+use super::{Refusal, pinned};
 use crate::AbsPath;
 use crate::decide::{AttributeChange, AttributeTarget, FileKind, attribute, times};
 use crate::filter::AttributeCall;
 use crate::policy::Access;
-use crate::record::{Kind, Operation, Reason};
+use crate::record::{Kind, Reason};
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl};
@@ -60,28 +59,19 @@ enum By {
     Path,
 }
 
-/// Performs the call and answers it.
-pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>, what: AttributeCall) {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let data = call.data();
-    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
-    let change = || -> Result<Option<(Pinned, Copied)>, Errno> {
-        let (target, change) = attribute(what, &data.args)?;
-        let Some(change) = copy(&caller, change)? else { return Ok(None) };
-        let pinned = pin(&caller, target)?;
-        caller.still_waits()?;
-        judge(&shared, &caller, &pinned, &change, call.name)?;
-        Ok(Some((pinned, change)))
-    };
-    let result = match change() {
-        Ok(None) => Ok(()),
-        Ok(Some((pinned, change))) => {
-            // A network file system may let us wait.
-            turn.may_block(&caller, || apply(&pinned, &change))
-        }
-        Err(errno) => Err(Interrupted::Failed(errno)),
-    };
-    conclude(call, result);
+/// Performs the call.
+pub(super) fn perform(
+    turn: &Turn<'_>,
+    args: [u64; 6],
+    what: AttributeCall,
+) -> Result<(), Interrupted> {
+    let (target, change) = attribute(what, &args)?;
+    let Some(change) = copy(&turn.caller, change)? else { return Ok(()) };
+    let pinned = pin(&turn.caller, target)?;
+    turn.caller.still_waits()?;
+    judge(turn, &pinned, &change)?;
+    // A network file system may let us wait.
+    turn.may_block(|| apply(&pinned, &change))
 }
 
 /// Copies what lies in the program's memory, once. `None`: nothing is to be changed, and the kernel
@@ -165,17 +155,11 @@ fn unwritten(object: OwnedFd, by: By) -> Result<Pinned, Errno> {
 
 /// Who may write may change attributes. A device may be written by many and its mode is everyone's,
 /// so only its times follow that rule.
-fn judge(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    pinned: &Pinned,
-    change: &Copied,
-    syscall: &'static str,
-) -> Result<(), Errno> {
+fn judge(turn: &Turn<'_>, pinned: &Pinned, change: &Copied) -> Result<(), Errno> {
     let Some(path) = &pinned.path else { return Ok(()) };
     let device =
         matches!(FileKind::of(&pinned.stat), FileKind::CharacterDevice | FileKind::BlockDevice);
-    let (reason, rule) = match Reason::of(shared.policy().fs.lookup(path, Access::WRITE)) {
+    let why = match Reason::of(turn.shared.policy().fs.lookup(path, Access::WRITE)) {
         Some(refused) => refused,
         None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),
         None => return Ok(()),
@@ -183,13 +167,11 @@ fn judge(
     if !permitted(pinned, change) {
         return Err(Errno::EPERM);
     }
-    let target = pinned.written.clone();
-    let refusal = Refusal {
+    turn.record(Refusal {
         access: Access::WRITE,
         resolved: Some(path.as_bytes().to_vec()),
-        ..Refusal::mediated((Kind::Fs, Operation::Write), target, syscall, (reason, rule))
-    };
-    shared.record(caller, refusal);
+        ..turn.refusal(Kind::Fs, pinned.written.clone(), why)
+    });
     Err(Errno::EACCES)
 }
 

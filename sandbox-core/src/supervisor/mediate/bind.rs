@@ -6,14 +6,13 @@
 //! what `getsockname` will return. Under a narrower grant the thread stands in the judged folder
 //! and binds the name alone.
 
-use super::blocking::{Interrupted, conclude};
-use super::caller::Caller;
-use super::leader::Turn;
-use super::listener::MediatedCall;
+use super::blocking::Interrupted;
 use super::place::NewPlace;
-use super::request::{SocketRequest, unreadable};
+use super::request::SocketRequest;
 use super::resolve::resolve_new;
-use super::{Refusal, Shared, network, private_name};
+use super::turn::Turn;
+use super::{Refusal, network, private_name};
+use crate::IpcScope;
 use crate::decide::{Address, Domain, PathVerdict, SocketCall, socket_call, unix_path};
 use crate::policy::Reach;
 use crate::record::{Kind, Operation, Reason};
@@ -29,48 +28,37 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-/// Performs the call and answers it.
-pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let data = call.data();
-    let Some(caller) = Caller::new(&shared.listener, &data) else { return drop(call) };
-    let [fd, address, length, ..] = data.args;
-    let result =
-        SocketRequest::take(&shared, &caller, (fd, address, length), (Operation::Bind, call.name))
-            .inspect_err(|e| {
-                unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Bind, call.name)
-            })
-            .map_err(Interrupted::Failed)
-            .and_then(|request| {
-                request.charge(turn, &caller)?;
-                bind(&shared, &caller, &request, call.name).map_err(Interrupted::Failed)
-            });
-    conclude(call, result);
+/// Performs the call.
+pub(super) fn perform(
+    turn: &Turn<'_>,
+    [fd, address, length, ..]: [u64; 6],
+) -> Result<(), Interrupted> {
+    let request = SocketRequest::take(turn, (fd, address, length))
+        .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
+    request.charge(turn)?;
+    Ok(bind(turn, &request)?)
 }
 
-fn bind(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    request: &SocketRequest,
-    syscall: &'static str,
-) -> Result<(), Errno> {
+fn bind(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Errno> {
+    let Turn { shared, caller, .. } = turn;
     if request.domain == Domain::Inet {
-        return network::bind(shared, caller, request, syscall);
+        return network::bind(turn, request);
     }
-    match socket_call(request.domain, &request.address, shared.scoped) {
-        // An abstract name is this run's own from the moment it is bound: the socket was made by
-        // the command, and the kernel's scope goes by its maker.
-        SocketCall::AsCopied if request.address != Address::UnixUnnamed || shared.scoped => {
-            caller.still_waits()?;
-            sys::bind(request.socket.as_fd(), &request.bytes)
-        }
-        SocketCall::AsCopied => {
+    match socket_call(request.domain, &request.address, shared.ipc) {
+        SocketCall::AsCopied
+            if request.address == Address::UnixUnnamed && shared.ipc == IpcScope::Mediated =>
+        {
             caller.still_waits()?;
             shared.names.bind(request.socket.as_fd())
         }
+        // An abstract name is this run's own from the moment it is bound: the socket was made by
+        // the command, and the kernel's scope goes by its maker.
+        SocketCall::AsCopied => {
+            caller.still_waits()?;
+            sys::bind(request.socket.as_fd(), &request.bytes)
+        }
         SocketCall::OwnName(name) => {
-            let what = (Operation::Bind, syscall);
-            let address = private_name::address(shared, caller, name, what)?;
+            let address = private_name::address(turn, name)?;
             caller.still_waits()?;
             sys::bind(request.socket.as_fd(), &address)
         }
@@ -79,7 +67,7 @@ fn bind(
             let place = resolve_new(caller, Some(&base), path)
                 .map_err(|e| if e == Errno::EEXIST { Errno::EADDRINUSE } else { e })?;
             caller.still_waits()?;
-            let reach = judge(shared, caller, path, &place, syscall)?;
+            let reach = judge(turn, path, &place)?;
             let mask = Mode::from_bits_truncate(caller.status()?.umask);
             // `/proc/self` would be ours.
             let as_written = reach == Reach::Subtree && !is_through_proc(path);
@@ -91,21 +79,16 @@ fn bind(
 
 /// How far the grant reaches that allows the name; records the refusal if there is none and the
 /// sandbox made the difference.
-fn judge(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    path: &[u8],
-    place: &NewPlace,
-    syscall: &'static str,
-) -> Result<Reach, Errno> {
+fn judge(turn: &Turn<'_>, path: &[u8], place: &NewPlace) -> Result<Reach, Errno> {
+    let policy = turn.shared.policy();
     let resolved = place.path()?;
-    let granted = match unix_path(shared.policy(), Operation::Bind, &resolved) {
+    let granted = match unix_path(policy, Operation::Bind, &resolved) {
         PathVerdict::Granted(grant) => Ok(grant.reach),
         PathVerdict::NotMediated => Ok(Reach::Subtree),
         PathVerdict::Denied(reason, rule) => Err((reason, rule)),
     };
     // A socket is something else at a name that stays as it is.
-    let kept = shared.policy().fs.kept_by_name(&resolved);
+    let kept = policy.fs.kept_by_name(&resolved);
     let (reason, rule) = match (granted, kept) {
         (Ok(_), Some(kept)) => (Reason::Kept, Some(&kept.source)),
         (Ok(reach), None) => return Ok(reach),
@@ -116,12 +99,10 @@ fn judge(
         return Err(Errno::EADDRINUSE);
     }
     faccessat(folder, ".", AccessFlags::W_OK | AccessFlags::X_OK, AtFlags::empty())?;
-    let what = (Kind::UnixSocket, Operation::Bind);
-    let refusal = Refusal {
+    turn.record(Refusal {
         resolved: Some(resolved.as_bytes().to_vec()),
-        ..Refusal::mediated(what, path.to_vec(), syscall, (reason, rule))
-    };
-    shared.record(caller, refusal);
+        ..turn.refusal(Kind::UnixSocket, path.to_vec(), (reason, rule))
+    });
     Err(Errno::EACCES)
 }
 

@@ -8,8 +8,9 @@
 //! once, so that five hundred of them do not wait for five hundred timers.
 
 use super::caller::Caller;
-use super::leader::{Leadership, State, Turn, stand_in};
+use super::leader::{Leadership, State, stand_in};
 use super::listener::{ERESTARTSYS, MediatedCall};
+use super::turn::Turn;
 use super::{Shared, lock};
 use crate::sys;
 use nix::errno::Errno;
@@ -84,12 +85,17 @@ pub(super) enum Interrupted {
     CallerGone,
 }
 
+impl From<Errno> for Interrupted {
+    fn from(errno: Errno) -> Self {
+        Self::Failed(errno)
+    }
+}
+
 impl Turn<'_> {
     /// Performs a call on a socket, which may block unless the socket says otherwise. While nobody
     /// is blocked it is not even asked: being watched is cheaper.
     pub(super) fn on_socket<T>(
-        &mut self,
-        caller: &Caller<'_>,
+        &self,
         socket: BorrowedFd<'_>,
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
@@ -100,20 +106,19 @@ impl Turn<'_> {
                 return act().map_err(Interrupted::Failed);
             }
         }
-        self.may_block(caller, act)
+        self.may_block(act)
     }
 
     /// Performs a call that may block, for as long as its caller waits for it.
     pub(super) fn may_block<T>(
-        &mut self,
-        caller: &Caller<'_>,
+        &self,
         act: impl Fn() -> Result<T, Errno>,
     ) -> Result<T, Interrupted> {
-        self.enter(caller);
+        self.enter();
         let result = loop {
             match act() {
                 Err(Errno::EINTR) if self.is_interrupted() => {
-                    break Err(self.why_interrupted(caller));
+                    break Err(self.why_interrupted());
                 }
                 Err(Errno::EINTR) => {}
                 other => break other.map_err(Interrupted::Failed),
@@ -125,31 +130,34 @@ impl Turn<'_> {
 
     fn is_interrupted(&self) -> bool {
         let mut state = lock(&self.shared.leadership.state);
-        state.call(self.id).and_then(|call| call.act).is_some_and(|act| act.interrupted)
+        state.call(self.caller.id()).and_then(|call| call.act).is_some_and(|act| act.interrupted)
     }
 
-    fn why_interrupted(&self, caller: &Caller<'_>) -> Interrupted {
+    fn why_interrupted(&self) -> Interrupted {
+        let caller = &self.caller;
         match (caller.still_waits(), caller.status()) {
             (Ok(_), Ok(status)) if status.is_certain_for(caller.tid()) => Interrupted::Restart,
+            // A call is restarted only where the kernel finds a signal: not on a guess.
             (Ok(_), Ok(_)) => Interrupted::Failed(Errno::EINTR),
+            (Ok(_), Err(errno)) if errno != Errno::ESRCH => Interrupted::Failed(Errno::EINTR),
             _ => Interrupted::CallerGone,
         }
     }
 
-    fn enter(&self, caller: &Caller<'_>) {
+    fn enter(&self) {
         let leadership = &self.shared.leadership;
         let mut state = lock(&leadership.state);
         if state.is_any_blocked() || !leadership.watch(&mut state, PATIENCE) {
-            stand_in(self.shared, &mut state, self.id);
+            stand_in(self.shared, &mut state, self.caller.id());
         }
-        if let Some(call) = state.call(self.id) {
-            let caller_tid = caller.tid();
+        if let Some(call) = state.call(self.caller.id()) {
+            let caller_tid = self.caller.tid();
             call.act = Some(Act { since: Instant::now(), interrupted: false, caller_tid });
         }
     }
 
     fn leave(&self) {
-        if let Some(call) = lock(&self.shared.leadership.state).call(self.id) {
+        if let Some(call) = lock(&self.shared.leadership.state).call(self.caller.id()) {
             call.act = None;
         }
     }
@@ -175,10 +183,10 @@ impl Leadership {
     }
 }
 
-/// Answers a call that returns nothing but success. One whose caller is gone has nobody to answer.
-pub(super) fn conclude(call: MediatedCall<'_>, result: Result<(), Interrupted>) {
+/// Answers a call. One whose caller is gone has nobody to answer.
+pub(super) fn conclude(call: MediatedCall<'_>, result: Result<i64, Interrupted>) {
     match result {
-        Ok(()) => call.answer(Ok(0)),
+        Ok(value) => call.answer(Ok(value)),
         Err(Interrupted::Failed(errno)) => call.answer(Err(errno as i32)),
         Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
         Err(Interrupted::CallerGone) => drop(call),
@@ -227,16 +235,18 @@ fn look_after_leaders(shared: &Arc<Shared>) {
 
 /// Whether the caller died, or has a signal to handle before its call is done.
 fn must_be_released(shared: &Shared, id: u64, act: Act) -> bool {
-    let data = sys::NotificationData { id, tid: act.caller_tid, nr: 0, args: [0; 6] };
-    let Some(caller) = Caller::new(&shared.listener, &data) else { return true };
+    let Some(caller) = Caller::new(&shared.listener, id, act.caller_tid) else { return true };
     released(&caller, act.since).is_err()
 }
 
 /// Nothing, for as long as there is somebody to wait for: the caller lives, and has no signal to
 /// handle before its call is done.
 pub(super) fn released(caller: &Caller<'_>, since: Instant) -> Result<(), Interrupted> {
-    let (Ok(_), Ok(status)) = (caller.still_waits(), caller.status()) else {
-        return Err(Interrupted::CallerGone);
+    let status = match (caller.still_waits(), caller.status()) {
+        (Ok(_), Ok(status)) => status,
+        // Nothing can be told now (`EMFILE`, `ENFILE`, `ENOMEM`): it is asked again at the next tick.
+        (Ok(_), Err(errno)) if errno != Errno::ESRCH => return Ok(()),
+        _ => return Err(Interrupted::CallerGone),
     };
     if status.is_certain_for(caller.tid()) {
         Err(Interrupted::Restart)

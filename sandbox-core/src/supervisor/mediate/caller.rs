@@ -6,7 +6,7 @@
 use super::listener::Listener;
 use crate::AbsPath;
 use crate::register::int;
-use crate::sys::{self, NotificationData};
+use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink};
 use nix::sys::stat::Mode;
@@ -50,8 +50,13 @@ thread_local! {
 
 impl<'l> Caller<'l> {
     /// `None` if the thread is not visible in our PID namespace, so that nothing could be read.
-    pub(super) fn new(listener: &'l Listener, data: &NotificationData) -> Option<Self> {
-        (data.tid > 0).then_some(Self { listener, id: data.id, tid: data.tid })
+    pub(super) fn new(listener: &'l Listener, id: u64, tid: i32) -> Option<Self> {
+        (tid > 0).then_some(Self { listener, id, tid })
+    }
+
+    /// Its notification.
+    pub(super) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(in crate::supervisor) fn tid(&self) -> i32 {
@@ -162,10 +167,18 @@ impl<'l> Caller<'l> {
         Self::status_of(self.tid)
     }
 
-    /// The same of any thread.
+    /// The same of any thread. `ESRCH` if it is gone, and only then.
     pub(in crate::supervisor) fn status_of(tid: i32) -> Result<Status, Errno> {
-        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|_| Errno::ESRCH)?;
+        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|e| why_unread(&e))?;
         Ok(Status::parse(&text))
+    }
+}
+
+/// Why nothing can be read of a thread: it is gone, or there is no room for a descriptor now.
+fn why_unread(error: &std::io::Error) -> Errno {
+    match error.raw_os_error().map_or(Errno::EIO, Errno::from_raw) {
+        Errno::ENOENT => Errno::ESRCH,
+        other => other,
     }
 }
 
@@ -215,6 +228,14 @@ mod tests {
         assert!(Status { threads: 1, ..shared }.is_certain_for(8));
         assert!(Status { own_signals: 1, ..shared }.is_certain_for(8));
         assert!(!Status { shared_signals: 0, ..shared }.is_certain_for(7));
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_looked_at_is_not_gone() {
+        assert_eq!(Caller::status_of(i32::MAX), Err(Errno::ESRCH));
+        for errno in [Errno::ESRCH, Errno::EMFILE, Errno::ENFILE, Errno::ENOMEM] {
+            assert_eq!(why_unread(&std::io::Error::from(errno)), errno);
+        }
     }
 
     #[test]

@@ -8,16 +8,18 @@
 //! the callers of all processors would be woken on the processor of the leader, and the others
 //! stand idle. Leaders that are not needed go again: each notification wakes all that wait for one.
 
-use super::blocking::{CallInHand, Interrupted, SLOW, released};
+use super::blocking::{CallInHand, SLOW, conclude};
 use super::caller::Caller;
 use super::line::Line;
 use super::listener::Notification;
+use super::turn::Turn;
 use super::{Shared, attributes, bind, connect, lock, network, notice, send, signal};
 use crate::filter::Mediated;
-use crate::rate::{Charge, Family, charge};
+use crate::record::Operation;
 use crate::supervisor::observe;
-use crate::sys;
+use crate::sys::{self, NotificationData};
 use nix::sched::{CpuSet, sched_getaffinity};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::timerfd::{ClockId, TimerFd, TimerFlags};
 use nix::unistd::Pid;
 use std::io;
@@ -27,9 +29,14 @@ use std::sync::mpsc::{self, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Threads that may be blocked at once. Beyond it callers wait their turn, which delays only their
-/// own run.
+/// Threads that may be blocked at once, however many descriptors there are. Beyond it callers wait
+/// their turn, which delays only their own run.
 const MAX_BLOCKED: usize = 2048;
+/// What a blocked call holds: the socket, what it is connected to and the caller's task; one more of
+/// the proxy's.
+const DESCRIPTORS_EACH: u64 = 4;
+/// Kept for everything else this process does, calls that do not block included.
+const DESCRIPTORS_KEPT: u64 = 64;
 /// Leaders at once, however many processors there are.
 const MAX_LEADERS: usize = 8;
 /// After so many calls in a row that no other was in hand with, one leader more than one is enough.
@@ -45,10 +52,12 @@ pub(super) struct Leadership {
     pub(super) timer: TimerFd,
     pub(super) state: Mutex<State>,
     idle: Condvar,
-    slowed: AtomicU64,
-    line: Line,
+    pub(super) slowed: AtomicU64,
+    pub(super) line: Line,
     /// Leaders there may be at once.
     most: usize,
+    /// Threads there may be that were relieved of leading and are still in their call.
+    most_blocked: usize,
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +124,7 @@ impl Leadership {
             slowed: AtomicU64::new(0),
             line: Line::default(),
             most: processors().min(MAX_LEADERS),
+            most_blocked: most_blocked(getrlimit(Resource::RLIMIT_NOFILE)?.0),
         })
     }
 
@@ -158,6 +168,13 @@ fn processors() -> usize {
     (0..CpuSet::count()).filter(|n| set.is_set(*n).unwrap_or(false)).count().max(1)
 }
 
+/// Threads that may be blocked at once in a process that may have so many descriptors open: nobody
+/// is to find that there is none left.
+fn most_blocked(descriptors: u64) -> usize {
+    let there_is_room_for = descriptors.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
+    usize::try_from(there_is_room_for).unwrap_or(MAX_BLOCKED).min(MAX_BLOCKED)
+}
+
 /// The first leader, before there is anything to receive. Dropped: it ends.
 #[derive(Debug)]
 pub(super) struct FirstLeader(SyncSender<Arc<Shared>>);
@@ -193,7 +210,7 @@ fn lead(shared: &Arc<Shared>) {
         if shared.leadership.begin(id, thread) && shared.listener.another_waits() {
             lead_with_another(shared);
         }
-        perform(&mut Turn { shared, id }, notification);
+        perform(shared, notification);
         let mut state = lock(&shared.leadership.state);
         let next = state.end(id);
         if state.calls.is_empty() && state.finishing {
@@ -205,28 +222,40 @@ fn lead(shared: &Arc<Shared>) {
     }
 }
 
-fn perform(turn: &mut Turn<'_>, notification: Notification<'_>) {
+fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
     let call = match notification {
-        Notification::Observed(call) => return observe::look(turn.shared, call),
-        Notification::Refused(call) => return observe::refuse(turn.shared, call),
-        Notification::ByNumber(call) => return observe::judge_number(turn.shared, call),
+        Notification::Observed(call) => return observe::look(shared, call),
+        Notification::Refused(call) => return observe::refuse(shared, call),
+        Notification::ByNumber(call) => return observe::judge_number(shared, call),
         Notification::Datagram(call) => return network::make_datagram_socket(call),
         Notification::Mediated(call) => call,
     };
-    match call.call {
-        Mediated::Connect => connect::perform(turn, call),
-        Mediated::Bind => bind::perform(turn, call),
-        Mediated::Listen => network::perform_listen(turn, call),
-        Mediated::SendTo | Mediated::SendMsg | Mediated::SendMmsg => send::perform(turn, call),
-        Mediated::Kill
-        | Mediated::Tkill
-        | Mediated::Tgkill
-        | Mediated::SigQueue
-        | Mediated::ThreadSigQueue
-        | Mediated::PidfdSignal => signal::perform(turn, call),
-        Mediated::Attribute(what) => attributes::perform(turn, call, what),
-        Mediated::Watch => notice::watch(turn, call),
-        Mediated::Lock => notice::lock(turn, call),
+    let NotificationData { id, tid, args, .. } = call.data();
+    let Some(caller) = Caller::new(shared.listener(), id, tid) else { return drop(call) };
+    let turn = Turn { shared, caller, operation: operation(call.call), syscall: call.name };
+    let result = match call.call {
+        Mediated::Connect => connect::perform(&turn, args).map(|()| 0),
+        Mediated::Bind => bind::perform(&turn, args).map(|()| 0),
+        Mediated::Listen => network::perform_listen(&turn, args).map(|()| 0),
+        Mediated::Send(what) => send::perform(&turn, args, what),
+        Mediated::Signal(what) => signal::perform(&turn, args, what).map(|()| 0),
+        Mediated::Attribute(what) => attributes::perform(&turn, args, what).map(|()| 0),
+        Mediated::Watch => notice::watch(&turn, args),
+        Mediated::Lock => notice::lock(&turn, args).map(|()| 0),
+    };
+    conclude(call, result);
+}
+
+/// What the records of a call say that it was.
+fn operation(call: Mediated) -> Operation {
+    match call {
+        Mediated::Connect => Operation::Connect,
+        Mediated::Bind => Operation::Bind,
+        Mediated::Listen => Operation::Listen,
+        Mediated::Send(_) => Operation::Send,
+        Mediated::Signal(_) => Operation::Signal,
+        Mediated::Attribute(_) | Mediated::Lock => Operation::Write,
+        Mediated::Watch => Operation::Read,
     }
 }
 
@@ -242,35 +271,8 @@ fn lead_with_another(shared: &Arc<Shared>) {
 pub(super) fn stand_in(shared: &Arc<Shared>, state: &mut State, id: u64) {
     let former = state.calls.iter().filter(|call| !call.leading).count();
     let Some(call) = state.call(id) else { return };
-    if call.leading && former < MAX_BLOCKED && spawn(shared).is_ok() {
+    if call.leading && former < shared.leadership.most_blocked && spawn(shared).is_ok() {
         call.leading = false;
-    }
-}
-
-/// A thread with a call in hand.
-#[derive(Debug)]
-pub(super) struct Turn<'s> {
-    pub(super) shared: &'s Arc<Shared>,
-    /// The call's notification.
-    pub(super) id: u64,
-}
-
-impl Turn<'_> {
-    /// Pays for a call, if calls of its family cost something. If there is no token the caller
-    /// waits for one, and nobody else does: a stand-in goes on answering.
-    pub(super) fn pay_for(
-        &mut self,
-        caller: &Caller<'_>,
-        family: Family,
-    ) -> Result<(), Interrupted> {
-        let is_free = charge(self.shared.charged, family) == Charge::Free;
-        if is_free || self.shared.bucket.take().is_none() {
-            return Ok(());
-        }
-        self.shared.leadership.slowed.fetch_add(1, Ordering::Relaxed);
-        stand_in(self.shared, &mut lock(&self.shared.leadership.state), self.id);
-        let since = Instant::now();
-        self.shared.leadership.line.wait(&self.shared.bucket, || released(caller, since))
     }
 }
 
@@ -280,6 +282,12 @@ mod tests {
 
     fn call(id: u64) -> CallInHand {
         CallInHand::new(id, 1)
+    }
+
+    #[test]
+    fn what_may_block_is_what_there_are_descriptors_for() {
+        let most = [0, 64, 256, 1024, 8256, 8260, u64::MAX].map(most_blocked);
+        assert_eq!(most, [0, 0, 48, 240, 2048, 2048, 2048]);
     }
 
     #[test]

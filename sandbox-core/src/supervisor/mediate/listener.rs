@@ -5,6 +5,7 @@
 //! memory since. Only a call that is left to the kernel ([`LeftToKernel`]) has: one nobody judged, or
 //! one that was judged by its registers.
 
+use crate::IpcScope;
 use crate::filter::{Mediated, Observed, Refused, Trapped, is_udp, refusal_errno, trapped};
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
@@ -19,8 +20,7 @@ pub(super) const ERESTARTSYS: i32 = 512;
 #[derive(Debug)]
 pub(super) struct Listener {
     fd: OwnedFd,
-    /// Whether the kernel keeps signals inside, so that sending one is only watched.
-    scoped: bool,
+    ipc: IpcScope,
     /// Whether UDP sockets are made here.
     makes_datagrams: bool,
 }
@@ -28,9 +28,9 @@ pub(super) struct Listener {
 impl Listener {
     /// Takes the descriptor that the hand-over checked. Where the kernel can, supervisor and
     /// caller take turns on one processor; where it cannot, everything works, slower.
-    pub(super) fn new(fd: OwnedFd, scoped: bool, makes_datagrams: bool) -> Self {
+    pub(super) fn new(fd: OwnedFd, ipc: IpcScope, makes_datagrams: bool) -> Self {
         let _slower_without = sys::set_sync_wakeup(fd.as_fd());
-        Self { fd, scoped, makes_datagrams }
+        Self { fd, ipc, makes_datagrams }
     }
 
     /// Waits for the next notification. `None`: there will be none any more.
@@ -43,7 +43,7 @@ impl Listener {
                     if self.makes_datagrams && is_udp {
                         return Some(Notification::Datagram(DatagramCall(raw)));
                     }
-                    match trapped(data.nr, self.scoped) {
+                    match trapped(data.nr, self.ipc) {
                         Some(Trapped::Mediated(call, name)) => {
                             return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                         }

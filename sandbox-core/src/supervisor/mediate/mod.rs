@@ -23,12 +23,14 @@ mod request;
 pub(super) mod resolve;
 mod send;
 mod signal;
+mod turn;
 
 pub(in crate::supervisor) use caller::Caller;
 pub(in crate::supervisor) use listener::{ByNumberCall, ObservedCall, RefusedCall};
 pub(in crate::supervisor) use request::unreadable;
 pub(in crate::supervisor) use signal::{is_of_user, is_ours, record_foreign};
 
+use crate::IpcScope;
 use crate::plan::{Basis, Plan};
 use crate::policy::{Access, FsIndex, FsPolicy, Policy, Source};
 use crate::rate::{Bucket, MediationMode};
@@ -52,8 +54,7 @@ pub(in crate::supervisor) struct Shared {
     index: FsIndex,
     names: PrivateNames,
     listener: Listener,
-    /// Whether the kernel keeps signals and abstract sockets inside.
-    scoped: bool,
+    ipc: IpcScope,
     /// Whether processes of this run have numbers that nobody outside has.
     pub(in crate::supervisor) own_numbers: bool,
     /// Where connections to the proxy go, if the run has one.
@@ -96,7 +97,7 @@ impl Waiting {
         self,
         plan: &Plan,
         listener: OwnedFd,
-        scoped: bool,
+        ipc: IpcScope,
         first: Option<FirstProcess>,
         proxy: Option<OwnedFd>,
     ) -> Mediator {
@@ -104,8 +105,8 @@ impl Waiting {
             basis: Arc::clone(&plan.basis),
             index: self.index,
             names: self.names,
-            listener: Listener::new(listener, scoped, plan.basis.policy.network.ties_datagrams()),
-            scoped,
+            listener: Listener::new(listener, ipc, plan.basis.policy.network.ties_datagrams()),
+            ipc,
             own_numbers: first.is_some(),
             proxy,
             bucket: Bucket::new(plan.basis.policy.rate),
@@ -225,7 +226,7 @@ impl Shared {
 
     /// The caller of a notification; `None` if it is not visible in our PID namespace.
     pub(in crate::supervisor) fn caller(&self, data: &NotificationData) -> Option<Caller<'_>> {
-        Caller::new(&self.listener, data)
+        Caller::new(&self.listener, data.id, data.tid)
     }
 
     /// Takes note of a program that is started.

@@ -1,17 +1,18 @@
 //! Calls of IP sockets, performed on the caller's behalf once their addresses are judged.
 
-use super::blocking::{Interrupted, conclude};
-use super::caller::{Caller, Confirmed};
-use super::leader::Turn;
-use super::listener::{DatagramCall, MediatedCall};
-use super::request::{SocketRequest, connect_to, hold, unreadable};
-use super::{Refusal, Shared, proxy};
+use super::blocking::Interrupted;
+use super::caller::Confirmed;
+use super::listener::DatagramCall;
+use super::request::{SocketRequest, connect_to};
+use super::turn::Turn;
+use super::{Refusal, proxy};
 use crate::decide::{
-    Address, Domain, IpBind, IpCall, IpRefusal, ip_bind, ip_call, ip_listen, question,
+    Address, Domain, IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send,
+    question,
 };
-use crate::policy::{DNS_PORT, NetworkMode, meant};
+use crate::policy::{DNS_PORT, NetworkPolicy, meant};
 use crate::rate::Family;
-use crate::record::{Kind, Operation};
+use crate::record::Kind;
 use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
@@ -28,36 +29,28 @@ const LOOPBACK: &str = "lo";
 const LOOPBACK_NUMBER: u32 = 1;
 
 /// `connect`.
-pub(super) fn connect(
-    turn: &mut Turn<'_>,
-    caller: &Caller<'_>,
-    request: &SocketRequest,
-    syscall: &'static str,
-) -> Result<(), Interrupted> {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let confirmed = caller.still_waits().map_err(|_| Interrupted::CallerGone)?;
+pub(super) fn connect(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Interrupted> {
+    let policy = &turn.shared.policy().network;
+    let confirmed = turn.caller.still_waits()?;
     // Where the kernel may choose, it goes by the socket's own address: it gets what is judged.
     let address = request.address.spelled_out(&request.bytes);
-    match ip_call(&shared.policy().network, &request.address, true) {
-        IpCall::AsCopied if dissolves_tied(&shared, request) => {
-            dissolve(&request.socket, &address).map_err(Interrupted::Failed)
+    match ip_connect(policy, &request.address) {
+        IpConnect::AsCopied if dissolves_tied(policy, request) => {
+            Ok(dissolve(&request.socket, &address)?)
         }
-        IpCall::AsCopied => connect_to(turn, caller, confirmed, &request.socket, &address),
-        IpCall::Proxy => proxy::connect(turn, caller, confirmed, request, &address),
-        IpCall::Refuse(refusal) => {
-            let call = (Operation::Connect, syscall);
-            Err(Interrupted::Failed(refuse(&shared, caller, refusal, None, call)))
-        }
-        IpCall::Fail(errno) => Err(Interrupted::Failed(errno)),
+        IpConnect::AsCopied => connect_to(turn, confirmed, &request.socket, &address),
+        IpConnect::Proxy => proxy::connect(turn, confirmed, request, &address),
+        IpConnect::Refuse(refusal) => Err(refuse(turn, refusal, None).into()),
+        IpConnect::Fail(errno) => Err(errno.into()),
     }
 }
 
 /// Whether this takes a connection off a datagram socket that only the loopback device may reach:
 /// the socket says so, whatever tied it.
-fn dissolves_tied(shared: &Shared, request: &SocketRequest) -> bool {
+fn dissolves_tied(policy: &NetworkPolicy, request: &SocketRequest) -> bool {
     let socket = &request.socket;
     request.address == Address::Unspecified
-        && shared.policy().network.mode.is_closed()
+        && policy.mode.is_closed()
         && getsockopt(socket, sockopt::SockType) == Ok(SockType::Datagram)
         && getsockopt(socket, sockopt::BindToDevice).is_ok_and(|device| device == LOOPBACK)
 }
@@ -71,31 +64,25 @@ fn dissolve(socket: &OwnedFd, address: &[u8]) -> Result<(), Errno> {
     dissolved
 }
 
-/// Whether data may be sent to the request's address. It decides nothing itself; if a name server
-/// would have been asked, the record says for what.
-pub(super) fn judge_send(
-    shared: &Shared,
-    caller: &Caller<'_>,
+/// Gets the socket ready to send to the request's address, if it may. The data decides nothing; if a
+/// name server would have been asked, the record says for what.
+pub(super) fn prepare_send(
+    turn: &Turn<'_>,
     request: &SocketRequest,
     data: &[u8],
-    syscall: &'static str,
 ) -> Result<Confirmed, Errno> {
-    let confirmed = caller.still_waits()?;
-    match ip_call(&shared.policy().network, &request.address, false) {
-        IpCall::AsCopied | IpCall::Proxy => {}
-        IpCall::Refuse(refusal) => {
+    let confirmed = turn.caller.still_waits()?;
+    // Of one that cannot be asked nothing is known, so it is tied.
+    let has_port = || bound(&request.socket).is_ok_and(|address| address.is_some());
+    match ip_send(&turn.shared.policy().network, &request.address, has_port) {
+        IpSend::AsCopied => Ok(confirmed),
+        IpSend::TieFirst => tie(&request.socket).map(|()| confirmed),
+        IpSend::Refuse(refusal) => {
             let host = (refusal.address.port() == DNS_PORT).then(|| question(data)).flatten();
-            let call = (Operation::Send, syscall);
-            return Err(refuse(shared, caller, refusal, host, call));
+            Err(refuse(turn, refusal, host))
         }
-        IpCall::Fail(errno) => return Err(errno),
+        IpSend::Fail(errno) => Err(errno),
     }
-    // The kernel gives the socket a port on all addresses with its first send.
-    match shared.policy().network.mode {
-        NetworkMode::Loopback | NetworkMode::Proxy => tie(&request.socket)?,
-        NetworkMode::None | NetworkMode::Hosts | NetworkMode::Open => {}
-    }
-    Ok(confirmed)
 }
 
 /// Makes a UDP socket that is tied to the loopback device from the start, and answers with it.
@@ -113,56 +100,41 @@ pub(super) fn make_datagram_socket(call: DatagramCall<'_>) {
 }
 
 /// `bind`.
-pub(super) fn bind(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    request: &SocketRequest,
-    syscall: &'static str,
-) -> Result<(), Errno> {
-    caller.still_waits()?;
-    let verdict = ip_bind(&shared.policy().network, &request.address);
-    prepare(shared, caller, &request.socket, verdict, (Operation::Bind, syscall))?;
+pub(super) fn bind(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Errno> {
+    turn.caller.still_waits()?;
+    let verdict = ip_bind(&turn.shared.policy().network, &request.address);
+    prepare(turn, &request.socket, verdict)?;
     sys::bind(request.socket.as_fd(), &request.bytes)
 }
 
-/// Performs `listen` and answers it.
-pub(super) fn perform_listen(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let data = call.data();
-    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
-    let [fd, backlog, ..] = data.args;
-    let what = (Operation::Listen, call.name);
-    let held = hold(&shared, &caller, fd, what)
-        .and_then(|held| caller.still_waits().map(|_| held))
-        .inspect_err(|e| {
-            unreadable(&shared, &caller, (*e, Kind::UnixSocket), Operation::Listen, call.name)
-        });
-    let result = held.map_err(Interrupted::Failed).and_then(|(socket, domain)| {
-        let family = match domain {
-            Domain::Unix => Family::Unix,
-            Domain::Inet => Family::Inet,
-            Domain::Netlink => Family::Other,
-        };
-        turn.pay_for(&caller, family)?;
-        listen_at(&shared, &caller, (&socket, domain), backlog_of(backlog), what)
-            .map_err(Interrupted::Failed)
-    });
-    conclude(call, result);
+/// Performs `listen`.
+pub(super) fn perform_listen(
+    turn: &Turn<'_>,
+    [fd, backlog, ..]: [u64; 6],
+) -> Result<(), Interrupted> {
+    let (socket, domain) = turn
+        .hold(fd)
+        .and_then(|held| turn.caller.still_waits().map(|_| held))
+        .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
+    turn.pay_for(match domain {
+        Domain::Unix => Family::Unix,
+        Domain::Inet => Family::Inet,
+        Domain::Netlink => Family::Other,
+    })?;
+    Ok(listen_at(turn, (&socket, domain), backlog_of(backlog))?)
 }
 
 fn listen_at(
-    shared: &Shared,
-    caller: &Caller<'_>,
+    turn: &Turn<'_>,
     (socket, domain): (&OwnedFd, Domain),
     backlog: Backlog,
-    call: (Operation, &'static str),
 ) -> Result<(), Errno> {
     if domain != Domain::Inet {
         return listen(socket, backlog);
     }
-    let policy = &shared.policy().network;
+    let policy = &turn.shared.policy().network;
     let judged = bound(socket)?;
-    prepare(shared, caller, socket, ip_listen(policy, judged), call)?;
+    prepare(turn, socket, ip_listen(policy, judged))?;
     listen(socket, backlog)?;
     // A thread that dissolves the address in between gets a port of the kernel's choice: what is not
     // tied accepts nothing there.
@@ -186,17 +158,11 @@ fn bound(socket: &OwnedFd) -> Result<Option<SocketAddr>, Errno> {
 }
 
 /// Carries out what comes before a `bind` or `listen`.
-fn prepare(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    socket: &OwnedFd,
-    verdict: IpBind<'_>,
-    call: (Operation, &'static str),
-) -> Result<(), Errno> {
+fn prepare(turn: &Turn<'_>, socket: &OwnedFd, verdict: IpBind<'_>) -> Result<(), Errno> {
     match verdict {
         IpBind::AsAsked => Ok(()),
         IpBind::OnLoopback => tie(socket),
-        IpBind::Refuse(refusal) => Err(refuse(shared, caller, refusal, None, call)),
+        IpBind::Refuse(refusal) => Err(refuse(turn, refusal, None)),
         IpBind::Fail(errno) => Err(errno),
     }
 }
@@ -229,29 +195,17 @@ fn keep_others_out(socket: &OwnedFd) -> Result<(), Errno> {
 }
 
 /// Records a refusal; the errno a program gets.
-fn refuse(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    refusal: IpRefusal<'_>,
-    host: Option<String>,
-    (operation, syscall): (Operation, &'static str),
-) -> Errno {
+fn refuse(turn: &Turn<'_>, refusal: IpRefusal<'_>, host: Option<String>) -> Errno {
     let IpRefusal { kind, reason, address, closed } = refusal;
     let real = meant(address);
     let rule = match closed {
         Some(crate::policy::Closed::Denied(source)) => Some(source),
         _ => None,
     };
-    let refusal = Refusal {
+    turn.record(Refusal {
         resolved: (real != address).then(|| real.to_string().into_bytes()),
         host: host.map(String::into_bytes),
-        ..Refusal::mediated(
-            (kind, operation),
-            address.to_string().into_bytes(),
-            syscall,
-            (reason, rule),
-        )
-    };
-    shared.record(caller, refusal);
+        ..turn.refusal(kind, address.to_string().into_bytes(), (reason, rule))
+    });
     Errno::EACCES
 }

@@ -2,9 +2,8 @@
 //! ([`OwnNames`]) and is told of others.
 
 use super::request::refuse_abstract;
-use super::{Caller, Shared};
+use super::turn::Turn;
 use crate::decide::OwnNames;
-use crate::record::Operation;
 use crate::supervisor::unix_table::UnixEntry;
 use crate::sys;
 use nix::errno::Errno;
@@ -43,29 +42,14 @@ impl PrivateNames {
 }
 
 /// The address to use for an abstract name; a refusal on record where it cannot be the run's own.
-pub(super) fn address(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    name: &[u8],
-    (operation, syscall): (Operation, &'static str),
-) -> Result<Vec<u8>, Errno> {
-    let address = shared.names.own.address(name);
-    address.ok_or_else(|| refuse_abstract(shared, caller, name, operation, syscall))
+pub(super) fn address(turn: &Turn<'_>, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    turn.shared.names.own.address(name).ok_or_else(|| refuse_abstract(turn, name))
 }
 
 /// What a call gets that found no such name in the run. Where somebody else has it, that is a
 /// refusal and recorded as one.
-pub(super) fn not_found(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    name: &[u8],
-    (operation, syscall): (Operation, &'static str),
-) -> Errno {
-    if is_bound(name) {
-        refuse_abstract(shared, caller, name, operation, syscall)
-    } else {
-        Errno::ECONNREFUSED
-    }
+pub(super) fn not_found(turn: &Turn<'_>, name: &[u8]) -> Errno {
+    if is_bound(name) { refuse_abstract(turn, name) } else { Errno::ECONNREFUSED }
 }
 
 /// Whether a socket has the name, as this process's network knows it.

@@ -7,9 +7,9 @@
 //! has one that leads nowhere.
 
 use super::blocking::Interrupted;
-use super::caller::{Caller, Confirmed};
-use super::leader::Turn;
+use super::caller::Confirmed;
 use super::request::SocketRequest;
+use super::turn::Turn;
 use crate::control::{ControlError, Introduction, introduce};
 use crate::sys;
 use nix::errno::Errno;
@@ -26,24 +26,23 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Connects to the proxy. A non-blocking socket is connected when the call returns. All of it or
 /// nothing: a connection that the server does not have is closed.
 pub(super) fn connect(
-    turn: &mut Turn<'_>,
-    caller: &Caller<'_>,
+    turn: &Turn<'_>,
     _: Confirmed,
     request: &SocketRequest,
     address: &[u8],
 ) -> Result<(), Interrupted> {
-    let shared = std::sync::Arc::clone(turn.shared);
+    let caller = &turn.caller;
     let socket = &request.socket;
     let stream = getsockopt(socket, sockopt::SockType) == Ok(SockType::Stream);
-    let Some(server) = shared.proxy.as_ref().filter(|_| stream) else {
+    let Some(server) = turn.shared.proxy.as_ref().filter(|_| stream) else {
         // Nothing listens there for datagrams, nor for a run that has no proxy.
         return Err(Interrupted::Failed(Errno::ECONNREFUSED));
     };
     let pid = caller.process().unwrap_or(caller.tid());
     let introduction = Introduction { pid, exe: caller.exe() };
-    let accepted = turn.may_block(caller, || reach(socket, address))?;
+    let accepted = turn.may_block(|| reach(socket, address))?;
     // The server may have many to take.
-    let handed_over = turn.may_block(caller, || hand_over(server, &introduction, &accepted));
+    let handed_over = turn.may_block(|| hand_over(server, &introduction, &accepted));
     handed_over.map_err(|interrupted| {
         close(socket);
         match interrupted {

@@ -3,10 +3,11 @@
 
 use super::blocking::Interrupted;
 use super::caller::{Caller, Confirmed};
-use super::leader::Turn;
 use super::resolve::{Last, resolve_at};
+use super::turn::Turn;
 use super::{Refusal, Shared, pinned};
 use crate::AbsPath;
+use crate::IpcScope;
 use crate::decide::{Address, Domain, FileKind, PathVerdict, charged_family, unix_path};
 use crate::record::{Kind, Layer, Operation, Reason};
 use crate::register::int;
@@ -37,59 +38,32 @@ pub(super) struct SocketRequest {
 impl SocketRequest {
     /// Copies and holds, in the order in which the kernel would find faults.
     pub(super) fn take(
-        shared: &Shared,
-        caller: &Caller<'_>,
+        turn: &Turn<'_>,
         (fd, address, length): (u64, u64, u64),
-        call: (Operation, &'static str),
     ) -> Result<Self, Errno> {
-        let (socket, domain) = hold(shared, caller, fd, call)?;
+        let (socket, domain) = turn.hold(fd)?;
         // Negative and oversized lengths are the same fault.
         let length = usize::try_from(int(length)).ok().filter(|length| *length <= MAX_ADDRESS);
         let length = length.ok_or(Errno::EINVAL)?;
-        let bytes = caller.read(address, length)?;
+        let bytes = turn.caller.read(address, length)?;
         let address = Address::parse(&bytes);
         Ok(Self { socket, domain, bytes, address })
     }
 
     /// Pays for the call.
-    pub(super) fn charge(
-        &self,
-        turn: &mut Turn<'_>,
-        caller: &Caller<'_>,
-    ) -> Result<(), Interrupted> {
-        turn.pay_for(caller, charged_family(Some(self.domain), Some(&self.address)))
+    pub(super) fn charge(&self, turn: &Turn<'_>) -> Result<(), Interrupted> {
+        turn.pay_for(charged_family(Some(self.domain), Some(&self.address)))
     }
 }
 
 /// Connects a socket to an address that was judged, for as long as the caller waits for it.
 pub(super) fn connect_to(
-    turn: &mut Turn<'_>,
-    caller: &Caller<'_>,
+    turn: &Turn<'_>,
     _: Confirmed,
     socket: &OwnedFd,
     address: &[u8],
 ) -> Result<(), Interrupted> {
-    turn.on_socket(caller, socket.as_fd(), || sys::connect(socket.as_fd(), address))
-}
-
-/// The socket behind a descriptor number, and what it was made as. What is no socket that can be
-/// judged is refused.
-pub(super) fn hold(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    fd: u64,
-    (operation, syscall): (Operation, &'static str),
-) -> Result<(OwnedFd, Domain), Errno> {
-    let socket = caller.descriptor(fd)?;
-    let family = sys::socket_domain(socket.as_fd())?;
-    if let Some(domain) = Domain::of(family) {
-        return Ok((socket, domain));
-    }
-    let target = format!("socket of family {family}").into_bytes();
-    let why = (Reason::NotSupported, None);
-    let refusal = Refusal::mediated((Kind::Socket, operation), target, syscall, why);
-    shared.record(caller, refusal);
-    Err(Errno::EACCES)
+    turn.on_socket(socket.as_fd(), || sys::connect(socket.as_fd(), address))
 }
 
 /// A caller that cannot be read (`EPERM` from ptrace rules) cannot be judged. That is a refusal of
@@ -113,52 +87,34 @@ pub(in crate::supervisor) fn unreadable(
 
 /// An abstract socket of another run or of the host. Landlock's scope says `EPERM`, as for a
 /// signal; a program gets the errno of every other refused socket.
-pub(super) fn refuse_abstract(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    name: &[u8],
-    operation: Operation,
-    syscall: &'static str,
-) -> Errno {
+pub(super) fn refuse_abstract(turn: &Turn<'_>, name: &[u8]) -> Errno {
     let target = [b"@", name].concat();
-    let what = (Kind::UnixSocket, operation);
-    let refusal = Refusal::mediated(what, target, syscall, (Reason::NotSupported, None));
-    let layer = if shared.scoped { Layer::Landlock } else { Layer::Mediation };
-    shared.record(caller, Refusal { layer, ..refusal });
+    let refusal = turn.refusal(Kind::UnixSocket, target, (Reason::NotSupported, None));
+    let layer = match turn.shared.ipc {
+        IpcScope::Kernel => Layer::Landlock,
+        IpcScope::Mediated => Layer::Mediation,
+    };
+    turn.record(Refusal { layer, ..refusal });
     Errno::EACCES
 }
 
 /// Records that nothing was found because what is there is hidden.
-fn refuse_hidden(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    (errno, path): (Errno, &[u8]),
-    operation: Operation,
-    syscall: &'static str,
-) {
+fn refuse_hidden(turn: &Turn<'_>, errno: Errno, path: &[u8]) {
     let Ok(absolute) = AbsPath::new(OsStr::from_bytes(path)) else { return };
-    let fs = &shared.policy().fs;
+    let fs = &turn.shared.policy().fs;
     if errno == Errno::EACCES && fs.hides(&absolute) {
-        let what = (Kind::UnixSocket, operation);
         let closed = fs.protection(&absolute);
         let why = (Reason::Protected, closed.and_then(|protected| protected.source.as_ref()));
-        shared.record(caller, Refusal::mediated(what, path.to_vec(), syscall, why));
+        turn.record(turn.refusal(Kind::UnixSocket, path.to_vec(), why));
     }
 }
 
 /// Resolves and judges a path; the pinned socket if it may be reached, by a caller that still waits.
-pub(super) fn judge(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    path: &[u8],
-    operation: Operation,
-    syscall: &'static str,
-) -> Result<(OwnedFd, Confirmed), Errno> {
-    let place = resolve_at(caller, libc::AT_FDCWD, path, Last::Follow).inspect_err(|errno| {
-        refuse_hidden(shared, caller, (*errno, path), operation, syscall);
-    })?;
-    let confirmed = caller.still_waits()?;
-    let (reason, rule) = match unix_path(shared.policy(), operation, &place.path) {
+pub(super) fn judge(turn: &Turn<'_>, path: &[u8]) -> Result<(OwnedFd, Confirmed), Errno> {
+    let place = resolve_at(&turn.caller, libc::AT_FDCWD, path, Last::Follow)
+        .inspect_err(|errno| refuse_hidden(turn, *errno, path))?;
+    let confirmed = turn.caller.still_waits()?;
+    let why = match unix_path(turn.shared.policy(), turn.operation, &place.path) {
         PathVerdict::Granted(_) | PathVerdict::NotMediated => {
             return Ok((place.object, confirmed));
         }
@@ -170,10 +126,7 @@ pub(super) fn judge(
     }
     let name = pinned::name(&place.object);
     faccessat(AT_FDCWD, name.as_str(), AccessFlags::W_OK, AtFlags::empty())?;
-    let refusal = Refusal {
-        resolved: Some(place.path.as_bytes().to_vec()),
-        ..Refusal::mediated((Kind::UnixSocket, operation), path.to_vec(), syscall, (reason, rule))
-    };
-    shared.record(caller, refusal);
+    let resolved = Some(place.path.as_bytes().to_vec());
+    turn.record(Refusal { resolved, ..turn.refusal(Kind::UnixSocket, path.to_vec(), why) });
     Err(Errno::EACCES)
 }

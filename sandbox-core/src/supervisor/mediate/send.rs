@@ -3,16 +3,16 @@
 //! connect to.
 
 use super::blocking::Interrupted;
-use super::caller::{Caller, Confirmed};
-use super::leader::Turn;
-use super::listener::{ERESTARTSYS, MediatedCall};
-use super::request::{SocketRequest, hold, judge, refuse_abstract, unreadable};
+use super::caller::Confirmed;
+use super::request::{SocketRequest, judge, refuse_abstract};
+use super::turn::Turn;
 use super::{network, pinned, private_name};
+use crate::IpcScope;
 use crate::decide::{Address, Control, Domain, Header, SocketCall, controls, pieces, socket_call};
-use crate::filter::Mediated;
+use crate::filter::SendCall;
 use crate::rate::MediationMode;
-use crate::record::{Kind, Operation};
-use crate::register::int;
+use crate::record::Kind;
+use crate::register::{int, unsigned};
 use crate::sys;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -27,32 +27,32 @@ const MAX_DATA: u64 = 256 << 10;
 const MAX_PIECES: u64 = 1024;
 /// Control messages of one message; `optmem_max` is smaller.
 const MAX_CONTROL: u64 = 64 << 10;
+/// Descriptors that one message passes on (`SCM_MAX_FD`): no call has more of ours than that.
+const MAX_PASSED: usize = 253;
 /// Where `struct mmsghdr` has its result, and its size.
 const RESULT_OFFSET: u64 = Header::SIZE as u64;
 const MMSGHDR: u64 = 64;
 
-/// Performs the call and answers it.
-pub(super) fn perform(turn: &mut Turn<'_>, call: MediatedCall<'_>) {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let data = call.data();
-    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
-    let mut sender = Sender { turn, caller: &caller, syscall: call.name };
-    let [fd, second, third, fourth, fifth, sixth] = data.args;
-    let result = match call.call {
-        Mediated::SendTo => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
-        Mediated::SendMmsg => sender.send_many(fd, second, third, int(fourth)),
-        Mediated::SendMsg => sender.send_message(fd, second, int(third)),
-        // The leader brings sends here and nothing else.
-        _ => return drop(call),
+/// Performs the call; how much was sent.
+pub(super) fn perform(
+    turn: &Turn<'_>,
+    [fd, second, third, fourth, fifth, sixth]: [u64; 6],
+    what: SendCall,
+) -> Result<i64, Interrupted> {
+    let sender = Sender(turn);
+    let sent = match what {
+        SendCall::To => sender.send_to(fd, (second, third), int(fourth), (fifth, sixth)),
+        SendCall::Messages => sender.send_many(fd, second, unsigned(third), int(fourth)),
+        SendCall::Message => sender.send_message(fd, second, int(third)),
     };
-    match result {
-        Ok(sent) => call.answer(i64::try_from(sent).map_err(|_| libc::EOVERFLOW)),
-        Err(Interrupted::Failed(errno)) => {
-            unreadable(&shared, &caller, (errno, Kind::UnixSocket), Operation::Send, call.name);
-            call.answer(Err(errno as i32));
+    match sent {
+        Ok(sent) => i64::try_from(sent).map_err(|_| Errno::EOVERFLOW.into()),
+        Err(failed) => {
+            if let Interrupted::Failed(errno) = failed {
+                turn.unreadable(errno, Kind::UnixSocket);
+            }
+            Err(failed)
         }
-        Err(Interrupted::Restart) => call.answer(Err(ERESTARTSYS)),
-        Err(Interrupted::CallerGone) => drop(call),
     }
 }
 
@@ -74,65 +74,60 @@ fn keep_on_its_way(level: i32, kind: i32, data: &mut [u8]) -> Result<(), Errno> 
     Ok(())
 }
 
-struct Sender<'t, 's, 'c> {
-    turn: &'t mut Turn<'s>,
-    caller: &'c Caller<'c>,
-    syscall: &'static str,
-}
+struct Sender<'t, 's>(&'t Turn<'s>);
 
-impl Sender<'_, '_, '_> {
+impl Sender<'_, '_> {
     fn send_to(
-        &mut self,
+        &self,
         fd: u64,
         (buffer, length): (u64, u64),
         flags: i32,
         (name, name_length): (u64, u64),
     ) -> Result<usize, Interrupted> {
-        let request = self.addressed((fd, name, name_length)).map_err(Interrupted::Failed)?;
+        let request = self.addressed((fd, name, name_length))?;
         let data = self.gather(&request.socket, &[(buffer, length)])?;
-        request.charge(self.turn, self.caller)?;
+        request.charge(self.0)?;
         self.deliver(&request, &data, &[], flags)
     }
 
-    fn send_message(&mut self, fd: u64, header: u64, flags: i32) -> Result<usize, Interrupted> {
-        let failed = Interrupted::Failed;
-        let copied = self.caller.read(header, Header::SIZE).map_err(failed)?;
-        let copied = copied.as_slice().try_into().map_err(|_| failed(Errno::EFAULT))?;
+    fn send_message(&self, fd: u64, header: u64, flags: i32) -> Result<usize, Interrupted> {
+        let copied = self.0.caller.read(header, Header::SIZE)?;
+        let copied = copied.as_slice().try_into().map_err(|_| Errno::EFAULT)?;
         let header = Header::parse(copied);
-        let request = self.request(fd, &header).map_err(failed)?;
+        let request = self.request(fd, &header)?;
         if header.piece_count > MAX_PIECES {
-            return Err(failed(Errno::EMSGSIZE));
+            return Err(Errno::EMSGSIZE.into());
         }
         let length = usize::try_from(header.piece_count * 16).unwrap_or(0);
-        let vector = self.caller.read(header.pieces, length).map_err(failed)?;
+        let vector = self.0.caller.read(header.pieces, length)?;
         let data = self.gather(&request.socket, &pieces(&vector))?;
-        let (control, _held) = self.control(&header, request.domain).map_err(failed)?;
+        let (control, _held) = self.control(&header, request.domain)?;
         // A send without an address is no call about an address; where all are charged, it is.
-        if !request.bytes.is_empty() || self.turn.shared.charged == MediationMode::Proxy {
-            request.charge(self.turn, self.caller)?;
+        if !request.bytes.is_empty() || self.0.shared.charged == MediationMode::Proxy {
+            request.charge(self.0)?;
         }
         self.deliver(&request, &data, &control, flags)
     }
 
     fn send_many(
-        &mut self,
+        &self,
         fd: u64,
         messages: u64,
-        count: u64,
+        count: u32,
         flags: i32,
     ) -> Result<usize, Interrupted> {
         let mut done = 0usize;
-        for at in 0..count.min(MAX_PIECES) {
+        for at in 0..u64::from(count).min(MAX_PIECES) {
             let header = messages.wrapping_add(at * MMSGHDR);
             match self.send_message(fd, header, flags) {
                 Ok(sent) => {
                     let sent = u32::try_from(sent).unwrap_or(u32::MAX).to_ne_bytes();
                     let result = header.wrapping_add(RESULT_OFFSET);
-                    match self.caller.write(result, &sent) {
+                    match self.0.caller.write(result, &sent) {
                         Ok(()) => done += 1,
                         // As the kernel has it (net/socket.c): the message is gone, uncounted.
                         Err(_) if done > 0 => break,
-                        Err(errno) => return Err(Interrupted::Failed(errno)),
+                        Err(errno) => return Err(errno.into()),
                     }
                 }
                 // What was sent is sent: the error of a later message is for the next call.
@@ -147,14 +142,12 @@ impl Sender<'_, '_, '_> {
         if header.name != 0 {
             return self.addressed((fd, header.name, header.name_length.into()));
         }
-        let what = (Operation::Send, self.syscall);
-        let (socket, domain) = hold(self.turn.shared, self.caller, fd, what)?;
+        let (socket, domain) = self.0.hold(fd)?;
         Ok(SocketRequest { socket, domain, bytes: Vec::new(), address: Address::Unspecified })
     }
 
     fn addressed(&self, registers: (u64, u64, u64)) -> Result<SocketRequest, Errno> {
-        let what = (Operation::Send, self.syscall);
-        SocketRequest::take(self.turn.shared, self.caller, registers, what)
+        SocketRequest::take(self.0, registers)
     }
 
     /// The data of all pieces. A stream's is cut at the cap; a datagram goes whole or not at all.
@@ -162,7 +155,7 @@ impl Sender<'_, '_, '_> {
         let stream = getsockopt(socket, sockopt::SockType) == Ok(SockType::Stream);
         let total = all.iter().fold(0u64, |sum, (_, length)| sum.saturating_add(*length));
         if total > MAX_DATA && !stream {
-            return Err(Interrupted::Failed(Errno::EMSGSIZE));
+            return Err(Errno::EMSGSIZE.into());
         }
         let mut left = MAX_DATA;
         let mut data = Vec::new();
@@ -170,7 +163,7 @@ impl Sender<'_, '_, '_> {
             let take = (*length).min(left);
             left -= take;
             let take = usize::try_from(take).unwrap_or(0);
-            data.extend(self.caller.read(*base, take).map_err(Interrupted::Failed)?);
+            data.extend(self.0.caller.read(*base, take)?);
         }
         Ok(data)
     }
@@ -186,7 +179,7 @@ impl Sender<'_, '_, '_> {
             return Err(Errno::ENOBUFS);
         }
         let length = usize::try_from(header.control_length).map_err(|_| Errno::ENOBUFS)?;
-        let mut bytes = self.caller.read(header.control, length)?;
+        let mut bytes = self.0.caller.read(header.control, length)?;
         for Control { level, kind, data } in controls(&bytes).ok_or(Errno::EINVAL)? {
             let Some(data) = bytes.get_mut(data) else { return Err(Errno::EINVAL) };
             if domain == Domain::Inet {
@@ -194,17 +187,20 @@ impl Sender<'_, '_, '_> {
             }
             match (level, kind) {
                 (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+                    if held.len() + data.len() / 4 > MAX_PASSED {
+                        return Err(Errno::EINVAL);
+                    }
                     for number in data.chunks_exact_mut(4) {
                         let theirs =
                             u32::from_ne_bytes((&*number).try_into().map_err(|_| Errno::EINVAL)?);
-                        let copy = self.caller.descriptor(theirs.into())?;
+                        let copy = self.0.caller.descriptor(theirs.into())?;
                         number.copy_from_slice(&copy.as_raw_fd().to_ne_bytes());
                         held.push(copy);
                     }
                 }
                 (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
                     let pid = data.get_mut(..4).ok_or(Errno::EINVAL)?;
-                    if *pid == self.caller.process()?.to_ne_bytes() {
+                    if *pid == self.0.caller.process()?.to_ne_bytes() {
                         pid.copy_from_slice(&Pid::this().as_raw().to_ne_bytes());
                     }
                 }
@@ -216,57 +212,49 @@ impl Sender<'_, '_, '_> {
 
     /// Judges the address and sends.
     fn deliver(
-        &mut self,
+        &self,
         request: &SocketRequest,
         data: &[u8],
         control: &[u8],
         flags: i32,
     ) -> Result<usize, Interrupted> {
-        let shared = std::sync::Arc::clone(self.turn.shared);
+        let Turn { shared, caller, .. } = self.0;
         if request.domain == Domain::Inet {
             let confirmed = match request.bytes.as_slice() {
-                [] => self.caller.still_waits(),
-                _ => network::judge_send(&shared, self.caller, request, data, self.syscall),
+                [] => caller.still_waits()?,
+                _ => network::prepare_send(self.0, request, data)?,
             };
-            let confirmed = confirmed.map_err(Interrupted::Failed)?;
             let name = request.address.spelled_out(&request.bytes);
             return self.transmit(request, confirmed, &name, data, control, flags);
         }
-        let what = (Operation::Send, self.syscall);
-        let name = match socket_call(request.domain, &request.address, shared.scoped) {
+        let name = match socket_call(request.domain, &request.address, shared.ipc) {
             SocketCall::AsCopied => request.bytes.clone(),
-            SocketCall::OwnName(name) => private_name::address(&shared, self.caller, name, what)
-                .map_err(Interrupted::Failed)?,
+            SocketCall::OwnName(name) => private_name::address(self.0, name)?,
             SocketCall::Path(path) => {
-                let (pinned, confirmed) =
-                    judge(&shared, self.caller, path, Operation::Send, self.syscall)
-                        .map_err(Interrupted::Failed)?;
+                let (pinned, confirmed) = judge(self.0, path)?;
                 let name = pinned::address(&pinned);
                 return self.transmit(request, confirmed, &name, data, control, flags);
             }
         };
-        let confirmed = self.caller.still_waits().map_err(Interrupted::Failed)?;
+        let confirmed = caller.still_waits()?;
         let result = self.transmit(request, confirmed, &name, data, control, flags);
-        match (result, &request.address) {
-            (Err(Interrupted::Failed(Errno::EPERM)), Address::UnixAbstract(name))
-                if shared.scoped =>
-            {
-                let errno =
-                    refuse_abstract(&shared, self.caller, name, Operation::Send, self.syscall);
-                Err(Interrupted::Failed(errno))
-            }
-            (Err(Interrupted::Failed(Errno::ECONNREFUSED)), Address::UnixAbstract(name))
-                if !shared.scoped =>
-            {
-                let errno = private_name::not_found(&shared, self.caller, name, what);
-                Err(Interrupted::Failed(errno))
-            }
-            (result, _) => result,
+        match (shared.ipc, result, &request.address) {
+            (
+                IpcScope::Kernel,
+                Err(Interrupted::Failed(Errno::EPERM)),
+                Address::UnixAbstract(name),
+            ) => Err(refuse_abstract(self.0, name).into()),
+            (
+                IpcScope::Mediated,
+                Err(Interrupted::Failed(Errno::ECONNREFUSED)),
+                Address::UnixAbstract(name),
+            ) => Err(private_name::not_found(self.0, name).into()),
+            (_, result, _) => result,
         }
     }
 
     fn transmit(
-        &mut self,
+        &self,
         request: &SocketRequest,
         _: Confirmed,
         name: &[u8],
@@ -282,12 +270,12 @@ impl Sender<'_, '_, '_> {
         let result = if flags & libc::MSG_DONTWAIT != 0 {
             act().map_err(Interrupted::Failed)
         } else {
-            self.turn.on_socket(self.caller, socket, act)
+            self.0.on_socket(socket, act)
         };
         let broken = matches!(result, Err(Interrupted::Failed(Errno::EPIPE)));
         if broken && flags & libc::MSG_NOSIGNAL == 0 {
             // The signal belongs to whoever made the call, and that was not us.
-            let _gone = kill(Pid::from_raw(self.caller.tid()), Signal::SIGPIPE);
+            let _gone = kill(Pid::from_raw(self.0.caller.tid()), Signal::SIGPIPE);
         }
         result
     }

@@ -1,15 +1,16 @@
 //! Signals, sent on the caller's behalf. Only where the kernel has no scope that keeps them inside
 //! (Landlock before ABI 6).
 //!
-//! A receiver is pinned by a descriptor first and looked for among the run's processes then, so a
-//! process id that is reused in between means nobody. What a program can notice: the sender's id
+//! A receiver is pinned by a descriptor first and asked for its ancestors then, so a process id that
+//! is reused in between means nobody. What a program can notice: the sender's id
 //! in `siginfo_t` is the supervisor's.
 
+use super::blocking::Interrupted;
 use super::caller::Caller;
-use super::leader::Turn;
-use super::listener::MediatedCall;
+use super::turn::Turn;
 use super::{Refusal, Shared};
 use crate::decide::{Receivers, Signalling, signalling};
+use crate::filter::SignalCall;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::tree;
 use crate::sys;
@@ -18,24 +19,19 @@ use nix::unistd::{Pid, geteuid, getpgid};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-/// Performs the call and answers it.
-pub(super) fn perform(turn: &Turn<'_>, call: MediatedCall<'_>) {
-    let shared = std::sync::Arc::clone(turn.shared);
-    let data = call.data();
-    let Some(caller) = Caller::new(shared.listener(), &data) else { return drop(call) };
-    let Some(request) = signalling(call.call, &data.args) else { return drop(call) };
-    let result = send(&shared, &caller, &request, call.name);
-    call.answer(result.map(|()| 0).map_err(|errno| errno as i32));
+/// Performs the call.
+pub(super) fn perform(
+    turn: &Turn<'_>,
+    args: [u64; 6],
+    what: SignalCall,
+) -> Result<(), Interrupted> {
+    Ok(send(turn, &signalling(what, &args))?)
 }
 
-fn send(
-    shared: &Shared,
-    caller: &Caller<'_>,
-    request: &Signalling,
-    syscall: &'static str,
-) -> Result<(), Errno> {
+fn send(turn: &Turn<'_>, request: &Signalling) -> Result<(), Errno> {
     /// `sizeof(siginfo_t)`.
     const INFO: usize = 128;
+    let caller = &turn.caller;
     let info = match request.info {
         Some(address) => Some(caller.read(address, INFO)?),
         None => None,
@@ -44,7 +40,7 @@ fn send(
     caller.still_waits()?;
     let one = |pid: i32| {
         to_process(pid, request.signal, info.as_deref())
-            .inspect_err(|e| refused(shared, caller, *e, pid, syscall))
+            .inspect_err(|errno| refused(turn, *errno, pid))
     };
     match request.receivers {
         Receivers::Process(pid) => one(pid),
@@ -65,7 +61,7 @@ fn send(
                 return Err(Errno::ESRCH);
             }
             if !is_ours(process) {
-                refused(shared, caller, Errno::EPERM, process, syscall);
+                refused(turn, Errno::EPERM, process);
                 return Err(Errno::EPERM);
             }
             sys::signal_process(pidfd.as_fd(), request.signal, info.as_deref())
@@ -93,7 +89,7 @@ fn to_process(pid: i32, signal: i32, info: Option<&[u8]>) -> Result<(), Errno> {
 
 /// Whether a process is of this run.
 pub(in crate::supervisor) fn is_ours(pid: i32) -> bool {
-    tree::descendants().contains(&Pid::from_raw(pid))
+    tree::is_descendant(pid)
 }
 
 /// Whether a task exists and is the user's own, so that without the sandbox it could be acted on.
@@ -123,9 +119,10 @@ fn process_of(pidfd: &OwnedFd) -> Result<i32, Errno> {
 }
 
 /// Records the refusal of a mediated signal.
-fn refused(shared: &Shared, caller: &Caller<'_>, errno: Errno, pid: i32, syscall: &'static str) {
+fn refused(turn: &Turn<'_>, errno: Errno, pid: i32) {
     if errno == Errno::EPERM {
-        record_foreign(shared, caller, pid, syscall, (Layer::Mediation, Confidence::Enforced));
+        let how = (Layer::Mediation, Confidence::Enforced);
+        record_foreign(turn.shared, &turn.caller, pid, turn.syscall, how);
     }
 }
 

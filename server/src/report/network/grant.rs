@@ -4,7 +4,9 @@
 use super::{WEB, address, asked_for, host, mode_is_given, resolved, wire};
 use crate::report::group::Group;
 use crate::report::view::View;
-use nono_sandbox::decide::{Address, IpBind, IpCall, ip_bind, ip_call, ip_listen};
+use nono_sandbox::decide::{
+    Address, IpBind, IpConnect, IpSend, ip_bind, ip_connect, ip_listen, ip_send,
+};
 use nono_sandbox::policy::{
     Closed, Host, HostGrant, HostRule, NameVerdict, NetworkMode, NetworkPolicy, NetworkReach,
     PortRange, Source, is_global, meant,
@@ -201,9 +203,10 @@ pub(in crate::report) fn allows(policy: &NetworkPolicy, denial: &Denial) -> bool
             !matches!(ip_listen(policy, Some(at)), IpBind::Refuse(_))
         }
         (Kind::NetBind, _) => !matches!(ip_bind(policy, &Address::Inet(at)), IpBind::Refuse(_)),
-        (_, operation) => {
-            let connects = operation != Operation::Send;
-            ip_call(policy, &Address::Inet(at), connects) == IpCall::AsCopied
+        (_, Operation::Send) => {
+            let verdict = ip_send(policy, &Address::Inet(at), || true);
+            matches!(verdict, IpSend::AsCopied | IpSend::TieFirst)
         }
+        _ => ip_connect(policy, &Address::Inet(at)) == IpConnect::AsCopied,
     }
 }
