@@ -30,7 +30,7 @@ func main() {
 	fmt.Println("go tcp", echo("tcp", "127.0.0.1:"+port))
 	var right atomic.Int32
 	var all sync.WaitGroup
-	for range 50 {
+	for i := 0; i < 50; i++ {
 		all.Add(1)
 		go func() {
 			defer all.Done()

@@ -34,6 +34,19 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe::new("descriptor-table-born", "the same, of a thread from its beginning", |_| {
         done(thread_with_own_descriptors())
     }),
+    Probe::new("descriptor-table-closing", "the same, by closing descriptors", |_| {
+        // Nothing is open up there; CLOSE_RANGE_UNSHARE.
+        let nothing = i64::from(u32::MAX);
+        done(call(libc::SYS_close_range, &[nothing - 1, nothing, 2]))
+    }),
+    Probe::new("descriptor-table-shared", "a process that uses another one's descriptors", |_| {
+        let flags = libc::CLONE_FILES | libc::SIGCHLD;
+        let child = call(libc::SYS_clone, &[flags.into(), 0, 0, 0, 0])?;
+        if child == 0 {
+            let _gone = call(libc::SYS_exit_group, &[0]);
+        }
+        Ok(String::new())
+    }),
     Probe::new("mount", "mount over a folder of the workspace", |t| {
         let folder = t.own("mount");
         let _there = std::fs::create_dir(&folder);

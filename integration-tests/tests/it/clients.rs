@@ -5,7 +5,7 @@
 //! standard error.
 
 use nono_integration_tests::host_net::Echo;
-use nono_integration_tests::{Site, as_each_user};
+use nono_integration_tests::{Site, as_each_user, require};
 use serde_json::json;
 
 /// Runs `argv SOCKET PORT` outside and inside; both must print `expected`.
@@ -103,5 +103,59 @@ fn go() {
         let built = build.env("GOFLAGS", "-mod=mod").status().expect("go build");
         assert!(built.success(), "{built}");
         both_sides(&site, &["./go-client"], "go unix ping\ngo tcp ping\ngo many 50\n");
+    });
+}
+
+/// Who sent something is whoever did: Chromium's children tell their browser so which process they
+/// are. With an address in the call as well, which such a socket does not send to.
+#[test]
+fn a_receiver_learns_the_senders_process() {
+    const CODE: &str = r#"
+import os, socket, struct
+for kind in (socket.SOCK_STREAM, socket.SOCK_SEQPACKET):
+    ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    child = os.fork()
+    if child == 0:
+        theirs.sendmsg([b"it is me"])
+        os._exit(0)
+    data, control, _, _ = ours.recvmsg(64, 256)
+    assert data == b"it is me", data
+    [(level, what, said)] = control
+    assert (level, what) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS), control
+    pid, uid, gid = struct.unpack("3i", said)
+    assert (pid, uid, gid) == (child, os.getuid(), os.getgid()), (pid, child)
+    os.waitpid(child, 0)
+print("known")
+"#;
+    require::program("python3");
+    as_each_user(|site| {
+        let mut outside = site.command("/usr/bin/env".as_ref());
+        let outside = outside.args(["python3", "-c", CODE]).output().expect("python3");
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "known\n", "the control");
+        for mode in ["proxy", "none", "open"] {
+            let server = site.serve_with(&json!({"network": {"mode": mode}}));
+            let answer = server.exec(&["python3", "-c", CODE]);
+            assert_eq!(answer.stdout(), "known\n", "{mode}: {}", answer.text);
+        }
+    });
+}
+
+/// Chromium's own sandbox cannot be built inside of this one; all the rest of it works.
+#[test]
+fn a_browser_shows_a_page() {
+    let Some(chromium) = ["chromium", "chromium-browser", "google-chrome"]
+        .into_iter()
+        .find(|name| require::has_program(name))
+    else {
+        return;
+    };
+    as_each_user(|site| {
+        let command = format!(
+            "{chromium} --headless --no-sandbox --disable-gpu --user-data-dir=$TMPDIR/browser \
+             --dump-dom 'data:text/html,<p>shown</p>' 2> browser.log"
+        );
+        let answer = site.serve().ask("shell", json!({"command": command, "timeout_ms": 60_000}));
+        assert!(answer.stdout().contains("<p>shown</p>"), "{}", answer.text);
     });
 }

@@ -1,9 +1,12 @@
 //! TCP, UDP and name resolution work as if nobody were there.
 
-use nono_integration_tests::as_each_user;
+use nix::errno::Errno;
 use nono_integration_tests::host_net::Echo;
 use nono_integration_tests::host_unix::HostSocket;
+use nono_integration_tests::{as_each_user, require};
 use serde_json::json;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 #[test]
 fn loopback_connects_in_any_number() {
@@ -124,5 +127,62 @@ fn a_server_at_this_machines_own_address_is_told_to_be_reached_by_loopback() {
         let denial = answer.denial("net_connect", &at.to_string()).expect("a record");
         let way = denial["alternatives"][0].to_string();
         assert!(way.contains("127.0.0.1") && way.contains("network.allow"), "{denial}");
+    });
+}
+
+/// Binds a socket that shares its port, and says how that went. `twice`: a second one beside it.
+const SHARING: &str = r#"
+import socket, sys
+kind, port, twice = sys.argv[1], int(sys.argv[2]), len(sys.argv) > 3
+def one():
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == "tcp" else socket.SOCK_DGRAM)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    s.bind(("127.0.0.1", port))
+    if kind == "tcp":
+        s.listen()
+    return s
+try:
+    all = [one() for _ in range(2 if twice else 1)]
+    print("bound", len(all), flush=True)
+    if port and not twice and sys.stdin.readline():
+        pass
+except OSError as error:
+    print(error.errno, flush=True)
+"#;
+
+/// What comes to a service of this machine comes to nobody else, even if it would share its port.
+#[test]
+fn ports_are_shared_with_ones_own_run_and_nobody_else() {
+    require::program("python3");
+    let free = || {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").expect("bind");
+        socket.local_addr().expect("an address").port().to_string()
+    };
+    as_each_user(|site| {
+        for kind in ["tcp", "udp"] {
+            let port = free();
+            let mut service = site.command("/usr/bin/env".as_ref());
+            let service = service
+                .args(["python3", "-c", SHARING, kind, &port])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped());
+            let mut service = service.spawn().expect("python3");
+            let mut said = String::new();
+            let out = service.stdout.take().expect("a pipe");
+            BufReader::new(out).read_line(&mut said).expect("read");
+            assert_eq!(said, "bound 1\n");
+            let mut outside = site.command("/usr/bin/env".as_ref());
+            let outside = outside.args(["python3", "-c", SHARING, kind, &port, "twice"]).output();
+            assert_eq!(outside.expect("python3").stdout, b"bound 2\n", "the control");
+            let server = site.serve();
+            let inside = server.exec(&["python3", "-c", SHARING, kind, &port, "twice"]);
+            let in_use = format!("{}\n", Errno::EADDRINUSE as i32);
+            assert_eq!(inside.stdout(), in_use, "{kind}: {}", inside.text);
+            let own = server.exec(&["python3", "-c", SHARING, kind, &free(), "twice"]);
+            assert_eq!(own.stdout(), "bound 2\n", "{kind}: {}", own.text);
+            drop(service.stdin.take());
+            service.wait().expect("wait");
+        }
     });
 }

@@ -5,7 +5,8 @@ use super::narrow::{self, Less};
 use super::place::{absolute, follow};
 use super::program;
 use super::validate::arguments_as;
-use crate::report::{Explanation, Question, clean_name, explain as verdict};
+use crate::report::{Explanation, Question, explain as verdict};
+use crate::safe_text::clean;
 use crate::sandbox::Sandbox;
 use crate::session::{Ground, Session};
 use nono_sandbox::AbsPath;
@@ -175,7 +176,7 @@ fn place(sandbox: &Sandbox, path: &str, keep_name: bool) -> Result<AbsPath, Stri
         return Err(format!(
             "{} is another place for each process, and of other processes none at all: ask about \
              the path that it leads to",
-            clean_name(wanted.as_os_str().as_bytes())
+            clean::name(wanted.as_os_str().as_bytes())
         ));
     }
     let named = wanted.file_name().filter(|_| keep_name);

@@ -11,10 +11,12 @@
 use super::blocking::{CallInHand, SLOW, conclude};
 use super::caller::Caller;
 use super::line::Line;
-use super::listener::Notification;
+use super::listener::{MessageCall, Notification};
+use super::own_socket::OwnSocket;
 use super::turn::Turn;
 use super::{Shared, attributes, bind, connect, lock, network, notice, send, signal};
 use crate::filter::Mediated;
+use crate::rate::MediationMode;
 use crate::record::Operation;
 use crate::supervisor::observe;
 use crate::sys::{self, NotificationData};
@@ -228,6 +230,10 @@ fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
         Notification::Refused(call) => return observe::refuse(shared, call),
         Notification::ByNumber(call) => return observe::judge_number(shared, call),
         Notification::Datagram(call) => return network::make_datagram_socket(call),
+        Notification::Message(call) => match own_socket(shared, &call) {
+            Some(socket) => return call.to_peer(&socket).go_on(),
+            None => call.mediated(),
+        },
         Notification::Mediated(call) => call,
     };
     let NotificationData { id, tid, args, .. } = call.data();
@@ -244,6 +250,16 @@ fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
         Mediated::Lock => notice::lock(&turn, args).map(|()| 0),
     };
     conclude(call, result);
+}
+
+/// The socket that a send is about, if it can be left to the kernel. Where every call is paid for,
+/// this one is as well.
+fn own_socket(shared: &Arc<Shared>, call: &MessageCall<'_>) -> Option<OwnSocket> {
+    let NotificationData { id, tid, args: [fd, ..], .. } = call.data();
+    let caller = Caller::new(shared.listener(), id, tid)?;
+    let socket = OwnSocket::of(&caller, fd)?;
+    let paid = shared.charged != MediationMode::Proxy || shared.bucket.take().is_none();
+    paid.then_some(socket)
 }
 
 /// What the records of a call say that it was.

@@ -3,10 +3,14 @@
 //! The types make the old mistake impossible: a call that was judged by what is in the program's
 //! memory ([`MediatedCall`]) has no way to say "go on", because the program may have changed that
 //! memory since. Only a call that is left to the kernel ([`LeftToKernel`]) has: one nobody judged, or
-//! one that was judged by its registers.
+//! one that was judged by its registers. A send ([`MessageCall`]) is one of both, and becomes a
+//! mediated one unless there is proof that nothing in memory matters.
 
+use super::own_socket::OwnSocket;
 use crate::IpcScope;
-use crate::filter::{Mediated, Observed, Refused, Trapped, is_udp, refusal_errno, trapped};
+use crate::filter::{
+    Mediated, Observed, Refused, SendCall, Trapped, is_udp, refusal_errno, trapped,
+};
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -44,6 +48,10 @@ impl Listener {
                         return Some(Notification::Datagram(DatagramCall(raw)));
                     }
                     match trapped(data.nr, self.ipc) {
+                        Some(Trapped::Mediated(
+                            Mediated::Send(what @ (SendCall::Message | SendCall::Messages)),
+                            name,
+                        )) => return Some(Notification::Message(MessageCall { what, name, raw })),
                         Some(Trapped::Mediated(call, name)) => {
                             return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                         }
@@ -120,6 +128,8 @@ impl Drop for Unanswered<'_> {
 pub(super) enum Notification<'l> {
     /// To be performed.
     Mediated(MediatedCall<'l>),
+    /// A send whose address, if it has one, is in memory.
+    Message(MessageCall<'l>),
     /// To be looked at.
     Observed(ObservedCall<'l>),
     /// To be refused.
@@ -134,6 +144,7 @@ impl Notification<'_> {
     /// What tells it from all others of the run.
     pub(super) fn id(&self) -> u64 {
         let (Self::Mediated(MediatedCall { raw, .. })
+        | Self::Message(MessageCall { raw, .. })
         | Self::Observed(ObservedCall { raw, .. })
         | Self::Refused(RefusedCall { raw, .. })
         | Self::ByNumber(ByNumberCall { raw, .. })
@@ -163,6 +174,30 @@ impl DatagramCall<'_> {
             }
             Err(errno) => self.0.finish(Err(errno as i32)),
         }
+    }
+}
+
+/// A send that has yet to be told apart. Dropped: refused with `EPERM`.
+#[derive(Debug)]
+pub(super) struct MessageCall<'l> {
+    what: SendCall,
+    name: &'static str,
+    raw: Unanswered<'l>,
+}
+
+impl<'l> MessageCall<'l> {
+    pub(super) fn data(&self) -> NotificationData {
+        self.raw.data
+    }
+
+    /// It is judged by what is in memory.
+    pub(super) fn mediated(self) -> MediatedCall<'l> {
+        MediatedCall { call: Mediated::Send(self.what), name: self.name, raw: self.raw }
+    }
+
+    /// It goes to the socket's peer, whatever is in memory.
+    pub(super) fn to_peer(self, _: &OwnSocket) -> LeftToKernel<'l, ()> {
+        LeftToKernel { call: (), name: self.name, raw: self.raw }
     }
 }
 

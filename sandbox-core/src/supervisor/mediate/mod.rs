@@ -15,8 +15,10 @@ mod line;
 mod listener;
 mod network;
 mod notice;
+mod own_socket;
 pub(super) mod pinned;
 pub(super) mod place;
+mod ports_of_others;
 mod private_name;
 mod proxy;
 mod request;
@@ -41,6 +43,7 @@ use crate::sys::NotificationData;
 use leader::{FirstLeader, Leadership};
 use listener::Listener;
 use nix::errno::Errno;
+use ports_of_others::SharedPorts;
 use private_name::PrivateNames;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,6 +62,7 @@ pub(in crate::supervisor) struct Shared {
     pub(in crate::supervisor) own_numbers: bool,
     /// Where connections to the proxy go, if the run has one.
     proxy: Option<OwnedFd>,
+    ports: SharedPorts,
     bucket: Bucket,
     /// Which calls spend a token.
     charged: MediationMode,
@@ -109,6 +113,7 @@ impl Waiting {
             ipc,
             own_numbers: first.is_some(),
             proxy,
+            ports: SharedPorts::default(),
             bucket: Bucket::new(plan.basis.policy.rate),
             charged: plan.basis.policy.network.mode.charged(),
             recorder: Mutex::default(),

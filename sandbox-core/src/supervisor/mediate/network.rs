@@ -104,7 +104,10 @@ pub(super) fn bind(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Errno
     turn.caller.still_waits()?;
     let verdict = ip_bind(&turn.shared.policy().network, &request.address);
     prepare(turn, &request.socket, verdict)?;
-    sys::bind(request.socket.as_fd(), &request.bytes)
+    match &request.address {
+        Address::Inet(at) => turn.shared.ports.bind(&request.socket, *at, &request.bytes),
+        _ => sys::bind(request.socket.as_fd(), &request.bytes),
+    }
 }
 
 /// Performs `listen`.
