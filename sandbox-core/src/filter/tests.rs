@@ -282,14 +282,36 @@ fn only_tcp_and_udp_where_addresses_are_judged() {
     }
 }
 
+/// The threads of a process use its descriptors, and nobody else does.
+#[test]
+fn tables_of_descriptors() {
+    let program =
+        compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, IpcScope::Kernel)
+            .unwrap();
+    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
+    let files = u64::from(libc::CLONE_FILES.unsigned_abs());
+    let memory = u64::from((libc::CLONE_VM | libc::CLONE_VFORK).unsigned_abs());
+    let table: &[(i64, &[u64], u32)] = &[
+        (libc::SYS_clone, &[thread], errno(libc::EPERM)),
+        (libc::SYS_clone, &[thread | files], ALLOW),
+        (libc::SYS_clone, &[files | 0x11], errno(libc::EPERM)),
+        (libc::SYS_clone, &[memory | 0x11], ALLOW),
+        (libc::SYS_unshare, &[files], errno(libc::EPERM)),
+        (libc::SYS_close_range, &[3, 9, 2], errno(libc::EINVAL)),
+        (libc::SYS_close_range, &[3, 9, 6], errno(libc::EINVAL)),
+        (libc::SYS_close_range, &[3, 9, 4], ALLOW),
+    ];
+    for (nr, args, expected) in table {
+        assert_eq!(verdict(&program, call(*nr, args)), *expected, "{nr} {args:x?}");
+    }
+}
+
 #[test]
 fn refusals() {
     let program =
         compile(&policy(Mediation::Pathname, false, Observe::Off), HANDOVER, IpcScope::Kernel)
             .unwrap();
     let newuser = u64::from(libc::CLONE_NEWUSER.unsigned_abs());
-    let thread = u64::from(libc::CLONE_THREAD.unsigned_abs());
-    let files = u64::from(libc::CLONE_FILES.unsigned_abs());
     let listener = libc::SECCOMP_FILTER_FLAG_NEW_LISTENER;
     let table: &[(i64, &[u64], u32)] = &[
         (libc::SYS_io_uring_setup, &[], errno(libc::ENOSYS)),
@@ -303,11 +325,7 @@ fn refusals() {
         (libc::SYS_pidfd_getfd, &[], errno(libc::EPERM)),
         (libc::SYS_clone, &[0x11], ALLOW),
         (libc::SYS_clone, &[0x11 | newuser], errno(libc::EPERM)),
-        (libc::SYS_clone, &[thread], errno(libc::EPERM)),
-        (libc::SYS_clone, &[thread | files], ALLOW),
-        (libc::SYS_clone, &[files | 0x11], errno(libc::EPERM)),
         (libc::SYS_unshare, &[newuser], errno(libc::EPERM)),
-        (libc::SYS_unshare, &[files], errno(libc::EPERM)),
         (libc::SYS_unshare, &[u64::from(libc::CLONE_FS.unsigned_abs())], ALLOW),
         (libc::SYS_seccomp, &[1, 0], ALLOW),
         (libc::SYS_seccomp, &[1, listener], errno(libc::EPERM)),
@@ -335,9 +353,6 @@ fn refusals() {
         (libc::SYS_ioctl, &[0, libc::TIOCGETD], ALLOW),
         // F_SET_RW_HINT; F_GET_RW_HINT and the hint of a descriptor.
         (libc::SYS_fcntl, &[3, 1036, 1], errno(libc::EINVAL)),
-        (libc::SYS_close_range, &[3, 9, 2], errno(libc::EINVAL)),
-        (libc::SYS_close_range, &[3, 9, 6], errno(libc::EINVAL)),
-        (libc::SYS_close_range, &[3, 9, 4], ALLOW),
         (libc::SYS_fcntl, &[3, 1035, 1], ALLOW),
         (libc::SYS_fcntl, &[3, 1038, 1], ALLOW),
         (libc::SYS_quotactl_fd, &[3], errno(libc::EPERM)),

@@ -231,7 +231,7 @@ fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
         Notification::ByNumber(call) => return observe::judge_number(shared, call),
         Notification::Datagram(call) => return network::make_datagram_socket(call),
         Notification::Message(call) => match own_socket(shared, &call) {
-            Some(socket) => return call.to_peer(&socket).go_on(),
+            Some(socket) => return call.leave_to_kernel(&socket).go_on(),
             None => call.mediated(),
         },
         Notification::Mediated(call) => call,

@@ -196,7 +196,7 @@ impl<'l> MessageCall<'l> {
     }
 
     /// It goes to the socket's peer, whatever is in memory.
-    pub(super) fn to_peer(self, _: &OwnSocket) -> LeftToKernel<'l, ()> {
+    pub(super) fn leave_to_kernel(self, _: &OwnSocket) -> LeftToKernel<'l, ()> {
         LeftToKernel { call: (), name: self.name, raw: self.raw }
     }
 }

@@ -10,7 +10,7 @@ use crate::decide::{
     Address, Domain, IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send,
     question,
 };
-use crate::policy::{DNS_PORT, NetworkPolicy, meant};
+use crate::policy::{Binding, DNS_PORT, NetworkPolicy, meant};
 use crate::rate::Family;
 use crate::record::Kind;
 use crate::register::int;
@@ -139,9 +139,11 @@ fn listen_at(
     let judged = bound(socket)?;
     prepare(turn, socket, ip_listen(policy, judged))?;
     listen(socket, backlog)?;
-    // A thread that dissolves the address in between gets a port of the kernel's choice: what is not
-    // tied accepts nothing there.
-    if policy.mode.is_closed() && judged.is_some() && bound(socket)? != judged {
+    // A socket without an address gets a port of the kernel's choice, and so does one whose address a
+    // thread dissolves in between: what is not tied accepts nothing there, nor where the server is.
+    let now = bound(socket)?;
+    let untied = policy.mode.is_closed() && judged.is_some() && now != judged;
+    if untied || now.is_some_and(|at| policy.listening(at) == Binding::OfServer) {
         let _closed = shutdown(socket.as_raw_fd(), Shutdown::Both);
         return Err(Errno::EADDRNOTAVAIL);
     }
