@@ -206,9 +206,12 @@ fn located(
 ) -> Result<Vec<AbsPath>, String> {
     let location = in_the_way(root.as_path(), path, places)
         .map_err(|error| format!("{}: {error}", path.display()))?;
+    // Commands make links as well: one to the whole workspace, or to the repository that it lies in,
+    // would close that for good.
+    let end = places.as_far_as_possible(path).ok();
+    let end = end.filter(|end| surroundings.hold(end) && !location.is_within(end));
     let mut all = vec![location];
-    // Commands make links as well: one to the whole workspace would close that for good.
-    all.extend(places.as_far_as_possible(path).ok().filter(|end| surroundings.hold(end)));
+    all.extend(end);
     all.extend(repository::linked(path, surroundings, places));
     Ok(all)
 }

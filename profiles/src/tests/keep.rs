@@ -313,6 +313,7 @@ fn links_close_nothing_that_is_no_part_of_a_project() {
     let hooks = world.path("work/.git/modules/x/hooks");
     for (target, told) in [
         ("../../..", false),
+        ("../..", false),
         ("../../../..", false),
         ("../../../../../home/.npm", false),
         ("../../../../../tmp", false),
@@ -323,7 +324,7 @@ fn links_close_nothing_that_is_no_part_of_a_project() {
         let resolved = coding(&world);
         let kept = kept(&world, &resolved);
         assert!(kept.contains(&"work/.git/modules/x/hooks".to_owned()), "the link itself");
-        for path in ["work/own", "home/.npm/y"] {
+        for path in ["work/own", "home/.npm/y", "work/.git/index"] {
             assert_eq!(write(&world, &resolved, path), Ok(()), "{target}: {path}");
         }
         assert!(kept.iter().all(|path| !path.contains("null")), "{target}: {kept:?}");
