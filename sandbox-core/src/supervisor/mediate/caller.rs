@@ -9,7 +9,7 @@ use crate::register::int;
 use crate::sys;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, stat};
 use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -167,11 +167,23 @@ impl<'l> Caller<'l> {
         Self::status_of(self.tid)
     }
 
+    /// Whether its process has no other thread. While it waits, it starts none.
+    pub(super) fn is_alone(&self) -> Result<bool, Errno> {
+        Ok(threads(self.tid)? == 1)
+    }
+
     /// The same of any thread. `ESRCH` if it is gone, and only then.
     pub(in crate::supervisor) fn status_of(tid: i32) -> Result<Status, Errno> {
         let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|e| why_unread(&e))?;
         Ok(Status::parse(&text))
     }
+}
+
+/// Threads of a thread's process. The number of links of `/proc/TID/task` is two and one for each
+/// (`proc_task_getattr` in fs/proc/base.c); to make and read `status` takes several times as long.
+fn threads(tid: i32) -> Result<u64, Errno> {
+    const NONE: u64 = 2;
+    Ok(stat(format!("/proc/{tid}/task").as_str())?.st_nlink.saturating_sub(NONE))
 }
 
 /// Why nothing can be read of a thread: it is gone, or there is no room for a descriptor now.
@@ -228,6 +240,21 @@ mod tests {
         assert!(Status { threads: 1, ..shared }.is_certain_for(8));
         assert!(Status { own_signals: 1, ..shared }.is_certain_for(8));
         assert!(!Status { shared_signals: 0, ..shared }.is_certain_for(7));
+    }
+
+    #[test]
+    fn threads_are_counted() {
+        let mut one = std::process::Command::new("cat");
+        let mut one = one.stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert_eq!(threads(i32::try_from(one.id()).unwrap()), Ok(1));
+        drop(one.stdin.take());
+        one.wait().unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let another = std::thread::spawn(move || ended.recv());
+        let found = threads(nix::unistd::getpid().as_raw());
+        assert!(found.is_ok_and(|threads| threads >= 2), "{found:?}");
+        drop(end);
+        assert!(another.join().unwrap().is_err());
     }
 
     #[test]
