@@ -177,6 +177,13 @@ pub fn describe(name: &str, what: Refused, nr: i64, args: &[u64; 6]) -> String {
     }
 }
 
+/// Whether a refused call asks for descriptors that are kept in another way than a process does, and
+/// for no namespace.
+#[must_use]
+pub fn is_about_descriptors(nr: i64, args: &[u64; 6]) -> bool {
+    namespaces(args[0]).is_empty() && !own_descriptors(nr, args[0]).is_empty()
+}
+
 /// What asks for a thread with descriptors of its own, or a process without.
 fn own_descriptors(nr: i64, flags: u64) -> &'static str {
     let has = |bit: libc::c_int| flags & u64::from(bit.unsigned_abs()) != 0;
@@ -224,6 +231,8 @@ mod tests {
         let shared = [u64::from(libc::CLONE_FILES.unsigned_abs()), 0, 0, 0, 0, 0];
         let told = describe(name, what, libc::SYS_clone, &shared);
         assert_eq!(told, "clone(CLONE_FILES without CLONE_THREAD)");
+        assert!(is_about_descriptors(libc::SYS_clone, &shared));
+        assert!(!is_about_descriptors(libc::SYS_unshare, &args));
         assert_eq!(refusal_errno(libc::SYS_io_uring_setup, &args), libc::ENOSYS);
         assert_eq!(refused(libc::SYS_read), None);
         let packet = [17, 3, 0, 0, 0, 0];

@@ -1,6 +1,6 @@
 //! Calls that are refused to everybody: the same answer as from the filter alone, and a record.
 
-use crate::filter::{Needs, Refused, describe, is_internet, is_unix};
+use crate::filter::{Needs, Refused, describe, is_about_descriptors, is_internet, is_unix};
 use crate::policy::Access;
 use crate::record::{Confidence, Kind, Layer, Operation, Reason};
 use crate::supervisor::mediate::{Refusal, RefusedCall, Shared};
@@ -10,6 +10,10 @@ pub(in crate::supervisor) fn refuse(shared: &Shared, call: RefusedCall<'_>) {
     let (data, what, name) = (call.data(), call.what, call.name);
     let (kind, operation, needs) = match what {
         Refused::Call(needs) => (Kind::Syscall, Operation::Call, needs),
+        // The same calls, for something else.
+        Refused::Nested(needs) if is_about_descriptors(data.nr, &data.args) => {
+            (Kind::Syscall, Operation::Call, needs)
+        }
         Refused::Nested(needs) => (Kind::NestedSandbox, Operation::Call, needs),
         Refused::Socket if is_internet(&data.args) => {
             (Kind::NetConnect, Operation::Socket, Needs::Nothing)
