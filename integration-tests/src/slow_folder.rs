@@ -3,10 +3,11 @@
 //!
 //! Names that begin with `slow` are looked up until the folder is dropped; no other name is there.
 
+use nix::mount::{MntFlags, umount2};
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// What the kernel asks, by its numbers (linux/fuse.h).
@@ -24,6 +25,7 @@ const PARALLEL: u32 = 1 << 18;
 /// See the module's description.
 #[derive(Debug)]
 pub struct SlowFolder {
+    at: PathBuf,
     device: Arc<File>,
     held: Held,
 }
@@ -49,7 +51,7 @@ impl SlowFolder {
         let held: Held = Arc::new(Mutex::new(Some(Vec::new())));
         let (kernel, waiting) = (Arc::clone(&device), Arc::clone(&held));
         std::thread::spawn(move || serve(&kernel, &waiting));
-        Self { device, held }
+        Self { at: at.to_path_buf(), device, held }
     }
 
     /// How many look-ups wait.
@@ -68,6 +70,8 @@ impl Drop for SlowFolder {
         for request in held.ok().flatten().unwrap_or_default() {
             answer(&self.device, request, Err(libc::ENOENT));
         }
+        // Else the folder it is over could not be removed.
+        let _gone_with_its_thread = umount2(&self.at, MntFlags::MNT_DETACH);
     }
 }
 
