@@ -220,18 +220,18 @@ impl NetworkPolicy {
     /// what is not tied could be sent to from other machines.
     #[must_use]
     pub fn ties_datagrams(&self) -> bool {
-        self.stays_here() && self.expose.is_empty()
+        self.sends_stay_here() && self.expose.is_empty()
     }
 
     /// Whether a socket is tied before it sends to an address. Where something is exposed, one that
     /// has a port was tied when it got it, if it was to be; one that has none gets it with the send.
     pub(crate) fn ties_sender(&self, has_port: impl FnOnce() -> bool) -> bool {
-        self.stays_here() && (self.expose.is_empty() || !has_port())
+        self.sends_stay_here() && (self.expose.is_empty() || !has_port())
     }
 
-    /// Whether nothing is sent directly to another machine.
-    fn stays_here(&self) -> bool {
-        matches!(self.mode, NetworkMode::Loopback | NetworkMode::Proxy)
+    /// Whether something is sent, and nothing directly to another machine.
+    fn sends_stay_here(&self) -> bool {
+        self.mode != NetworkMode::None && self.mode.stays_here()
     }
 
     /// What the proxy says to a host before it looks anything up.

@@ -29,14 +29,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 /// Performs the call.
-pub(super) fn perform(
-    turn: &Turn<'_>,
-    [fd, address, length, ..]: [u64; 6],
-) -> Result<(), Interrupted> {
-    let request = SocketRequest::take(turn, (fd, address, length))
-        .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
-    request.charge(turn)?;
-    Ok(bind(turn, &request)?)
+pub(super) fn perform(turn: &Turn<'_>, args: [u64; 6]) -> Result<(), Interrupted> {
+    Ok(bind(turn, &SocketRequest::paid(turn, args)?)?)
 }
 
 fn bind(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Errno> {

@@ -5,17 +5,11 @@ use super::request::{SocketRequest, connect_to, judge, refuse_abstract};
 use super::turn::Turn;
 use super::{network, pinned, private_name};
 use crate::decide::{Address, Domain, SocketCall, socket_call};
-use crate::record::Kind;
 use nix::errno::Errno;
 
 /// Performs the call.
-pub(super) fn perform(
-    turn: &Turn<'_>,
-    [fd, address, length, ..]: [u64; 6],
-) -> Result<(), Interrupted> {
-    let request = SocketRequest::take(turn, (fd, address, length))
-        .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
-    request.charge(turn)?;
+pub(super) fn perform(turn: &Turn<'_>, args: [u64; 6]) -> Result<(), Interrupted> {
+    let request = SocketRequest::paid(turn, args)?;
     if request.domain == Domain::Inet {
         return network::connect(turn, &request);
     }

@@ -50,6 +50,18 @@ impl SocketRequest {
         Ok(Self { socket, domain, bytes, address })
     }
 
+    /// The same for a call that is about an address and nothing else: told if the caller cannot be
+    /// read, and paid for.
+    pub(super) fn paid(
+        turn: &Turn<'_>,
+        [fd, address, length, ..]: [u64; 6],
+    ) -> Result<Self, Interrupted> {
+        let request = Self::take(turn, (fd, address, length))
+            .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
+        request.charge(turn)?;
+        Ok(request)
+    }
+
     /// Pays for the call.
     pub(super) fn charge(&self, turn: &Turn<'_>) -> Result<(), Interrupted> {
         turn.pay_for(charged_family(Some(self.domain), Some(&self.address)))

@@ -188,6 +188,18 @@ fn what_is_one_processs_is_no_file_to_grant() {
     assert!(denied(Operation::Write, "/proc/sys/vm.x").grant.is_some());
 }
 
+/// All that is known of a run of which nothing is on record but that it failed.
+fn failed(policy: &Policy) -> Known<'_> {
+    Known {
+        policy,
+        denials: &[],
+        exit_code: Some(1),
+        signal: None,
+        limit_ran_out: false,
+        as_root: false,
+    }
+}
+
 #[test]
 fn misleading_messages_are_explained_only_with_proof() {
     let history = History::default();
@@ -226,15 +238,7 @@ fn misleading_messages_are_explained_only_with_proof() {
         assert_eq!(note(vec![], said), "", "the profile has a network");
         let mut policy = policy();
         policy.network.mode = NetworkMode::None;
-        let known = Known {
-            policy: &policy,
-            denials: &[],
-            exit_code: Some(1),
-            signal: None,
-            limit_ran_out: false,
-            as_root: false,
-        };
-        assert!(notes(known, said)[0].contains("the profile has no network"), "{said}");
+        assert!(notes(failed(&policy), said)[0].contains("the profile has no network"), "{said}");
     }
     type Limited = fn(&mut Policy);
     let limits: [(&str, Limited); 2] = [
@@ -245,15 +249,7 @@ fn misleading_messages_are_explained_only_with_proof() {
         assert_eq!(note(vec![], said), "", "nothing is limited");
         let mut policy = policy();
         limit(&mut policy);
-        let known = Known {
-            policy: &policy,
-            denials: &[],
-            exit_code: Some(1),
-            signal: None,
-            limit_ran_out: false,
-            as_root: false,
-        };
-        assert!(notes(known, said)[0].contains("is limited here"), "{said}");
+        assert!(notes(failed(&policy), said)[0].contains("is limited here"), "{said}");
     }
     let run = finished(End::Signaled(31), vec![], "", "");
     let notes = shell_answer(7, "x", &run, &history).result.denials.notes;
