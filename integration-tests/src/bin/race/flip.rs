@@ -1,6 +1,7 @@
 //! The changing hand of each race.
 
 use crate::Target;
+use crate::passing::Passing;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
@@ -17,7 +18,7 @@ pub struct Shared {
 
 impl Shared {
     /// A shared mapping that holds `bytes` and survives `fork` as the same memory.
-    fn new(bytes: &[u8]) -> io::Result<&'static Self> {
+    pub fn new(bytes: &[u8]) -> io::Result<&'static Self> {
         let access = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         // SAFETY: a new anonymous mapping, larger than any address.
@@ -42,7 +43,7 @@ impl Shared {
     }
 
     /// Writes the bytes that differ between `from` and `to`.
-    fn write(&self, from: &[u8], to: &[u8]) {
+    pub fn write(&self, from: &[u8], to: &[u8]) {
         for (cell, (old, new)) in self.bytes.iter().zip(from.iter().zip(to)) {
             if old != new {
                 cell.store(*new, Ordering::SeqCst);
@@ -55,6 +56,8 @@ type Step = Box<dyn FnMut() + Send>;
 
 /// A hand that is ready to move.
 pub enum Flipper {
+    /// Every try has one of its own.
+    InTarget,
     /// A thread of this process.
     Thread(Step),
     /// Another process of the sandbox, by a mapping that both have.
@@ -66,6 +69,7 @@ pub enum Flipper {
 
 /// A hand that moves.
 pub enum Running {
+    Nothing,
     Thread { stop: Arc<AtomicBool>, thread: JoinHandle<()> },
     Process(libc::pid_t),
 }
@@ -73,6 +77,7 @@ pub enum Running {
 impl Flipper {
     pub fn start(self) -> Running {
         match self {
+            Flipper::InTarget => Running::Nothing,
             Flipper::Thread(mut step) => {
                 let stop = Arc::new(AtomicBool::new(false));
                 let seen = stop.clone();
@@ -122,6 +127,7 @@ fn share(step: Step) -> libc::pid_t {
 impl Running {
     pub fn stop(self) {
         match self {
+            Running::Nothing => {}
             Running::Thread { stop, thread } => {
                 stop.store(true, Ordering::Relaxed);
                 let _ = thread.join();
@@ -190,6 +196,7 @@ pub fn prepare(
             let target = Target::Mail { shared, by_message: mode == "sendmsg" };
             Ok((target, Flipper::Thread(two_ways(shared, bad, good))))
         }
+        "passing" => Ok((Target::Passing(Passing::new(bad, good)?), Flipper::InTarget)),
         "bind" => {
             let (a, b) = (format!("{workdir}/dir-a"), format!("{workdir}/dir-b"));
             link(parent(forbidden)?, &a)?;

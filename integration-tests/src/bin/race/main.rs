@@ -7,8 +7,10 @@
 //! name and the same length.
 
 mod flip;
+mod passing;
 
 use flip::{Flipper, Shared};
+use passing::Passing;
 use std::io::Read;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -37,6 +39,8 @@ enum Target {
     Folder(String),
     /// The forbidden address, on a descriptor number whose socket changes.
     Number { address: Vec<u8>, unix: RawFd, number: RawFd },
+    /// A number whose socket is changed by threads of every try's own.
+    Passing(Passing),
 }
 
 fn main() -> ExitCode {
@@ -72,6 +76,7 @@ fn run(tries: u64, target: &Target, flipper: Flipper) -> Tally {
         let outcome = match target {
             Target::Mail { shared, by_message } => mail(shared, *by_message),
             Target::Mode(shared) => mode(shared),
+            Target::Passing(hands) => hands.send(number).then(|| b"granted".to_vec()),
             Target::Folder(folder) => bind(&format!("{folder}/{number}")),
             _ => attempt(target),
         };
@@ -95,7 +100,7 @@ fn attempt(target: &Target) -> Option<Vec<u8>> {
     // SAFETY: the descriptor is new and nobody else's.
     let fresh = unsafe { OwnedFd::from_raw_fd(fresh) };
     let connected = match target {
-        Target::Mail { .. } | Target::Mode(_) | Target::Folder(_) => false,
+        Target::Mail { .. } | Target::Mode(_) | Target::Folder(_) | Target::Passing(_) => false,
         Target::Memory(shared) => connect(fresh.as_raw_fd(), shared.pointer(), shared.len()),
         Target::Path(address) => connect(fresh.as_raw_fd(), address.as_ptr(), address.len()),
         Target::Number { address, unix, number } => {

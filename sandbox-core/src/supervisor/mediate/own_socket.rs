@@ -2,8 +2,8 @@
 //!
 //! What the supervisor performs, it sends: a receiver that asks who sent something (`SO_PASSCRED` in
 //! unix(7)) is told its process id, and programs go by that (Chromium's children tell their browser
-//! so which process they are). A stream or a sequenced-packet socket of AF_UNIX sends to its peer,
-//! whatever address the call carries (`unix_stream_sendmsg`, `unix_seqpacket_sendmsg` in
+//! so which process they are). A stream or a sequenced-packet socket of AF_UNIX sends to its peer or
+//! to nobody, whatever address the call carries (`unix_stream_sendmsg`, `unix_seqpacket_sendmsg` in
 //! net/unix/af_unix.c). So nothing has to be judged but which socket it is, and that does not change
 //! while the call waits if nobody but the waiting thread uses the caller's descriptors.
 
