@@ -11,6 +11,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink};
 use nix::sys::stat::{Mode, stat};
 use std::cell::RefCell;
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -174,7 +176,11 @@ impl<'l> Caller<'l> {
 
     /// The same of any thread. `ESRCH` if it is gone, and only then.
     pub(in crate::supervisor) fn status_of(tid: i32) -> Result<Status, Errno> {
-        let text = std::fs::read(format!("/proc/{tid}/status")).map_err(|e| why_unread(&e))?;
+        // `fs::read` asks for the size, is told that it is none, and reads in small pieces.
+        let mut text = Vec::with_capacity(4096);
+        File::open(format!("/proc/{tid}/status"))
+            .and_then(|file| file.take(u64::MAX).read_to_end(&mut text))
+            .map_err(|e| why_unread(&e))?;
         Ok(Status::parse(&text))
     }
 }

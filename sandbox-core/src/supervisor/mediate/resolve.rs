@@ -5,8 +5,9 @@
 //! link: what it opens is where the path says, and what it does not find without a link on the way
 //! the caller does not find either. Links cost a second one and the question where it led. Where
 //! that finds nothing, or a path goes through a magic link or a `self` of `/proc`, it is walked
-//! component by component, with the caller's eyes: what is missing in our `/proc/self` says nothing
-//! about the caller's.
+//! from link to link, with the caller's eyes: what is missing in our `/proc/self` says nothing
+//! about the caller's. A path that begins with `/proc/self`, or with one of the links to it in
+//! `/dev`, begins with the caller's folder there instead.
 
 use crate::AbsPath;
 use crate::decide::FileKind;
@@ -110,6 +111,12 @@ pub(in crate::supervisor) fn find(
     if path.is_empty() {
         return Err(Errno::ENOENT);
     }
+    if let Some(theirs) = in_callers_proc(caller, path)? {
+        return match find_in_callers_proc(&theirs, last) {
+            Err(Errno::ELOOP) => walk(caller, None, &theirs, last),
+            found => found,
+        };
+    }
     let open = |resolve| {
         let how = how(last, resolve);
         match (path.first(), base) {
@@ -120,17 +127,73 @@ pub(in crate::supervisor) fn find(
         }
     };
     let fast = match open(ResolveFlag::RESOLVE_NO_SYMLINKS) {
-        // A path without links and without `..` is canonical as it is written.
-        Ok(object) => match AbsPath::new(OsStr::from_bytes(path)) {
-            Ok(path) => Ok(Place { object, path }),
-            Err(_) => Place::of(object),
-        },
+        Ok(object) => found_straight(object, path),
         Err(Errno::ELOOP) => open(ResolveFlag::RESOLVE_NO_MAGICLINKS).and_then(Place::of),
         Err(errno) => return Err(errno),
     };
+    // Whoever leaves no file system on the way from the root has not been in a `/proc`.
+    let on_one_mount = || {
+        let how = ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV;
+        path.first() == Some(&b'/') && matches!(open(how), Err(Errno::ENOENT))
+    };
     match fast {
         Ok(place) if !in_own_proc(&place.path) => Ok(LeadsTo::Place(place)),
+        Err(Errno::ENOENT) if on_one_mount() => Err(Errno::ENOENT),
         _ => walk(caller, base, path, last),
+    }
+}
+
+/// What a path without links leads to. Without `..` in it, it is canonical as it is written.
+fn found_straight(object: OwnedFd, path: &[u8]) -> Result<Place, Errno> {
+    match AbsPath::new(OsStr::from_bytes(path)) {
+        Ok(path) => Ok(Place { object, path }),
+        Err(_) => Place::of(object),
+    }
+}
+
+/// A path that begins with the caller's folder in `/proc`, written without a link to it. Programs
+/// use few others there, and walking to it takes some forty calls.
+fn in_callers_proc(caller: &Caller<'_>, path: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
+    let Some(rest) = of_self(path) else { return Ok(None) };
+    let folder = format!("/proc/{}/", caller.process()?).into_bytes();
+    Ok(Some([&folder[..], &rest].concat()))
+}
+
+/// What comes behind `/proc/self/` in a path that begins with it, or with one of the usual links to
+/// something in it.
+fn of_self(path: &[u8]) -> Option<Vec<u8>> {
+    const SELF: &[u8] = b"/proc/self/";
+    if let Some(rest) = path.strip_prefix(SELF) {
+        return Some(rest.to_vec());
+    }
+    let written = path.strip_prefix(b"/dev/")?;
+    let (link, rest) = written.split_at(written.iter().position(|b| *b == b'/')?);
+    if link != b"fd" {
+        return None;
+    }
+    let text = readlinkat(AT_FDCWD, "/dev/fd").ok()?;
+    let folder = text.as_bytes().strip_prefix(SELF)?;
+    Some([folder, rest].concat())
+}
+
+/// What such a path leads to. `ELOOP` if it has to be walked.
+fn find_in_callers_proc(path: &[u8], last: Last) -> Result<LeadsTo, Errno> {
+    let written = OsStr::from_bytes(path);
+    let open = |resolve| openat2(AT_FDCWD, written, how(last, resolve));
+    match open(ResolveFlag::RESOLVE_NO_SYMLINKS) {
+        Ok(object) => found_straight(object, path).map(LeadsTo::Place),
+        // One magic link at the end, which means the same to everybody.
+        Err(Errno::ELOOP) if is_descriptor(path) => LeadsTo::of(open(ResolveFlag::empty())?, None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether this is `/proc/N/fd/N`.
+fn is_descriptor(path: &[u8]) -> bool {
+    let number = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+    match path.split(|b| *b == b'/').collect::<Vec<_>>()[..] {
+        [b"", b"proc", process, b"fd", descriptor] => number(process) && number(descriptor),
+        _ => false,
     }
 }
 
@@ -299,6 +362,41 @@ mod tests {
             (b"/", b"."),
         ] {
             assert_eq!(joined(path), expected, "{}", String::from_utf8_lossy(path));
+        }
+    }
+
+    #[test]
+    fn what_is_of_the_caller_in_proc_is_known_by_its_path() {
+        let rest = |path: &str| of_self(path.as_bytes()).map(|r| String::from_utf8(r).unwrap());
+        for (path, expected) in [
+            ("/proc/self/maps", "maps"),
+            ("/proc/self/fd/3", "fd/3"),
+            ("/proc/self/", ""),
+            ("/dev/fd/3", "fd/3"),
+        ] {
+            assert_eq!(rest(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in ["/proc/self", "/proc/1/maps", "/proc/selfish/x", "/dev/fd", "/dev/pts/1"] {
+            assert_eq!(rest(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_descriptor_is_named_by_two_numbers() {
+        for path in ["/proc/1/fd/0", "/proc/12/fd/255"] {
+            assert!(is_descriptor(path.as_bytes()), "{path}");
+        }
+        for path in [
+            "/proc/1/fd/",
+            "/proc/1/fd",
+            "/proc/1/fd/3/x",
+            "/proc/1/fd/..",
+            "/proc//fd/1",
+            "/proc/1/cwd",
+            "/proc/1/task/1/fd/0",
+            "proc/1/fd/0",
+        ] {
+            assert!(!is_descriptor(path.as_bytes()), "{path}");
         }
     }
 
