@@ -2,7 +2,9 @@
 
 use super::Host;
 use crate::namespaces::{Namespaces, SHARED_MEMORY};
-use crate::policy::{Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, Tmp};
+use crate::policy::{
+    Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, SettledPolicy, Tmp,
+};
 use std::path::Path;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -69,7 +71,7 @@ impl LayerState {
 impl Host {
     /// Every layer, with what will be enforced for a policy.
     #[must_use]
-    pub fn layers(&self, policy: &Policy) -> Vec<LayerState> {
+    pub fn layers(&self, policy: &SettledPolicy) -> Vec<LayerState> {
         let mediated = policy.unix.mediation == Mediation::Pathname;
         vec![
             self.landlock(),
@@ -89,7 +91,7 @@ impl Host {
 
     /// Why every run would be refused here, if so.
     #[must_use]
-    pub fn missing(&self, policy: &Policy) -> Option<String> {
+    pub fn missing(&self, policy: &SettledPolicy) -> Option<String> {
         let layers = self.layers(policy).into_iter().filter(LayerState::is_lacking);
         let missing = layers.map(|l| format!("{}: {}", l.name, l.detail));
         let missing: Vec<String> = missing.chain(self.covered(policy)).collect();

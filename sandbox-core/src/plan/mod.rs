@@ -5,7 +5,7 @@ mod proxy;
 
 use crate::AbsPath;
 use crate::namespaces::Namespaces;
-use crate::policy::{Limits, Observe, Policy};
+use crate::policy::{Limits, Observe, Policy, SettledPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ pub struct Launch {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// What commands may do.
-    pub policy: Policy,
+    pub policy: SettledPolicy,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
@@ -102,7 +102,7 @@ impl Basis {
         if self.policy.observe == observe {
             return Arc::clone(self);
         }
-        let policy = Policy { observe, ..self.policy.clone() };
+        let policy = self.policy.clone().watching(observe);
         Arc::new(Self { policy, ..**self })
     }
 }

@@ -13,6 +13,7 @@ mod origin;
 mod own_view;
 mod protected;
 mod read_only;
+mod settled;
 mod unix_socket;
 mod view;
 
@@ -30,6 +31,7 @@ pub use origin::{Origin, Origins};
 pub use own_view::{OwnView, PrivateTmp};
 pub use protected::Protected;
 pub use read_only::ReadOnly;
+pub use settled::SettledPolicy;
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 pub use view::{Hiding, Tmp};
 

@@ -1,7 +1,10 @@
 //! What a run sees differently from the machine, where it has a mount namespace of its own and its
 //! profile asks for that.
 
-use super::{Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, Source, Tmp, UnixGrant};
+use super::{
+    Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, SettledPolicy, Source, Tmp,
+    UnixGrant,
+};
 use crate::AbsPath;
 use std::path::Path;
 
@@ -53,13 +56,13 @@ impl Policy {
     /// This policy on a machine where its runs have a mount namespace, or have none. `is_folder`:
     /// whether a path is a folder and no link.
     #[must_use]
-    pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> Policy {
+    pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> SettledPolicy {
         if let Tmp::Wanted(source) = self.fs.tmp.clone() {
             let places = self.places(&source);
             self.fs.kept.extend(places);
         }
         if !mounts {
-            return self;
+            return SettledPolicy(self);
         }
         if self.fs.hiding == Hiding::Wanted {
             self.fs.hiding = Hiding::On;
@@ -77,7 +80,7 @@ impl Policy {
                 }
             };
         }
-        self
+        SettledPolicy(self)
     }
 
     /// The folders that hold the place of what stays of `/tmp` in the private folder. All runs of a
@@ -109,20 +112,28 @@ impl Policy {
         self.fs.rules.push(FsRule { path, scope: Scope::Tree, access, source });
     }
 
+    /// Whether anything inside is granted.
+    fn opens_in(&self, path: &AbsPath) -> bool {
+        let mut granted = granted(self).chain(&self.fs.workspaces).chain([&self.fs.tmpdir]);
+        granted.any(|granted| granted.is_within(path))
+    }
+}
+
+impl SettledPolicy {
     /// This policy for a run whose standard streams are a terminal of the machine, which has this
     /// name among the machine's. What may be done with `/dev/tty` may be done with it by name, and
     /// with no other.
     #[must_use]
-    pub fn on_terminal(mut self, name: AbsPath) -> Policy {
-        let mut rules = std::mem::take(&mut self.fs.rules);
-        rules.retain(|rule| !self.fs.are_own_terminals(&rule.path));
+    pub fn on_terminal(mut self, name: AbsPath) -> Self {
+        let mut rules = std::mem::take(&mut self.0.fs.rules);
+        rules.retain(|rule| !self.0.fs.are_own_terminals(&rule.path));
         let same = rules.iter().find(|rule| rule.path == at(TTY)).cloned();
         rules.extend(same.map(|rule| FsRule { path: name, ..rule }));
-        self.fs = FsPolicy { rules, own_terminals: false, ..self.fs };
+        self.0.fs = FsPolicy { rules, own_terminals: false, ..self.0.fs };
         self
     }
 
-    /// What has to be mounted for a run of this policy, which is settled.
+    /// What has to be mounted for a run of this policy.
     #[must_use]
     pub fn own_view(&self) -> OwnView {
         let tmp = match &self.fs.tmp {
@@ -150,12 +161,6 @@ impl Policy {
         let named = self.fs.rules.iter().map(|rule| &rule.path);
         let named = named.chain(self.fs.kept.iter().map(|kept| &kept.path)).cloned();
         named.chain(mounted).chain(hidden).collect()
-    }
-
-    /// Whether anything inside is granted.
-    fn opens_in(&self, path: &AbsPath) -> bool {
-        let mut granted = granted(self).chain(&self.fs.workspaces).chain([&self.fs.tmpdir]);
-        granted.any(|granted| granted.is_within(path))
     }
 }
 

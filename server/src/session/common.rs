@@ -47,7 +47,7 @@ impl Common {
             (Some(audit), Some(first)) => {
                 let named = owned.iter().filter_map(|owned| owned.name.zip(Some(owned.ground)));
                 let principals: Vec<_> =
-                    named.map(|(name, ground)| (name, &ground.sandbox.policy)).collect();
+                    named.map(|(name, ground)| (name, &*ground.sandbox.policy)).collect();
                 Audit::open(audit, &first.sandbox.policy, &principals)?
             }
             _ => Audit::default(),
