@@ -101,7 +101,7 @@ pub enum ProfileError {
     },
     /// A workspace would open what must stay closed.
     #[error("workspace {opening}; {advice}")]
-    WorkspaceProtected {
+    WorkspaceOpensDenied {
         /// The workspace and what it would open.
         opening: Box<Opening>,
         /// What to do.
@@ -109,7 +109,7 @@ pub enum ProfileError {
     },
     /// A grant would open what must stay closed.
     #[error("{}: {}: {opening}; {advice}", Place::of(&.opening.grant), .opening.grant.rule)]
-    GrantProtected {
+    GrantOpensDenied {
         /// The grant and what it would open.
         opening: Box<Opening>,
         /// What to do.
@@ -117,7 +117,7 @@ pub enum ProfileError {
     },
 }
 
-/// A granted path and the protected one it would open.
+/// A granted path and the denied one it would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The entry that grants.
@@ -126,20 +126,20 @@ pub struct Opening {
     pub path: AbsPath,
     /// How the two lie to each other.
     pub relation: Relation,
-    /// The protected path.
-    pub protected: AbsPath,
-    /// The entry that protects it.
-    pub protected_by: Source,
+    /// The denied path.
+    pub denied: AbsPath,
+    /// The entry that denies it.
+    pub denied_by: Source,
 }
 
 impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, relation, protected, protected_by, .. } = self;
-        write!(f, "{path} {relation} {protected}, ")?;
-        if protected_by.profile == OWN {
+        let Self { path, relation, denied, denied_by, .. } = self;
+        write!(f, "{path} {relation} {denied}, ")?;
+        if denied_by.profile == OWN {
             return f.write_str("which stays closed: it is the server's own");
         }
-        write!(f, "which stays closed ({protected_by})")
+        write!(f, "which stays closed ({denied_by})")
     }
 }
 
@@ -150,14 +150,14 @@ impl ProfileError {
     }
 }
 
-/// How a granted path lies to a protected one.
+/// How a granted path lies to a denied one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// They are the same.
     Is,
-    /// The granted tree contains the protected path.
+    /// The granted tree contains the denied path.
     Contains,
-    /// The granted path lies below the protected one.
+    /// The granted path lies below the denied one.
     IsBelow,
 }
 

@@ -165,7 +165,7 @@ impl Host {
 
     fn protected_files(&self, policy: &Policy) -> LayerState {
         let sealed = self.namespaces_for(policy).is_some();
-        let detail = match (policy.fs.kept.is_empty(), sealed) {
+        let detail = match (policy.fs.protected.is_empty(), sealed) {
             (true, _) => "the profile protects nothing in trees that may be written".into(),
             (false, true) => "what is there is sealed against writing by mounts; making what is \
                               missing is watched and refused"
@@ -175,7 +175,7 @@ impl Host {
                                changed"
                 .into(),
         };
-        let asked = !policy.fs.kept.is_empty();
+        let asked = !policy.fs.protected.is_empty();
         let standing = Standing::new(asked, asked && sealed);
         LayerState { name: "protected_files", standing, required: false, detail }
     }

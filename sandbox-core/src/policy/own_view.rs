@@ -2,7 +2,7 @@
 //! profile asks for that.
 
 use super::{
-    Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, SettledPolicy, Source, Tmp,
+    Access, FsPolicy, FsRule, Hiding, Policy, Protected, Reach, Scope, SettledPolicy, Source, Tmp,
     UnixGrant,
 };
 use crate::AbsPath;
@@ -59,7 +59,7 @@ impl Policy {
     pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> SettledPolicy {
         if let Tmp::Wanted(source) = self.fs.tmp.clone() {
             let places = self.places(&source);
-            self.fs.kept.extend(places);
+            self.fs.protected.extend(places);
         }
         if !mounts {
             return SettledPolicy(self);
@@ -87,15 +87,17 @@ impl Policy {
     /// server share that one, and whoever moves such a folder moves what is mounted there with it,
     /// to where no rule is about it: for the other runs, and for himself, who has another name for
     /// it than the kernel tells of a path in `/tmp`. So they stay whatever a run sees at `/tmp`.
-    fn places(&self, source: &Source) -> Vec<Kept> {
+    fn places(&self, source: &Source) -> Vec<Protected> {
         let (tmp, fs) = (Tmp::path(), &self.fs);
-        let mut places: Vec<Kept> = Vec::new();
+        let mut places: Vec<Protected> = Vec::new();
         for folder in granted(self).chain(&fs.workspaces).chain([&fs.tmpdir]) {
             let below = folder.as_path().strip_prefix(tmp.as_path()).ok();
             let first = below.and_then(|below| below.components().next());
             let place = first.and_then(|name| fs.tmpdir.join(name.as_os_str()).ok());
-            if let Some(path) = place.filter(|path| !places.iter().any(|kept| kept.path == *path)) {
-                places.push(Kept { path, source: source.clone(), any_case: false });
+            if let Some(path) =
+                place.filter(|path| !places.iter().any(|protected| protected.path == *path))
+            {
+                places.push(Protected { path, source: source.clone(), any_case: false });
             }
         }
         places
@@ -144,7 +146,7 @@ impl SettledPolicy {
         };
         let hidden = match self.fs.hiding {
             Hiding::On => {
-                let closed = self.fs.protected.iter().map(|protected| &protected.path);
+                let closed = self.fs.denied.iter().map(|denied| &denied.path);
                 outermost(closed.filter(|path| !self.opens_in(path)))
             }
             Hiding::Off | Hiding::Wanted => Vec::new(),
@@ -159,7 +161,7 @@ impl SettledPolicy {
         let OwnView { tmp, hidden, .. } = self.own_view();
         let mounted = tmp.into_iter().flat_map(|tmp| tmp.stays.into_iter().chain([tmp.folder]));
         let named = self.fs.rules.iter().map(|rule| &rule.path);
-        let named = named.chain(self.fs.kept.iter().map(|kept| &kept.path)).cloned();
+        let named = named.chain(self.fs.protected.iter().map(|protected| &protected.path)).cloned();
         named.chain(mounted).chain(hidden).collect()
     }
 }

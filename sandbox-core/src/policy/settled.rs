@@ -1,6 +1,6 @@
 //! A policy that runs can rest on.
 
-use super::{Kept, Observe, Policy};
+use super::{Observe, Policy, Protected};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -22,8 +22,8 @@ impl Deref for SettledPolicy {
 impl SettledPolicy {
     /// With what stays as it is by now.
     #[must_use]
-    pub fn with_kept(mut self, kept: Vec<Kept>) -> Self {
-        self.0.fs.kept = kept;
+    pub fn with_protected(mut self, protected: Vec<Protected>) -> Self {
+        self.0.fs.protected = protected;
         self
     }
 

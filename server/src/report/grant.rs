@@ -53,11 +53,11 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     }
     let filesystem =
         FilesystemGrant { read_only: lifted.is_some().then_some(false), ..written(view, &wishes)? };
-    let protected = |path: &AbsPath| {
-        let mut all = view.policy.fs.protected.iter().map(|protected| &protected.path);
+    let denied = |path: &AbsPath| {
+        let mut all = view.policy.fs.denied.iter().map(|denied| &denied.path);
         all.any(|p| path.is_within(p) || p.is_within(path))
     };
-    let helpless = |w: &Wish| is_helpless(&w.path) || protected(&w.path);
+    let helpless = |w: &Wish| is_helpless(&w.path) || denied(&w.path);
     if wishes.iter().any(|w| helpless(w) || risk::is_too_wide(view, w)) {
         return None;
     }

@@ -56,7 +56,7 @@ impl Common {
         let proxy = proxy_for(&grounds)?.map(Arc::new);
         let basis = grounds.first().map(|ground| {
             let policy = &ground.sandbox.policy;
-            ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref())
+            ground.basis(policy, policy.fs.protected.clone(), proxy.as_deref())
         });
         let folder = std::env::temp_dir();
         let kernel_log = kernel_log_for(&grounds)?;

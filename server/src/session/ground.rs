@@ -15,7 +15,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::Basis;
-use nono_sandbox::policy::{Kept, NetworkMode, Policy, SettledPolicy};
+use nono_sandbox::policy::{NetworkMode, Policy, Protected, SettledPolicy};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -86,10 +86,10 @@ impl Ground {
     pub(super) fn basis(
         &self,
         policy: &SettledPolicy,
-        kept: Vec<Kept>,
+        protected: Vec<Protected>,
         proxy: Option<&Proxy>,
     ) -> Arc<Basis> {
-        let policy = policy.clone().with_kept(kept).with_proxy(proxy.map(Proxy::address));
+        let policy = policy.clone().with_protected(protected).with_proxy(proxy.map(Proxy::address));
         Arc::new(Basis {
             landlock_abi_limit: self.landlock_abi_limit,
             namespaces: self.host.namespaces_for(&policy),

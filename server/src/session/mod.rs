@@ -80,7 +80,7 @@ impl Session {
         let audit = common.audit.clone();
         let tasks = Tasks::default();
         let policy = &ground.sandbox.policy;
-        let basis = Mutex::new(ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref()));
+        let basis = Mutex::new(ground.basis(policy, policy.fs.protected.clone(), proxy.as_deref()));
         let searching = Arc::new(Semaphore::new(1));
         Arc::new(Self {
             principal,
@@ -163,14 +163,14 @@ impl Session {
     /// A sentence that says what of the policy cannot be kept.
     fn basis(&self, sandbox: &Arc<Sandbox>) -> Result<Arc<Basis>, String> {
         let policy = &sandbox.policy;
-        let kept = nono_profiles::kept_now(policy)?;
-        let build = |kept| self.ground.basis(policy, kept, self.proxy.as_deref());
+        let protected = nono_profiles::protected_now(policy)?;
+        let build = |protected| self.ground.basis(policy, protected, self.proxy.as_deref());
         if !Arc::ptr_eq(sandbox, &self.ground.sandbox) {
-            return Ok(build(kept));
+            return Ok(build(protected));
         }
         let mut basis = self.basis.lock().unwrap_or_else(PoisonError::into_inner);
-        if basis.policy.fs.kept != kept {
-            *basis = build(kept);
+        if basis.policy.fs.protected != protected {
+            *basis = build(protected);
         }
         Ok(Arc::clone(&basis))
     }

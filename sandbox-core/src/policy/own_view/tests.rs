@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Protected, UnixPolicy,
+    Denied, Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -32,8 +32,8 @@ fn policy(workspaces: &[&str], rules: &[(&str, Access)]) -> Policy {
     Policy {
         name: "t".into(),
         fs: FsPolicy {
-            protected: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"]
-                .map(|closed| Protected { path: path(closed), source: None })
+            denied: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"]
+                .map(|closed| Denied { path: path(closed), source: None })
                 .into(),
             workspaces: whole.clone(),
             tmpdir: tmpdir.clone(),
@@ -70,7 +70,7 @@ fn without_mounts_everything_is_as_it_was() {
     let after = before.clone().settled(false, |_| true);
     // Other runs of the server may have some.
     assert_eq!(places(&after), ["/tmp/nono-mcp-1/nono-mcp-1"]);
-    let after = after.with_kept(vec![]);
+    let after = after.with_protected(vec![]);
     assert_eq!(*after, before);
     assert_eq!(after.own_view(), OwnView::default());
     assert_eq!(after.fs.rights(&path("/tmp/x")), Access::empty());
@@ -87,7 +87,7 @@ fn tmp_is_what_the_private_folder_is() {
 }
 
 fn places(policy: &Policy) -> Vec<String> {
-    policy.fs.kept.iter().map(|kept| kept.path.to_string()).collect()
+    policy.fs.protected.iter().map(|protected| protected.path.to_string()).collect()
 }
 
 /// Whatever a run sees at `/tmp`: all of a server have one private folder.

@@ -221,8 +221,8 @@ impl Shared {
     }
 
     /// Whether something stays as it is although it lies in a tree that may be written.
-    pub(in crate::supervisor) fn keeps(&self) -> bool {
-        !self.policy().fs.kept.is_empty()
+    pub(in crate::supervisor) fn protects(&self) -> bool {
+        !self.policy().fs.protected.is_empty()
     }
 
     fn listener(&self) -> &Listener {

@@ -8,7 +8,7 @@
 
 use super::pin;
 use crate::AbsPath;
-use crate::policy::{Access, FsPolicy, Kept};
+use crate::policy::{Access, FsPolicy, Protected};
 use crate::supervisor::{SetupFailed, Stage};
 use crate::sys;
 use nix::errno::Errno;
@@ -49,10 +49,13 @@ pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<
     Ok(())
 }
 
-/// Folders between something kept and the tree that may be written: those whose names can be
+/// Folders between something protected and the tree that may be written: those whose names can be
 /// changed.
-fn on_the_way<'p>(policy: &'p FsPolicy, kept: &'p AbsPath) -> impl Iterator<Item = AbsPath> + 'p {
-    let above = std::iter::successors(kept.parent(), AbsPath::parent);
+fn on_the_way<'p>(
+    policy: &'p FsPolicy,
+    protected: &'p AbsPath,
+) -> impl Iterator<Item = AbsPath> + 'p {
+    let above = std::iter::successors(protected.parent(), AbsPath::parent);
     above.take_while(|folder| {
         let holder = folder.parent().unwrap_or_else(AbsPath::root);
         policy.rights(&holder).contains(Access::WRITE)
@@ -88,13 +91,13 @@ pub(in crate::supervisor) struct Before(Vec<(AbsPath, State)>);
 impl Before {
     /// Looks at everything that stays as it is.
     pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
-        let look = |kept: &Kept| {
+        let look = |protected: &Protected| {
             // The place of something in the private folder: what lies beside that is nobody's
             // business.
-            let is_place = kept.path.parent().as_ref() == Some(&policy.tmpdir);
-            (kept.path.clone(), State::of(&kept.path, is_place))
+            let is_place = protected.path.parent().as_ref() == Some(&policy.tmpdir);
+            (protected.path.clone(), State::of(&protected.path, is_place))
         };
-        Self(policy.kept.iter().map(look).collect())
+        Self(policy.protected.iter().map(look).collect())
     }
 
     /// What there is of it. Where that cannot be seen, the folder that nobody may enter: a command
@@ -273,12 +276,12 @@ mod tests {
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
-        let kept = |path: &&Path| Kept {
+        let protected = |path: &&Path| Protected {
             path: AbsPath::new(*path).unwrap(),
             source: source(),
             any_case: false,
         };
-        FsPolicy { kept: paths.iter().map(kept).collect(), ..FsPolicy::of_rules(vec![]) }
+        FsPolicy { protected: paths.iter().map(protected).collect(), ..FsPolicy::of_rules(vec![]) }
     }
 
     #[test]

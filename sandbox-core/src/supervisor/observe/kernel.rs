@@ -82,7 +82,7 @@ fn may_change(folder: &AbsPath) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, FsRule, Protected, Scope, Source};
+    use crate::policy::{Access, Denied, FsRule, Scope, Source};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
@@ -112,7 +112,7 @@ mod tests {
             source: source.clone(),
         };
         let fs = FsPolicy {
-            protected: vec![Protected { path: AbsPath::new("/etc").unwrap(), source: None }],
+            denied: vec![Denied { path: AbsPath::new("/etc").unwrap(), source: None }],
             ..FsPolicy::of_rules(vec![
                 rule("/usr", Access::READ),
                 rule(open, Access::READ | Access::WRITE),
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                (&b"/etc/shadow"[..], Reason::Protected, 2),
+                (&b"/etc/shadow"[..], Reason::Denied, 2),
                 (b"/usr/x", Reason::InsufficientAccess, 1),
                 (format!("{open}/?").as_bytes(), Reason::MoreRights, 1),
             ]
