@@ -5,15 +5,15 @@ use super::{
     Access, FsPolicy, FsRule, Hiding, Policy, Protected, Reach, Scope, SettledPolicy, Source, Tmp,
     UnixGrant,
 };
-use crate::AbsPath;
+use crate::{AbsPath, StaticPath};
 use std::path::Path;
 
 /// Where terminals have names (pts(4)).
-const PTS: &str = "/dev/pts";
+const PTS: StaticPath = StaticPath::new("/dev/pts");
 /// The terminal of whoever asks.
-const TTY: &str = "/dev/tty";
+const TTY: StaticPath = StaticPath::new("/dev/tty");
 /// What makes one: a device, or a link to the second path (devpts is mounted that way in containers).
-const PTMX: [&str; 2] = ["/dev/ptmx", "/dev/pts/ptmx"];
+const PTMX: [StaticPath; 2] = [StaticPath::new("/dev/ptmx"), StaticPath::new("/dev/pts/ptmx")];
 
 /// What has to be mounted for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl OwnView {
     /// Where terminals have names.
     #[must_use]
     pub fn place_of_terminals() -> AbsPath {
-        at(PTS)
+        PTS.to_path()
     }
 
     /// Whether this is the name of a terminal. Which one it is changes from run to run.
@@ -47,7 +47,7 @@ impl OwnView {
     pub fn names_terminal(path: &AbsPath) -> bool {
         let number =
             |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        path.parent().is_some_and(|folder| folder == at(PTS))
+        path.parent().is_some_and(|folder| folder == PTS)
             && path.as_path().file_name().is_some_and(number)
     }
 }
@@ -129,7 +129,7 @@ impl SettledPolicy {
     pub fn on_terminal(mut self, name: AbsPath) -> Self {
         let mut rules = std::mem::take(&mut self.0.fs.rules);
         rules.retain(|rule| !self.0.fs.are_own_terminals(&rule.path));
-        let same = rules.iter().find(|rule| rule.path == at(TTY)).cloned();
+        let same = rules.iter().find(|rule| rule.path == TTY).cloned();
         rules.extend(same.map(|rule| FsRule { path: name, ..rule }));
         self.0.fs = FsPolicy { rules, own_terminals: false, ..self.0.fs };
         self
@@ -151,7 +151,7 @@ impl SettledPolicy {
             }
             Hiding::Off | Hiding::Wanted => Vec::new(),
         };
-        let terminals = self.fs.own_terminals.then(|| at(PTS));
+        let terminals = self.fs.own_terminals.then(|| PTS.to_path());
         OwnView { tmp, hidden, terminals }
     }
 
@@ -170,26 +170,21 @@ impl FsPolicy {
     /// Whether this is where the run's own terminals have names.
     #[must_use]
     pub fn are_own_terminals(&self, path: &AbsPath) -> bool {
-        self.own_terminals && *path == at(PTS)
+        self.own_terminals && *path == PTS
     }
 }
 
 /// The right to open the run's own terminals by name, where it may make some and is granted none of
 /// the machine's.
 fn own_terminals(policy: &Policy) -> Option<FsRule> {
-    let makes = |rule: &&FsRule| PTMX.iter().any(|ptmx| rule.path == at(ptmx));
+    let makes = |rule: &&FsRule| PTMX.iter().any(|ptmx| rule.path == *ptmx);
     let rule = policy.fs.rules.iter().find(makes)?;
-    let terminals = at(PTS);
+    let terminals = PTS.to_path();
     let machines = |rule: &FsRule| rule.path.is_within(&terminals) && !makes(&rule);
     let none = !policy.fs.rules.iter().any(machines);
     let access = rule.access & (Access::READ | Access::WRITE);
     let source = rule.source.clone();
     none.then_some(FsRule { path: terminals, scope: Scope::Tree, access, source })
-}
-
-/// One of the paths above.
-fn at(path: &str) -> AbsPath {
-    AbsPath::new(path).unwrap_or_else(|_| AbsPath::root())
 }
 
 /// The paths that grants name.

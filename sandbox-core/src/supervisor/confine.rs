@@ -1,9 +1,9 @@
 //! Rights given up, by the supervisor for itself and by the child for the command.
 
+use super::canonical::{self, PROC};
 use super::found::Found;
 use super::isolate::FirstProcess;
 use super::{SetupFailed, Stage};
-use crate::AbsPath;
 use crate::IpcScope;
 use crate::control::TreeTier;
 use crate::decide::FileKind;
@@ -16,7 +16,6 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus,
 };
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::fstat;
 use std::os::fd::OwnedFd;
 
@@ -73,7 +72,7 @@ impl Rulesets {
             command = add(command, &object, access)?;
         }
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
-        let proc = LandlockRule { path: AbsPath::root().join("proc").map_err(unusual)?, access };
+        let proc = LandlockRule { path: PROC.to_path(), access };
         if let Some(Opened { object, access }) = open_rule(&proc, abi)? {
             supervisor = add(supervisor, &object, access)?;
         }
@@ -112,21 +111,12 @@ fn add(
     ruleset.add_rule(PathBeneath::new(object, access)).map_err(unusual)
 }
 
-/// Opens a rule's path without following any link: the path was canonical when the policy was
-/// made, so a link in it now was put there since, perhaps by an earlier run. A rule whose object is
-/// gone grants nothing.
+/// Opens a rule's path. A rule whose object is gone grants nothing.
 fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFailed> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let failed = |errno: Errno| {
         SetupFailed::new(Stage::Landlock, errno as i32, format!("open {}", rule.path))
     };
-    let object = match openat2(AT_FDCWD, rule.path.as_path(), how) {
-        Ok(object) => object,
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => return Ok(None),
-        Err(errno) => return Err(failed(errno)),
-    };
+    let Some(object) = canonical::find(&rule.path).map_err(failed)? else { return Ok(None) };
     let stat = fstat(&object).map_err(failed)?;
     let access = if FileKind::of(&stat) == FileKind::Folder {
         rule.access

@@ -7,6 +7,7 @@
 //! in here ends one run and not the server.
 
 mod bootstrap;
+mod canonical;
 mod cgroup;
 mod confine;
 mod defect;

@@ -6,12 +6,12 @@
 //! on is still there. Whoever hands out work looks at that first; here it is looked at once more.
 
 use super::bootstrap::{Armed, Bootstrap, Entry, Prepared, Running};
+use super::canonical;
 use super::confine::{self, SignalScope};
 use super::found::Found;
 use super::foundation::Foundation;
 use super::isolate::FirstProcess;
 use super::mediate::{self, Mediator};
-use super::mounts::pin;
 use super::mounts::seal::{self, Before};
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
@@ -74,7 +74,7 @@ impl Standby {
         if first.is_some() {
             seal::seal(&policy.fs, &Before::of(&policy.fs))?;
         }
-        let opened = |path: &AbsPath| Some((path.clone(), pin(path).ok()??));
+        let opened = |path: &AbsPath| Some((path.clone(), canonical::find(path).ok()??));
         let workspaces = policy.fs.workspaces.iter().filter_map(opened).collect();
         let Foundation { kernel, mut rulesets, gate } = foundation;
         let found = std::mem::take(&mut rulesets.found);

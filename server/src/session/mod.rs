@@ -15,7 +15,7 @@ pub(crate) use wanted::Wanted;
 
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
-use crate::excerpt::{self, Wish};
+use crate::excerpt::{self, Window};
 use crate::folder;
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
@@ -186,21 +186,21 @@ impl Session {
     }
 
     /// An answer about a run, as it is now.
-    pub(crate) async fn answer(&self, run: &Run, wish: &Wish) -> Answer {
+    pub(crate) async fn answer(&self, run: &Run, window: &Window) -> Answer {
         let choose = |view: OutputView| async move {
-            let choose = || excerpt::output(&view, wish);
+            let choose = || excerpt::output(&view, window);
             // Reading megabytes from the spool would hold other calls up; changing threads for a
             // few lines holds this one up.
             if view.in_memory() { choose() } else { tokio::task::block_in_place(choose) }
         };
-        self.answer_with(run, wish, choose).await
+        self.answer_with(run, window, choose).await
     }
 
     /// The same with output of the caller's choice.
     pub(crate) async fn answer_with<F: Future<Output = Output> + Send>(
         &self,
         run: &Run,
-        wish: &Wish,
+        window: &Window,
         choose: impl FnOnce(OutputView) -> F + Send,
     ) -> Answer {
         let snapshot = if run.is_over() { None } else { run.look().await };
@@ -214,7 +214,7 @@ impl Session {
             state,
             snapshot,
             nonce,
-            max_output: wish.max_output,
+            max_output: window.max_output,
             now: Instant::now(),
         };
         let output = choose(run.view()).await;

@@ -10,7 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use super::{SetupFailed, Stage};
+use super::{SetupFailed, Stage, canonical};
 use crate::AbsPath;
 use crate::IpcScope;
 use crate::control::{ControlError, Stdio, receive_message, seal, send_fds};
@@ -20,7 +20,7 @@ use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -166,14 +166,11 @@ fn introduce(policy: &Policy, token: u64) -> Result<(CString, u64), SetupFailed>
 /// The working directory, by the path that was checked and no link put there since. A folder on the
 /// way to the workspace may be closed to this process by now.
 fn open_folder(path: &AbsPath, workspaces: &[(AbsPath, OwnedFd)]) -> Result<OwnedFd, SetupFailed> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let below = |(workspace, folder): &(AbsPath, OwnedFd)| {
         let below = path.as_path().strip_prefix(workspace.as_path()).ok()?;
-        openat2(folder, &Path::new(".").join(below), how).ok()
+        openat2(folder, &Path::new(".").join(below), canonical::how(OFlag::O_DIRECTORY)).ok()
     };
-    let opened = match openat2(AT_FDCWD, path.as_path(), how) {
+    let opened = match canonical::open(path, OFlag::O_DIRECTORY) {
         Err(Errno::EACCES) => workspaces.iter().find_map(below).ok_or(Errno::EACCES),
         opened => opened,
     };

@@ -6,10 +6,9 @@
 //! starts, mounts that cannot be written; and a comparison of before and after, which tells what
 //! changed all the same.
 
-use super::pin;
 use crate::AbsPath;
 use crate::policy::{Access, FsPolicy, Protected};
-use crate::supervisor::{SetupFailed, Stage};
+use crate::supervisor::{SetupFailed, Stage, canonical};
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::{self, Metadata};
@@ -75,7 +74,7 @@ fn remount(path: &AbsPath, writing: Writing) -> Result<bool, SetupFailed> {
     let failed = |errno: Errno| {
         SetupFailed::new(Stage::Namespaces, errno as i32, format!("seal {path} against writing"))
     };
-    let Some(object) = pin(path).map_err(failed)? else { return Ok(false) };
+    let Some(object) = canonical::find(path).map_err(failed)? else { return Ok(false) };
     let mount = sys::second_mount(object.as_fd()).map_err(failed)?;
     if writing == Writing::Ends {
         sys::make_read_only(mount.as_fd()).map_err(failed)?;

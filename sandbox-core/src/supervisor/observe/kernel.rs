@@ -10,8 +10,9 @@ use crate::policy::{FsPolicy, Observe, Policy};
 use crate::record::{
     Confidence, Denial, DenialLog, KernelRefusal, Kind, Layer, Operation, Reason, Recorder,
 };
+use crate::supervisor::canonical;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::unistd::{AccessFlags, faccessat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -72,10 +73,8 @@ fn denial(fs: &FsPolicy, refusal: KernelRefusal) -> Option<Denial> {
 
 /// Whether ordinary permissions allow changing the names in a folder.
 fn may_change(folder: &AbsPath) -> bool {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let mode = AccessFlags::W_OK | AccessFlags::X_OK;
-    openat2(AT_FDCWD, folder.as_path(), how)
+    canonical::open(folder, OFlag::O_DIRECTORY)
         .is_ok_and(|folder| faccessat(&folder, ".", mode, AtFlags::empty()).is_ok())
 }
 
