@@ -78,7 +78,7 @@ pub struct Launch {
     pub limits: Limits,
     /// A random number that the command's first process shows to the kernel's audit log, so that
     /// who reads it knows whose domain is whose; `None` where nobody does.
-    pub kernel_log_token: Option<u64>,
+    pub kernel_log_mark: Option<u64>,
 }
 
 /// What a sandbox is built from, before there is a request for it.
@@ -177,7 +177,7 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
-        kernel_log_token: None,
+        kernel_log_mark: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     };

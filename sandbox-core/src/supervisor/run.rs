@@ -181,14 +181,14 @@ impl Ahead {
 fn build(
     basis: &Basis,
     first: Option<FirstProcess>,
-    introduction: Option<u64>,
+    kernel_log_mark: Option<u64>,
 ) -> Result<Standby, SetupFailed> {
     if basis.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
         return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
     }
     mounts::make(&basis.policy.own_view(), first)?;
-    Standby::build(basis, Foundation::lay(basis)?, first, introduction)
+    Standby::build(basis, Foundation::lay(basis)?, first, kernel_log_mark)
 }
 
 /// Why no command was started.
@@ -229,7 +229,7 @@ fn start(
 /// Builds everything for a command that is known.
 fn build_now(plan: &Plan, first: Option<FirstProcess>) -> Result<Standby, SetupFailed> {
     enter_network(plan, first)?;
-    build(&plan.basis, first, plan.launch.kernel_log_token)
+    build(&plan.basis, first, plan.launch.kernel_log_mark)
 }
 
 /// Lets the command go.

@@ -58,12 +58,12 @@ impl Standby {
         !basis.own_network && basis.policy.observe != Observe::Audit
     }
 
-    /// Confines this process, for good, and a child. `introduction`: see [`Prepared::new`].
+    /// Confines this process, for good, and a child. `kernel_log_mark`: see [`Prepared::new`].
     pub(super) fn build(
         basis: &Basis,
         foundation: Foundation,
         first: Option<FirstProcess>,
-        introduction: Option<u64>,
+        kernel_log_mark: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let setup = |what: &'static str| {
             move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
@@ -79,7 +79,7 @@ impl Standby {
         let Foundation { kernel, mut rulesets, gate } = foundation;
         let found = std::mem::take(&mut rulesets.found);
         let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
-        let bootstrap = Prepared::new(policy, ruleset, gate, introduction)?.start()?;
+        let bootstrap = Prepared::new(policy, ruleset, gate, kernel_log_mark)?.start()?;
         let (found, before) = (found.again(), Before::of(&policy.fs));
         let mediator = mediate::Waiting::new(&policy.fs)
             .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;

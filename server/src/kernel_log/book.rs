@@ -29,8 +29,8 @@ pub(super) struct Heard {
     pub(super) refusals: Vec<KernelRefusal>,
     /// Refusals that the kernel counted and that are not among them.
     pub(super) missed: u64,
-    /// What it makes itself known with.
-    token: u64,
+    /// What its first process leaves in the log.
+    mark: u64,
 }
 
 #[derive(Debug, Default)]
@@ -61,9 +61,9 @@ pub(super) struct Book {
 
 impl Book {
     /// From now on refusals to the run of `supervisor` are kept. Its first process makes its domain
-    /// known with `token`; where calls are not logged, descent has to do.
-    pub(super) fn follow(&mut self, supervisor: i32, token: u64, started: Instant) {
-        let heard = Heard { started, refusals: Vec::new(), missed: 0, token };
+    /// known with `mark`; where calls are not logged, descent has to do.
+    pub(super) fn follow(&mut self, supervisor: i32, mark: u64, started: Instant) {
+        let heard = Heard { started, refusals: Vec::new(), missed: 0, mark };
         self.runs.insert(supervisor, heard);
     }
 
@@ -128,8 +128,8 @@ impl Book {
         let domain = self.domains.entry(name).or_default();
         domain.heard += 1;
         let candidates = [call.pid, call.parent, domain.maker.unwrap_or(0)];
-        let introduced = self.runs.iter().find(|(_, run)| call.token == Some(run.token));
-        if let Some((&owner, _)) = introduced {
+        let marked = self.runs.iter().find(|(_, run)| call.mark == Some(run.mark));
+        if let Some((&owner, _)) = marked {
             self.give(name, owner);
             return;
         }
@@ -216,7 +216,7 @@ mod tests {
     use nono_sandbox::policy::Access;
     use nono_sandbox::record::Operation;
 
-    const TOKEN: u64 = 0xf00d_feed_f00d_feed;
+    const MARK: u64 = 0xf00d_feed_f00d_feed;
 
     fn refused(domain: u64, path: &str) -> Message {
         let what = RefusedAccess {
@@ -235,7 +235,7 @@ mod tests {
             pid,
             parent,
             exe: b"/bin/cat".to_vec(),
-            token: None,
+            mark: None,
         })
     }
 
@@ -246,7 +246,7 @@ mod tests {
 
     fn book(messages: Vec<(u64, Message)>, parent_of: &dyn Fn(i32) -> Option<i32>) -> Book {
         let mut book = Book::default();
-        book.follow(5, TOKEN, Instant::now());
+        book.follow(5, MARK, Instant::now());
         for (serial, message) in messages {
             book.note(serial, message, Instant::now(), parent_of);
         }
@@ -282,16 +282,16 @@ mod tests {
     }
 
     #[test]
-    fn an_introduction_needs_no_living_process() {
-        let introduced = |token| Message::Call(Call { token: Some(token), ..Call::default() });
+    fn a_mark_needs_no_living_process() {
+        let marked = |mark| Message::Call(Call { mark: Some(mark), ..Call::default() });
         let book = book(
             vec![
                 (1, refused(0xa, "/tmp")),
-                (1, introduced(TOKEN)),
+                (1, marked(MARK)),
                 (2, refused(0xa, "/one")),
                 (2, call(77, 76)),
                 (3, refused(0xb, "/tmp")),
-                (3, introduced(TOKEN + 1)),
+                (3, marked(MARK + 1)),
                 (4, refused(0xb, "/two")),
                 (4, call(77, 76)),
                 (5, Message::Gone { domain: 0xa, refusals: 2 }),

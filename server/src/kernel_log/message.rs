@@ -47,9 +47,9 @@ pub(super) struct Call {
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) exe: Vec<u8>,
-    /// The number that a run makes itself known with, if this is that call: the fourth argument of
-    /// `mknodat` (`nono_sandbox::plan::Launch::kernel_log_token`).
-    pub(super) token: Option<u64>,
+    /// The mark of a run, if this is the call that leaves it: the fourth argument of
+    /// `mknodat` (`nono_sandbox::plan::Launch::kernel_log_mark`).
+    pub(super) mark: Option<u64>,
 }
 
 /// The event's serial number and what the message says of it; `None` for everything else that is
@@ -69,7 +69,7 @@ pub(super) fn read(kind: u16, text: &[u8]) -> Option<(u64, Message)> {
             }
         }
         SYSCALL => Message::Call(Call {
-            token: (fields.number("syscall") == Some(nix::libc::SYS_mknodat))
+            mark: (fields.number("syscall") == Some(nix::libc::SYS_mknodat))
                 .then(|| fields.hex("a3"))
                 .flatten(),
             number: fields.number("syscall")?,
@@ -197,15 +197,15 @@ mod tests {
                 pid: 13735,
                 parent: 13693,
                 exe: b"/usr/bin/dash".to_vec(),
-                token: None,
+                mark: None,
             }))
         );
-        let introduced = format!(
+        let marked = format!(
             "audit(1.2:88): arch=c000003e syscall={} success=no exit=-13 a0=ffffff9c a1=1 a2=2000 a3=f00dfeedf00dfeed ppid=3 pid=4",
             nix::libc::SYS_mknodat
         );
-        let Some(Message::Call(call)) = said(SYSCALL, &introduced) else { panic!() };
-        assert_eq!(call.token, Some(0xf00d_feed_f00d_feed));
+        let Some(Message::Call(call)) = said(SYSCALL, &marked) else { panic!() };
+        assert_eq!(call.mark, Some(0xf00d_feed_f00d_feed));
         assert_eq!(said(END, "audit(1.2:88): "), Some(Message::End));
     }
 

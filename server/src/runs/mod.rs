@@ -223,10 +223,10 @@ impl Runs {
         else {
             return Ok(None);
         };
-        let token = crate::random::bytes().map(u64::from_ne_bytes);
-        let token = token.map_err(StartError::doing("read random numbers"))?;
-        plan.launch.kernel_log_token = Some(token);
-        Ok(log.follow(id, token))
+        let mark = crate::random::bytes().map(u64::from_ne_bytes);
+        let mark = mark.map_err(StartError::doing("read random numbers"))?;
+        plan.launch.kernel_log_mark = Some(mark);
+        Ok(log.follow(id, mark))
     }
 
     fn no_place(&self, why: NoPlace) -> StartError {

@@ -50,9 +50,9 @@ fn steps(
     sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
     nix::sys::prctl::set_no_new_privs().map_err(at(Stage::NoNewPrivileges))?;
     confine::enforce(confinement.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
-    if let Some((name, token)) = &confinement.introduction {
-        // No rule gives the right to make a device, so this is refused, and the log has the token.
-        let _refused = sys::try_to_make_device(name, *token);
+    if let Some((name, mark)) = &confinement.kernel_log_mark {
+        // No rule gives the right to make a device, so this is refused, and the log has the mark.
+        let _refused = sys::try_to_make_device(name, *mark);
     }
     let listener = sys::install_filter(&confinement.filter).map_err(at(Stage::Filter))?;
     let secret = confinement.secret;

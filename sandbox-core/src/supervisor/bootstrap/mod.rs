@@ -42,8 +42,8 @@ struct Confinement {
     ruleset: RulesetCreated,
     filter: BpfProgram,
     secret: u64,
-    /// Where, and with what, it makes itself known to the kernel's audit log.
-    introduction: Option<(CString, u64)>,
+    /// Where it does what the kernel's audit log has its mark from, and the mark.
+    kernel_log_mark: Option<(CString, u64)>,
 }
 
 /// What a confined child is to become.
@@ -121,16 +121,16 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// `introduction`: a random number to be shown to the kernel's audit log.
+    /// `kernel_log_mark`: as in [`Launch`].
     pub(super) fn new(
         policy: &Policy,
         ruleset: RulesetCreated,
         gate: Gate,
-        introduction: Option<u64>,
+        kernel_log_mark: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let Gate { filter, secret, sockets } = gate;
-        let introduction = introduction.map(|token| introduce(policy, token)).transpose()?;
-        Ok(Self { confinement: Confinement { ruleset, filter, secret, introduction }, sockets })
+        let kernel_log_mark = kernel_log_mark.map(|mark| placed(policy, mark)).transpose()?;
+        Ok(Self { confinement: Confinement { ruleset, filter, secret, kernel_log_mark }, sockets })
     }
 
     /// Forks. The child goes its way; the parent waits for the listener.
@@ -156,11 +156,12 @@ fn c_string(bytes: &[u8]) -> Result<CString, SetupFailed> {
         .map_err(|_| SetupFailed::new(Stage::ReadPlan, libc::EINVAL, "NUL byte in the plan"))
 }
 
-/// A name below the folder for temporary files that nobody can have taken.
-fn introduce(policy: &Policy, token: u64) -> Result<(CString, u64), SetupFailed> {
-    let place = policy.fs.tmpdir.join(format!(".{token:016x}"));
+/// A mark for the kernel's log, and a name for it below the folder for temporary files that nobody
+/// can have taken.
+fn placed(policy: &Policy, mark: u64) -> Result<(CString, u64), SetupFailed> {
+    let place = policy.fs.tmpdir.join(format!(".{mark:016x}"));
     let place = place.map_err(|e| SetupFailed::new(Stage::Landlock, 0, e.to_string()))?;
-    Ok((c_string(place.as_bytes())?, token))
+    Ok((c_string(place.as_bytes())?, mark))
 }
 
 /// The working directory, by the path that was checked and no link put there since. A folder on the
