@@ -8,12 +8,12 @@ use super::look::InputObject;
 use super::mounts;
 use super::own_network;
 use super::standby::{Released, Standby};
+use super::startup::Startup;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, Stdio, Work, receive_work, send_event};
-use crate::groups::GroupsAt;
-use crate::namespaces::{self, Namespaces};
+use crate::namespaces::Namespaces;
 use crate::plan::{Basis, Plan};
 use crate::sys;
 use nix::errno::Errno;
@@ -36,14 +36,13 @@ pub fn main() -> ExitCode {
     }));
     let Ok(control) = take_control_socket() else { return ExitCode::from(64) };
     // While there is time: nobody waits for this process yet, if it is a spare one.
-    let mut arguments = std::env::args_os().skip(2);
-    let wanted = arguments.next().and_then(|argument| namespaces::from_argument(&argument));
-    let Some(wanted) = wanted else { return ExitCode::from(64) };
-    let groups = GroupsAt::from_arguments(arguments)
+    let startup = Startup::from_arguments(std::env::args_os().skip(2));
+    let Some(Startup { namespaces, groups }) = startup else { return ExitCode::from(64) };
+    let groups = groups
         .filter(|at| at.server == std::os::unix::process::parent_id())
         .map(|at| Groups::enter(&at))
         .unwrap_or_default();
-    let first = match go_inside(wanted) {
+    let first = match go_inside(namespaces) {
         Going::Inside(first) => first,
         Going::Outside(guard) => {
             drop((control, groups));
@@ -61,8 +60,8 @@ enum Going {
     Outside(Guard),
 }
 
-fn go_inside(wanted: Option<Namespaces>) -> Going {
-    match wanted.map(isolate::enter).transpose() {
+fn go_inside(namespaces: Option<Namespaces>) -> Going {
+    match namespaces.map(isolate::enter).transpose() {
         Ok(Some(Entered::Guard(guard))) => Going::Outside(guard),
         Ok(Some(Entered::Supervisor(first))) => Going::Inside(Ok(Some(first))),
         Ok(None) => Going::Inside(Ok(None)),

@@ -44,7 +44,6 @@ pub(crate) use registry::{KEPT, KEPT_FOR};
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
 pub(crate) use start_error::StartError;
 pub(crate) use streams::{Input, Size};
-pub(crate) use supervisor::SUPERVISE;
 pub(crate) use sweep::{SWEEP, sweep};
 pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
