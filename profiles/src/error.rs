@@ -30,7 +30,7 @@ pub enum ProfileError {
     #[error("{at}: {message}")]
     Syntax {
         /// Where.
-        at: Place,
+        at: Location,
         /// What is wrong.
         message: String,
     },
@@ -38,7 +38,7 @@ pub enum ProfileError {
     #[error("{at}: {field}: {message}")]
     Field {
         /// Where.
-        at: Place,
+        at: Location,
         /// The field, such as `filesystem.read[2]`, or the entry, such as `filesystem.read: /usr`.
         field: String,
         /// What is wrong, and what would be right.
@@ -53,7 +53,7 @@ pub enum ProfileError {
         suggestion: String,
     },
     /// There is no group of that name.
-    #[error("{}: {}: unknown group `{name}`; {suggestion}", Place::of(.entry), .entry.rule)]
+    #[error("{}: {}: unknown group `{name}`; {suggestion}", Location::of(.entry), .entry.rule)]
     UnknownGroup {
         /// The entry that names it.
         entry: Box<Source>,
@@ -108,7 +108,7 @@ pub enum ProfileError {
         advice: &'static str,
     },
     /// A grant would open what must stay closed.
-    #[error("{}: {}: {opening}; {advice}", Place::of(&.opening.grant), .opening.grant.rule)]
+    #[error("{}: {}: {opening}; {advice}", Location::of(&.opening.grant), .opening.grant.rule)]
     GrantOpensDenied {
         /// The grant and what it would open.
         opening: Box<Opening>,
@@ -146,7 +146,11 @@ impl fmt::Display for Opening {
 impl ProfileError {
     /// A [`ProfileError::Field`] about the entry at `source`.
     pub(crate) fn entry(source: &Source, message: impl Into<String>) -> Self {
-        Self::Field { at: Place::of(source), field: source.rule.clone(), message: message.into() }
+        Self::Field {
+            at: Location::of(source),
+            field: source.rule.clone(),
+            message: message.into(),
+        }
     }
 }
 
@@ -173,7 +177,7 @@ impl fmt::Display for Relation {
 
 /// A line of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file as it was named, or the built-in profile.
     pub file: String,
     /// The line, counted from 1, if it is known.
@@ -182,13 +186,13 @@ pub struct Place {
     pub column: Option<u32>,
 }
 
-impl Place {
+impl Location {
     pub(crate) fn of(source: &Source) -> Self {
         Self { file: source.profile.clone(), line: source.line, column: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         for number in [self.line, self.column].into_iter().flatten() {

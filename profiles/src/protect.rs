@@ -124,7 +124,7 @@ fn roots(candidates: &[Candidate<FsRule>], context: &Context) -> Vec<AbsPath> {
 
 /// What an entry comes to.
 #[derive(Debug, Default)]
-struct Found {
+struct Targets {
     /// Places that are settled.
     paths: Vec<AbsPath>,
     /// Roots and names below them that are looked for whenever a run starts.
@@ -136,13 +136,13 @@ fn find(
     surroundings: &Surroundings<'_>,
     context: &Context,
     places: &mut Places,
-) -> Result<Found, String> {
+) -> Result<Targets, String> {
     let expanded = protect.value.template.expand(context)?;
     // All expansions are the same below their roots.
     let Some(Expanded { components, .. }) = expanded.into_iter().next() else {
-        return Ok(Found::default());
+        return Ok(Targets::default());
     };
-    let mut found = Found::default();
+    let mut found = Targets::default();
     for (root, rest) in meant(&components, surroundings, places)? {
         // What the entry starts with is the root itself, or something in it.
         let asks = protect.value.existing && rest.len() == components.len();

@@ -1,8 +1,8 @@
 //! Rights given up, by the supervisor for itself and by the child for the command.
 
 use super::canonical::{self, PROC};
-use super::found::Found;
 use super::isolate::FirstProcess;
+use super::snapshot::Snapshot;
 use super::{SetupFailed, Stage};
 use crate::IpcScope;
 use crate::control::TreeTier;
@@ -55,7 +55,7 @@ pub(super) struct Rulesets {
     /// command's memory, and not the other way round.
     pub(super) command: RulesetCreated,
     /// What lay at the paths of the rules.
-    pub(super) found: Found,
+    pub(super) snapshot: Snapshot,
 }
 
 impl Rulesets {
@@ -64,9 +64,9 @@ impl Rulesets {
         let abi = kernel.abi;
         let (mut supervisor, mut command) =
             (handle_everything(kernel)?, handle_everything(kernel)?);
-        let mut found = Found::default();
+        let mut snapshot = Snapshot::default();
         for rule in rules(policy, abi) {
-            found.note(rule.path.clone());
+            snapshot.note(rule.path.clone());
             let Some(Opened { object, access }) = open_rule(&rule, abi)? else { continue };
             supervisor = add(supervisor, &object, access)?;
             command = add(command, &object, access)?;
@@ -82,7 +82,7 @@ impl Rulesets {
             supervisor = supervisor.log_same_exec(false).map_err(unusual)?;
             command = command.log_new_exec(true).map_err(unusual)?;
         }
-        Ok(Self { supervisor, command, found })
+        Ok(Self { supervisor, command, snapshot })
     }
 }
 

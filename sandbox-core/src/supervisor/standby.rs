@@ -8,11 +8,11 @@
 use super::bootstrap::{Armed, Bootstrap, Entry, Prepared, Running};
 use super::canonical;
 use super::confine::{self, SignalScope};
-use super::found::Found;
 use super::foundation::Foundation;
 use super::isolate::FirstProcess;
 use super::mediate::{self, Mediator};
 use super::mounts::seal::{self, Before};
+use super::snapshot::Snapshot;
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
@@ -38,7 +38,7 @@ pub(super) struct Standby {
     workspaces: Vec<(AbsPath, OwnedFd)>,
     /// What lay at the paths of the rules, and what stays as it is, both as this process sees them
     /// since it is confined.
-    found: Found,
+    snapshot: Snapshot,
     before: Before,
 }
 
@@ -77,10 +77,10 @@ impl Standby {
         let opened = |path: &AbsPath| Some((path.clone(), canonical::find(path).ok()??));
         let workspaces = policy.fs.workspaces.iter().filter_map(opened).collect();
         let Foundation { kernel, mut rulesets, gate } = foundation;
-        let found = std::mem::take(&mut rulesets.found);
+        let snapshot = std::mem::take(&mut rulesets.snapshot);
         let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
         let bootstrap = Prepared::new(policy, ruleset, gate, kernel_log_mark)?.start()?;
-        let (found, before) = (found.again(), Before::of(&policy.fs));
+        let (snapshot, before) = (snapshot.again(), Before::of(&policy.fs));
         let mediator = mediate::Waiting::new(&policy.fs)
             .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
         let (bootstrap, listener) = bootstrap.arm()?;
@@ -94,7 +94,7 @@ impl Standby {
             first,
             mediator,
             workspaces,
-            found,
+            snapshot,
             before,
         })
     }
@@ -125,7 +125,7 @@ impl Standby {
     /// If it is not.
     pub(super) fn current(mut self, policy: &Policy) -> Result<Self, SetupFailed> {
         let now = Before::of(&policy.fs);
-        if !self.found.is_current() || !now.same_objects(&self.before) {
+        if !self.snapshot.is_current() || !now.same_objects(&self.before) {
             let odd = "files that the sandbox rests on were replaced just now";
             return Err(SetupFailed::new(Stage::ReadPlan, libc::ESTALE, odd));
         }

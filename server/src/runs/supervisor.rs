@@ -14,7 +14,7 @@ use nono_sandbox::control::{
 use nono_sandbox::groups::{self, GroupsAt};
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
-use nono_sandbox::supervisor::{Found, Startup};
+use nono_sandbox::supervisor::{Snapshot, Startup};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -86,7 +86,7 @@ impl Supervisors {
             control,
             decoder: Decoder::default(),
             basis: None,
-            found: Found::default(),
+            snapshot: Snapshot::default(),
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
             halt: self.places.halt.subscribe(),
@@ -151,7 +151,7 @@ pub(super) struct Supervisor {
     /// What it was told that its run will rest on.
     basis: Option<Arc<Basis>>,
     /// What lay at the paths of that.
-    found: Found,
+    snapshot: Snapshot,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
     /// Held until it is reaped: a server that ends waits for that.
@@ -180,7 +180,7 @@ impl Supervisor {
     /// Whether what it has built is of what is there now. It cannot build anything anew, and what it
     /// has mounted it can see only from inside.
     pub(super) fn is_current(&self) -> bool {
-        self.found.is_current()
+        self.snapshot.is_current()
     }
 
     /// Says what its run will rest on, unless it knows. It can be told once.
@@ -190,7 +190,7 @@ impl Supervisor {
     pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), StartError> {
         if !self.is_for(basis) {
             // Before it looks itself: what changes in between counts as changed.
-            self.found = Found::of(&basis.policy.paths());
+            self.snapshot = Snapshot::of(&basis.policy.paths());
             send_basis(self.control.as_fd(), basis)?;
             self.basis = Some(Arc::clone(basis));
         }

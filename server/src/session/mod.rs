@@ -1,15 +1,15 @@
 //! The state of one principal: what its runs rest on, and the runs.
 
-mod common;
 mod ground;
 mod repository;
+mod shared;
 mod tasks;
 mod wanted;
 
-pub(crate) use common::{Common, Owned};
 pub(crate) use ground::{
     Ground, Others, Setup, TOKEN_VARIABLE, account_home, own_program, workspaces,
 };
+pub(crate) use shared::{Owned, Shared};
 pub(crate) use tasks::{Begun, Tasks};
 pub(crate) use wanted::Wanted;
 
@@ -61,8 +61,8 @@ impl Session {
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::open(setup)?;
-        let common = Common::open(setup, &[Owned { name: None, ground: &ground }])?;
-        Ok(Self::open_beside(ground, None, setup.max_runs, &common))
+        let shared = Shared::open(setup, &[Owned { name: None, ground: &ground }])?;
+        Ok(Self::open_beside(ground, None, setup.max_runs, &shared))
     }
 
     /// A session beside others: at most `max_runs` of the places of all.
@@ -70,14 +70,14 @@ impl Session {
         ground: Ground,
         principal: Option<String>,
         max_runs: u32,
-        common: &Common,
+        shared: &Shared,
     ) -> Arc<Self> {
         let secrets = ground.secrets.patterns().cloned();
-        let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
-        let proxy = common.proxy.clone();
-        let share = Share::of(common.principals);
+        let runs = Runs::new(Arc::clone(&shared.pool), max_runs, secrets);
+        let proxy = shared.proxy.clone();
+        let share = Share::of(shared.principals);
         let (history, started) = (History::default(), Instant::now());
-        let audit = common.audit.clone();
+        let audit = shared.audit.clone();
         let tasks = Tasks::default();
         let policy = &ground.sandbox.policy;
         let basis = Mutex::new(ground.basis(policy, policy.fs.protected.clone(), proxy.as_deref()));

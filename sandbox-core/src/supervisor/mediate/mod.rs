@@ -11,7 +11,6 @@ mod blocking;
 mod caller;
 mod connect;
 mod leader;
-mod line;
 mod listener;
 mod network;
 mod notice;
@@ -25,6 +24,7 @@ mod request;
 pub(super) mod resolve;
 mod send;
 mod signal;
+mod token_queue;
 mod turn;
 
 pub(in crate::supervisor) use caller::Caller;

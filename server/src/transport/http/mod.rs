@@ -20,7 +20,7 @@ use super::signals::Signals;
 use crate::error::ServerError;
 use crate::runs::Pool;
 use crate::safe_text::clean;
-use crate::session::{Common, Ground, Others, Owned, Session, Setup};
+use crate::session::{Ground, Others, Owned, Session, Setup, Shared};
 use guard::Guard;
 use nono_http::{Answers, Config, Counts, Ends, Principal, Principals, Sessions};
 use nono_schemas::MAX_TIMEOUT_MS;
@@ -142,13 +142,13 @@ fn open(setup: &Setup, all: Vec<User>) -> Result<(Vec<Member>, Arc<Pool>), Serve
         .iter()
         .map(|(user, ground)| Owned { name: several.then_some(&*user.name), ground })
         .collect();
-    let common = Common::open(setup, &owned)?;
+    let shared = Shared::open(setup, &owned)?;
     let members = all.into_iter().map(|(user, ground)| {
         let name = Some(user.name.clone());
-        let session = Session::open_beside(ground, name, user.live_runs, &common);
+        let session = Session::open_beside(ground, name, user.live_runs, &shared);
         Member { user, session }
     });
-    Ok((members.collect(), Arc::clone(&common.pool)))
+    Ok((members.collect(), Arc::clone(&shared.pool)))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {

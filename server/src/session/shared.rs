@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What the sessions of a server share.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub(crate) struct Shared {
     /// Places for runs.
     pub(crate) pool: Arc<Pool>,
     pub(super) audit: Audit,
@@ -31,7 +31,7 @@ pub(crate) struct Owned<'g> {
     pub(crate) ground: &'g Ground,
 }
 
-impl Common {
+impl Shared {
     /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds.
     ///
     /// # Errors
