@@ -35,7 +35,7 @@ impl Kernel {
             let found = if abi == 0 { "no Landlock".into() } else { format!("Landlock ABI {abi}") };
             return Err(SetupFailed::new(
                 Stage::Landlock,
-                libc::EOPNOTSUPP,
+                Errno::EOPNOTSUPP,
                 format!("this kernel has {found}; ABI {MINIMUM_ABI} (Linux 6.2) is needed"),
             ));
         }
@@ -87,7 +87,7 @@ impl Rulesets {
 }
 
 fn unusual(error: impl std::fmt::Display) -> SetupFailed {
-    SetupFailed::new(Stage::Landlock, 0, format!("landlock rule set: {error}"))
+    SetupFailed::in_words(Stage::Landlock, format!("landlock rule set: {error}"))
 }
 
 /// An empty rule set: everything this ABI knows is handled, so nothing is allowed.
@@ -113,9 +113,8 @@ fn add(
 
 /// Opens a rule's path. A rule whose object is gone grants nothing.
 fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFailed> {
-    let failed = |errno: Errno| {
-        SetupFailed::new(Stage::Landlock, errno as i32, format!("open {}", rule.path))
-    };
+    let failed =
+        |errno: Errno| SetupFailed::new(Stage::Landlock, errno, format!("open {}", rule.path));
     let Some(object) = canonical::find(&rule.path).map_err(failed)? else { return Ok(None) };
     let stat = fstat(&object).map_err(failed)?;
     let access = if FileKind::of(&stat) == FileKind::Folder {
@@ -136,9 +135,9 @@ struct Opened {
 pub(super) fn enforce(ruleset: RulesetCreated) -> Result<(), SetupFailed> {
     let status = ruleset
         .restrict_self()
-        .map_err(|e| SetupFailed::new(Stage::Landlock, Errno::last_raw(), e.to_string()))?;
+        .map_err(|e| SetupFailed::new(Stage::Landlock, Errno::last(), e.to_string()))?;
     if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
-        return Err(SetupFailed::new(Stage::Landlock, 0, "only partly enforced"));
+        return Err(SetupFailed::in_words(Stage::Landlock, "only partly enforced"));
     }
     Ok(())
 }
@@ -150,7 +149,7 @@ pub(super) fn supervisor(
     first: Option<FirstProcess>,
 ) -> Result<(RulesetCreated, Option<SignalScope>), SetupFailed> {
     let failed = |what: &'static str| {
-        move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno as i32, what)
+        move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno, what)
     };
     sys::drop_capabilities().map_err(failed("drop capabilities"))?;
     nix::sys::prctl::set_no_new_privs().map_err(failed("no_new_privs"))?;

@@ -124,7 +124,7 @@ fn serve(
 }
 
 fn refuse(control: OwnedFd, odd: &str) -> ExitCode {
-    report(control, &Event::Refused(SetupFailed::new(Stage::ReadPlan, 0, odd)))
+    report(control, &Event::Refused(SetupFailed::in_words(Stage::ReadPlan, odd)))
 }
 
 fn report(control: OwnedFd, event: &Event) -> ExitCode {
@@ -184,7 +184,7 @@ fn build(
 ) -> Result<Standby, SetupFailed> {
     if basis.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
-        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+        return Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd));
     }
     mounts::make(&basis.policy.own_view(), first)?;
     Standby::build(basis, Foundation::lay(basis)?, first, kernel_log_mark)
@@ -255,7 +255,7 @@ fn enter_network(plan: &Plan, first: Option<FirstProcess>) -> Result<(), SetupFa
         (true, Some(first)) => own_network::enter(first),
         (true, None) => {
             let odd = "the plan asks for a network of its own and for no other namespace";
-            Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd))
+            Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd))
         }
     }
 }

@@ -66,7 +66,7 @@ impl Standby {
         kernel_log_mark: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let setup = |what: &'static str| {
-            move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
+            move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e, what)
         };
         let policy = &basis.policy;
         nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
@@ -82,7 +82,7 @@ impl Standby {
         let bootstrap = Prepared::new(policy, ruleset, gate, kernel_log_mark)?.start()?;
         let (snapshot, before) = (snapshot.again(), Before::of(&policy.fs));
         let mediator = mediate::Waiting::new(&policy.fs)
-            .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
+            .map_err(|e| SetupFailed::in_words(Stage::Filter, e.to_string()))?;
         let (bootstrap, listener) = bootstrap.arm()?;
         let ipc = kernel.ipc;
         Ok(Self {
@@ -104,7 +104,7 @@ impl Standby {
     /// # Errors
     /// If the child is gone: this is no good for anything any more.
     pub(super) fn wait(&self, control: BorrowedFd<'_>) -> Result<(), SetupFailed> {
-        let failed = |errno: Errno, what| SetupFailed::new(Stage::ReadPlan, errno as i32, what);
+        let failed = |errno: Errno, what| SetupFailed::new(Stage::ReadPlan, errno, what);
         let on = |fd| PollFd::new(fd, PollFlags::POLLIN);
         loop {
             let mut fds = [on(control), on(self.signals.as_fd())];
@@ -127,7 +127,7 @@ impl Standby {
         let now = Before::of(&policy.fs);
         if !self.snapshot.is_current() || !now.same_objects(&self.before) {
             let odd = "files that the sandbox rests on were replaced just now";
-            return Err(SetupFailed::new(Stage::ReadPlan, libc::ESTALE, odd));
+            return Err(SetupFailed::new(Stage::ReadPlan, Errno::ESTALE, odd));
         }
         self.before = now;
         Ok(self)

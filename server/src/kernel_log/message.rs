@@ -42,8 +42,8 @@ pub(super) struct RefusedAccess {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: i64,
-    /// Positive; 0 if it succeeded after all.
-    pub(super) errno: i32,
+    /// Positive; `None` if it succeeded after all.
+    pub(super) errno: Option<i32>,
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) exe: Vec<u8>,
@@ -73,7 +73,7 @@ pub(super) fn read(kind: u16, text: &[u8]) -> Option<(u64, Message)> {
                 .then(|| fields.hex("a3"))
                 .flatten(),
             number: fields.number("syscall")?,
-            errno: fields.number::<i32>("exit").map_or(0, |exit| exit.saturating_neg().max(0)),
+            errno: fields.number::<i32>("exit").map(i32::saturating_neg).filter(|n| *n > 0),
             pid: fields.number("pid")?,
             parent: fields.number("ppid")?,
             exe: fields.text("exe").unwrap_or_default(),
@@ -193,7 +193,7 @@ mod tests {
             ),
             Some(Message::Call(Call {
                 number: 257,
-                errno: 13,
+                errno: Some(13),
                 pid: 13735,
                 parent: 13693,
                 exe: b"/usr/bin/dash".to_vec(),

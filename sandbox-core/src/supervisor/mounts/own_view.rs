@@ -27,7 +27,7 @@ pub(in crate::supervisor) fn make(
 ) -> Result<(), SetupFailed> {
     if first.is_none() && *view != OwnView::default() {
         let odd = "the policy needs mounts, and the plan asks for no namespace";
-        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+        return Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd));
     }
     if let Some(tmp) = &view.tmp {
         private_tmp(tmp)?;
@@ -39,7 +39,7 @@ pub(in crate::supervisor) fn make(
 }
 
 fn failed(what: &'static str, path: &AbsPath) -> impl Fn(Errno) -> SetupFailed {
-    move |errno| SetupFailed::new(Stage::Namespaces, errno as i32, format!("{what} {path}"))
+    move |errno| SetupFailed::new(Stage::Namespaces, errno, format!("{what} {path}"))
 }
 
 /// A trial, in a process of its own: whether what most runs see differently can be mounted.

@@ -72,7 +72,7 @@ enum Writing {
 /// cannot be mounted over.
 fn remount(path: &AbsPath, writing: Writing) -> Result<bool, SetupFailed> {
     let failed = |errno: Errno| {
-        SetupFailed::new(Stage::Namespaces, errno as i32, format!("seal {path} against writing"))
+        SetupFailed::new(Stage::Namespaces, errno, format!("seal {path} against writing"))
     };
     let Some(object) = canonical::find(path).map_err(failed)? else { return Ok(false) };
     let mount = sys::second_mount(object.as_fd()).map_err(failed)?;
