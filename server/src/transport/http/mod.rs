@@ -13,7 +13,7 @@ mod users;
 mod written;
 
 pub(crate) use error::HttpError;
-pub(crate) use listen::Listen;
+pub(crate) use listen::{Exposure, Listen};
 
 use super::service::Service;
 use super::signals::Signals;
@@ -167,7 +167,11 @@ fn live_runs(pool: &Pool) -> String {
 
 fn config(listen: &Listen) -> Result<Config, HttpError> {
     if !listen.address.ip().is_loopback() {
-        let covered = listen.behind_proxy || (listen.public && listen.tls.is_some());
+        let covered = match listen.exposure {
+            Exposure::Loopback => false,
+            Exposure::Public => listen.tls.is_some(),
+            Exposure::BehindProxy => true,
+        };
         if !covered {
             return Err(HttpError::Public(listen.address));
         }
