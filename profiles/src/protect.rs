@@ -1,8 +1,9 @@
-//! What stays as it is in trees that may be written.
+//! What the entries of `filesystem.protect` mean: what stays as it is in trees that may be written.
 //!
-//! Looks at the places that are listed, never into a tree; a repository that is there now counts,
-//! one that is made later does not. What patterns match is looked for again whenever a run starts: a
-//! work tree or a submodule of a repository that counts does, whenever it was added.
+//! Only the places that entries name are looked at; no tree is searched. A repository counts if it is
+//! there when the profile is resolved; one that is made later does not. Patterns are matched again
+//! whenever a run starts: a work tree or a submodule that is added meanwhile, to a repository that
+//! counts, is protected from the next run on.
 
 use crate::collect::Collected;
 use crate::context::Context;

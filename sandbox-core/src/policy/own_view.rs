@@ -83,10 +83,14 @@ impl Policy {
         SettledPolicy(self)
     }
 
-    /// The folders that hold the place of what stays of `/tmp` in the private folder. All runs of a
-    /// server share that one, and whoever moves such a folder moves what is mounted there with it,
-    /// to where no rule is about it: for the other runs, and for himself, who has another name for
-    /// it than the kernel tells of a path in `/tmp`. So they stay whatever a run sees at `/tmp`.
+    /// Folders in the private folder that commands must not move.
+    ///
+    /// A folder of the machine's `/tmp` that is granted, say `/tmp/site/ws`, is mounted at the same
+    /// place in the private folder, which is `$TMPDIR/site/ws`. A command that renamed `$TMPDIR/site`
+    /// would take that mount along, to a path that no rule is about: in the other runs of the server,
+    /// which share the private folder, and in its own, where it has another name for the mount than
+    /// the path in `/tmp` that the kernel tells. So the first folder on the way, `$TMPDIR/site`, is
+    /// protected, whatever a run sees at `/tmp`.
     fn places(&self, source: &Source) -> Vec<Protected> {
         let (tmp, fs) = (Tmp::path(), &self.fs);
         let mut places: Vec<Protected> = Vec::new();

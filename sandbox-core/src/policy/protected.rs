@@ -58,8 +58,8 @@ impl Protected {
         self.compare(path, |path, protected| path.is_within(protected))
     }
 
-    /// Whether something else at the name `path` would be something else here: `path` is it, lies
-    /// in it, or is a folder on the way to it.
+    /// Whether replacing or moving what is at `path` would change what is protected: `path` is the
+    /// protected thing itself, lies in it, or is a folder on the way to it.
     #[must_use]
     pub fn goes_with(&self, path: &AbsPath) -> bool {
         self.compare(path, |path, protected| path.is_within(protected) || protected.is_below(path))

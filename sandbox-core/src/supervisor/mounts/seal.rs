@@ -1,10 +1,10 @@
-//! What stays as it is in trees that may be written, kept so by the kernel where there is a mount
-//! namespace, and looked at afterwards everywhere.
+//! The second and the third line behind what a profile protects ([`Protected`]).
 //!
-//! The rule itself is asked for each call (`observe`). That is no barrier for a program that
-//! changes a call's arguments while it is judged. Behind it stand, for what exists when a run
-//! starts, mounts that cannot be written; and a comparison of before and after, which tells what
-//! changed all the same.
+//! The first is in `observe`: each call that could change something protected is judged. A program
+//! that changes a call's arguments while it is judged gets past that. So, where a run has a mount
+//! namespace, everything protected that exists when the run starts is also *sealed*: a mount that
+//! cannot be written lies over it. And in every run what is protected is compared before and after,
+//! so that a change that neither prevented is told.
 
 use crate::AbsPath;
 use crate::policy::{Access, FsPolicy, Protected};
