@@ -4,8 +4,8 @@
 use crate::bytes::Bytes;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{
-    Access, FsIndex, FsPolicy, FsRule, Kept, Lookup, Mediation, Reach, Scope, Source, UnixGrant,
-    UnixPolicy,
+    Access, FsIndex, FsPolicy, FsRule, Lookup, Mediation, Protected, Reach, Scope, Source,
+    UnixGrant, UnixPolicy,
 };
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -87,7 +87,7 @@ fn files(bytes: &mut Bytes<'_>, asked: &Named, access: Access) {
         names: asked.names.split_last().map_or_else(Vec::new, |(_, folder)| folder.to_vec()),
     };
     let (mut granted, mut granted_on_name) = (Access::empty(), Access::empty());
-    let (mut rules, mut kept, mut stays) = (Vec::new(), Vec::new(), false);
+    let (mut rules, mut protected, mut stays) = (Vec::new(), Vec::new(), false);
     for _ in 0..bytes.u8() % 8 {
         let Some(rule) = path(bytes) else { continue };
         let (scope, access) =
@@ -103,9 +103,9 @@ fn files(bytes: &mut Bytes<'_>, asked: &Named, access: Access) {
     for _ in 0..bytes.u8() % 3 {
         let Some(path) = path(bytes) else { continue };
         stays |= asked.is_in(&path);
-        kept.push(Kept { path: path.path, source: source(), any_case: false });
+        protected.push(Protected { path: path.path, source: source(), any_case: false });
     }
-    let fs = FsPolicy { kept, ..FsPolicy::of_rules(rules) };
+    let fs = FsPolicy { protected, ..FsPolicy::of_rules(rules) };
     // To make a socket is to make a name.
     let stays = stays && access.intersects(Access::WRITE | Access::MAKE_SOCKET);
     let (allowed, name) =

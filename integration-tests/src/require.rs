@@ -1,5 +1,5 @@
-//! What these tests need. A missing feature of the kernel fails a test; a workload whose program is
-//! not installed says so and is left out.
+//! What these tests need. What is missing fails a test, features of the kernel and programs alike: a
+//! test that is left out in silence passes. Programs that [`MAY_SKIP`] lists may be missing.
 
 /// Fails the test unless the kernel has the named feature.
 ///
@@ -43,17 +43,60 @@ pub fn program(name: &str) {
     assert!(is_installed(name), "this test needs the program {name}");
 }
 
-/// Whether there is such a program; that there is none is said.
+/// The variable with names of what may be missing, separated by spaces or commas.
+pub const MAY_SKIP: &str = "NONO_TESTS_MAY_SKIP";
+/// What may be missing where it is not set: no program of its own, and rarely installed for a whole
+/// machine.
+const USUAL: &str = "pytest";
+
+/// Whether there is such a program.
+///
+/// # Panics
+/// If there is none and it must not be missing.
 #[must_use]
 pub fn has_program(name: &str) -> bool {
-    let found = is_installed(name);
-    if !found {
-        eprintln!("NOT TESTED: this machine has no {name} for it");
+    any_program(&[name]).is_some()
+}
+
+/// The first of these programs that there is.
+///
+/// # Panics
+/// If there is none, and the first must not be missing.
+#[must_use]
+pub fn any_program<'n>(names: &[&'n str]) -> Option<&'n str> {
+    let found = names.iter().copied().find(|name| is_installed(name));
+    if let (None, Some(first)) = (found, names.first()) {
+        leave_out(first, &format!("this machine has no {}", names.join(" or ")));
     }
     found
+}
+
+/// Says that something is not tested, because `what` is missing.
+///
+/// # Panics
+/// If it must not be.
+pub fn leave_out(what: &str, why: &str) {
+    let listed = std::env::var(MAY_SKIP).unwrap_or_else(|_| USUAL.to_owned());
+    assert!(lists(&listed, what), "{why}; what may be missing is listed in {MAY_SKIP}: {what}");
+    eprintln!("NOT TESTED: {why}");
+}
+
+fn lists(names: &str, name: &str) -> bool {
+    names.split([' ', ',']).any(|listed| listed == name)
 }
 
 fn is_installed(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(name).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_listed_as_a_whole() {
+        assert!(lists("java,node pytest", "node") && lists("pytest", "pytest"));
+        assert!(!lists("nodejs", "node") && !lists("", "node"));
+    }
 }

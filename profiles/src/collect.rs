@@ -1,7 +1,7 @@
 //! What stays as it is, each thing once.
 
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Kept, any_spelling};
+use nono_sandbox::policy::{Protected, any_spelling};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// repository has a dozen entries and a command can make thousands, so none is compared with all.
 #[derive(Debug, Default)]
 pub(crate) struct Collected {
-    all: Vec<Kept>,
+    all: Vec<Protected>,
     paths: HashSet<PathBuf>,
     /// Of those that count however they are spelled.
     spellings: HashSet<Vec<u8>>,
@@ -19,15 +19,15 @@ pub(crate) struct Collected {
 
 impl Collected {
     /// Adds what is not in something that is there already.
-    pub(crate) fn add(&mut self, kept: Kept) {
-        if self.holds(&kept.path) {
+    pub(crate) fn add(&mut self, protected: Protected) {
+        if self.holds(&protected.path) {
             return;
         }
-        self.paths.insert(kept.path.as_path().to_path_buf());
-        if kept.any_case {
-            self.spellings.insert(any_spelling(&kept.path));
+        self.paths.insert(protected.path.as_path().to_path_buf());
+        if protected.any_case {
+            self.spellings.insert(any_spelling(&protected.path));
         }
-        self.all.push(kept);
+        self.all.push(protected);
     }
 
     fn holds(&self, path: &AbsPath) -> bool {
@@ -41,19 +41,19 @@ impl Collected {
     }
 
     /// In the order of adding, without what something that came later holds.
-    pub(crate) fn finish(self) -> Vec<Kept> {
+    pub(crate) fn finish(self) -> Vec<Protected> {
         let Self { all, paths, .. } = self;
-        let alone = |kept: &Kept| {
-            !kept.path.as_path().ancestors().skip(1).any(|holder| paths.contains(holder))
+        let alone = |protected: &Protected| {
+            !protected.path.as_path().ancestors().skip(1).any(|holder| paths.contains(holder))
         };
         all.into_iter().filter(alone).collect()
     }
 }
 
-impl FromIterator<Kept> for Collected {
-    fn from_iter<I: IntoIterator<Item = Kept>>(kept: I) -> Self {
+impl FromIterator<Protected> for Collected {
+    fn from_iter<I: IntoIterator<Item = Protected>>(protected: I) -> Self {
         let mut collected = Self::default();
-        kept.into_iter().for_each(|kept| collected.add(kept));
+        protected.into_iter().for_each(|protected| collected.add(protected));
         collected
     }
 }
@@ -65,14 +65,15 @@ mod tests {
 
     #[test]
     fn nothing_is_there_twice() {
-        let kept = |path: &str, any_case| Kept {
+        let protected = |path: &str, any_case| Protected {
             path: AbsPath::new(path).unwrap(),
             source: Source { profile: "t".into(), rule: path.into(), line: None },
             any_case,
         };
         let paths = |all: &[(&str, bool)]| -> Vec<String> {
-            let all: Collected = all.iter().map(|(path, any_case)| kept(path, *any_case)).collect();
-            all.finish().iter().map(|kept| kept.path.to_string()).collect()
+            let all: Collected =
+                all.iter().map(|(path, any_case)| protected(path, *any_case)).collect();
+            all.finish().iter().map(|protected| protected.path.to_string()).collect()
         };
         assert_eq!(paths(&[("/a/b", false), ("/a", false), ("/a/c", false)]), ["/a"]);
         assert_eq!(paths(&[("/a", false), ("/ab", false), ("/A/b", false)]), ["/a", "/ab", "/A/b"]);

@@ -8,10 +8,10 @@
 mod tests;
 
 use crate::context::Context;
+use crate::deny::Denied;
 use crate::error::{Opening, ProfileError, Relation};
 use crate::grants::Candidate;
 use crate::note::{Note, NoteKind};
-use crate::protect::Protected;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Reach, ReadOnly, Scope, Source, UnixGrant};
@@ -57,10 +57,10 @@ pub(crate) fn own_program(
     Ok(())
 }
 
-/// Rules that open nothing protected.
+/// Rules that open nothing denied.
 pub(crate) fn files(
     candidates: Vec<Candidate<FsRule>>,
-    protected: &[Protected],
+    denied: &[Denied],
     notes: &mut Vec<Note>,
 ) -> Result<Vec<FsRule>, ProfileError> {
     let mut rules = Vec::new();
@@ -70,7 +70,7 @@ pub(crate) fn files(
             rules.push(candidate.rule);
             continue;
         }
-        let conflict = protected
+        let conflict = denied
             .iter()
             .filter_map(|p| Some((p, file_relation(&candidate.rule, &p.path)?)))
             // A grant within a closed tree cannot be narrowed, whatever else is closed below it.
@@ -78,23 +78,23 @@ pub(crate) fn files(
         match conflict {
             None => rules.push(candidate.rule),
             Some((p, relation)) => {
-                rules.extend(settle(candidate, p, relation, protected, notes)?);
+                rules.extend(settle(candidate, p, relation, denied, notes)?);
             }
         }
     }
     Ok(rules)
 }
 
-/// Socket grants that reach into nothing protected. A grant for one exact socket is taken at its
+/// Socket grants that reach into nothing denied. A grant for one exact socket is taken at its
 /// word: it opens no file beside it.
 pub(crate) fn sockets(
     candidates: Vec<Candidate<UnixGrant>>,
-    protected: &[Protected],
+    denied: &[Denied],
     notes: &mut Vec<Note>,
 ) -> Result<Vec<UnixGrant>, ProfileError> {
     let mut grants = Vec::new();
     for Candidate { rule, origin, built_in, .. } in candidates {
-        let conflict = protected.iter().find_map(|p| {
+        let conflict = denied.iter().find_map(|p| {
             let relation = relation(&rule.path, &p.path)?;
             let relevant = match rule.reach {
                 Reach::Exact => false,
@@ -103,13 +103,13 @@ pub(crate) fn sockets(
             };
             relevant.then_some((p, relation))
         });
-        let Some((protected, relation)) = conflict else {
+        let Some((denied, relation)) = conflict else {
             grants.push(rule);
             continue;
         };
-        let opening = opening(&rule.source, &rule.path, relation, protected);
+        let opening = opening(&rule.source, &rule.path, relation, denied);
         // The grant of a workspace's sockets stands back where a part of the workspace is closed.
-        let inside = origin == Origin::Workspace && protected.origin == Origin::Workspace;
+        let inside = origin == Origin::Workspace && denied.origin == Origin::Workspace;
         if lenient(origin, built_in) || inside {
             notes.push(left_out(opening, built_in));
         } else {
@@ -119,10 +119,10 @@ pub(crate) fn sockets(
     Ok(grants)
 }
 
-/// What being read-only took, without what would open something protected: such a grant is refused
+/// What being read-only took, without what would open something denied: such a grant is refused
 /// or left out as soon as it can write.
-pub(crate) fn around(mut taken: ReadOnly, protected: &[Protected]) -> ReadOnly {
-    let free = |path: &AbsPath| protected.iter().all(|p| relation(path, &p.path).is_none());
+pub(crate) fn around(mut taken: ReadOnly, denied: &[Denied]) -> ReadOnly {
+    let free = |path: &AbsPath| denied.iter().all(|p| relation(path, &p.path).is_none());
     taken.rules.retain(|rule| free(&rule.path));
     taken.sockets.retain(|grant| free(&grant.path));
     taken
@@ -140,9 +140,9 @@ fn lenient(origin: Origin, built_in: bool) -> bool {
 
 fn settle(
     candidate: Candidate<FsRule>,
-    protected: &Protected,
+    denied: &Denied,
     relation: Relation,
-    all: &[Protected],
+    all: &[Denied],
     notes: &mut Vec<Note>,
 ) -> Result<Vec<FsRule>, ProfileError> {
     let Candidate { rule, origin, built_in, .. } = candidate;
@@ -160,20 +160,20 @@ fn settle(
         if let Some(narrowed) = narrow(&rule, &closed) {
             let message = format!(
                 "{} contains {}, which stays closed; the grant covers what else is there now",
-                rule.path, protected.path
+                rule.path, denied.path
             );
             let source = rule.source.clone();
             notes.push(Note { kind: NoteKind::Narrowed, source, message, built_in });
             return Ok(narrowed);
         }
     }
-    let opening = opening(&rule.source, &rule.path, relation, protected);
+    let opening = opening(&rule.source, &rule.path, relation, denied);
     if lenient(origin, built_in) {
         notes.push(left_out(opening, built_in));
         return Ok(Vec::new());
     }
     let advice = match relation {
-        _ if origin == Origin::Workspace && protected.origin != Origin::Workspace => {
+        _ if origin == Origin::Workspace && denied.origin != Origin::Workspace => {
             "choose a project folder that does not"
         }
         Relation::Contains if readable_only => "grant the folders beside it one by one",
@@ -213,51 +213,46 @@ fn narrow(rule: &FsRule, closed: &[&AbsPath]) -> Option<Vec<FsRule>> {
     Some(rules)
 }
 
-fn file_relation(rule: &FsRule, protected: &AbsPath) -> Option<Relation> {
-    relation(&rule.path, protected)
+fn file_relation(rule: &FsRule, denied: &AbsPath) -> Option<Relation> {
+    relation(&rule.path, denied)
         .filter(|found| rule.scope == Scope::Tree || *found != Relation::Contains)
 }
 
-fn relation(granted: &AbsPath, protected: &AbsPath) -> Option<Relation> {
+fn relation(granted: &AbsPath, denied: &AbsPath) -> Option<Relation> {
     // Bytes first: nearly all pairs differ, and comparing components takes longer.
-    let (g, p) = (granted.as_bytes(), protected.as_bytes());
+    let (g, p) = (granted.as_bytes(), denied.as_bytes());
     if !g.starts_with(p) && !p.starts_with(g) {
         return None;
     }
-    if granted == protected {
+    if granted == denied {
         Some(Relation::Is)
-    } else if protected.is_within(granted) {
+    } else if denied.is_within(granted) {
         Some(Relation::Contains)
-    } else if granted.is_within(protected) {
+    } else if granted.is_within(denied) {
         Some(Relation::IsBelow)
     } else {
         None
     }
 }
 
-fn opening(
-    grant: &Source,
-    path: &AbsPath,
-    relation: Relation,
-    protected: &Protected,
-) -> Box<Opening> {
+fn opening(grant: &Source, path: &AbsPath, relation: Relation, denied: &Denied) -> Box<Opening> {
     Box::new(Opening {
         grant: grant.clone(),
         path: path.clone(),
         relation,
-        protected: protected.path.clone(),
-        protected_by: protected.source.clone(),
+        denied: denied.path.clone(),
+        denied_by: denied.source.clone(),
     })
 }
 
 fn left_out(opening: Box<Opening>, built_in: bool) -> Note {
     let message = format!("left out: {opening}");
-    Note { kind: NoteKind::WouldOpenProtected, source: opening.grant, message, built_in }
+    Note { kind: NoteKind::WouldOpenDenied, source: opening.grant, message, built_in }
 }
 
 fn refused(opening: Box<Opening>, origin: Origin, advice: &'static str) -> ProfileError {
     match origin {
-        Origin::Workspace => ProfileError::WorkspaceProtected { opening, advice },
-        Origin::Written | Origin::Environment => ProfileError::GrantProtected { opening, advice },
+        Origin::Workspace => ProfileError::WorkspaceOpensDenied { opening, advice },
+        Origin::Written | Origin::Environment => ProfileError::GrantOpensDenied { opening, advice },
     }
 }

@@ -137,7 +137,7 @@ pub(crate) fn check(
 
 /// What is kept as it is counts: it lies in a tree that may be written.
 fn can_change(fs: &FsPolicy, path: &AbsPath) -> bool {
-    let open = |answer| matches!(answer, Lookup::Allowed | Lookup::Kept(_));
+    let open = |answer| matches!(answer, Lookup::Allowed | Lookup::Protected(_));
     open(fs.lookup(path, Access::WRITE)) || open(fs.lookup_name(path, Access::WRITE))
 }
 

@@ -30,7 +30,7 @@ pub enum ProfileError {
     #[error("{at}: {message}")]
     Syntax {
         /// Where.
-        at: Place,
+        at: Location,
         /// What is wrong.
         message: String,
     },
@@ -38,7 +38,7 @@ pub enum ProfileError {
     #[error("{at}: {field}: {message}")]
     Field {
         /// Where.
-        at: Place,
+        at: Location,
         /// The field, such as `filesystem.read[2]`, or the entry, such as `filesystem.read: /usr`.
         field: String,
         /// What is wrong, and what would be right.
@@ -53,7 +53,7 @@ pub enum ProfileError {
         suggestion: String,
     },
     /// There is no group of that name.
-    #[error("{}: {}: unknown group `{name}`; {suggestion}", Place::of(.entry), .entry.rule)]
+    #[error("{}: {}: unknown group `{name}`; {suggestion}", Location::of(.entry), .entry.rule)]
     UnknownGroup {
         /// The entry that names it.
         entry: Box<Source>,
@@ -101,15 +101,15 @@ pub enum ProfileError {
     },
     /// A workspace would open what must stay closed.
     #[error("workspace {opening}; {advice}")]
-    WorkspaceProtected {
+    WorkspaceOpensDenied {
         /// The workspace and what it would open.
         opening: Box<Opening>,
         /// What to do.
         advice: &'static str,
     },
     /// A grant would open what must stay closed.
-    #[error("{}: {}: {opening}; {advice}", Place::of(&.opening.grant), .opening.grant.rule)]
-    GrantProtected {
+    #[error("{}: {}: {opening}; {advice}", Location::of(&.opening.grant), .opening.grant.rule)]
+    GrantOpensDenied {
         /// The grant and what it would open.
         opening: Box<Opening>,
         /// What to do.
@@ -117,7 +117,7 @@ pub enum ProfileError {
     },
 }
 
-/// A granted path and the protected one it would open.
+/// A granted path and the denied one it would open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opening {
     /// The entry that grants.
@@ -126,38 +126,42 @@ pub struct Opening {
     pub path: AbsPath,
     /// How the two lie to each other.
     pub relation: Relation,
-    /// The protected path.
-    pub protected: AbsPath,
-    /// The entry that protects it.
-    pub protected_by: Source,
+    /// The denied path.
+    pub denied: AbsPath,
+    /// The entry that denies it.
+    pub denied_by: Source,
 }
 
 impl fmt::Display for Opening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, relation, protected, protected_by, .. } = self;
-        write!(f, "{path} {relation} {protected}, ")?;
-        if protected_by.profile == OWN {
+        let Self { path, relation, denied, denied_by, .. } = self;
+        write!(f, "{path} {relation} {denied}, ")?;
+        if denied_by.profile == OWN {
             return f.write_str("which stays closed: it is the server's own");
         }
-        write!(f, "which stays closed ({protected_by})")
+        write!(f, "which stays closed ({denied_by})")
     }
 }
 
 impl ProfileError {
     /// A [`ProfileError::Field`] about the entry at `source`.
     pub(crate) fn entry(source: &Source, message: impl Into<String>) -> Self {
-        Self::Field { at: Place::of(source), field: source.rule.clone(), message: message.into() }
+        Self::Field {
+            at: Location::of(source),
+            field: source.rule.clone(),
+            message: message.into(),
+        }
     }
 }
 
-/// How a granted path lies to a protected one.
+/// How a granted path lies to a denied one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relation {
     /// They are the same.
     Is,
-    /// The granted tree contains the protected path.
+    /// The granted tree contains the denied path.
     Contains,
-    /// The granted path lies below the protected one.
+    /// The granted path lies below the denied one.
     IsBelow,
 }
 
@@ -173,7 +177,7 @@ impl fmt::Display for Relation {
 
 /// A line of a profile.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     /// The file as it was named, or the built-in profile.
     pub file: String,
     /// The line, counted from 1, if it is known.
@@ -182,13 +186,13 @@ pub struct Place {
     pub column: Option<u32>,
 }
 
-impl Place {
+impl Location {
     pub(crate) fn of(source: &Source) -> Self {
         Self { file: source.profile.clone(), line: source.line, column: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.file)?;
         for number in [self.line, self.column].into_iter().flatten() {

@@ -5,7 +5,7 @@ use crate::error::ProfileError;
 use crate::glob::is_glob;
 use crate::layer::{Grant, Layer, SocketGrant, Sourced};
 use crate::note::{Note, NoteKind};
-use crate::place::{self, DotNames, Found, Make, Places, link_of_commands};
+use crate::place::{self, DotNames, Existing, Make, Places, link_of_commands};
 use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
@@ -126,7 +126,7 @@ impl Resolution<'_> {
         if found.is_none() {
             self.absent(grant, path);
         }
-        let Found { path, is_folder } = found?;
+        let Existing { path, is_folder } = found?;
         if is_folder && grant.value.list.takes_files_only() {
             let message = format!("{path} is a folder; grant it in the field without `_file`");
             self.note(grant, NoteKind::WrongKind, message);
@@ -161,7 +161,7 @@ impl Resolution<'_> {
         entry: &Sourced<T>,
         path: &Path,
         make: Option<Make>,
-    ) -> Option<Found> {
+    ) -> Option<Existing> {
         let found = self.places.existing(path).or_else(|error| {
             // Nor is a home made: nobody lives where there is none.
             let homeless = self
@@ -258,7 +258,7 @@ impl Resolution<'_> {
             Reach::Children | Reach::Subtree => path.clone(),
         };
         let folder = PathBuf::from(folder.as_path());
-        let Some(Found { path, is_folder }) = self.existing(grant, &folder, None) else {
+        let Some(Existing { path, is_folder }) = self.existing(grant, &folder, None) else {
             return;
         };
         if !is_folder {

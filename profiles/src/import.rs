@@ -2,7 +2,7 @@
 
 use crate::builtin;
 use crate::condition::Condition;
-use crate::error::{Place, ProfileError};
+use crate::error::{Location, ProfileError};
 use crate::load;
 use crate::template::{PathTemplate, ValueTemplate};
 use nono_sandbox::policy::HostRule;
@@ -76,7 +76,7 @@ const BASES: &[(&str, &str)] = &[
 pub fn import_nono(text: &str, label: &str) -> Result<Imported, ProfileError> {
     let value = load::plain_json(text, label)?;
     let Value::Object(fields) = value else {
-        let at = Place { file: label.to_owned(), line: Some(1), column: Some(1) };
+        let at = Location { file: label.to_owned(), line: Some(1), column: Some(1) };
         return Err(ProfileError::Syntax { at, message: "a profile is an object".to_owned() });
     };
     let mut import = Import::default();

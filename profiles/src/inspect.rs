@@ -9,7 +9,7 @@ use crate::part::Part;
 use crate::place::Places;
 use crate::reference::ProfileRef;
 use crate::variables::Variable;
-use crate::{builtin, protect};
+use crate::{builtin, deny};
 use nono_sandbox::policy::{
     Access, FsRule, Hiding, HostGrant, Limit, Lookup, Mediation, Observe, Origin, Policy,
     PortRange, Reach, Scope, Source, Tmp, UnixGrant,
@@ -128,14 +128,14 @@ pub fn facts(policy: &Policy) -> Vec<Fact> {
     facts.extend(policy.fs.rules.iter().map(file_fact));
     facts.extend(policy.unix.grants.iter().map(socket_fact));
     let mut closed: Vec<String> =
-        policy.fs.protected.iter().map(|closed| closed.path.to_string()).collect();
+        policy.fs.denied.iter().map(|closed| closed.path.to_string()).collect();
     closed.sort_unstable();
     closed.dedup();
     facts.extend(closed.into_iter().map(|path| plain("closed", path)));
-    facts.extend(policy.fs.kept.iter().map(|kept| Fact {
+    facts.extend(policy.fs.protected.iter().map(|protected| Fact {
         about: "protected",
-        text: kept.path.to_string(),
-        source: Some(kept.source.clone()),
+        text: protected.path.to_string(),
+        source: Some(protected.source.clone()),
     }));
     let names = policy.environment.variables.keys();
     facts.extend(names.map(|name| plain("environment", name.clone())));
@@ -246,7 +246,7 @@ pub fn opened_credentials(
     let Some(group) = builtin::group("credentials_denied") else { return Ok(Vec::new()) };
     let denies = List::adding(group.part()?.layer.denies.added.clone());
     let layer = Layer { denies, ..Layer::default() };
-    let closed = protect::protected(&layer, context, &mut Places::default(), &mut Vec::new())?;
+    let closed = deny::denied(&layer, context, &mut Places::default(), &mut Vec::new())?;
     let open = closed.into_iter().filter(|closed| {
         let may = |access| policy.fs.lookup(&closed.path, access) == Lookup::Allowed;
         closed.path.as_path().exists() && (may(Access::READ) || may(Access::WRITE))

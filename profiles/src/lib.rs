@@ -2,18 +2,19 @@
 //!
 //! ```text
 //! ProfileRef ── load ──► Document ── layer ──► Layer ── extends ──► one Layer
-//! Layer, Context ── grants, protect, conflict, environment ──► Resolved { Policy, notes }
+//! Layer, Context ── grants, deny, conflict, environment ──► Resolved { Policy, notes }
 //! ```
 //!
 //! * **load**: JSON with comments, checked against the published schema, line of each entry kept;
 //! * **layer**: texts become templates and globs; layers are laid over each other;
 //! * **grants**: templates become canonical paths that exist, with the rest noted;
-//! * **protect**: what `deny` closes, and the server's own;
+//! * **deny**: what `deny` closes, and the server's own;
+//! * **protect**: what `protect` lists, in trees that may be written;
 //! * **conflict**: no grant opens that;
 //! * **environment**: which variables a command sees.
 //!
 //! # What holds for every policy made here
-//! No rule covers a protected path. Every rule's path is canonical, existed, and remembers the line
+//! No rule covers a denied path. Every rule's path is canonical, existed, and remembers the line
 //! it was written on. Nothing is read from the running process: its environment comes in as a
 //! value.
 //!
@@ -26,16 +27,17 @@ mod condition;
 mod conflict;
 mod context;
 mod credentials;
+mod deny;
 mod environment;
 mod error;
 mod extends;
+mod file_list;
 mod git_dir;
 mod git_settings;
 mod glob;
 mod grants;
 mod import;
 mod inspect;
-mod keep;
 mod layer;
 mod limits;
 mod links;
@@ -60,7 +62,8 @@ mod variables;
 pub use builtin::{builtin_names, group_names};
 pub use context::{Context, MissingFolders, OwnFiles, ProjectFile};
 pub use credentials::{Credential, CredentialFrom};
-pub use error::{Opening, Place, ProfileError, Relation};
+pub use error::{Location, Opening, ProfileError, Relation};
+pub use file_list::FileList;
 pub use git_dir::git_dir_of;
 pub use grants::names_one_process;
 pub use import::{Imported, import_nono};
@@ -68,10 +71,10 @@ pub use inspect::{
     Available, Fact, Kind, available, facts, opened_credentials, project_file, text_of,
     variable_names,
 };
-pub use keep::kept_now;
 pub use machine::Machine;
 pub use narrow::{NarrowError, Narrowing, Offer, Writable};
 pub use note::{Note, NoteKind};
 pub use place::link_of_commands;
+pub use protect::protected_now;
 pub use reference::ProfileRef;
 pub use resolve::{Resolved, resolve};

@@ -67,7 +67,7 @@ fn in_workspaces(grants: &mut Grants, most: Access, context: &Context, notes: &m
             rule.access &= most;
         } else if context.workspaces.iter().any(|w| rule.covers(w)) && !most.contains(rule.access) {
             notes.push(Note {
-                kind: NoteKind::WouldOpenProtected,
+                kind: NoteKind::WouldOpenDenied,
                 source: rule.source.clone(),
                 message: format!(
                     "{} contains a workspace, which the project file wanted to have less access \

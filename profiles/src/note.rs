@@ -28,7 +28,7 @@ pub enum NoteKind {
     /// The path is of the wrong kind for its field; the grant was left out.
     WrongKind,
     /// The path came from an environment variable and would open what stays closed; left out.
-    WouldOpenProtected,
+    WouldOpenDenied,
     /// The path leads over a symbolic link that commands can put elsewhere; the grant was left out.
     Led,
     /// The path is of one process, and commands are others; the grant was left out.
@@ -62,7 +62,7 @@ impl Note {
             NoteKind::Missing | NoteKind::Unset => !self.built_in,
             NoteKind::Created | NoteKind::Narrowed | NoteKind::Elsewhere => false,
             NoteKind::Unreachable | NoteKind::WrongKind => !self.built_in,
-            NoteKind::WouldOpenProtected
+            NoteKind::WouldOpenDenied
             | NoteKind::Led
             | NoteKind::OneProcess
             | NoteKind::InvalidGlob

@@ -11,18 +11,18 @@ use crate::extends::Library;
 use crate::note::{Note, NoteKind};
 use crate::place::{self, Places};
 use nono_sandbox::AbsPath;
-use nono_sandbox::policy::{Access, FsRule, Kept, Source};
+use nono_sandbox::policy::{Access, FsRule, Protected, Source};
 use std::path::{Path, PathBuf};
 
-/// Adds to what is `kept` the files of the profile that is resolved and of those the server obeys
-/// beside it, as far as `rules` let them be written.
+/// Adds to what is `protected` the files of the profile that is resolved and of those the server
+/// obeys beside it, as far as `rules` let them be written.
 pub(crate) fn add(
     files: &[PathBuf],
     rules: &[FsRule],
     context: &Context,
     places: &mut Places,
     notes: &mut Vec<Note>,
-    kept: &mut Collected,
+    protected: &mut Collected,
 ) -> Result<(), ProfileError> {
     let library = Library::of(context);
     let mut all = files.to_vec();
@@ -49,7 +49,7 @@ pub(crate) fn add(
             }
             told = true;
             let any_case = path.parent().is_some_and(|f| place::ignores_case(f.as_path()));
-            kept.add(Kept { source: source(&path), path, any_case });
+            protected.add(Protected { source: source(&path), path, any_case });
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ pub(crate) struct Places {
 
 /// An existing object.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
+pub(crate) struct Existing {
     /// Its canonical path.
     pub(crate) path: AbsPath,
     /// Whether it is a folder.
@@ -99,7 +99,7 @@ impl Places {
     }
 
     /// The object an existing path leads to.
-    pub(crate) fn existing(&mut self, path: &Path) -> io::Result<Found> {
+    pub(crate) fn existing(&mut self, path: &Path) -> io::Result<Existing> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return followed(path);
         };
@@ -108,7 +108,7 @@ impl Places {
         if metadata.is_symlink() {
             return followed(&location);
         }
-        Ok(Found { path: absolute(location)?, is_folder: metadata.is_dir() })
+        Ok(Existing { path: absolute(location)?, is_folder: metadata.is_dir() })
     }
 
     /// Where a path leads as far as it exists; the rest is appended as written.
@@ -248,14 +248,14 @@ fn names(path: &Path) -> impl DoubleEndedIterator<Item = OsString> {
 }
 
 /// Follows symbolic links to the end.
-fn followed(path: &Path) -> io::Result<Found> {
+fn followed(path: &Path) -> io::Result<Existing> {
     let real = fs::canonicalize(path)?;
     if is_of_this_process(path, &real) {
         let message = "leads to a folder of the process that asks; grant /proc instead";
         return Err(io::Error::new(io::ErrorKind::Unsupported, message));
     }
     let is_folder = fs::metadata(&real)?.is_dir();
-    Ok(Found { path: absolute(real)?, is_folder })
+    Ok(Existing { path: absolute(real)?, is_folder })
 }
 
 /// Links such as `/dev/fd` lead into `/proc/PID`, where PID is whoever looks: the server now, the

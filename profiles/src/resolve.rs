@@ -11,7 +11,7 @@ use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use crate::reference::ProfileRef;
 use crate::{
-    conflict, credentials, environment, grants, keep, limits, links, narrow, obeyed, project,
+    conflict, credentials, deny, environment, grants, limits, links, narrow, obeyed, project,
     protect,
 };
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -153,15 +153,15 @@ fn compile(
     links::leave_out(&mut grants, context, &mut notes);
     let taken = limits::apply(&mut grants, &layer, limits, context, &mut notes);
     let credentials = credentials::resolve(&layer, context, &mut notes)?;
-    let mut protected = protect::protected(&layer, context, &mut places, &mut notes)?;
-    protected.extend(protect::credential_files(&credentials, &mut places)?);
+    let mut denied = deny::denied(&layer, context, &mut places, &mut notes)?;
+    denied.extend(deny::credential_files(&credentials, &mut places)?);
     conflict::own_program(&grants.files, context, &mut notes)?;
-    let keeps = keep::kept(&layer, &grants.files, context, &mut places)?;
-    let absent = outside(grants.absent, context, &protected);
-    let read_only = taken.map(|taken| conflict::around(taken, &protected));
-    let rules = conflict::files(grants.files, &protected, &mut notes)?;
+    let protection = protect::protected(&layer, &grants.files, context, &mut places)?;
+    let absent = outside(grants.absent, context, &denied);
+    let read_only = taken.map(|taken| conflict::around(taken, &denied));
+    let rules = conflict::files(grants.files, &denied, &mut notes)?;
     let rules = narrow::without_repetitions(rules);
-    let sockets = conflict::sockets(grants.sockets, &protected, &mut notes)?;
+    let sockets = conflict::sockets(grants.sockets, &denied, &mut notes)?;
     let mut environment = environment::resolve(&layer, context, &mut notes)?;
     without_values(&mut environment, &credentials);
     let suppress_unix_sockets = suppressed(&layer.suppress_unix_sockets, &mut notes);
@@ -171,18 +171,19 @@ fn compile(
     let (hiding, rate) = (single.hiding(), rate(&single));
     let network = network(&single, layer.hosts, layer.denied_hosts);
     let tmp = single.private_tmp.filter(|on| on.value);
-    let written = keeps.kept.into_iter().filter(|kept| keep::may_be_written(&rules, kept));
-    let mut kept: Collected = written.collect();
-    obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut kept)?;
+    let protected = protection.protected.into_iter();
+    let written = protected.filter(|protected| protect::may_be_written(&rules, protected));
+    let mut protected: Collected = written.collect();
+    obeyed::add(&files, &rules, context, &mut places, &mut notes, &mut protected)?;
     let policy = Policy {
         name,
         fs: FsPolicy {
             rules,
-            protected: protected.into_iter().map(protect::Protected::settled).collect(),
+            denied: denied.into_iter().map(deny::Denied::settled).collect(),
             read_only,
-            kept: kept.finish(),
-            kept_patterns: keeps.patterns,
-            kept_roots: keeps.roots,
+            protected: protected.finish(),
+            protected_patterns: protection.patterns,
+            protected_roots: protection.roots,
             workspaces: context.workspaces.clone(),
             tmpdir: context.tmpdir.clone(),
             tmp: tmp.map_or(Tmp::Machine, |on| Tmp::Wanted(on.source)),
@@ -215,14 +216,10 @@ fn compile(
 }
 
 /// Of what is not there, what would lie in no workspace and in nothing closed.
-fn outside(
-    mut absent: Vec<FsRule>,
-    context: &Context,
-    protected: &[protect::Protected],
-) -> Vec<FsRule> {
+fn outside(mut absent: Vec<FsRule>, context: &Context, denied: &[deny::Denied]) -> Vec<FsRule> {
     absent.retain(|rule| {
         let mine = |folder: &AbsPath| rule.path.is_within(folder);
-        !context.workspaces.iter().any(mine) && !protected.iter().any(|p| mine(&p.path))
+        !context.workspaces.iter().any(mine) && !denied.iter().any(|p| mine(&p.path))
     });
     absent
 }

@@ -35,12 +35,14 @@ impl GroupsAt {
         [self.server.to_string().into(), folder(unified), folder(memory), folder(pids)]
     }
 
-    /// What [`Self::to_arguments`] made; `None` if there is nothing.
+    /// What [`Self::to_arguments`] made, which is taken from `arguments`; `None` for anything else.
     #[must_use]
     pub fn from_arguments(mut arguments: impl Iterator<Item = OsString>) -> Option<Self> {
         let server = arguments.next()?.to_str()?.parse().ok()?;
-        let mut next = || arguments.next().filter(|a| !a.is_empty()).map(PathBuf::from);
-        Some(Self { server, parents: Cgroups { unified: next(), memory: next(), pids: next() } })
+        let mut next =
+            || Some(Some(arguments.next()?).filter(|a| !a.is_empty()).map(PathBuf::from));
+        let parents = Cgroups { unified: next()?, memory: next()?, pids: next()? };
+        Some(Self { server, parents })
     }
 }
 
@@ -171,6 +173,7 @@ mod tests {
         let at = GroupsAt { server: 7, parents };
         assert_eq!(GroupsAt::from_arguments(at.to_arguments().into_iter()), Some(at));
         assert_eq!(GroupsAt::from_arguments(std::iter::empty()), None);
+        assert_eq!(GroupsAt::from_arguments(["7".into(), "".into()].into_iter()), None);
     }
 
     #[test]

@@ -36,4 +36,4 @@ pub mod supervisor;
 pub mod sys;
 
 pub use ipc_scope::IpcScope;
-pub use path::AbsPath;
+pub use path::{AbsPath, StaticPath};

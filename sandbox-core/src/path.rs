@@ -109,11 +109,63 @@ impl AbsPath {
     }
 }
 
+/// A path that stands in the code. One that no [`AbsPath`] can have is no wrong path in a running
+/// program: as a constant, it does not compile.
+///
+/// ```
+/// use nono_sandbox::StaticPath;
+/// const TMP: StaticPath = StaticPath::new("/tmp");
+/// assert_eq!(TMP.to_path().as_bytes(), b"/tmp");
+/// ```
+/// ```compile_fail
+/// use nono_sandbox::StaticPath;
+/// const TMP: StaticPath = StaticPath::new("tmp");
+/// TMP.to_path();
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StaticPath(&'static str);
+
+impl StaticPath {
+    /// For constants.
+    ///
+    /// # Panics
+    /// If the path is not absolute and normal; of a constant, while it is compiled.
+    #[must_use]
+    pub const fn new(path: &'static str) -> Self {
+        assert!(is_normal(path.as_bytes()), "a path in the code is absolute and normal");
+        Self(path)
+    }
+
+    /// The path as all others are.
+    #[must_use]
+    pub fn to_path(self) -> AbsPath {
+        AbsPath(OsString::from(self.0))
+    }
+}
+
+impl PartialEq<StaticPath> for AbsPath {
+    fn eq(&self, other: &StaticPath) -> bool {
+        self.as_bytes() == other.0.as_bytes()
+    }
+}
+
 /// Whether nothing is left to normalise. Most paths are like that, and every mediated call makes
 /// one, so they are not taken apart and put together again.
-fn is_normal(path: &[u8]) -> bool {
-    let Some(below) = path.strip_prefix(b"/") else { return false };
-    below.is_empty() || below.split(|b| *b == b'/').all(|name| !matches!(name, b"" | b"." | b".."))
+const fn is_normal(path: &[u8]) -> bool {
+    let [b'/', below @ ..] = path else { return false };
+    let mut rest = below;
+    // Of the name that is looked at: how long it is so far, and whether it is nothing but dots.
+    let (mut length, mut dots) = (0, true);
+    while let [byte, more @ ..] = rest {
+        match *byte {
+            0 => return false,
+            b'/' if dots && length <= 2 => return false,
+            b'/' => (length, dots) = (0, true),
+            byte => (length, dots) = (length + 1, dots && byte == b'.'),
+        }
+        rest = more;
+    }
+    below.is_empty() || !dots || length > 2
 }
 
 impl AsRef<Path> for AbsPath {
@@ -177,6 +229,7 @@ mod tests {
             assert_eq!(p(normal).as_bytes(), normal.as_bytes());
         }
         assert_eq!(p("//").as_bytes(), b"/");
+        assert!(p("/dev/pts") == StaticPath::new("/dev/pts"));
         assert!(matches!(AbsPath::new("/a/.."), Err(PathError::ParentComponent(_))));
         assert!(matches!(AbsPath::new("a"), Err(PathError::Relative(_))));
         assert!(matches!(AbsPath::new("/a/../b"), Err(PathError::ParentComponent(_))));

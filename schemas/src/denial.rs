@@ -221,6 +221,9 @@ pub struct DecidedBy {
 }
 
 /// Why something was refused.
+// Two values are older than the words of profiles and a contract by now: what `filesystem.deny` lists
+// is `protected` in results, and what `filesystem.protect` lists is `kept`. This is the one place
+// where they are translated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
@@ -230,10 +233,12 @@ pub enum Reason {
     InsufficientAccess,
     /// A `deny` of the profile closes the target, which no grant opens, or it is one of the
     /// server's own files, which no profile opens.
-    Protected,
+    #[serde(rename = "protected")]
+    Denied,
     /// The tree may be written, and the profile protects this in it, because something outside of
     /// the sandbox runs or obeys it.
-    Kept,
+    #[serde(rename = "kept")]
+    Protected,
     /// The sandbox cannot judge this, or allows it to nobody.
     NotSupported,
     /// A limit of the profile, of the call or of the proxy ran out.

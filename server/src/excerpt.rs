@@ -15,7 +15,7 @@ const MAX_ERRORS: usize = 100;
 
 /// Which part of a run's output an answer is about, and how much of it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wish {
+pub(crate) struct Window {
     /// Only what lies behind this position.
     pub(crate) after: u64,
     /// Only this stream.
@@ -25,10 +25,10 @@ pub(crate) struct Wish {
 }
 
 /// What an answer shows of both streams.
-pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
+pub(crate) fn output(view: &OutputView, window: &Window) -> Output {
     let of = |stream| {
-        let wanted = wish.stream.is_none_or(|only| only == stream);
-        if wanted { excerpt(view, stream, wish) } else { Excerpt::default() }
+        let wanted = window.stream.is_none_or(|only| only == stream);
+        if wanted { excerpt(view, stream, window) } else { Excerpt::default() }
     };
     Output {
         stdout: of(Stream::Stdout),
@@ -40,13 +40,13 @@ pub(crate) fn output(view: &OutputView, wish: &Wish) -> Output {
     }
 }
 
-fn excerpt(view: &OutputView, stream: Stream, wish: &Wish) -> Excerpt {
+fn excerpt(view: &OutputView, stream: Stream, window: &Window) -> Excerpt {
     let captured =
-        view.capture(stream, wish.after, wish.max_output, wish.max_output * READ_PER_SHOWN);
-    let is_cut = captured.total_bytes > wish.max_output as u64 / 2;
+        view.capture(stream, window.after, window.max_output, window.max_output * READ_PER_SHOWN);
+    let is_cut = captured.total_bytes > window.max_output as u64 / 2;
     Excerpt {
-        lost: view.dropped(stream, wish.after),
-        lines_before: if is_cut { view.lines_before(stream, wish.after) } else { 0 },
+        lost: view.dropped(stream, window.after),
+        lines_before: if is_cut { view.lines_before(stream, window.after) } else { 0 },
         errors: if is_cut { errors(view, stream) } else { Vec::new() },
         captured,
     }

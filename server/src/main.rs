@@ -23,13 +23,14 @@ mod telemetry;
 mod tools;
 mod transport;
 
+use nono_sandbox::supervisor::Startup;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next() {
         // A supervisor forks, so it must be dispatched while this process has one thread.
-        Some(first) if first == runs::SUPERVISE => nono_sandbox::supervisor::main(),
+        Some(first) if first == Startup::MODE => nono_sandbox::supervisor::main(),
         Some(first) if first == runs::NAMESPACES => nono_sandbox::supervisor::attempt(),
         Some(first) if first == runs::SWEEP => {
             let at = nono_sandbox::groups::GroupsAt::from_arguments(arguments);

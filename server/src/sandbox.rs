@@ -4,7 +4,7 @@ use crate::report::{Suppressed, View};
 use nix::ifaddrs::getifaddrs;
 use nono_sandbox::AbsPath;
 use nono_sandbox::host::{Host, LayerState};
-use nono_sandbox::policy::{FsRule, Policy};
+use nono_sandbox::policy::{FsRule, Policy, SettledPolicy};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     /// What the command may do.
-    pub(crate) policy: Policy,
+    pub(crate) policy: SettledPolicy,
     /// What this kernel enforces of it.
     pub(crate) layers: Vec<LayerState>,
     /// Why nothing can run in it, if that is so.
@@ -32,8 +32,7 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// The operator's.
     pub(crate) fn new(policy: Policy, host: &Host, suppress: Suppressed) -> Self {
-        let mounts = host.namespaces_for(&policy).is_some();
-        let policy = policy.settled(mounts, is_folder);
+        let policy = settled(policy, host);
         let (layers, missing) = (host.layers(&policy), host.missing(&policy));
         Self {
             policy,
@@ -72,7 +71,7 @@ impl Sandbox {
     pub(crate) fn view(&self) -> View<'_> {
         View {
             policy: &self.policy,
-            wider: self.wider.as_ref().map(|wider| &wider.policy),
+            wider: self.wider.as_ref().map(|wider| &*wider.policy),
             operators: self.wider.as_deref().unwrap_or(self).operators.as_ref(),
             narrowed: &self.narrowed,
             suppress: &self.suppress,
@@ -87,6 +86,12 @@ impl Sandbox {
     pub(crate) fn workspace(&self) -> &AbsPath {
         self.policy.fs.workspaces.first().unwrap_or(&self.policy.fs.tmpdir)
     }
+}
+
+/// A policy on this machine.
+pub(crate) fn settled(policy: Policy, host: &Host) -> SettledPolicy {
+    let mounts = host.namespaces_for(&policy).is_some();
+    policy.settled(mounts, is_folder)
 }
 
 /// Whether a canonical path is a folder.

@@ -7,8 +7,8 @@ use crate::bytes::Bytes;
 use nono_sandbox::filter::interpret::{Call, run};
 use nono_sandbox::filter::{Handover, compile};
 use nono_sandbox::policy::{
-    Environment, FsPolicy, Isolation, Kept, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Policy, PortRange, Source, UnixPolicy,
+    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
+    Origins, Policy, PortRange, Protected, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::{AbsPath, IpcScope};
@@ -36,11 +36,11 @@ fn policy(bytes: &mut Bytes<'_>) -> Policy {
     let mut network = NetworkPolicy::of_mode(bytes.of(&NetworkMode::ALL));
     network.listen = bytes.bool().then(Vec::<PortRange>::new);
     let source = Source { profile: "f".into(), rule: "f".into(), line: None };
-    let kept = Kept { path: AbsPath::root(), source, any_case: false };
+    let protected = Protected { path: AbsPath::root(), source, any_case: false };
     Policy {
         name: "f".into(),
         fs: FsPolicy {
-            kept: if bytes.bool() { vec![kept] } else { vec![] },
+            protected: if bytes.bool() { vec![protected] } else { vec![] },
             ..FsPolicy::of_rules(vec![])
         },
         unix: UnixPolicy {

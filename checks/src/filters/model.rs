@@ -226,14 +226,14 @@ fn performed(
 
 /// Whether the supervisor looks at it.
 fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
-    let keeps = !policy.fs.kept.is_empty();
+    let protects = !policy.fs.protected.is_empty();
     let [a, b, c, ..] = call.args.map(low);
     let (at_cwd, flags) = match observed {
         Observed::Open => (true, b),
         Observed::OpenAt => (a == 0xffff_ff9c, c),
         Observed::Kill => return policy.observe != Observe::Off,
         Observed::Exec | Observed::ExecAt => return policy.observe.watches(),
-        _ => return policy.observe.watches() || keeps,
+        _ => return policy.observe.watches() || protects,
     };
     let has = |flag: i32| flags & flag.cast_unsigned() != 0;
     let (write_only, both) = (flags & 3 == 1, flags & 3 == 2);
@@ -245,7 +245,7 @@ fn watched(policy: &Policy, observed: Observed, call: &Call) -> bool {
                 [libc::O_CLOEXEC, libc::O_NOCTTY, libc::O_NOFOLLOW].into_iter().all(|f| !has(f));
             changes || at_cwd && (plain || has(libc::O_DIRECTORY))
         }
-        Observe::Audit | Observe::Off => keeps && changes,
+        Observe::Audit | Observe::Off => protects && changes,
     }
 }
 

@@ -32,12 +32,12 @@ fn both_sides(site: &Site, argv: &[&str], expected: &str) {
     assert_eq!(unix.served(), unix_before * 2, "{argv:?} without the grant");
 }
 
-/// Whether a program is here; says so loudly if it is not.
-fn is_here(site: &Site, program: &str) -> bool {
-    let found = site.command(program.as_ref()).arg("--version").output();
+/// Whether a program is here, which says its version with `ask`.
+fn is_here(site: &Site, program: &str, ask: &str) -> bool {
+    let found = site.command(program.as_ref()).arg(ask).output();
     let here = found.is_ok_and(|o| o.status.success());
     if !here {
-        eprintln!("NOT TESTED as {:?}: {program} is not on this machine", site.user());
+        require::leave_out(program, &format!("no {program} here for {:?}", site.user()));
     }
     here
 }
@@ -58,7 +58,7 @@ fn python_and_asyncio() {
         // another home.
         let system = "/usr/bin/python3";
         let python = if std::path::Path::new(system).exists() { system } else { "python3" };
-        if is_here(&site, python) {
+        if is_here(&site, python, "--version") {
             site.file("ws/client.py", include_str!("../../clients/client.py"));
             let expected = "blocking unix ping\nblocking tcp ping\n\
                             asyncio unix ping\nasyncio tcp ping\nasyncio many 50\n";
@@ -70,7 +70,7 @@ fn python_and_asyncio() {
 #[test]
 fn node_and_libuv() {
     as_each_user(|site| {
-        if is_here(&site, "node") {
+        if is_here(&site, "node", "--version") {
             site.file("ws/client.js", include_str!("../../clients/client.js"));
             let expected = "libuv unix ping\nlibuv tcp ping\nlibuv many 50\n";
             both_sides(&site, &["node", "client.js"], expected);
@@ -81,7 +81,7 @@ fn node_and_libuv() {
 #[test]
 fn java_and_nio() {
     as_each_user(|site| {
-        if is_here(&site, "java") {
+        if is_here(&site, "java", "--version") {
             site.file("ws/Client.java", include_str!("../../clients/Client.java"));
             let expected = "socket tcp ping\nblocking unix ping\nblocking tcp ping\n\
                             selector unix ping\nselector tcp ping\nasynchronous tcp ping\n";
@@ -93,9 +93,8 @@ fn java_and_nio() {
 #[test]
 fn go() {
     as_each_user(|site| {
-        let version = site.command("go".as_ref()).arg("version").output();
-        if !version.is_ok_and(|o| o.status.success()) {
-            return eprintln!("NOT TESTED as {:?}: go is not on this machine", site.user());
+        if !is_here(&site, "go", "version") {
+            return;
         }
         site.file("ws/client.go", include_str!("../../clients/client.go"));
         let mut build = site.command("go".as_ref());
@@ -144,12 +143,8 @@ print("known")
 /// Chromium's own sandbox cannot be built inside of this one; all the rest of it works.
 #[test]
 fn a_browser_shows_a_page() {
-    let Some(chromium) = ["chromium", "chromium-browser", "google-chrome"]
-        .into_iter()
-        .find(|name| require::has_program(name))
-    else {
-        return;
-    };
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let Some(chromium) = require::any_program(&names) else { return };
     as_each_user(|site| {
         let command = format!(
             "{chromium} --headless --no-sandbox --disable-gpu --user-data-dir=$TMPDIR/browser \

@@ -1,6 +1,7 @@
 //! Whatever becomes of a process, its calls are mediated like those of the first one.
 
 use nono_integration_tests::host_unix::HostSocket;
+use nono_integration_tests::require::leave_out;
 use nono_integration_tests::{Server, Site, User, as_each_user, wait};
 use serde_json::json;
 use std::os::unix::fs::PermissionsExt;
@@ -86,7 +87,7 @@ fn a_static_program() {
         .status()
         .is_ok_and(|s| s.success());
     if !built {
-        return eprintln!("NOT TESTED: this machine has no gcc with a static libc");
+        return leave_out("static-libc", "this machine has no gcc with a static libc");
     }
     let here = sockets(&site);
     let control = site.run_outside("static", &[&here.bad]);

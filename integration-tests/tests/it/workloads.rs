@@ -1,25 +1,31 @@
 //! Everyday work passes under the default profile: it succeeds, nothing is called the cause of a
 //! failure, nothing is left over. Nothing here needs a network beyond loopback.
 //!
-//! A program that this machine or this user does not have is said on stderr; the rest is tested.
+//! A program that this machine or this user does not have fails its test, unless it may be missing
+//! (`require::MAY_SKIP`).
 
 mod built_in;
 mod habits;
 pub(crate) mod languages;
 mod services;
 
+use nono_integration_tests::require::leave_out;
 use nono_integration_tests::{Answer, Server, Site, as_each_user};
 use serde_json::json;
 use std::path::Path;
 
-/// Whether the site's user has all these programs; what is missing is said loudly.
+/// Whether the site's user has all these programs. One that must not be missing fails the test.
 fn has(site: &Site, programs: &[&str]) -> bool {
-    let missing = |name: &&&str| !succeeds_outside(site, &format!("command -v {name}"));
-    let missing: Vec<_> = programs.iter().filter(missing).collect();
-    if !missing.is_empty() {
-        eprintln!("NOT TESTED as {:?}: this machine has no {missing:?} for it", site.user());
+    programs.iter().all(|name| provides(site, name, &format!("command -v {name}")))
+}
+
+/// Whether a script shows that the site's user has this.
+fn provides(site: &Site, what: &str, script: &str) -> bool {
+    let there = succeeds_outside(site, script);
+    if !there {
+        leave_out(what, &format!("no {what} here for {:?}: {script}", site.user()));
     }
-    missing.is_empty()
+    there
 }
 
 /// Whether a script succeeds without any sandbox.

@@ -1,4 +1,4 @@
-//! What happens where grants meet protected paths.
+//! What happens where grants meet denied paths.
 
 use super::*;
 use std::fs::{create_dir_all, write};
@@ -15,12 +15,12 @@ fn candidate(path: &Path, scope: Scope, access: Access, origin: Origin) -> Candi
     Candidate { rule, origin, built_in: false, links: Vec::new() }
 }
 
-fn closed(path: &Path) -> Protected {
-    Protected {
+fn closed(path: &Path) -> Denied {
+    Denied {
         path: AbsPath::new(path).unwrap(),
         source: source("filesystem.deny: ~/.ssh"),
         origin: Origin::Written,
-        closed_by: crate::protect::ClosedBy::Profile,
+        closed_by: crate::deny::ClosedBy::Profile,
     }
 }
 
@@ -30,7 +30,7 @@ const WRITE: Access = Access::WRITE;
 #[test]
 fn relations_compare_components() {
     let path = |s: &str| AbsPath::new(s).unwrap();
-    for (granted, protected, expected) in [
+    for (granted, denied, expected) in [
         ("/h", "/h/.ssh", Some(Relation::Contains)),
         ("/", "/h/.ssh", Some(Relation::Contains)),
         ("/h/.ssh", "/h/.ssh", Some(Relation::Is)),
@@ -39,7 +39,7 @@ fn relations_compare_components() {
         ("/h/.s", "/h/.ssh", None),
         ("/w", "/h/.ssh", None),
     ] {
-        assert_eq!(relation(&path(granted), &path(protected)), expected, "{granted}");
+        assert_eq!(relation(&path(granted), &path(denied)), expected, "{granted}");
     }
 }
 
@@ -77,7 +77,7 @@ fn what_nobody_wrote_is_left_out() {
     let rules = files(vec![built_in, environment], &[ssh], &mut notes).unwrap();
     assert!(rules.is_empty());
     assert_eq!(notes.len(), 2);
-    assert!(notes.iter().all(|n| n.kind == NoteKind::WouldOpenProtected && n.is_warning()));
+    assert!(notes.iter().all(|n| n.kind == NoteKind::WouldOpenDenied && n.is_warning()));
     assert!(notes[0].message.contains("/h contains /h/.ssh"));
 }
 
@@ -97,10 +97,10 @@ fn a_readable_tree_is_narrowed_around_what_is_closed() {
     }
     write(root.join("app/file"), "").unwrap();
     symlink(root.join("app/.ssh"), root.join("other-link")).unwrap();
-    let protected = [closed(&root.join("app/.ssh")), closed(&root.join("app/.missing"))];
+    let denied = [closed(&root.join("app/.ssh")), closed(&root.join("app/.missing"))];
     let mut notes = Vec::new();
     let tree = candidate(&root, Scope::Tree, READ | Access::EXECUTE, Origin::Written);
-    let rules = files(vec![tree], &protected, &mut notes).unwrap();
+    let rules = files(vec![tree], &denied, &mut notes).unwrap();
     let mut found: Vec<_> = rules
         .iter()
         .map(|r| (r.path.as_path().strip_prefix(&root).unwrap().display().to_string(), r.scope))
@@ -118,9 +118,9 @@ fn a_tree_in_a_closed_tree_is_not_narrowed() {
     let root = fs::canonicalize(dir.path()).unwrap();
     create_dir_all(root.join("ssh/keys")).unwrap();
     write(root.join("ssh/config"), "").unwrap();
-    let protected = [closed(&root.join("ssh/keys")), closed(&root.join("ssh"))];
+    let denied = [closed(&root.join("ssh/keys")), closed(&root.join("ssh"))];
     let tree = candidate(&root.join("ssh"), Scope::Tree, READ, Origin::Written);
-    let refused = files(vec![tree], &protected, &mut Vec::new()).unwrap_err().to_string();
+    let refused = files(vec![tree], &denied, &mut Vec::new()).unwrap_err().to_string();
     assert!(refused.contains("/ssh is "), "{refused}");
 }
 
@@ -133,7 +133,7 @@ fn narrowing_has_a_limit() {
     }
     let tree = candidate(&root, Scope::Tree, READ, Origin::Written);
     let refused = files(vec![tree], &[closed(&root.join("secret"))], &mut Vec::new());
-    assert!(matches!(refused, Err(ProfileError::GrantProtected { .. })));
+    assert!(matches!(refused, Err(ProfileError::GrantOpensDenied { .. })));
 }
 
 #[test]

@@ -2,37 +2,10 @@
 
 use super::Listed;
 use crate::condition::Condition;
+use crate::file_list::FileList;
 use crate::template::{PathTemplate, ValueTemplate};
 use globset::Glob;
 use nono_sandbox::policy::{Access, HostRule, Reach};
-
-/// The lists of grants for files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileList {
-    Read,
-    Write,
-    Allow,
-    ReadFile,
-    WriteFile,
-    AllowFile,
-}
-
-impl FileList {
-    /// The access a grant in this list gives.
-    fn access(self) -> Access {
-        let read = Access::READ | Access::EXECUTE;
-        match self {
-            Self::Read | Self::ReadFile => read,
-            Self::Write | Self::WriteFile => Access::WRITE,
-            Self::Allow | Self::AllowFile => read | Access::WRITE,
-        }
-    }
-
-    /// Whether its grants are for single files.
-    pub(crate) fn takes_files_only(self) -> bool {
-        matches!(self, Self::ReadFile | Self::WriteFile | Self::AllowFile)
-    }
-}
 
 /// A grant for files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! The `filesystem` object of a file: texts become templates of paths.
 
-use super::entry::FileList;
 use super::field::{Entries, conditions};
 use super::{Deny, Grant, List, Protect, Removal, SocketGrant, Sourced};
 use crate::condition::Condition;
 use crate::error::ProfileError;
+use crate::file_list::FileList;
 use crate::load::Document;
 use crate::template::{PathTemplate, alternatives};
 use nono_sandbox::policy::Reach;

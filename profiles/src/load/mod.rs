@@ -7,7 +7,7 @@ mod text;
 
 pub(crate) use text::Links;
 
-use crate::error::{Place, ProfileError};
+use crate::error::{Location, ProfileError};
 use crate::reference::ProfileRef;
 use check::FieldError;
 use nono_sandbox::policy::Source;
@@ -27,7 +27,7 @@ pub(crate) struct Document {
     pub(crate) label: String,
     /// Folder that relative paths in `extends` start from; `None` for a built-in profile.
     pub(crate) folder: Option<PathBuf>,
-    /// Place of each field and entry, by path such as `filesystem.read[2]`.
+    /// Where each field and entry is, by path such as `filesystem.read[2]`.
     places: BTreeMap<String, Position>,
 }
 
@@ -88,7 +88,7 @@ impl Document {
         let newlines = Newlines::of(text);
         let at = |offset| {
             let Position { line, column } = newlines.position(offset);
-            Place { file: label.to_owned(), line: Some(line), column: Some(column) }
+            Location { file: label.to_owned(), line: Some(line), column: Some(column) }
         };
         let root = text::parse(text)
             .map_err(|(offset, message)| ProfileError::Syntax { at: at(offset), message })?;
@@ -146,7 +146,7 @@ impl Document {
 
     fn refuse(&self, path: &str, source: &Source, message: String) -> ProfileError {
         let column = self.places.get(path).map(|place| place.column);
-        let at = Place { column, ..Place::of(source) };
+        let at = Location { column, ..Location::of(source) };
         ProfileError::Field { at, field: source.rule.clone(), message }
     }
 
@@ -165,7 +165,7 @@ pub(crate) fn plain_json(text: &str, label: &str) -> Result<serde_json::Value, P
     let newlines = Newlines::of(text);
     let value = text::parse(text).map_err(|(offset, message)| {
         let Position { line, column } = newlines.position(offset);
-        let at = Place { file: label.to_owned(), line: Some(line), column: Some(column) };
+        let at = Location { file: label.to_owned(), line: Some(line), column: Some(column) };
         ProfileError::Syntax { at, message }
     })?;
     Ok(value.into())

@@ -48,7 +48,7 @@ fn without_column(error: &ProfileError) -> String {
         ProfileError::Field { at, .. } | ProfileError::Syntax { at, .. } => at.clone(),
         other => panic!("{other}"),
     };
-    let plain = Place { column: None, ..at.clone() };
+    let plain = Location { column: None, ..at.clone() };
     error.to_string().replacen(&at.to_string(), &plain.to_string(), 1)
 }
 

@@ -20,22 +20,26 @@ pub(super) fn intersection(a: &FsPolicy, b: &FsPolicy) -> FsPolicy {
     for rule in &a.rules {
         rules.extend(b.rules.iter().filter_map(|other| overlap(rule, other)));
     }
+    let mut denied = a.denied.clone();
+    let known = |path: &AbsPath| a.denied.iter().any(|p| p.path == *path);
+    denied.extend(b.denied.iter().filter(|p| !known(&p.path)).cloned());
     let mut protected = a.protected.clone();
-    let known = |path: &AbsPath| a.protected.iter().any(|p| p.path == *path);
-    protected.extend(b.protected.iter().filter(|p| !known(&p.path)).cloned());
-    let mut kept = a.kept.clone();
-    kept.extend(b.kept.iter().filter(|k| !a.kept.iter().any(|o| o.path == k.path)).cloned());
-    let mut kept_patterns = a.kept_patterns.clone();
-    kept_patterns.extend(b.kept_patterns.iter().filter(|p| !a.kept_patterns.contains(p)).cloned());
-    let mut kept_roots = a.kept_roots.clone();
-    kept_roots.extend(b.kept_roots.iter().filter(|root| !a.kept_roots.contains(root)).cloned());
+    protected.extend(
+        b.protected.iter().filter(|k| !a.protected.iter().any(|o| o.path == k.path)).cloned(),
+    );
+    let mut protected_patterns = a.protected_patterns.clone();
+    protected_patterns
+        .extend(b.protected_patterns.iter().filter(|p| !a.protected_patterns.contains(p)).cloned());
+    let mut protected_roots = a.protected_roots.clone();
+    protected_roots
+        .extend(b.protected_roots.iter().filter(|root| !a.protected_roots.contains(root)).cloned());
     FsPolicy {
         rules: without_repetitions(rules),
-        protected,
+        denied,
         read_only: a.read_only.clone().or_else(|| b.read_only.clone()),
-        kept,
-        kept_patterns,
-        kept_roots,
+        protected,
+        protected_patterns,
+        protected_roots,
         workspaces: a.workspaces.clone(),
         tmpdir: a.tmpdir.clone(),
         tmp: a.tmp.or(&b.tmp),

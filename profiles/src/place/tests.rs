@@ -41,7 +41,7 @@ fn links_and_missing_parts() {
     let mut places = Places::default();
     for _ in 0..2 {
         let found = places.existing(&real.join("link")).unwrap();
-        assert_eq!(found, Found { path: path("target"), is_folder: true });
+        assert_eq!(found, Existing { path: path("target"), is_folder: true });
         for missing in ["no", "no/deeper", "dangling"] {
             let error = places.existing(&real.join(missing)).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotFound, "{missing}");
@@ -63,7 +63,7 @@ fn links_to_the_asking_process_are_refused() {
     for path in ["/proc/self", "/proc/self/fd", "/dev/fd"] {
         assert!(places.existing(Path::new(path)).is_err(), "{path}");
     }
-    let proc = Found { path: AbsPath::new("/proc").unwrap(), is_folder: true };
+    let proc = Existing { path: AbsPath::new("/proc").unwrap(), is_folder: true };
     assert_eq!(places.existing(Path::new("/proc")).unwrap(), proc);
 }
 

@@ -95,9 +95,9 @@ fn furnished() -> World {
 }
 
 /// The promise of every resolved policy.
-fn assert_nothing_protected_is_open(fs: &FsPolicy) {
+fn assert_nothing_denied_is_open(fs: &FsPolicy) {
     for rule in fs.rules.iter().filter(|r| r.access != Access::MAKE_SOCKET) {
-        for closed in fs.protected.iter().map(|protected| &protected.path) {
+        for closed in fs.denied.iter().map(|denied| &denied.path) {
             assert!(!rule.covers(closed), "{rule:?} opens {closed}");
             assert!(!rule.path.is_within(closed), "{rule:?} lies in {closed}");
         }
@@ -111,13 +111,13 @@ fn a_furnished_home_resolves() {
     let warnings: Vec<_> = resolved.notes.iter().filter(|n| n.is_warning()).collect();
     assert!(warnings.is_empty(), "{warnings:?}");
     let fs = &resolved.policy.fs;
-    assert_nothing_protected_is_open(fs);
+    assert_nothing_denied_is_open(fs);
     let lookup = |file: &str, access| fs.lookup(&world.path(&format!("home/{file}")), access);
     for file in SECRETS {
         assert_ne!(lookup(file, Access::READ), Lookup::Allowed, "{file}");
         assert_ne!(lookup(file, Access::WRITE), Lookup::Allowed, "{file}");
     }
-    assert!(matches!(lookup(".ssh/id_ed25519", Access::READ), Lookup::Protected(_)));
+    assert!(matches!(lookup(".ssh/id_ed25519", Access::READ), Lookup::Denied(_)));
     assert_eq!(lookup("Documents/letter", Access::READ), Lookup::NoGrant);
     for file in USED {
         assert_eq!(lookup(file, Access::READ), Lookup::Allowed, "{file}");
@@ -201,7 +201,7 @@ fn homes_that_open_too_much_are_refused() {
         (world.path("home/.ssh"), Relation::Is),
     ] {
         let error = refuse(workspace.clone());
-        let ProfileError::WorkspaceProtected { opening, .. } = &error else {
+        let ProfileError::WorkspaceOpensDenied { opening, .. } = &error else {
             panic!("{error}");
         };
         assert_eq!((opening.relation, &opening.path), (expected, &workspace), "{error}");
@@ -210,7 +210,7 @@ fn homes_that_open_too_much_are_refused() {
     let project = world.path("home/project");
     std::fs::create_dir(&project).unwrap();
     let context = Context { workspaces: vec![project], ..world.context() };
-    assert_nothing_protected_is_open(&resolve(&coding(), &context).unwrap().policy.fs);
+    assert_nothing_denied_is_open(&resolve(&coding(), &context).unwrap().policy.fs);
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_home_of_the_account_is_as_closed_as_the_one_of_the_environment() {
     let key = world.path("account/.ssh/id_ed25519");
     let closed = |context: &Context| {
         resolve(&coding(), context)
-            .map(|r| matches!(r.policy.fs.lookup(&key, READ), Lookup::Protected(_)))
+            .map(|r| matches!(r.policy.fs.lookup(&key, READ), Lookup::Denied(_)))
     };
     assert!(!closed(&world.context()).unwrap(), "of an account nobody knows of");
     for home in [Some(world.path("home")), None] {
@@ -255,7 +255,7 @@ fn strange_homes_break_nothing() {
         }
         let context = Context { uid: u32::MAX, ..world.context() };
         let policy = resolve(&coding(), &context).unwrap().policy;
-        assert_nothing_protected_is_open(&policy.fs);
+        assert_nothing_denied_is_open(&policy.fs);
         let env = AbsPath::new("/usr/bin/env").unwrap();
         assert_eq!(policy.fs.lookup(&env, READ), Lookup::Allowed, "{home:?}");
     }
@@ -297,12 +297,12 @@ fn places_named_by_the_environment_are_followed_with_care() {
         assert_eq!(lookup(file), Lookup::Allowed, "{file}");
     }
     for file in ["cargo/credentials.toml", "home/.cargo/credentials.toml", "home/.ssh/id_ed25519"] {
-        assert!(matches!(lookup(file), Lookup::Protected(_)), "{file}");
+        assert!(matches!(lookup(file), Lookup::Denied(_)), "{file}");
     }
     assert_eq!(lookup("home/Documents/letter"), Lookup::NoGrant);
-    let left_out = resolved.notes.iter().filter(|n| n.kind == NoteKind::WouldOpenProtected);
+    let left_out = resolved.notes.iter().filter(|n| n.kind == NoteKind::WouldOpenDenied);
     assert_eq!(left_out.count(), 3);
-    assert_nothing_protected_is_open(&resolved.policy.fs);
+    assert_nothing_denied_is_open(&resolved.policy.fs);
 }
 
 fn environment(policy: &Policy, name: &str) -> Option<String> {

@@ -35,7 +35,7 @@ fn a_variable_is_named_and_its_file_stays_closed() {
     assert!(!environment.variables.contains_key("TOKEN"), "the secret comes last");
     let read = |path| resolved.policy.fs.lookup(&world.path(path), Access::READ);
     assert_eq!(read("home/conf/other"), Lookup::Allowed);
-    assert!(matches!(read("home/conf/token"), Lookup::Protected(_)));
+    assert!(matches!(read("home/conf/token"), Lookup::Denied(_)));
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn data_science() {
     let lookup = |path: &str, access| policy.fs.lookup(&world.path(path), access);
     assert_eq!(lookup("home/datasets/public/x.csv", Access::READ), Lookup::Allowed);
     assert_ne!(lookup("home/datasets/public/x.csv", Access::WRITE), Lookup::Allowed);
-    assert!(matches!(lookup("home/datasets/personal/x.csv", Access::READ), Lookup::Protected(_)));
+    assert!(matches!(lookup("home/datasets/personal/x.csv", Access::READ), Lookup::Denied(_)));
     assert_eq!(lookup("work/x", Access::WRITE), Lookup::Allowed);
     assert_eq!(policy.network.mode, NetworkMode::Loopback);
 }
@@ -108,7 +108,7 @@ fn review() {
     let lookup = |path: &str, access| policy.fs.lookup(&world.path(path), access);
     assert_eq!(lookup("work/src/x", Access::READ), Lookup::Allowed);
     assert_ne!(lookup("work/src/x", Access::WRITE), Lookup::Allowed);
-    assert!(matches!(lookup("work/secrets/key", Access::READ), Lookup::Protected(_)));
+    assert!(matches!(lookup("work/secrets/key", Access::READ), Lookup::Denied(_)));
     assert_eq!(lookup("tmp/x", Access::WRITE), Lookup::Allowed);
     assert_eq!(policy.network.mode, NetworkMode::None);
 }

@@ -262,7 +262,7 @@ fn denied_paths_stay_closed() {
     let lookup = |path: &str| policy.fs.lookup(&world.path(path), Access::READ);
     assert_eq!(lookup("opt/app/bin/tool"), Lookup::Allowed);
     assert_eq!(lookup("opt/other/x"), Lookup::Allowed);
-    assert!(matches!(lookup("opt/app/.ssh/id"), Lookup::Protected(_)));
+    assert!(matches!(lookup("opt/app/.ssh/id"), Lookup::Denied(_)));
     let message = world.error(&format!(r#"{{"filesystem": {{"allow": ["{opt}"], {deny}}}}}"#));
     assert!(
         message.contains("/opt contains") && message.contains("/.ssh, which stays"),

@@ -6,11 +6,11 @@ mod credentials;
 mod docs;
 mod examples;
 mod files;
-mod keep;
 mod links;
 mod obeyed;
 mod own;
 mod project;
+mod protect;
 mod snapshots;
 mod told;
 

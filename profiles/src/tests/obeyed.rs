@@ -14,7 +14,7 @@ fn write(world: &World, path: &str, text: &str) -> ProfileRef {
 }
 
 fn stays(world: &World, resolved: &Resolved, path: &str) -> bool {
-    matches!(resolved.policy.fs.lookup(&world.path(path), Access::WRITE), Lookup::Kept(_))
+    matches!(resolved.policy.fs.lookup(&world.path(path), Access::WRITE), Lookup::Protected(_))
 }
 
 /// What was said about a file.

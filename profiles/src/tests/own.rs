@@ -18,8 +18,8 @@ fn the_servers_own_files_stay_closed_whatever_the_profile_says() {
     let policy = resolved("read").unwrap().policy;
     let lookup = |path: &str| policy.fs.lookup(&world.path(path), Access::READ);
     assert_eq!(lookup("state/other"), Lookup::Allowed);
-    assert!(matches!(lookup("state/audit/log"), Lookup::Protected(_)));
-    assert!(matches!(lookup("home/.config/nono-mcp/profiles/x.json"), Lookup::Protected(_)));
+    assert!(matches!(lookup("state/audit/log"), Lookup::Denied(_)));
+    assert!(matches!(lookup("home/.config/nono-mcp/profiles/x.json"), Lookup::Denied(_)));
     let message = resolved("allow").unwrap_err().to_string();
     assert!(message.contains("state contains") && message.contains("stays closed"), "{message}");
 }

@@ -47,8 +47,8 @@ fn what_narrows_counts() {
     assert_eq!(after.policy.network.mode, NetworkMode::None);
     assert!(after.policy.unix.bind_grant(&world.path("work/s")).is_none());
     // What a left-out group closes stays closed.
-    for closed in &before.policy.fs.protected {
-        assert!(after.policy.fs.protected.contains(closed), "{closed:?}");
+    for closed in &before.policy.fs.denied {
+        assert!(after.policy.fs.denied.contains(closed), "{closed:?}");
     }
     assert_eq!(widenings(&after), []);
 }
@@ -151,6 +151,6 @@ fn a_part_of_a_workspace_that_cannot_be_written_can_be_closed() {
     let policy = world.coding().policy;
     let lookup = |path: &str| policy.fs.lookup(&world.path(path), Access::READ);
     assert_eq!(lookup("work/src/main.rs"), Lookup::Allowed);
-    assert!(matches!(lookup("work/secrets/key"), Lookup::Protected(_)));
-    assert!(matches!(lookup("work/src/token"), Lookup::Protected(_)));
+    assert!(matches!(lookup("work/secrets/key"), Lookup::Denied(_)));
+    assert!(matches!(lookup("work/src/token"), Lookup::Denied(_)));
 }

@@ -41,8 +41,8 @@ fn closed_paths_know_their_line_and_the_servers_have_none() {
     let text = r#"{"extends": "coding", "filesystem": {"deny": ["~/data/personal"]}}"#;
     let fs = world.resolved(text).policy.fs;
     let by = |path: &str| {
-        let protected = fs.protection(&world.path(path)).unwrap();
-        protected.source.as_ref().map(|source| (source.profile.as_str(), source.rule.as_str()))
+        let denied = fs.denied_by(&world.path(path)).unwrap();
+        denied.source.as_ref().map(|source| (source.profile.as_str(), source.rule.as_str()))
     };
     let (_, rule) = by("home/data/personal/x").unwrap();
     assert_eq!(rule, "filesystem.deny: ~/data/personal");
@@ -71,14 +71,14 @@ fn the_operators_policy_is_known_beside_the_narrowed_one() {
 fn a_protected_file_names_its_own_part_of_an_entry() {
     let world = World::new();
     world.make(&["work/.git/config", "work/.git/hooks/x"]);
-    let kept = |text: &str| {
+    let protected = |text: &str| {
         let fs = world.resolved(text).policy.fs;
         let path = world.path("work/.git/config");
-        let kept = fs.kept.iter().find(|kept| kept.holds(&path));
-        kept.map(|kept| kept.source.rule.clone())
+        let protected = fs.protected.iter().find(|protected| protected.holds(&path));
+        protected.map(|protected| protected.source.rule.clone())
     };
-    let rule = kept(r#"{"extends": "coding"}"#);
+    let rule = protected(r#"{"extends": "coding"}"#);
     assert_eq!(rule.as_deref(), Some("filesystem.protect: .git/config"));
     let text = r#"{"extends": "coding", "remove": {"filesystem": {"protect": [".git/config"]}}}"#;
-    assert_eq!(kept(text), None);
+    assert_eq!(protected(text), None);
 }

@@ -186,13 +186,14 @@ impl<T: DeserializeOwned> Decoder<T> {
 mod tests {
     use super::*;
     use crate::supervisor::{SetupFailed, Stage};
+    use nix::errno::Errno;
 
     #[test]
     fn events_survive_being_cut_anywhere() {
         let events = [
             Event::Started(42),
-            Event::Refused(SetupFailed::new(Stage::Landlock, 95, "no Landlock")),
-            Event::Unusable(SetupFailed::new(Stage::ReadPlan, 116, "replaced")),
+            Event::Refused(SetupFailed::new(Stage::Landlock, Errno::EOPNOTSUPP, "no Landlock")),
+            Event::Unusable(SetupFailed::new(Stage::ReadPlan, Errno::ESTALE, "replaced")),
         ];
         let mut bytes = Vec::new();
         for event in &events {

@@ -119,8 +119,8 @@ pub fn unix_path<'p>(
     if let Some(grant) = grant {
         return PathVerdict::Granted(grant);
     }
-    if let Some(protected) = policy.fs.protection(resolved) {
-        return PathVerdict::Denied(Reason::Protected, protected.source.as_ref());
+    if let Some(denied) = policy.fs.denied_by(resolved) {
+        return PathVerdict::Denied(Reason::Denied, denied.source.as_ref());
     }
     match unix.connect_grant(resolved) {
         Some(without_bind) => {

@@ -1,7 +1,7 @@
 //! Renames and hard links: two names, one verdict, as Landlock gives it.
 
 use crate::AbsPath;
-use crate::policy::{Access, FsPolicy, Kept, Lookup};
+use crate::policy::{Access, FsPolicy, Lookup, Protected};
 use nix::errno::Errno;
 
 /// How a name is moved.
@@ -38,14 +38,14 @@ pub fn relocation(
     is_folder: bool,
 ) -> Option<(Obstacle, Errno)> {
     // A link leaves the old name as it is, but a second name lets the file be changed.
-    let leaves = |kept: &Kept| match how {
-        Relocation::Link => kept.holds(from),
-        Relocation::Rename | Relocation::Exchange => kept.goes_with(from),
+    let leaves = |protected: &Protected| match how {
+        Relocation::Link => protected.holds(from),
+        Relocation::Rename | Relocation::Exchange => protected.goes_with(from),
     };
-    if fs.kept.iter().any(leaves) {
+    if fs.protected.iter().any(leaves) {
         return Some((Obstacle::From, Errno::EACCES));
     }
-    if fs.kept_by_name(to).is_some() {
+    if fs.protected_by_name(to).is_some() {
         return Some((Obstacle::To, Errno::EACCES));
     }
     let writable = |name: &AbsPath| fs.lookup_name(name, Access::WRITE) == Lookup::Allowed;
@@ -95,7 +95,7 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let fs = FsPolicy {
-            kept: vec![Kept {
+            protected: vec![Protected {
                 path: path("/ws/.git/config"),
                 source: rule("/ws", all).source,
                 any_case: false,

@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Protected, Reach, UnixGrant, UnixPolicy,
+    Denied, Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, Reach, UnixGrant, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -19,7 +19,7 @@ fn policy() -> Policy {
     Policy {
         name: "test".into(),
         fs: FsPolicy {
-            protected: vec![Protected {
+            denied: vec![Denied {
                 path: path("/home/u/.gnupg"),
                 source: Some(source("filesystem.deny: ~/.gnupg")),
             }],
@@ -89,7 +89,7 @@ fn paths_against_grants() {
         (
             Connect,
             "/home/u/.gnupg/S",
-            PathVerdict::Denied(Reason::Protected, policy.fs.protected[0].source.as_ref()),
+            PathVerdict::Denied(Reason::Denied, policy.fs.denied[0].source.as_ref()),
         ),
     ];
     for (operation, target, expected) in table {

@@ -48,7 +48,7 @@ pub(super) fn rules(
         Observe::All => rules.extend(all_opens()?),
         Observe::Writes => rules.extend(telling_opens()?),
         // What stays as it is does so whether or not denials are reported.
-        Observe::Audit | Observe::Off if !policy.fs.kept.is_empty() => {
+        Observe::Audit | Observe::Off if !policy.fs.protected.is_empty() => {
             rules.extend(whole(changes()));
             rules.extend(writing_opens()?);
         }

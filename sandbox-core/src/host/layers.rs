@@ -2,7 +2,9 @@
 
 use super::Host;
 use crate::namespaces::{Namespaces, SHARED_MEMORY};
-use crate::policy::{Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, Tmp};
+use crate::policy::{
+    Hiding, Isolation, Mediation, NetworkMode, Observe, Policy, SettledPolicy, Tmp,
+};
 use std::path::Path;
 
 /// The oldest Landlock ABI that can keep a file from being changed: from 3 on (Linux 6.2) truncation
@@ -69,7 +71,7 @@ impl LayerState {
 impl Host {
     /// Every layer, with what will be enforced for a policy.
     #[must_use]
-    pub fn layers(&self, policy: &Policy) -> Vec<LayerState> {
+    pub fn layers(&self, policy: &SettledPolicy) -> Vec<LayerState> {
         let mediated = policy.unix.mediation == Mediation::Pathname;
         vec![
             self.landlock(),
@@ -89,7 +91,7 @@ impl Host {
 
     /// Why every run would be refused here, if so.
     #[must_use]
-    pub fn missing(&self, policy: &Policy) -> Option<String> {
+    pub fn missing(&self, policy: &SettledPolicy) -> Option<String> {
         let layers = self.layers(policy).into_iter().filter(LayerState::is_lacking);
         let missing = layers.map(|l| format!("{}: {}", l.name, l.detail));
         let missing: Vec<String> = missing.chain(self.covered(policy)).collect();
@@ -163,7 +165,7 @@ impl Host {
 
     fn protected_files(&self, policy: &Policy) -> LayerState {
         let sealed = self.namespaces_for(policy).is_some();
-        let detail = match (policy.fs.kept.is_empty(), sealed) {
+        let detail = match (policy.fs.protected.is_empty(), sealed) {
             (true, _) => "the profile protects nothing in trees that may be written".into(),
             (false, true) => "what is there is sealed against writing by mounts; making what is \
                               missing is watched and refused"
@@ -173,7 +175,7 @@ impl Host {
                                changed"
                 .into(),
         };
-        let asked = !policy.fs.kept.is_empty();
+        let asked = !policy.fs.protected.is_empty();
         let standing = Standing::new(asked, asked && sealed);
         LayerState { name: "protected_files", standing, required: false, detail }
     }

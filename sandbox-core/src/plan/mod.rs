@@ -5,7 +5,7 @@ mod proxy;
 
 use crate::AbsPath;
 use crate::namespaces::Namespaces;
-use crate::policy::{Limits, Observe, Policy};
+use crate::policy::{Limits, Observe, Policy, SettledPolicy};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -78,14 +78,14 @@ pub struct Launch {
     pub limits: Limits,
     /// A random number that the command's first process shows to the kernel's audit log, so that
     /// who reads it knows whose domain is whose; `None` where nobody does.
-    pub kernel_log_token: Option<u64>,
+    pub kernel_log_mark: Option<u64>,
 }
 
 /// What a sandbox is built from, before there is a request for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Basis {
     /// What commands may do.
-    pub policy: Policy,
+    pub policy: SettledPolicy,
     /// The operator's switch for trying the way older kernels take: pretend that this is the newest
     /// Landlock ABI there is.
     pub landlock_abi_limit: Option<u32>,
@@ -102,7 +102,7 @@ impl Basis {
         if self.policy.observe == observe {
             return Arc::clone(self);
         }
-        let policy = Policy { observe, ..self.policy.clone() };
+        let policy = self.policy.clone().watching(observe);
         Arc::new(Self { policy, ..**self })
     }
 }
@@ -177,7 +177,7 @@ pub fn plan(basis: &Arc<Basis>, request: Request) -> Result<Plan, PlanError> {
         timeout: request.timeout,
         leftovers: request.leftovers,
         terminal: request.terminal,
-        kernel_log_token: None,
+        kernel_log_mark: None,
         grace: Duration::from_millis(1000),
         drain: Duration::from_millis(150),
     };

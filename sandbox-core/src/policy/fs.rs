@@ -1,6 +1,6 @@
 //! File-system rules and the one question asked of them.
 
-use super::{Hiding, Kept, KeptPattern, Protected, ReadOnly, Source, Tmp};
+use super::{Denied, Hiding, Protected, ProtectedPattern, ReadOnly, Source, Tmp};
 use crate::AbsPath;
 use serde::{Deserialize, Serialize};
 
@@ -71,23 +71,23 @@ pub struct FsPolicy {
     pub rules: Vec<FsRule>,
     /// What no rule may open: credential stores, the server's own files. Resolution has already
     /// made sure that no rule covers them; kept to word denials better.
-    pub protected: Vec<Protected>,
+    pub denied: Vec<Denied>,
     /// What the grants lack because the profile is read-only; kept to word denials better.
     pub read_only: Option<ReadOnly>,
     /// What stays as it is although a rule lets it be written.
-    pub kept: Vec<Kept>,
+    pub protected: Vec<Protected>,
     /// What more of that is looked for when a run starts.
-    pub kept_patterns: Vec<KeptPattern>,
+    pub protected_patterns: Vec<ProtectedPattern>,
     /// The trees in which anything is found to stay as it is: the workspaces, and what the operator
     /// lets be written beside them.
-    pub kept_roots: Vec<AbsPath>,
+    pub protected_roots: Vec<AbsPath>,
     /// The workspace folders, which results name as writable roots.
     pub workspaces: Vec<AbsPath>,
     /// The private temporary folder of this server.
     pub tmpdir: AbsPath,
     /// What is at `/tmp`.
     pub tmp: Tmp,
-    /// What is seen of `protected`.
+    /// What is seen of `denied`.
     pub hiding: Hiding,
     /// Whether the terminals that have names are those the run has made, and no others.
     pub own_terminals: bool,
@@ -102,10 +102,10 @@ pub enum Lookup<'p> {
     NoGrant,
     /// Rules cover the path, without the access asked for; the nearest one is named.
     InsufficientAccess(&'p FsRule),
-    /// The path is protected; no rule opens it.
+    /// The path is denied; no rule opens it.
+    Denied(&'p Denied),
+    /// The rules allow it, and the path is protected: it stays as it is all the same.
     Protected(&'p Protected),
-    /// The rules allow it, and the path stays as it is all the same.
-    Kept(&'p Kept),
 }
 
 impl FsPolicy {
@@ -114,11 +114,11 @@ impl FsPolicy {
     pub fn of_rules(rules: Vec<FsRule>) -> Self {
         Self {
             rules,
-            protected: Vec::new(),
+            denied: Vec::new(),
             read_only: None,
-            kept: Vec::new(),
-            kept_patterns: Vec::new(),
-            kept_roots: Vec::new(),
+            protected: Vec::new(),
+            protected_patterns: Vec::new(),
+            protected_roots: Vec::new(),
             workspaces: Vec::new(),
             tmpdir: AbsPath::root(),
             tmp: Tmp::default(),
@@ -143,13 +143,13 @@ impl FsPolicy {
     /// Whether something empty is seen in the place of `path`, or of what holds it.
     #[must_use]
     pub fn hides(&self, path: &AbsPath) -> bool {
-        self.hiding == Hiding::On && matches!(self.lookup(path, Access::READ), Lookup::Protected(_))
+        self.hiding == Hiding::On && matches!(self.lookup(path, Access::READ), Lookup::Denied(_))
     }
 
     /// What would be replaced if something else came to be at the name `path`, or went from there.
     #[must_use]
-    pub fn kept_by_name(&self, path: &AbsPath) -> Option<&Kept> {
-        self.kept.iter().find(|kept| kept.goes_with(path))
+    pub fn protected_by_name(&self, path: &AbsPath) -> Option<&Protected> {
+        self.protected.iter().find(|protected| protected.goes_with(path))
     }
 
     /// Everything the rules together allow on the canonical `path`.
@@ -158,10 +158,10 @@ impl FsPolicy {
         self.rules.iter().filter(|r| r.covers(path)).fold(Access::empty(), |all, r| all | r.access)
     }
 
-    /// What protects `path`, if something does.
+    /// What denies `path`, if something does.
     #[must_use]
-    pub fn protection(&self, path: &AbsPath) -> Option<&Protected> {
-        self.protected.iter().find(|protected| path.is_within(&protected.path))
+    pub fn denied_by(&self, path: &AbsPath) -> Option<&Denied> {
+        self.denied.iter().find(|denied| path.is_within(&denied.path))
     }
 
     /// Asks the rules about `holder`, for the sake of `path`.
@@ -178,11 +178,12 @@ impl FsPolicy {
         }
         if granted.contains(access) {
             let changes = access.intersects(Access::CHANGES);
-            let kept = self.kept.iter().find(|kept| changes && kept.holds(path));
-            return kept.map_or(Lookup::Allowed, Lookup::Kept);
+            let protected =
+                self.protected.iter().find(|protected| changes && protected.holds(path));
+            return protected.map_or(Lookup::Allowed, Lookup::Protected);
         }
-        if let Some(protected) = self.protection(path) {
-            return Lookup::Protected(protected);
+        if let Some(denied) = self.denied_by(path) {
+            return Lookup::Denied(denied);
         }
         nearest.map_or(Lookup::NoGrant, Lookup::InsufficientAccess)
     }
@@ -223,8 +224,8 @@ mod tests {
             source: Source { profile: "t".into(), rule: p.into(), line: None },
         };
         let policy = FsPolicy {
-            protected: vec![Protected { path: path("/a/tree/key"), source: None }],
-            kept: vec![Kept {
+            denied: vec![Denied { path: path("/a/tree/key"), source: None }],
+            protected: vec![Protected {
                 path: path("/a/tree/.envrc"),
                 source: rule("/", Scope::Tree).source,
                 any_case: false,
@@ -238,11 +239,11 @@ mod tests {
         assert_eq!(policy.lookup_name(&path("/a/tree"), write), Lookup::NoGrant);
         assert_eq!(policy.lookup_name(&path("/a/tree/x"), write), Lookup::Allowed);
         let execute = policy.lookup_name(&path("/a/tree/key"), Access::EXECUTE);
-        assert_eq!(execute, Lookup::Protected(&policy.protected[0]));
+        assert_eq!(execute, Lookup::Denied(&policy.denied[0]));
         let envrc = path("/a/tree/.envrc");
-        assert!(matches!(policy.lookup(&envrc, write), Lookup::Kept(_)));
-        assert!(matches!(policy.lookup_name(&envrc, Access::READ | write), Lookup::Kept(_)));
-        assert!(matches!(policy.lookup_name(&envrc, socket), Lookup::Kept(_)));
+        assert!(matches!(policy.lookup(&envrc, write), Lookup::Protected(_)));
+        assert!(matches!(policy.lookup_name(&envrc, Access::READ | write), Lookup::Protected(_)));
+        assert!(matches!(policy.lookup_name(&envrc, socket), Lookup::Protected(_)));
         assert_eq!(policy.lookup_name(&path("/a/tree/s"), socket), Lookup::Allowed);
         assert_eq!(policy.lookup(&envrc, Access::READ), Lookup::Allowed);
         assert_eq!(policy.lookup_name(&path("/a/tree/.env"), write), Lookup::Allowed);

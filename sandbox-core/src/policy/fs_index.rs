@@ -1,15 +1,15 @@
 //! The question that watched calls ask most, "is this allowed?", answered without asking every rule.
 
-use super::kept::folded;
+use super::protected::folded;
 use super::{Access, FsPolicy, Scope};
 use crate::AbsPath;
 use std::collections::{HashMap, HashSet};
 
 /// What an [`FsPolicy`] allows, by path.
 ///
-/// A policy has hundreds of rules and kept paths, and a watched call waits while they are asked: one
-/// by one they cost it more than the call. Here a path costs a look-up for each folder it is in. It
-/// says only whether; the policy says why not.
+/// A policy has hundreds of rules and protected paths, and a watched call waits while they are
+/// asked: one by one they cost it more than the call. Here a path costs a look-up for each folder it
+/// is in. It says only whether; the policy says why not.
 #[derive(Debug)]
 pub struct FsIndex {
     said: HashMap<Box<[u8]>, Said>,
@@ -27,9 +27,9 @@ struct Said {
     /// Given by rules for the path alone.
     alone: Access,
     /// It stays as it is.
-    kept: bool,
+    protected: bool,
     /// It holds something that stays as it is.
-    holds_kept: bool,
+    holds_protected: bool,
 }
 
 impl FsIndex {
@@ -44,21 +44,22 @@ impl FsIndex {
                 Scope::File => entry.alone |= rule.access,
             }
         }
-        let (any_case, exact): (Vec<_>, Vec<_>) = policy.kept.iter().partition(|k| k.any_case);
-        for kept in exact {
-            for holder in holders(kept.path.as_bytes()) {
-                said.entry(holder.into()).or_default().holds_kept = true;
+        let (any_case, exact): (Vec<_>, Vec<_>) = policy.protected.iter().partition(|k| k.any_case);
+        for protected in exact {
+            for holder in holders(protected.path.as_bytes()) {
+                said.entry(holder.into()).or_default().holds_protected = true;
             }
-            said.entry(kept.path.as_bytes().into()).or_default().kept = true;
+            said.entry(protected.path.as_bytes().into()).or_default().protected = true;
         }
         let any_case: HashSet<Vec<u8>> =
-            any_case.into_iter().map(|kept| folded(kept.path.as_bytes())).collect();
-        let on_the_way = any_case.iter().flat_map(|kept| holders(kept)).map(<[u8]>::to_vec);
+            any_case.into_iter().map(|protected| folded(protected.path.as_bytes())).collect();
+        let on_the_way =
+            any_case.iter().flat_map(|protected| holders(protected)).map(<[u8]>::to_vec);
         Self { said, on_the_way: on_the_way.collect(), any_case }
     }
 
     /// Whether it stays as it is however it is spelled.
-    fn keeps_any_case(&self, path: &AbsPath) -> bool {
+    fn protects_any_case(&self, path: &AbsPath) -> bool {
         !self.any_case.is_empty()
             && holders(&folded(path.as_bytes())).any(|holder| self.any_case.contains(holder))
     }
@@ -73,8 +74,8 @@ impl FsIndex {
     #[must_use]
     pub fn allows_name(&self, path: &AbsPath, access: Access) -> bool {
         let there = self.about(&folder(path));
-        let kept = there.kept || self.said_of(path.as_bytes()).kept;
-        Said { kept: kept || self.keeps_any_case(path), ..there }.allow(access)
+        let protected = there.protected || self.said_of(path.as_bytes()).protected;
+        Said { protected: protected || self.protects_any_case(path), ..there }.allow(access)
     }
 
     /// Whether a name may be moved, linked or exchanged: nothing that stays as it is goes with either
@@ -82,25 +83,25 @@ impl FsIndex {
     /// this says no, [`relocation`](crate::decide::relocation) may still find nothing against it.
     #[must_use]
     pub fn allows_move(&self, from: &AbsPath, to: &AbsPath) -> bool {
-        let free = |name| self.allows_name(name, Access::WRITE) && !self.holds_kept(name);
+        let free = |name| self.allows_name(name, Access::WRITE) && !self.holds_protected(name);
         let rights = |name: &AbsPath| self.about(&folder(name)).granted();
         free(from) && free(to) && rights(from) == rights(to)
     }
 
     /// Whether something that stays as it is lies in it.
-    fn holds_kept(&self, path: &AbsPath) -> bool {
+    fn holds_protected(&self, path: &AbsPath) -> bool {
         let folded = || folded(path.as_bytes());
-        self.said_of(path.as_bytes()).holds_kept
+        self.said_of(path.as_bytes()).holds_protected
             || (!self.on_the_way.is_empty() && self.on_the_way.contains(&folded()))
     }
 
     /// All that counts for a path.
     fn about(&self, path: &AbsPath) -> Said {
         let alone = self.said_of(path.as_bytes()).alone;
-        let start = Said { alone, kept: self.keeps_any_case(path), ..Said::default() };
+        let start = Said { alone, protected: self.protects_any_case(path), ..Said::default() };
         holders(path.as_bytes()).map(|holder| self.said_of(holder)).fold(start, |all, said| Said {
             tree: all.tree | said.tree,
-            kept: all.kept || said.kept,
+            protected: all.protected || said.protected,
             ..all
         })
     }
@@ -112,7 +113,7 @@ impl FsIndex {
 
 impl Said {
     fn allow(self, access: Access) -> bool {
-        let stays = self.kept && access.intersects(Access::CHANGES);
+        let stays = self.protected && access.intersects(Access::CHANGES);
         self.granted().contains(access) && !stays
     }
 
@@ -138,7 +139,7 @@ fn holders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
     use crate::decide::{Relocation, relocation};
-    use crate::policy::{FsRule, Kept, Lookup, Source};
+    use crate::policy::{FsRule, Lookup, Protected, Source};
     use proptest::prelude::*;
 
     fn source() -> Source {
@@ -163,13 +164,15 @@ mod tests {
             access,
             source: source(),
         });
-        let kept = (path(), prop::bool::ANY).prop_map(|(path, any_case)| Kept {
+        let protected = (path(), prop::bool::ANY).prop_map(|(path, any_case)| Protected {
             path,
             source: source(),
             any_case,
         });
-        let (rules, kept) = (prop::collection::vec(rule, 0..6), prop::collection::vec(kept, 0..3));
-        (rules, kept).prop_map(|(rules, kept)| FsPolicy { kept, ..FsPolicy::of_rules(rules) })
+        let (rules, protected) =
+            (prop::collection::vec(rule, 0..6), prop::collection::vec(protected, 0..3));
+        (rules, protected)
+            .prop_map(|(rules, protected)| FsPolicy { protected, ..FsPolicy::of_rules(rules) })
     }
 
     proptest! {
@@ -195,13 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn the_usual_move_is_allowed_and_one_of_a_folder_that_holds_something_kept_is_not() {
+    fn the_usual_move_is_allowed_and_one_of_a_folder_that_holds_something_protected_is_not() {
         let path = |p: &str| AbsPath::new(p).unwrap();
         let access = Access::READ | Access::CHANGES;
         let rule = FsRule { path: path("/ws"), scope: Scope::Tree, access, source: source() };
         for any_case in [false, true] {
-            let kept = Kept { path: path("/ws/.git/hooks"), source: source(), any_case };
-            let policy = FsPolicy { kept: vec![kept], ..FsPolicy::of_rules(vec![rule.clone()]) };
+            let protected = Protected { path: path("/ws/.git/hooks"), source: source(), any_case };
+            let policy =
+                FsPolicy { protected: vec![protected], ..FsPolicy::of_rules(vec![rule.clone()]) };
             let index = FsIndex::new(&policy);
             let allows = |from, to| index.allows_move(&path(from), &path(to));
             assert!(allows("/ws/.git/HEAD.lock", "/ws/.git/HEAD") && allows("/ws/a", "/ws/d/a"));

@@ -3,23 +3,24 @@
 //! One resolved [`Policy`] is passed by reference to everything that needs an answer: the Landlock
 //! compiler, the mediator and the diagnostics ask the same object, so two layers cannot disagree.
 
+mod denied;
 mod environment;
 mod fs;
 mod fs_index;
-mod kept;
 mod limits;
 mod network;
 mod origin;
 mod own_view;
 mod protected;
 mod read_only;
+mod settled;
 mod unix_socket;
 mod view;
 
+pub use denied::Denied;
 pub use environment::Environment;
 pub use fs::{Access, FsPolicy, FsRule, Lookup, Scope};
 pub use fs_index::FsIndex;
-pub use kept::{Kept, KeptPattern, any_spelling};
 pub use limits::{Exceeded, Limit, Limits, Resource};
 pub use network::{
     BadHost, Binding, Closed, DNS_PORT, DomainName, Host, HostGrant, HostPattern, HostRule,
@@ -28,8 +29,9 @@ pub use network::{
 };
 pub use origin::{Origin, Origins};
 pub use own_view::{OwnView, PrivateTmp};
-pub use protected::Protected;
+pub use protected::{Protected, ProtectedPattern, any_spelling};
 pub use read_only::ReadOnly;
+pub use settled::SettledPolicy;
 pub use unix_socket::{Mediation, Reach, UnixGrant, UnixPolicy};
 pub use view::{Hiding, Tmp};
 

@@ -1,16 +1,19 @@
 //! What a run sees differently from the machine, where it has a mount namespace of its own and its
 //! profile asks for that.
 
-use super::{Access, FsPolicy, FsRule, Hiding, Kept, Policy, Reach, Scope, Source, Tmp, UnixGrant};
-use crate::AbsPath;
+use super::{
+    Access, FsPolicy, FsRule, Hiding, Policy, Protected, Reach, Scope, SettledPolicy, Source, Tmp,
+    UnixGrant,
+};
+use crate::{AbsPath, StaticPath};
 use std::path::Path;
 
 /// Where terminals have names (pts(4)).
-const PTS: &str = "/dev/pts";
+const PTS: StaticPath = StaticPath::new("/dev/pts");
 /// The terminal of whoever asks.
-const TTY: &str = "/dev/tty";
+const TTY: StaticPath = StaticPath::new("/dev/tty");
 /// What makes one: a device, or a link to the second path (devpts is mounted that way in containers).
-const PTMX: [&str; 2] = ["/dev/ptmx", "/dev/pts/ptmx"];
+const PTMX: [StaticPath; 2] = [StaticPath::new("/dev/ptmx"), StaticPath::new("/dev/pts/ptmx")];
 
 /// What has to be mounted for a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,7 +39,7 @@ impl OwnView {
     /// Where terminals have names.
     #[must_use]
     pub fn place_of_terminals() -> AbsPath {
-        at(PTS)
+        PTS.to_path()
     }
 
     /// Whether this is the name of a terminal. Which one it is changes from run to run.
@@ -44,7 +47,7 @@ impl OwnView {
     pub fn names_terminal(path: &AbsPath) -> bool {
         let number =
             |name: &std::ffi::OsStr| name.as_encoded_bytes().iter().all(u8::is_ascii_digit);
-        path.parent().is_some_and(|folder| folder == at(PTS))
+        path.parent().is_some_and(|folder| folder == PTS)
             && path.as_path().file_name().is_some_and(number)
     }
 }
@@ -53,13 +56,13 @@ impl Policy {
     /// This policy on a machine where its runs have a mount namespace, or have none. `is_folder`:
     /// whether a path is a folder and no link.
     #[must_use]
-    pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> Policy {
+    pub fn settled(mut self, mounts: bool, is_folder: impl Fn(&AbsPath) -> bool) -> SettledPolicy {
         if let Tmp::Wanted(source) = self.fs.tmp.clone() {
             let places = self.places(&source);
-            self.fs.kept.extend(places);
+            self.fs.protected.extend(places);
         }
         if !mounts {
-            return self;
+            return SettledPolicy(self);
         }
         if self.fs.hiding == Hiding::Wanted {
             self.fs.hiding = Hiding::On;
@@ -77,22 +80,28 @@ impl Policy {
                 }
             };
         }
-        self
+        SettledPolicy(self)
     }
 
-    /// The folders that hold the place of what stays of `/tmp` in the private folder. All runs of a
-    /// server share that one, and whoever moves such a folder moves what is mounted there with it,
-    /// to where no rule is about it: for the other runs, and for himself, who has another name for
-    /// it than the kernel tells of a path in `/tmp`. So they stay whatever a run sees at `/tmp`.
-    fn places(&self, source: &Source) -> Vec<Kept> {
+    /// Folders in the private folder that commands must not move.
+    ///
+    /// A folder of the machine's `/tmp` that is granted, say `/tmp/site/ws`, is mounted at the same
+    /// place in the private folder, which is `$TMPDIR/site/ws`. A command that renamed `$TMPDIR/site`
+    /// would take that mount along, to a path that no rule is about: in the other runs of the server,
+    /// which share the private folder, and in its own, where it has another name for the mount than
+    /// the path in `/tmp` that the kernel tells. So the first folder on the way, `$TMPDIR/site`, is
+    /// protected, whatever a run sees at `/tmp`.
+    fn places(&self, source: &Source) -> Vec<Protected> {
         let (tmp, fs) = (Tmp::path(), &self.fs);
-        let mut places: Vec<Kept> = Vec::new();
+        let mut places: Vec<Protected> = Vec::new();
         for folder in granted(self).chain(&fs.workspaces).chain([&fs.tmpdir]) {
             let below = folder.as_path().strip_prefix(tmp.as_path()).ok();
             let first = below.and_then(|below| below.components().next());
             let place = first.and_then(|name| fs.tmpdir.join(name.as_os_str()).ok());
-            if let Some(path) = place.filter(|path| !places.iter().any(|kept| kept.path == *path)) {
-                places.push(Kept { path, source: source.clone(), any_case: false });
+            if let Some(path) =
+                place.filter(|path| !places.iter().any(|protected| protected.path == *path))
+            {
+                places.push(Protected { path, source: source.clone(), any_case: false });
             }
         }
         places
@@ -109,20 +118,28 @@ impl Policy {
         self.fs.rules.push(FsRule { path, scope: Scope::Tree, access, source });
     }
 
+    /// Whether anything inside is granted.
+    fn opens_in(&self, path: &AbsPath) -> bool {
+        let mut granted = granted(self).chain(&self.fs.workspaces).chain([&self.fs.tmpdir]);
+        granted.any(|granted| granted.is_within(path))
+    }
+}
+
+impl SettledPolicy {
     /// This policy for a run whose standard streams are a terminal of the machine, which has this
     /// name among the machine's. What may be done with `/dev/tty` may be done with it by name, and
     /// with no other.
     #[must_use]
-    pub fn on_terminal(mut self, name: AbsPath) -> Policy {
-        let mut rules = std::mem::take(&mut self.fs.rules);
-        rules.retain(|rule| !self.fs.are_own_terminals(&rule.path));
-        let same = rules.iter().find(|rule| rule.path == at(TTY)).cloned();
+    pub fn on_terminal(mut self, name: AbsPath) -> Self {
+        let mut rules = std::mem::take(&mut self.0.fs.rules);
+        rules.retain(|rule| !self.0.fs.are_own_terminals(&rule.path));
+        let same = rules.iter().find(|rule| rule.path == TTY).cloned();
         rules.extend(same.map(|rule| FsRule { path: name, ..rule }));
-        self.fs = FsPolicy { rules, own_terminals: false, ..self.fs };
+        self.0.fs = FsPolicy { rules, own_terminals: false, ..self.0.fs };
         self
     }
 
-    /// What has to be mounted for a run of this policy, which is settled.
+    /// What has to be mounted for a run of this policy.
     #[must_use]
     pub fn own_view(&self) -> OwnView {
         let tmp = match &self.fs.tmp {
@@ -133,12 +150,12 @@ impl Policy {
         };
         let hidden = match self.fs.hiding {
             Hiding::On => {
-                let closed = self.fs.protected.iter().map(|protected| &protected.path);
+                let closed = self.fs.denied.iter().map(|denied| &denied.path);
                 outermost(closed.filter(|path| !self.opens_in(path)))
             }
             Hiding::Off | Hiding::Wanted => Vec::new(),
         };
-        let terminals = self.fs.own_terminals.then(|| at(PTS));
+        let terminals = self.fs.own_terminals.then(|| PTS.to_path());
         OwnView { tmp, hidden, terminals }
     }
 
@@ -148,14 +165,8 @@ impl Policy {
         let OwnView { tmp, hidden, .. } = self.own_view();
         let mounted = tmp.into_iter().flat_map(|tmp| tmp.stays.into_iter().chain([tmp.folder]));
         let named = self.fs.rules.iter().map(|rule| &rule.path);
-        let named = named.chain(self.fs.kept.iter().map(|kept| &kept.path)).cloned();
+        let named = named.chain(self.fs.protected.iter().map(|protected| &protected.path)).cloned();
         named.chain(mounted).chain(hidden).collect()
-    }
-
-    /// Whether anything inside is granted.
-    fn opens_in(&self, path: &AbsPath) -> bool {
-        let mut granted = granted(self).chain(&self.fs.workspaces).chain([&self.fs.tmpdir]);
-        granted.any(|granted| granted.is_within(path))
     }
 }
 
@@ -163,26 +174,21 @@ impl FsPolicy {
     /// Whether this is where the run's own terminals have names.
     #[must_use]
     pub fn are_own_terminals(&self, path: &AbsPath) -> bool {
-        self.own_terminals && *path == at(PTS)
+        self.own_terminals && *path == PTS
     }
 }
 
 /// The right to open the run's own terminals by name, where it may make some and is granted none of
 /// the machine's.
 fn own_terminals(policy: &Policy) -> Option<FsRule> {
-    let makes = |rule: &&FsRule| PTMX.iter().any(|ptmx| rule.path == at(ptmx));
+    let makes = |rule: &&FsRule| PTMX.iter().any(|ptmx| rule.path == *ptmx);
     let rule = policy.fs.rules.iter().find(makes)?;
-    let terminals = at(PTS);
+    let terminals = PTS.to_path();
     let machines = |rule: &FsRule| rule.path.is_within(&terminals) && !makes(&rule);
     let none = !policy.fs.rules.iter().any(machines);
     let access = rule.access & (Access::READ | Access::WRITE);
     let source = rule.source.clone();
     none.then_some(FsRule { path: terminals, scope: Scope::Tree, access, source })
-}
-
-/// One of the paths above.
-fn at(path: &str) -> AbsPath {
-    AbsPath::new(path).unwrap_or_else(|_| AbsPath::root())
 }
 
 /// The paths that grants name.

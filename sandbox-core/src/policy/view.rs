@@ -1,11 +1,11 @@
 //! What a profile may ask runs to see differently, and what has become of it once it is settled.
 
 use super::Source;
-use crate::AbsPath;
+use crate::{AbsPath, StaticPath};
 use serde::{Deserialize, Serialize};
 
 /// Where programs put temporary files that do not ask where.
-const TMP: &str = "/tmp";
+const TMP: StaticPath = StaticPath::new("/tmp");
 
 /// What runs find at `/tmp`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl Tmp {
     /// Where it is.
     #[must_use]
     pub fn path() -> AbsPath {
-        AbsPath::new(TMP).unwrap_or_else(|_| AbsPath::root())
+        TMP.to_path()
     }
 
     /// What either of two asks for.

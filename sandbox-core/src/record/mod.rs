@@ -90,10 +90,10 @@ pub enum Reason {
     NoGrant,
     /// The profile covers the target, without this access.
     InsufficientAccess,
-    /// The target is protected: the profile denies it, which no grant undoes, or it is the server's.
-    Protected,
+    /// The target is denied, by the profile, which no grant undoes, or because it is the server's.
+    Denied,
     /// The profile lets the tree be written and keeps this in it as it is.
-    Kept,
+    Protected,
     /// The sandbox cannot judge this and so refuses it (unreadable memory, abstract socket across
     /// the edge, a refused system call).
     NotSupported,
@@ -114,8 +114,8 @@ impl Reason {
             Lookup::InsufficientAccess(rule) => {
                 Some((Self::InsufficientAccess, Some(&rule.source)))
             }
-            Lookup::Protected(by) => Some((Self::Protected, by.source.as_ref())),
-            Lookup::Kept(kept) => Some((Self::Kept, Some(&kept.source))),
+            Lookup::Denied(by) => Some((Self::Denied, by.source.as_ref())),
+            Lookup::Protected(protected) => Some((Self::Protected, Some(&protected.source))),
         }
     }
 }

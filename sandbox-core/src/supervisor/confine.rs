@@ -1,9 +1,9 @@
 //! Rights given up, by the supervisor for itself and by the child for the command.
 
-use super::found::Found;
+use super::canonical::{self, PROC};
 use super::isolate::FirstProcess;
+use super::snapshot::Snapshot;
 use super::{SetupFailed, Stage};
-use crate::AbsPath;
 use crate::IpcScope;
 use crate::control::TreeTier;
 use crate::decide::FileKind;
@@ -16,7 +16,6 @@ use landlock::{
     RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus,
 };
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::fstat;
 use std::os::fd::OwnedFd;
 
@@ -36,7 +35,7 @@ impl Kernel {
             let found = if abi == 0 { "no Landlock".into() } else { format!("Landlock ABI {abi}") };
             return Err(SetupFailed::new(
                 Stage::Landlock,
-                libc::EOPNOTSUPP,
+                Errno::EOPNOTSUPP,
                 format!("this kernel has {found}; ABI {MINIMUM_ABI} (Linux 6.2) is needed"),
             ));
         }
@@ -56,7 +55,7 @@ pub(super) struct Rulesets {
     /// command's memory, and not the other way round.
     pub(super) command: RulesetCreated,
     /// What lay at the paths of the rules.
-    pub(super) found: Found,
+    pub(super) snapshot: Snapshot,
 }
 
 impl Rulesets {
@@ -65,15 +64,15 @@ impl Rulesets {
         let abi = kernel.abi;
         let (mut supervisor, mut command) =
             (handle_everything(kernel)?, handle_everything(kernel)?);
-        let mut found = Found::default();
+        let mut snapshot = Snapshot::default();
         for rule in rules(policy, abi) {
-            found.note(rule.path.clone());
+            snapshot.note(rule.path.clone());
             let Some(Opened { object, access }) = open_rule(&rule, abi)? else { continue };
             supervisor = add(supervisor, &object, access)?;
             command = add(command, &object, access)?;
         }
         let access = AccessFs::ReadFile | AccessFs::ReadDir;
-        let proc = LandlockRule { path: AbsPath::root().join("proc").map_err(unusual)?, access };
+        let proc = LandlockRule { path: PROC.to_path(), access };
         if let Some(Opened { object, access }) = open_rule(&proc, abi)? {
             supervisor = add(supervisor, &object, access)?;
         }
@@ -83,12 +82,12 @@ impl Rulesets {
             supervisor = supervisor.log_same_exec(false).map_err(unusual)?;
             command = command.log_new_exec(true).map_err(unusual)?;
         }
-        Ok(Self { supervisor, command, found })
+        Ok(Self { supervisor, command, snapshot })
     }
 }
 
 fn unusual(error: impl std::fmt::Display) -> SetupFailed {
-    SetupFailed::new(Stage::Landlock, 0, format!("landlock rule set: {error}"))
+    SetupFailed::in_words(Stage::Landlock, format!("landlock rule set: {error}"))
 }
 
 /// An empty rule set: everything this ABI knows is handled, so nothing is allowed.
@@ -112,21 +111,11 @@ fn add(
     ruleset.add_rule(PathBeneath::new(object, access)).map_err(unusual)
 }
 
-/// Opens a rule's path without following any link: the path was canonical when the policy was
-/// made, so a link in it now was put there since, perhaps by an earlier run. A rule whose object is
-/// gone grants nothing.
+/// Opens a rule's path. A rule whose object is gone grants nothing.
 fn open_rule(rule: &LandlockRule, abi: ABI) -> Result<Option<Opened>, SetupFailed> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
-    let failed = |errno: Errno| {
-        SetupFailed::new(Stage::Landlock, errno as i32, format!("open {}", rule.path))
-    };
-    let object = match openat2(AT_FDCWD, rule.path.as_path(), how) {
-        Ok(object) => object,
-        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => return Ok(None),
-        Err(errno) => return Err(failed(errno)),
-    };
+    let failed =
+        |errno: Errno| SetupFailed::new(Stage::Landlock, errno, format!("open {}", rule.path));
+    let Some(object) = canonical::find(&rule.path).map_err(failed)? else { return Ok(None) };
     let stat = fstat(&object).map_err(failed)?;
     let access = if FileKind::of(&stat) == FileKind::Folder {
         rule.access
@@ -146,9 +135,9 @@ struct Opened {
 pub(super) fn enforce(ruleset: RulesetCreated) -> Result<(), SetupFailed> {
     let status = ruleset
         .restrict_self()
-        .map_err(|e| SetupFailed::new(Stage::Landlock, Errno::last_raw(), e.to_string()))?;
+        .map_err(|e| SetupFailed::new(Stage::Landlock, Errno::last(), e.to_string()))?;
     if status.ruleset != RulesetStatus::FullyEnforced || !status.no_new_privs {
-        return Err(SetupFailed::new(Stage::Landlock, 0, "only partly enforced"));
+        return Err(SetupFailed::in_words(Stage::Landlock, "only partly enforced"));
     }
     Ok(())
 }
@@ -160,7 +149,7 @@ pub(super) fn supervisor(
     first: Option<FirstProcess>,
 ) -> Result<(RulesetCreated, Option<SignalScope>), SetupFailed> {
     let failed = |what: &'static str| {
-        move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno as i32, what)
+        move |errno: Errno| SetupFailed::new(Stage::ConfineSupervisor, errno, what)
     };
     sys::drop_capabilities().map_err(failed("drop capabilities"))?;
     nix::sys::prctl::set_no_new_privs().map_err(failed("no_new_privs"))?;

@@ -69,12 +69,13 @@ pub(super) fn enter(namespaces: Namespaces) -> Result<Entered, SetupFailed> {
 }
 
 fn failed(what: &str) -> impl Fn(Errno) -> SetupFailed {
-    move |errno| SetupFailed::new(Stage::Namespaces, errno as i32, what)
+    move |errno| SetupFailed::new(Stage::Namespaces, errno, what)
 }
 
 fn write(path: &str, text: &str) -> Result<(), SetupFailed> {
-    fs::write(path, text).map_err(|e| {
-        SetupFailed::new(Stage::Namespaces, e.raw_os_error().unwrap_or(0), format!("write {path}"))
+    fs::write(path, text).map_err(|error| match error.raw_os_error() {
+        Some(errno) => failed(&format!("write {path}"))(Errno::from_raw(errno)),
+        None => SetupFailed::in_words(Stage::Namespaces, format!("write {path}: {error}")),
     })
 }
 

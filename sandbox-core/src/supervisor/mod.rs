@@ -7,10 +7,10 @@
 //! in here ends one run and not the server.
 
 mod bootstrap;
+mod canonical;
 mod cgroup;
 mod confine;
 mod defect;
-mod found;
 mod foundation;
 mod isolate;
 mod look;
@@ -20,17 +20,20 @@ mod observe;
 mod own_network;
 mod reap;
 mod run;
+mod snapshot;
 mod stage;
 mod standby;
+mod startup;
 mod tree;
 mod trial;
 mod unix_table;
 mod usage;
 mod watch;
 
-pub use found::Found;
 pub use reap::end_group_of;
 pub use run::main;
+pub use snapshot::Snapshot;
 pub use stage::{SetupFailed, Stage};
+pub use startup::Startup;
 pub use tree::children;
 pub use trial::{attempt, read_attempt};

@@ -26,7 +26,7 @@ pub(super) fn enter(_: FirstProcess) -> Result<(), SetupFailed> {
 }
 
 fn failed(what: &'static str) -> impl Fn(Errno) -> SetupFailed {
-    move |errno| SetupFailed::new(Stage::Namespaces, errno as i32, what)
+    move |errno| SetupFailed::new(Stage::Namespaces, errno, what)
 }
 
 /// Asks rtnetlink(7) to set the flag `IFF_UP`, and reads its answer. The kernel then gives the device

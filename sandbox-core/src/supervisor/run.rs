@@ -8,12 +8,12 @@ use super::look::InputObject;
 use super::mounts;
 use super::own_network;
 use super::standby::{Released, Standby};
+use super::startup::Startup;
 use super::usage::LimitWatch;
 use super::watch::{Surroundings, Watch};
 use super::{SetupFailed, Stage};
 use crate::control::{ControlError, Event, Received, Stdio, Work, receive_work, send_event};
-use crate::groups::GroupsAt;
-use crate::namespaces::{self, Namespaces};
+use crate::namespaces::Namespaces;
 use crate::plan::{Basis, Plan};
 use crate::sys;
 use nix::errno::Errno;
@@ -36,14 +36,13 @@ pub fn main() -> ExitCode {
     }));
     let Ok(control) = take_control_socket() else { return ExitCode::from(64) };
     // While there is time: nobody waits for this process yet, if it is a spare one.
-    let mut arguments = std::env::args_os().skip(2);
-    let wanted = arguments.next().and_then(|argument| namespaces::from_argument(&argument));
-    let Some(wanted) = wanted else { return ExitCode::from(64) };
-    let groups = GroupsAt::from_arguments(arguments)
+    let startup = Startup::from_arguments(std::env::args_os().skip(2));
+    let Some(Startup { namespaces, groups }) = startup else { return ExitCode::from(64) };
+    let groups = groups
         .filter(|at| at.server == std::os::unix::process::parent_id())
         .map(|at| Groups::enter(&at))
         .unwrap_or_default();
-    let first = match go_inside(wanted) {
+    let first = match go_inside(namespaces) {
         Going::Inside(first) => first,
         Going::Outside(guard) => {
             drop((control, groups));
@@ -61,8 +60,8 @@ enum Going {
     Outside(Guard),
 }
 
-fn go_inside(wanted: Option<Namespaces>) -> Going {
-    match wanted.map(isolate::enter).transpose() {
+fn go_inside(namespaces: Option<Namespaces>) -> Going {
+    match namespaces.map(isolate::enter).transpose() {
         Ok(Some(Entered::Guard(guard))) => Going::Outside(guard),
         Ok(Some(Entered::Supervisor(first))) => Going::Inside(Ok(Some(first))),
         Ok(None) => Going::Inside(Ok(None)),
@@ -125,7 +124,7 @@ fn serve(
 }
 
 fn refuse(control: OwnedFd, odd: &str) -> ExitCode {
-    report(control, &Event::Refused(SetupFailed::new(Stage::ReadPlan, 0, odd)))
+    report(control, &Event::Refused(SetupFailed::in_words(Stage::ReadPlan, odd)))
 }
 
 fn report(control: OwnedFd, event: &Event) -> ExitCode {
@@ -181,14 +180,14 @@ impl Ahead {
 fn build(
     basis: &Basis,
     first: Option<FirstProcess>,
-    introduction: Option<u64>,
+    kernel_log_mark: Option<u64>,
 ) -> Result<Standby, SetupFailed> {
     if basis.namespaces != first.map(|first| first.namespaces) {
         let odd = "the plan asks for other namespaces than this supervisor was started with";
-        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+        return Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd));
     }
     mounts::make(&basis.policy.own_view(), first)?;
-    Standby::build(basis, Foundation::lay(basis)?, first, introduction)
+    Standby::build(basis, Foundation::lay(basis)?, first, kernel_log_mark)
 }
 
 /// Why no command was started.
@@ -229,7 +228,7 @@ fn start(
 /// Builds everything for a command that is known.
 fn build_now(plan: &Plan, first: Option<FirstProcess>) -> Result<Standby, SetupFailed> {
     enter_network(plan, first)?;
-    build(&plan.basis, first, plan.launch.kernel_log_token)
+    build(&plan.basis, first, plan.launch.kernel_log_mark)
 }
 
 /// Lets the command go.
@@ -256,7 +255,7 @@ fn enter_network(plan: &Plan, first: Option<FirstProcess>) -> Result<(), SetupFa
         (true, Some(first)) => own_network::enter(first),
         (true, None) => {
             let odd = "the plan asks for a network of its own and for no other namespace";
-            Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd))
+            Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd))
         }
     }
 }

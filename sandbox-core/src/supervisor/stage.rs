@@ -1,5 +1,6 @@
 //! The stages of building a sandbox, in order. A failure names the stage and the errno.
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -97,25 +98,43 @@ impl Stage {
 pub struct SetupFailed {
     /// The step that failed.
     pub stage: Stage,
-    /// Positive errno, 0 where none applies.
-    pub errno: i32,
+    /// The errno as a number, where there is one.
+    errno: Option<i32>,
     /// What exactly, in words, where the errno does not say it.
     pub detail: String,
 }
 
 impl SetupFailed {
-    /// A failure with words.
+    /// A failure of the system's, with words.
     #[must_use]
-    pub fn new(stage: Stage, errno: i32, detail: impl Into<String>) -> Self {
-        Self { stage, errno, detail: detail.into() }
+    pub fn new(stage: Stage, errno: Errno, detail: impl Into<String>) -> Self {
+        Self { stage, errno: Some(errno as i32), detail: detail.into() }
+    }
+
+    /// A failure that has no errno.
+    #[must_use]
+    pub fn in_words(stage: Stage, detail: impl Into<String>) -> Self {
+        Self { stage, errno: None, detail: detail.into() }
+    }
+
+    /// The same failure in other words.
+    #[must_use]
+    pub fn saying(&self, detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..*self }
+    }
+
+    /// The errno, where there is one.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        self.errno.map(Errno::from_raw)
     }
 }
 
 impl fmt::Display for SetupFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.stage.name())?;
-        if self.errno != 0 {
-            write!(f, ": {}", std::io::Error::from_raw_os_error(self.errno))?;
+        if let Some(errno) = self.errno {
+            write!(f, ": {}", std::io::Error::from_raw_os_error(errno))?;
         }
         if !self.detail.is_empty() {
             write!(f, ": {}", self.detail)?;

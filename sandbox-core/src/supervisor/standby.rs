@@ -6,13 +6,13 @@
 //! on is still there. Whoever hands out work looks at that first; here it is looked at once more.
 
 use super::bootstrap::{Armed, Bootstrap, Entry, Prepared, Running};
+use super::canonical;
 use super::confine::{self, SignalScope};
-use super::found::Found;
 use super::foundation::Foundation;
 use super::isolate::FirstProcess;
 use super::mediate::{self, Mediator};
-use super::mounts::pin;
 use super::mounts::seal::{self, Before};
+use super::snapshot::Snapshot;
 use super::watch::Watch;
 use super::{SetupFailed, Stage};
 use crate::AbsPath;
@@ -38,7 +38,7 @@ pub(super) struct Standby {
     workspaces: Vec<(AbsPath, OwnedFd)>,
     /// What lay at the paths of the rules, and what stays as it is, both as this process sees them
     /// since it is confined.
-    found: Found,
+    snapshot: Snapshot,
     before: Before,
 }
 
@@ -58,15 +58,15 @@ impl Standby {
         !basis.own_network && basis.policy.observe != Observe::Audit
     }
 
-    /// Confines this process, for good, and a child. `introduction`: see [`Prepared::new`].
+    /// Confines this process, for good, and a child. `kernel_log_mark`: see [`Prepared::new`].
     pub(super) fn build(
         basis: &Basis,
         foundation: Foundation,
         first: Option<FirstProcess>,
-        introduction: Option<u64>,
+        kernel_log_mark: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let setup = |what: &'static str| {
-            move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e as i32, what)
+            move |e: Errno| SetupFailed::new(Stage::ConfineSupervisor, e, what)
         };
         let policy = &basis.policy;
         nix::sys::prctl::set_child_subreaper(true).map_err(setup("subreaper"))?;
@@ -74,15 +74,15 @@ impl Standby {
         if first.is_some() {
             seal::seal(&policy.fs, &Before::of(&policy.fs))?;
         }
-        let opened = |path: &AbsPath| Some((path.clone(), pin(path).ok()??));
+        let opened = |path: &AbsPath| Some((path.clone(), canonical::find(path).ok()??));
         let workspaces = policy.fs.workspaces.iter().filter_map(opened).collect();
         let Foundation { kernel, mut rulesets, gate } = foundation;
-        let found = std::mem::take(&mut rulesets.found);
+        let snapshot = std::mem::take(&mut rulesets.snapshot);
         let (ruleset, scope) = confine::supervisor(rulesets, kernel, first)?;
-        let bootstrap = Prepared::new(policy, ruleset, gate, introduction)?.start()?;
-        let (found, before) = (found.again(), Before::of(&policy.fs));
+        let bootstrap = Prepared::new(policy, ruleset, gate, kernel_log_mark)?.start()?;
+        let (snapshot, before) = (snapshot.again(), Before::of(&policy.fs));
         let mediator = mediate::Waiting::new(&policy.fs)
-            .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
+            .map_err(|e| SetupFailed::in_words(Stage::Filter, e.to_string()))?;
         let (bootstrap, listener) = bootstrap.arm()?;
         let ipc = kernel.ipc;
         Ok(Self {
@@ -94,7 +94,7 @@ impl Standby {
             first,
             mediator,
             workspaces,
-            found,
+            snapshot,
             before,
         })
     }
@@ -104,7 +104,7 @@ impl Standby {
     /// # Errors
     /// If the child is gone: this is no good for anything any more.
     pub(super) fn wait(&self, control: BorrowedFd<'_>) -> Result<(), SetupFailed> {
-        let failed = |errno: Errno, what| SetupFailed::new(Stage::ReadPlan, errno as i32, what);
+        let failed = |errno: Errno, what| SetupFailed::new(Stage::ReadPlan, errno, what);
         let on = |fd| PollFd::new(fd, PollFlags::POLLIN);
         loop {
             let mut fds = [on(control), on(self.signals.as_fd())];
@@ -125,9 +125,9 @@ impl Standby {
     /// If it is not.
     pub(super) fn current(mut self, policy: &Policy) -> Result<Self, SetupFailed> {
         let now = Before::of(&policy.fs);
-        if !self.found.is_current() || !now.same_objects(&self.before) {
+        if !self.snapshot.is_current() || !now.same_objects(&self.before) {
             let odd = "files that the sandbox rests on were replaced just now";
-            return Err(SetupFailed::new(Stage::ReadPlan, libc::ESTALE, odd));
+            return Err(SetupFailed::new(Stage::ReadPlan, Errno::ESTALE, odd));
         }
         self.before = now;
         Ok(self)

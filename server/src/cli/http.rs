@@ -1,6 +1,6 @@
 //! What the command line says about HTTP.
 
-use crate::transport::Listen;
+use crate::transport::{Exposure, Listen};
 use axum::http::uri::Authority;
 use clap::Args;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -60,6 +60,11 @@ pub(super) struct Http {
 impl Http {
     /// Where to listen, if at all.
     pub(super) fn listen(self) -> Option<Listen> {
+        let exposure = match (self.behind_proxy, self.public) {
+            (true, _) => Exposure::BehindProxy,
+            (false, true) => Exposure::Public,
+            (false, false) => Exposure::Loopback,
+        };
         Some(Listen {
             address: self.http?,
             token_file: self.token_file,
@@ -69,8 +74,7 @@ impl Http {
             connections: self.http_connections,
             metrics: self.metrics,
             tls: self.tls_cert.zip(self.tls_key),
-            public: self.public,
-            behind_proxy: self.behind_proxy,
+            exposure,
             hosts: self.http_host,
             origins: self.http_origin,
         })

@@ -2,7 +2,7 @@
 
 use crate::audit::By;
 use crate::error::ServerError;
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::report::{LONGER_BY_CALL, report_text};
 use crate::runs::{Echo, Input};
 use crate::session::{Session, Setup};
@@ -79,8 +79,8 @@ pub(super) async fn run(
                 }
             }
             // It was shown as it came.
-            let wish = Wish { after: run.total(), stream: None, max_output: 0 };
-            session.answer(&run, &wish).await
+            let window = Window { after: run.total(), stream: None, max_output: 0 };
+            session.answer(&run, &window).await
         }
         Err(sentence) => session.refuse(&sentence),
     };

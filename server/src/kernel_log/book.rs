@@ -29,8 +29,8 @@ pub(super) struct Heard {
     pub(super) refusals: Vec<KernelRefusal>,
     /// Refusals that the kernel counted and that are not among them.
     pub(super) missed: u64,
-    /// What it makes itself known with.
-    token: u64,
+    /// What its first process leaves in the log.
+    mark: u64,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ struct Domain {
     /// Host process id of the supervisor.
     owner: Option<i32>,
     heard: u64,
-    waiting: Vec<(Instant, Option<RefusedAccess>, Call)>,
+    waiting: Vec<(Instant, Option<RefusedAccess>, Option<Call>)>,
 }
 
 /// An event whose end has not come yet.
@@ -48,7 +48,8 @@ struct Event {
     serial: u64,
     domain: u64,
     what: Option<RefusedAccess>,
-    call: Call,
+    /// Not written where calls are not logged.
+    call: Option<Call>,
 }
 
 /// Runs, domains, and what is known of them.
@@ -61,9 +62,9 @@ pub(super) struct Book {
 
 impl Book {
     /// From now on refusals to the run of `supervisor` are kept. Its first process makes its domain
-    /// known with `token`; where calls are not logged, descent has to do.
-    pub(super) fn follow(&mut self, supervisor: i32, token: u64, started: Instant) {
-        let heard = Heard { started, refusals: Vec::new(), missed: 0, token };
+    /// known with `mark`; where calls are not logged, descent has to do.
+    pub(super) fn follow(&mut self, supervisor: i32, mark: u64, started: Instant) {
+        let heard = Heard { started, refusals: Vec::new(), missed: 0, mark };
         self.runs.insert(supervisor, heard);
     }
 
@@ -98,7 +99,7 @@ impl Book {
         match message {
             Message::Refused { domain, what } => {
                 self.settle(now, parent_of);
-                self.current = Some(Event { serial, domain, what, call: Call::default() });
+                self.current = Some(Event { serial, domain, what, call: None });
             }
             Message::Made { domain, pid } => {
                 if self.domains.len() < MOST_DOMAINS || self.domains.contains_key(&domain) {
@@ -108,7 +109,7 @@ impl Book {
             }
             Message::Call(call) => {
                 if let Some(event) = &mut self.current {
-                    event.call = call;
+                    event.call = Some(call);
                 }
             }
             Message::End => self.settle(now, parent_of),
@@ -127,9 +128,11 @@ impl Book {
         }
         let domain = self.domains.entry(name).or_default();
         domain.heard += 1;
-        let candidates = [call.pid, call.parent, domain.maker.unwrap_or(0)];
-        let introduced = self.runs.iter().find(|(_, run)| call.token == Some(run.token));
-        if let Some((&owner, _)) = introduced {
+        let callers = call.as_ref().map(|call| [call.pid, call.parent]);
+        let candidates: Vec<i32> = callers.into_iter().flatten().chain(domain.maker).collect();
+        let mark = call.as_ref().and_then(|call| call.mark);
+        let marked = self.runs.iter().find(|(_, run)| mark == Some(run.mark));
+        if let Some((&owner, _)) = marked {
             self.give(name, owner);
             return;
         }
@@ -180,7 +183,15 @@ impl Book {
     }
 }
 
-fn refusal(what: RefusedAccess, call: Call, started: Instant, at: Instant) -> KernelRefusal {
+/// In records: whose call it was is not known.
+const UNKNOWN: i32 = 0;
+
+fn refusal(
+    what: RefusedAccess,
+    call: Option<Call>,
+    started: Instant,
+    at: Instant,
+) -> KernelRefusal {
     let RefusedAccess { operation, access, in_folder, path } = what;
     let at_ms = at.saturating_duration_since(started).as_millis();
     KernelRefusal {
@@ -188,18 +199,17 @@ fn refusal(what: RefusedAccess, call: Call, started: Instant, at: Instant) -> Ke
         access,
         path,
         in_folder,
-        syscall: name_of(&call),
+        syscall: call.as_ref().map(name_of).unwrap_or_default(),
         // Where calls are not logged: what Landlock answers but for a few cases.
-        errno: if call.errno == 0 { Errno::EACCES as i32 } else { call.errno },
-        pid: call.pid,
-        exe: call.exe,
+        errno: call.as_ref().and_then(|call| call.errno).unwrap_or(Errno::EACCES as i32),
+        pid: call.as_ref().map_or(UNKNOWN, |call| call.pid),
+        exe: call.map(|call| call.exe).unwrap_or_default(),
         at_ms: u64::try_from(at_ms).unwrap_or(u64::MAX),
     }
 }
 
 fn name_of(call: &Call) -> String {
     match trapped(call.number, IpcScope::Kernel) {
-        _ if call.pid == 0 => String::new(),
         Some(
             Trapped::Mediated(_, name)
             | Trapped::Observed(_, name)
@@ -216,7 +226,7 @@ mod tests {
     use nono_sandbox::policy::Access;
     use nono_sandbox::record::Operation;
 
-    const TOKEN: u64 = 0xf00d_feed_f00d_feed;
+    const MARK: u64 = 0xf00d_feed_f00d_feed;
 
     fn refused(domain: u64, path: &str) -> Message {
         let what = RefusedAccess {
@@ -231,11 +241,11 @@ mod tests {
     fn call(pid: i32, parent: i32) -> Message {
         Message::Call(Call {
             number: 257,
-            errno: 13,
+            errno: Some(13),
             pid,
             parent,
             exe: b"/bin/cat".to_vec(),
-            token: None,
+            mark: None,
         })
     }
 
@@ -246,7 +256,7 @@ mod tests {
 
     fn book(messages: Vec<(u64, Message)>, parent_of: &dyn Fn(i32) -> Option<i32>) -> Book {
         let mut book = Book::default();
-        book.follow(5, TOKEN, Instant::now());
+        book.follow(5, MARK, Instant::now());
         for (serial, message) in messages {
             book.note(serial, message, Instant::now(), parent_of);
         }
@@ -282,16 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn an_introduction_needs_no_living_process() {
-        let introduced = |token| Message::Call(Call { token: Some(token), ..Call::default() });
+    fn a_mark_needs_no_living_process() {
+        let marked = |mark| Message::Call(Call { mark: Some(mark), ..Call::default() });
         let book = book(
             vec![
                 (1, refused(0xa, "/tmp")),
-                (1, introduced(TOKEN)),
+                (1, marked(MARK)),
                 (2, refused(0xa, "/one")),
                 (2, call(77, 76)),
                 (3, refused(0xb, "/tmp")),
-                (3, introduced(TOKEN + 1)),
+                (3, marked(MARK + 1)),
                 (4, refused(0xb, "/two")),
                 (4, call(77, 76)),
                 (5, Message::Gone { domain: 0xa, refusals: 2 }),

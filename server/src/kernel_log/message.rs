@@ -42,14 +42,14 @@ pub(super) struct RefusedAccess {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Call {
     pub(super) number: i64,
-    /// Positive; 0 if it succeeded after all.
-    pub(super) errno: i32,
+    /// Positive; `None` if it succeeded after all.
+    pub(super) errno: Option<i32>,
     pub(super) pid: i32,
     pub(super) parent: i32,
     pub(super) exe: Vec<u8>,
-    /// The number that a run makes itself known with, if this is that call: the fourth argument of
-    /// `mknodat` (`nono_sandbox::plan::Launch::kernel_log_token`).
-    pub(super) token: Option<u64>,
+    /// The mark of a run, if this is the call that leaves it: the fourth argument of
+    /// `mknodat` (`nono_sandbox::plan::Launch::kernel_log_mark`).
+    pub(super) mark: Option<u64>,
 }
 
 /// The event's serial number and what the message says of it; `None` for everything else that is
@@ -69,11 +69,11 @@ pub(super) fn read(kind: u16, text: &[u8]) -> Option<(u64, Message)> {
             }
         }
         SYSCALL => Message::Call(Call {
-            token: (fields.number("syscall") == Some(nix::libc::SYS_mknodat))
+            mark: (fields.number("syscall") == Some(nix::libc::SYS_mknodat))
                 .then(|| fields.hex("a3"))
                 .flatten(),
             number: fields.number("syscall")?,
-            errno: fields.number::<i32>("exit").map_or(0, |exit| exit.saturating_neg().max(0)),
+            errno: fields.number::<i32>("exit").map(i32::saturating_neg).filter(|n| *n > 0),
             pid: fields.number("pid")?,
             parent: fields.number("ppid")?,
             exe: fields.text("exe").unwrap_or_default(),
@@ -193,19 +193,19 @@ mod tests {
             ),
             Some(Message::Call(Call {
                 number: 257,
-                errno: 13,
+                errno: Some(13),
                 pid: 13735,
                 parent: 13693,
                 exe: b"/usr/bin/dash".to_vec(),
-                token: None,
+                mark: None,
             }))
         );
-        let introduced = format!(
+        let marked = format!(
             "audit(1.2:88): arch=c000003e syscall={} success=no exit=-13 a0=ffffff9c a1=1 a2=2000 a3=f00dfeedf00dfeed ppid=3 pid=4",
             nix::libc::SYS_mknodat
         );
-        let Some(Message::Call(call)) = said(SYSCALL, &introduced) else { panic!() };
-        assert_eq!(call.token, Some(0xf00d_feed_f00d_feed));
+        let Some(Message::Call(call)) = said(SYSCALL, &marked) else { panic!() };
+        assert_eq!(call.mark, Some(0xf00d_feed_f00d_feed));
         assert_eq!(said(END, "audit(1.2:88): "), Some(Message::End));
     }
 

@@ -99,10 +99,10 @@ impl KernelLog {
         Ok(Self(shared))
     }
 
-    /// From now on what is refused to the run of a supervisor is kept. The run's plan has `token`.
-    pub(crate) fn follow(&self, supervisor: u32, token: u64) -> Option<Following> {
+    /// From now on what is refused to the run of a supervisor is kept. The run's plan has `mark`.
+    pub(crate) fn follow(&self, supervisor: u32, mark: u64) -> Option<Following> {
         let supervisor = i32::try_from(supervisor).ok()?;
-        self.0.book().follow(supervisor, token, Instant::now());
+        self.0.book().follow(supervisor, mark, Instant::now());
         Some(Following { shared: Arc::clone(&self.0), supervisor })
     }
 }

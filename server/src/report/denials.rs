@@ -140,14 +140,14 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
         why: ranked.why.clone(),
         grantable: match denial.reason {
             _ if let Some(narrowed) = narrowed => narrowed.grantable(),
-            record::Reason::Protected => Grantable::Never,
+            record::Reason::Denied => Grantable::Never,
             _ if one_process && changes => Grantable::NotByGrant,
             record::Reason::NotSupported | record::Reason::MoreRights | record::Reason::NoPlace => {
                 Grantable::NotByGrant
             }
-            record::Reason::NoGrant | record::Reason::InsufficientAccess | record::Reason::Kept => {
-                Grantable::OperatorOnly
-            }
+            record::Reason::NoGrant
+            | record::Reason::InsufficientAccess
+            | record::Reason::Protected => Grantable::OperatorOnly,
         },
         grant,
         risk,
@@ -165,26 +165,26 @@ fn item(view: View<'_>, ranked: &Ranked<'_>, number: usize) -> DenialItem {
 
 fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
     use record::Reason::{
-        InsufficientAccess, Kept, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
+        Denied, InsufficientAccess, MoreRights, NoGrant, NoPlace, NotSupported, Protected,
     };
     let read_only = read_only::stands_behind(view, denial);
     let nearest = read_only.map(|by| &by.source).or(denial.rule.as_ref());
     let rule = match (denial.reason, nearest) {
         (NoPlace, _) => network::no_place(),
         _ if network::is_about(denial) => network::rule(&view.policy.network, denial),
-        (Protected, Some(rule)) => format!("{} closes it, whatever is granted", rule.rule),
-        (Protected, None) => "the server's own: no profile can open this".to_owned(),
+        (Denied, Some(rule)) => format!("{} closes it, whatever is granted", rule.rule),
+        (Denied, None) => "the server's own: no profile can open this".to_owned(),
         (MoreRights, _) => {
             "moved or linked there, the file would have more rights than where it is".to_owned()
         }
-        (Kept, Some(rule)) if grant::is_a_place(rule) => {
+        (Protected, Some(rule)) if grant::is_a_place(rule) => {
             format!("{}: what a run sees at the same name in /tmp has its place here", rule.rule)
         }
-        (Kept, Some(rule)) => format!(
+        (Protected, Some(rule)) => format!(
             "{}: protected, because something outside of the sandbox runs or obeys it",
             rule.rule
         ),
-        (Kept, None) => "protected against writing".to_owned(),
+        (Protected, None) => "protected against writing".to_owned(),
         (NotSupported, _) => unsupported(denial).to_owned(),
         _ if grant::needs_datagrams(denial) => {
             "datagram sockets need linux.af_unix_datagram in the profile".to_owned()
@@ -211,7 +211,7 @@ fn decided_by(view: View<'_>, denial: &Denial) -> DecidedBy {
         rule: clean::name(rule.as_bytes()),
         source: match nearest {
             Some(rule) => rule.to_string(),
-            None if matches!(denial.reason, NoPlace | Protected) => "the server".to_owned(),
+            None if matches!(denial.reason, NoPlace | Denied) => "the server".to_owned(),
             None if network::is_because_of_mode(&view.policy.network, denial) => {
                 view.policy.origins.of(network::MODE).to_string()
             }

@@ -144,7 +144,7 @@ fn on_socket(view: View<'_>, path: &AbsPath, bind: bool) -> Explanation {
         PathVerdict::Denied(reason, rule) => {
             let what = (Kind::UnixSocket, operation, Layer::Mediation);
             let mut answer = refused(view, path.as_bytes().to_vec(), what, reason, rule);
-            if reason != Reason::Protected && is_own(view, path) {
+            if reason != Reason::Denied && is_own(view, path) {
                 answer.notes.push(
                     "a socket that the run itself binds there can be connected to".to_owned(),
                 );

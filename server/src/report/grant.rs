@@ -2,9 +2,9 @@
 
 use super::group::{Group, denial_path};
 use super::view::View;
-use super::wish::{What, Wish, by_name, wish};
+use super::wish::{GrantList, Wish, by_name, wish};
 use super::{network, read_only, risk};
-use nono_profiles::names_one_process;
+use nono_profiles::{FileList, names_one_process};
 use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{
@@ -53,11 +53,11 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
     }
     let filesystem =
         FilesystemGrant { read_only: lifted.is_some().then_some(false), ..written(view, &wishes)? };
-    let protected = |path: &AbsPath| {
-        let mut all = view.policy.fs.protected.iter().map(|protected| &protected.path);
+    let denied = |path: &AbsPath| {
+        let mut all = view.policy.fs.denied.iter().map(|denied| &denied.path);
         all.any(|p| path.is_within(p) || p.is_within(path))
     };
-    let helpless = |w: &Wish| is_helpless(&w.path) || protected(&w.path);
+    let helpless = |w: &Wish| is_helpless(&w.path) || denied(&w.path);
     if wishes.iter().any(|w| helpless(w) || risk::is_too_wide(view, w)) {
         return None;
     }
@@ -105,15 +105,15 @@ fn datagrams() -> Tried {
 fn written(view: View<'_>, wishes: &[Wish]) -> Option<FilesystemGrant> {
     let mut grant = FilesystemGrant::default();
     for wish in wishes {
-        let list = match wish.what {
-            What::ReadFile => &mut grant.read_file,
-            What::WriteFile => &mut grant.write_file,
-            What::AllowFile => &mut grant.allow_file,
-            What::Read => &mut grant.read,
-            What::Write => &mut grant.write,
-            What::Allow => &mut grant.allow,
-            What::Connect => &mut grant.unix_socket,
-            What::Bind => &mut grant.unix_socket_bind,
+        let list = match wish.list {
+            GrantList::File(FileList::ReadFile) => &mut grant.read_file,
+            GrantList::File(FileList::WriteFile) => &mut grant.write_file,
+            GrantList::File(FileList::AllowFile) => &mut grant.allow_file,
+            GrantList::File(FileList::Read) => &mut grant.read,
+            GrantList::File(FileList::Write) => &mut grant.write,
+            GrantList::File(FileList::Allow) => &mut grant.allow,
+            GrantList::Connect => &mut grant.unix_socket,
+            GrantList::Bind => &mut grant.unix_socket_bind,
         };
         list.push(as_text(view, &wish.path)?);
     }
@@ -145,16 +145,16 @@ fn with(policy: &Policy, wishes: &[Wish]) -> Policy {
     let mut opened = policy.clone();
     let source = || Source { profile: "tried".into(), rule: "tried".into(), line: None };
     for wish in wishes {
-        let tree = matches!(wish.what, What::Read | What::Write | What::Allow);
-        let (path, access) = (wish.path.clone(), wish.what.access());
-        let rule = match wish.what {
-            What::Connect | What::Bind => {
-                let bind = wish.what == What::Bind;
+        let (path, access) = (wish.path.clone(), wish.list.access());
+        let rule = match wish.list {
+            GrantList::Connect | GrantList::Bind => {
+                let bind = wish.list == GrantList::Bind;
                 let grant = UnixGrant { path, reach: Reach::Exact, bind, source: source() };
                 opened.unix.grants.push(grant);
                 wish.path.parent().filter(|_| bind).map(|folder| (folder, Scope::Tree))
             }
-            _ => Some((path, if tree { Scope::Tree } else { Scope::File })),
+            list if list.takes_trees() => Some((path, Scope::Tree)),
+            GrantList::File(_) => Some((path, Scope::File)),
         };
         if let Some((path, scope)) = rule {
             opened.fs.rules.push(FsRule { path, scope, access, source: source() });

@@ -83,8 +83,8 @@ fn split<'d>(view: View<'_>, members: Vec<&'d Denial>) -> Vec<Group<'d>> {
     let folder = members.first().and_then(|d| denial_path(d)).and_then(|p| p.parent());
     let named =
         matches!(members.first().map(|d| d.kind), Some(Kind::Fs | Kind::Exec | Kind::UnixSocket));
-    // A folder with protected files in it would say more than is meant.
-    let whole = folder.filter(|f| named && !view.policy.fs.protected.iter().any(|p| p.path == *f));
+    // A folder with denied files in it would say more than is meant.
+    let whole = folder.filter(|f| named && !view.policy.fs.denied.iter().any(|p| p.path == *f));
     let mut targets: Vec<Option<AbsPath>> = members.iter().map(|d| denial_path(d)).collect();
     targets.sort_unstable();
     targets.dedup();

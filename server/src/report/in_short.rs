@@ -49,11 +49,11 @@ pub(super) fn in_short(view: View<'_>) -> Vec<String> {
         ),
         format!(
             "closed, whatever is granted: {}",
-            list(policy.fs.protected.iter().map(|closed| name(&closed.path)).collect())
+            list(policy.fs.denied.iter().map(|closed| name(&closed.path)).collect())
         ),
         format!(
             "protected against writing: {}",
-            list(policy.fs.kept.iter().map(|kept| name(&kept.path)).collect())
+            list(policy.fs.protected.iter().map(|protected| name(&protected.path)).collect())
         ),
         format!("network: {network}"),
         format!("UNIX sockets outside: {sockets}"),

@@ -49,7 +49,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
             "run it without a sandbox of its own (browsers: --no-sandbox); it is confined already"
                 .to_owned(),
         ),
-        (_, Reason::Kept) => ways.extend(unprotect(first)),
+        (_, Reason::Protected) => ways.extend(unprotect(first)),
         (_, Reason::NoPlace) => ways.extend([
             "close connections that are idle, keep-alive ones too, and hold fewer at a time".into(),
             "end other runs that hold some (run_list, run_signal), and try again".into(),

@@ -8,7 +8,7 @@ use nono_schemas::{
 use serde_json::Value;
 use std::fmt::Write;
 
-/// A draft for the operator, with what was left out of it and why. Nothing protected can be in it:
+/// A draft for the operator, with what was left out of it and why. Nothing denied can be in it:
 /// such denials have no grant.
 pub(crate) fn addition(profile: &str, denials: &Denials) -> String {
     let mut text = String::new();

@@ -93,7 +93,7 @@ fn judge<'d>(group: Group<'d>, evidence: &Evidence) -> Ranked<'d> {
         + 4 * u32::from(near <= NEAR_MS)
         + 3 * u32::from(complained)
         + 2 * weight(first.operation)
-        + u32::from(first.reason == Reason::Protected);
+        + u32::from(first.reason == Reason::Denied);
     let mut why: Vec<String> = Vec::new();
     match quoted {
         Quoted::Both => why.push("the output quotes the target and the error".into()),

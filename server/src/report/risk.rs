@@ -1,7 +1,7 @@
 //! What a grant puts at stake.
 
 use super::view::View;
-use super::wish::{What, Wish};
+use super::wish::{GrantList, Wish};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Access;
 use nono_schemas::Risk;
@@ -61,7 +61,7 @@ fn home(view: View<'_>) -> Option<AbsPath> {
 
 /// Whether an entry would open a home folder, the root or a folder right below it as a whole.
 pub(super) fn is_too_wide(view: View<'_>, wish: &Wish) -> bool {
-    let tree = matches!(wish.what, What::Read | What::Write | What::Allow);
+    let tree = wish.list.takes_trees();
     let depth = wish.path.as_path().components().count();
     let homes = home(view).is_some_and(|home| home.is_within(&wish.path));
     let any_home = below("/home", &wish.path) && depth <= 3;
@@ -77,15 +77,15 @@ pub(super) fn of(view: View<'_>, wishes: &[Wish], beside: Option<(Risk, &str)>) 
 }
 
 fn one(view: View<'_>, wish: &Wish) -> (Risk, String) {
-    let (risk, why) = match wish.what {
-        What::Bind if is_own(view, &wish.path) => {
+    let (risk, why) = match wish.list {
+        GrantList::Bind if is_own(view, &wish.path) => {
             (Risk::Low, "programs outside of the sandbox can talk to what commands bind there")
         }
-        What::Connect | What::Bind => socket(&wish.path),
-        _ if wish.what.access().contains(Access::WRITE) => write(view, &wish.path),
+        GrantList::Connect | GrantList::Bind => socket(&wish.path),
+        _ if wish.list.access().contains(Access::WRITE) => write(view, &wish.path),
         _ => read(view, &wish.path),
     };
-    let tree = matches!(wish.what, What::Read | What::Write | What::Allow);
+    let tree = wish.list.takes_trees();
     let more = if tree { "; opens everything below the folder" } else { "" };
     (risk, format!("{why}{more}"))
 }

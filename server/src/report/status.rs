@@ -4,6 +4,7 @@ use super::facts::Facts;
 use super::time::duration;
 use super::{limits, tree};
 use crate::runs::{Ended, State};
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nono_sandbox::control::{End, Outcome};
 use nono_sandbox::policy::{Exceeded, Origin, Origins, Resource};
@@ -172,16 +173,18 @@ fn over_limit(exceeded: Exceeded, after: &str, origins: &Origins) -> String {
 
 /// Why nothing was run, and what to do.
 fn refusal(failed: &SetupFailed) -> String {
-    let missing = failed.errno == nix::errno::Errno::ENOENT as i32;
+    let errno = failed.errno();
     let advice = match failed.stage {
-        Stage::Exec if failed.errno == nix::errno::Errno::ENOEXEC as i32 => {
+        Stage::Exec if errno == Some(Errno::ENOEXEC) => {
             "the file is not a program for this machine, or a script without `#!`; run it with \
              its interpreter"
         }
-        Stage::Exec if failed.errno == nix::errno::Errno::E2BIG as i32 => {
+        Stage::Exec if errno == Some(Errno::E2BIG) => {
             "arguments and environment are too long together; pass data as stdin or in a file"
         }
-        Stage::Exec if missing => "the program or the interpreter in its first line is missing",
+        Stage::Exec if errno == Some(Errno::ENOENT) => {
+            "the program or the interpreter in its first line is missing"
+        }
         Stage::Exec => "the program could not be started; check its permissions",
         Stage::WorkingDirectory => "the working directory cannot be entered",
         _ => "the sandbox could not be built in full; `nono-mcp doctor` says what is missing",

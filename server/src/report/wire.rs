@@ -25,8 +25,8 @@ pub(super) fn reason(reason: record::Reason) -> Reason {
     match reason {
         record::Reason::NoGrant => Reason::NoGrant,
         record::Reason::InsufficientAccess => Reason::InsufficientAccess,
+        record::Reason::Denied => Reason::Denied,
         record::Reason::Protected => Reason::Protected,
-        record::Reason::Kept => Reason::Kept,
         record::Reason::NotSupported => Reason::NotSupported,
         record::Reason::MoreRights => Reason::MoreRights,
         record::Reason::NoPlace => Reason::LimitExceeded,

@@ -2,6 +2,7 @@
 
 use super::group::denial_path;
 use super::view::View;
+use nono_profiles::FileList;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Access;
 use nono_sandbox::record::{Denial, Kind, Operation};
@@ -10,60 +11,47 @@ use nono_sandbox::record::{Denial, Kind, Operation};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Wish {
     pub(super) path: AbsPath,
-    pub(super) what: What,
+    pub(super) list: GrantList,
 }
 
-/// What an entry allows.
+/// The list of a profile that an entry belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum What {
-    ReadFile,
-    WriteFile,
-    AllowFile,
-    Read,
-    Write,
-    Allow,
+pub(super) enum GrantList {
+    /// Of files.
+    File(FileList),
+    /// Of sockets to connect to.
     Connect,
+    /// Of sockets to bind.
     Bind,
 }
 
-impl What {
-    /// For a folder or a file that lacks these rights.
-    fn lacking(missing: Access, folder: bool) -> Self {
-        let reads = missing.intersects(Access::READ | Access::EXECUTE);
-        match (reads, missing.contains(Access::WRITE), folder) {
-            (true, true, true) => What::Allow,
-            (true, true, false) => What::AllowFile,
-            (_, false, true) => What::Read,
-            (_, false, false) => What::ReadFile,
-            (false, true, true) => What::Write,
-            (false, true, false) => What::WriteFile,
+impl GrantList {
+    /// The rights to files that come with it.
+    pub(super) fn access(self) -> Access {
+        match self {
+            Self::File(list) => list.access(),
+            Self::Connect => Access::empty(),
+            Self::Bind => Access::MAKE_SOCKET,
         }
     }
 
-    /// The rights it gives.
-    pub(super) fn access(self) -> Access {
-        let read = Access::READ | Access::EXECUTE;
-        match self {
-            What::ReadFile | What::Read => read,
-            What::WriteFile | What::Write => Access::WRITE,
-            What::AllowFile | What::Allow => read | Access::WRITE,
-            What::Connect => Access::empty(),
-            What::Bind => Access::MAKE_SOCKET,
-        }
+    /// Whether its entries are for everything below a folder.
+    pub(super) fn takes_trees(self) -> bool {
+        matches!(self, Self::File(list) if !list.takes_files_only())
     }
 }
 
 impl Wish {
     /// One entry for the folder instead of one for each file in it.
     pub(super) fn together(view: View<'_>, folder: &AbsPath, wishes: &[Wish]) -> Option<Wish> {
-        let socket = |w: &Wish| matches!(w.what, What::Connect | What::Bind);
+        let socket = |w: &Wish| matches!(w.list, GrantList::Connect | GrantList::Bind);
         // Sockets are named one by one: a folder of them is never narrow.
         if wishes.iter().any(socket) {
             return None;
         }
-        let all = wishes.iter().fold(Access::empty(), |all, w| all | w.what.access());
+        let all = wishes.iter().fold(Access::empty(), |all, w| all | w.list.access());
         let missing = all - view.policy.fs.rights(folder);
-        Some(Wish { path: folder.clone(), what: What::lacking(missing, true) })
+        Some(Wish { path: folder.clone(), list: GrantList::File(FileList::giving(missing, true)) })
     }
 }
 
@@ -71,18 +59,18 @@ impl Wish {
 pub(super) fn wish(view: View<'_>, denial: &Denial) -> Option<Wish> {
     let path = denial_path(denial)?;
     match (denial.kind, denial.operation) {
-        (Kind::UnixSocket, Operation::Bind) => return Some(Wish { path, what: What::Bind }),
-        (Kind::UnixSocket, _) => return Some(Wish { path, what: What::Connect }),
+        (Kind::UnixSocket, Operation::Bind) => return Some(Wish { path, list: GrantList::Bind }),
+        (Kind::UnixSocket, _) => return Some(Wish { path, list: GrantList::Connect }),
         _ => {}
     }
     if denial.access.contains(Access::MAKE_SOCKET) {
-        return Some(Wish { path, what: What::Bind });
+        return Some(Wish { path, list: GrantList::Bind });
     }
     // Names are made and removed in a folder, so the grant is about that.
     let path = if by_name(denial.operation) { path.parent()? } else { path };
     let folder = by_name(denial.operation) || (view.is_folder)(&path);
     let missing = denial.access - view.policy.fs.rights(&path);
-    Some(Wish { what: What::lacking(missing, folder), path })
+    Some(Wish { list: GrantList::File(FileList::giving(missing, folder)), path })
 }
 
 /// Whether an operation is about a name in its folder.

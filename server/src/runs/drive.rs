@@ -230,10 +230,7 @@ impl Driver {
                 std::mem::replace(&mut self.supervisor, fresh).retire();
                 Ok(())
             }
-            Err(error) => {
-                let SetupFailed { stage, errno, .. } = *failed;
-                Err(Ended::Refused(SetupFailed::new(stage, errno, error.to_string())))
-            }
+            Err(error) => Err(Ended::Refused(failed.saying(error.to_string()))),
         }
     }
 

@@ -44,7 +44,6 @@ pub(crate) use registry::{KEPT, KEPT_FOR};
 pub(crate) use run::{Ended, Finished, Identity, Run, Snapshot, State};
 pub(crate) use start_error::StartError;
 pub(crate) use streams::{Input, Size};
-pub(crate) use supervisor::SUPERVISE;
 pub(crate) use sweep::{SWEEP, sweep};
 pub(crate) use switches::Stream;
 pub(crate) use view::{Captured, OutputView};
@@ -223,10 +222,10 @@ impl Runs {
         else {
             return Ok(None);
         };
-        let token = crate::random::bytes().map(u64::from_ne_bytes);
-        let token = token.map_err(StartError::doing("read random numbers"))?;
-        plan.launch.kernel_log_token = Some(token);
-        Ok(log.follow(id, token))
+        let mark = crate::random::bytes().map(u64::from_ne_bytes);
+        let mark = mark.map_err(StartError::doing("read random numbers"))?;
+        plan.launch.kernel_log_mark = Some(mark);
+        Ok(log.follow(id, mark))
     }
 
     fn no_place(&self, why: NoPlace) -> StartError {

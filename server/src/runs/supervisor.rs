@@ -12,9 +12,9 @@ use nono_sandbox::control::{
     self, ControlError, Decoder, Event, Order, send_basis, send_order, send_start,
 };
 use nono_sandbox::groups::{self, GroupsAt};
-use nono_sandbox::namespaces::{self, Namespaces};
+use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::{Basis, Cgroups, Plan};
-use nono_sandbox::supervisor::Found;
+use nono_sandbox::supervisor::{Snapshot, Startup};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
@@ -29,8 +29,6 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// First argument that makes this binary a supervisor.
-pub(crate) const SUPERVISE: &str = "__supervise";
 /// How long a supervisor may take to exit once its socket is closed.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 /// The same for one without namespaces. Killed, it leaves its run to this process, which has no
@@ -77,13 +75,9 @@ impl Supervisors {
         let (ours, theirs) =
             StdUnixStream::pair().map_err(StartError::doing("make a socket pair"))?;
         ours.set_nonblocking(true).map_err(StartError::doing("make a socket pair"))?;
+        let startup = Startup { namespaces: self.namespaces, groups: self.groups.get().cloned() };
         let child = self
-            .start_self(
-                &[SUPERVISE.into(), namespaces::to_argument(self.namespaces)],
-                self.groups.get(),
-                OwnedFd::from(theirs).into(),
-                Stdio::inherit(),
-            )
+            .start_self(startup.to_arguments(), OwnedFd::from(theirs).into(), Stdio::inherit())
             .map_err(StartError::doing("start a supervisor"))?;
         let control =
             UnixStream::from_std(ours).map_err(StartError::doing("watch a supervisor"))?;
@@ -92,7 +86,7 @@ impl Supervisors {
             control,
             decoder: Decoder::default(),
             basis: None,
-            found: Found::default(),
+            snapshot: Snapshot::default(),
             family: Arc::clone(&self.family),
             groups: Arc::clone(&self.groups),
             halt: self.places.halt.subscribe(),
@@ -105,7 +99,8 @@ impl Supervisors {
         cgroups.all().next()?;
         let groups = GroupsAt { server: std::process::id(), parents: cgroups };
         // It outlives this process for a moment, so it holds nothing that somebody waits to see closed.
-        match self.start_self(&[SWEEP.into()], Some(&groups), Stdio::piped(), Stdio::null()) {
+        let arguments = std::iter::once(SWEEP.into()).chain(groups.to_arguments()).collect();
+        match self.start_self(arguments, Stdio::piped(), Stdio::null()) {
             Ok(sweeper) => {
                 // Set once, before the first supervisor is started.
                 let _set_before = self.groups.set(groups);
@@ -121,16 +116,14 @@ impl Supervisors {
     /// Starts our own binary again.
     fn start_self(
         &self,
-        mode: &[OsString],
-        groups: Option<&GroupsAt>,
+        arguments: Vec<OsString>,
         stdin: Stdio,
         stderr: Stdio,
     ) -> io::Result<Child> {
         let mut command = Command::new(format!("/proc/self/fd/{}", self.binary.as_raw_fd()));
         command
             .arg0("nono-mcp")
-            .args(mode)
-            .args(groups.map(GroupsAt::to_arguments).into_iter().flatten())
+            .args(arguments)
             .env_clear()
             .current_dir("/")
             .stdin(stdin)
@@ -158,7 +151,7 @@ pub(super) struct Supervisor {
     /// What it was told that its run will rest on.
     basis: Option<Arc<Basis>>,
     /// What lay at the paths of that.
-    found: Found,
+    snapshot: Snapshot,
     family: Arc<Family>,
     groups: Arc<OnceLock<GroupsAt>>,
     /// Held until it is reaped: a server that ends waits for that.
@@ -187,7 +180,7 @@ impl Supervisor {
     /// Whether what it has built is of what is there now. It cannot build anything anew, and what it
     /// has mounted it can see only from inside.
     pub(super) fn is_current(&self) -> bool {
-        self.found.is_current()
+        self.snapshot.is_current()
     }
 
     /// Says what its run will rest on, unless it knows. It can be told once.
@@ -197,7 +190,7 @@ impl Supervisor {
     pub(super) fn prepare(&mut self, basis: &Arc<Basis>) -> Result<(), StartError> {
         if !self.is_for(basis) {
             // Before it looks itself: what changes in between counts as changed.
-            self.found = Found::of(&basis.policy.paths());
+            self.snapshot = Snapshot::of(&basis.policy.paths());
             send_basis(self.control.as_fd(), basis)?;
             self.basis = Some(Arc::clone(basis));
         }

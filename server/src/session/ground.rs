@@ -15,7 +15,7 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::host::Host;
 use nono_sandbox::namespaces::Namespaces;
 use nono_sandbox::plan::Basis;
-use nono_sandbox::policy::{Kept, NetworkMode, Policy};
+use nono_sandbox::policy::{NetworkMode, Policy, Protected, SettledPolicy};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -85,13 +85,11 @@ impl Ground {
     /// is by now.
     pub(super) fn basis(
         &self,
-        policy: &Policy,
-        kept: Vec<Kept>,
+        policy: &SettledPolicy,
+        protected: Vec<Protected>,
         proxy: Option<&Proxy>,
     ) -> Arc<Basis> {
-        let mut policy = policy.clone();
-        policy.fs.kept = kept;
-        policy.network.proxy = proxy.map(Proxy::address);
+        let policy = policy.clone().with_protected(protected).with_proxy(proxy.map(Proxy::address));
         Arc::new(Basis {
             landlock_abi_limit: self.landlock_abi_limit,
             namespaces: self.host.namespaces_for(&policy),

@@ -1,21 +1,21 @@
 //! The state of one principal: what its runs rest on, and the runs.
 
-mod common;
 mod ground;
 mod repository;
+mod shared;
 mod tasks;
 mod wanted;
 
-pub(crate) use common::{Common, Owned};
 pub(crate) use ground::{
     Ground, Others, Setup, TOKEN_VARIABLE, account_home, own_program, workspaces,
 };
+pub(crate) use shared::{Owned, Shared};
 pub(crate) use tasks::{Begun, Tasks};
 pub(crate) use wanted::Wanted;
 
 use crate::audit::{Act, Audit, AuditError, By, Trail};
 use crate::error::ServerError;
-use crate::excerpt::{self, Wish};
+use crate::excerpt::{self, Window};
 use crate::folder;
 use crate::proxy::{Proxy, Share, Tenancy};
 use crate::report::{Answer, Facts, History, Output};
@@ -61,8 +61,8 @@ impl Session {
     /// [`ServerError`] if the setup cannot be used.
     pub(crate) fn open(setup: &Setup) -> Result<Arc<Self>, ServerError> {
         let ground = Ground::open(setup)?;
-        let common = Common::open(setup, &[Owned { name: None, ground: &ground }])?;
-        Ok(Self::open_beside(ground, None, setup.max_runs, &common))
+        let shared = Shared::open(setup, &[Owned { name: None, ground: &ground }])?;
+        Ok(Self::open_beside(ground, None, setup.max_runs, &shared))
     }
 
     /// A session beside others: at most `max_runs` of the places of all.
@@ -70,17 +70,17 @@ impl Session {
         ground: Ground,
         principal: Option<String>,
         max_runs: u32,
-        common: &Common,
+        shared: &Shared,
     ) -> Arc<Self> {
         let secrets = ground.secrets.patterns().cloned();
-        let runs = Runs::new(Arc::clone(&common.pool), max_runs, secrets);
-        let proxy = common.proxy.clone();
-        let share = Share::of(common.principals);
+        let runs = Runs::new(Arc::clone(&shared.pool), max_runs, secrets);
+        let proxy = shared.proxy.clone();
+        let share = Share::of(shared.principals);
         let (history, started) = (History::default(), Instant::now());
-        let audit = common.audit.clone();
+        let audit = shared.audit.clone();
         let tasks = Tasks::default();
         let policy = &ground.sandbox.policy;
-        let basis = Mutex::new(ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref()));
+        let basis = Mutex::new(ground.basis(policy, policy.fs.protected.clone(), proxy.as_deref()));
         let searching = Arc::new(Semaphore::new(1));
         Arc::new(Self {
             principal,
@@ -163,14 +163,14 @@ impl Session {
     /// A sentence that says what of the policy cannot be kept.
     fn basis(&self, sandbox: &Arc<Sandbox>) -> Result<Arc<Basis>, String> {
         let policy = &sandbox.policy;
-        let kept = nono_profiles::kept_now(policy)?;
-        let build = |kept| self.ground.basis(policy, kept, self.proxy.as_deref());
+        let protected = nono_profiles::protected_now(policy)?;
+        let build = |protected| self.ground.basis(policy, protected, self.proxy.as_deref());
         if !Arc::ptr_eq(sandbox, &self.ground.sandbox) {
-            return Ok(build(kept));
+            return Ok(build(protected));
         }
         let mut basis = self.basis.lock().unwrap_or_else(PoisonError::into_inner);
-        if basis.policy.fs.kept != kept {
-            *basis = build(kept);
+        if basis.policy.fs.protected != protected {
+            *basis = build(protected);
         }
         Ok(Arc::clone(&basis))
     }
@@ -186,21 +186,21 @@ impl Session {
     }
 
     /// An answer about a run, as it is now.
-    pub(crate) async fn answer(&self, run: &Run, wish: &Wish) -> Answer {
+    pub(crate) async fn answer(&self, run: &Run, window: &Window) -> Answer {
         let choose = |view: OutputView| async move {
-            let choose = || excerpt::output(&view, wish);
+            let choose = || excerpt::output(&view, window);
             // Reading megabytes from the spool would hold other calls up; changing threads for a
             // few lines holds this one up.
             if view.in_memory() { choose() } else { tokio::task::block_in_place(choose) }
         };
-        self.answer_with(run, wish, choose).await
+        self.answer_with(run, window, choose).await
     }
 
     /// The same with output of the caller's choice.
     pub(crate) async fn answer_with<F: Future<Output = Output> + Send>(
         &self,
         run: &Run,
-        wish: &Wish,
+        window: &Window,
         choose: impl FnOnce(OutputView) -> F + Send,
     ) -> Answer {
         let snapshot = if run.is_over() { None } else { run.look().await };
@@ -214,7 +214,7 @@ impl Session {
             state,
             snapshot,
             nonce,
-            max_output: wish.max_output,
+            max_output: window.max_output,
             now: Instant::now(),
         };
         let output = choose(run.view()).await;

@@ -137,7 +137,7 @@ pub(super) fn follow(fs: &FsPolicy, path: &Path) -> Way {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nono_sandbox::policy::{Hiding, Protected};
+    use nono_sandbox::policy::{Denied, Hiding};
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         }
         let fs = FsPolicy {
             hiding: Hiding::On,
-            protected: vec![Protected { path: AbsPath::new(&closed).unwrap(), source: None }],
+            denied: vec![Denied { path: AbsPath::new(&closed).unwrap(), source: None }],
             ..FsPolicy::of_rules(Vec::new())
         };
         for name in ["there", "link", "missing", "there/below"] {

@@ -1,7 +1,7 @@
 //! An answer as MCP sends it: structured and as text, each complete, because clients show the
 //! model only one of the two.
 
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::report::Answer;
 use crate::runs::Run;
 use crate::session::Session;
@@ -54,7 +54,7 @@ fn result(text: String, structured: &impl Serialize, is_error: bool) -> CallTool
 
 /// What a call that started a run is answered with, as the run is now.
 pub(super) async fn result_of(session: &Session, run: &Run, max_output: usize) -> CallToolResult {
-    let wish = Wish { after: 0, stream: None, max_output };
-    let reply = Reply::run(session.answer(run, &wish).await);
+    let window = Window { after: 0, stream: None, max_output };
+    let reply = Reply::run(session.answer(run, &window).await);
     session.ground.secrets.out_of(present(reply))
 }

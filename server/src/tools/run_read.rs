@@ -8,7 +8,7 @@ use super::present::Reply;
 use super::select::Selection;
 use super::validate::arguments_as;
 use super::wait::{self, Settled};
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::report::Output;
 use crate::runs::{OutputView, Stream};
 use crate::session::Session;
@@ -62,13 +62,13 @@ pub(super) async fn call(
             return Err(BadInput::Cancelled);
         }
     }
-    let wish = Wish { after, stream, max_output: output_bytes(params.max_output_bytes) };
+    let window = Window { after, stream, max_output: output_bytes(params.max_output_bytes) };
     let answer = match selection {
-        None => session.answer(&run, &wish).await,
+        None => session.answer(&run, &window).await,
         Some(selection) => {
             let id = run.identity.id.clone();
-            let pick = |view| pick(session, selection, view, wish, id, cancelled);
-            session.answer_with(&run, &wish, pick).await
+            let pick = |view| pick(session, selection, view, window, id, cancelled);
+            session.answer_with(&run, &window, pick).await
         }
     };
     Ok(Reply::run(answer))
@@ -80,16 +80,16 @@ async fn pick<C: Future<Output = ()> + Send>(
     session: &Session,
     selection: Selection,
     view: OutputView,
-    wish: Wish,
+    window: Window,
     run_id: String,
     cancelled: Pin<&mut C>,
 ) -> Output {
-    let nothing = Output { next_seq: wish.after, ..Output::default() };
+    let nothing = Output { next_seq: window.after, ..Output::default() };
     let wanted = Wanted::default();
     let asked = Arc::clone(&wanted.0);
     let picked = session.search(move || {
         let mut begun: [Option<Instant>; 2] = [None; 2];
-        selection.of(&view, &wish, &run_id, |stream| {
+        selection.of(&view, &window, &run_id, |stream| {
             let begun = begun[stream as usize].get_or_insert_with(Instant::now);
             asked.load(Ordering::Relaxed) && begun.elapsed() < MAX_TIME
         })

@@ -7,7 +7,7 @@ use super::present::Reply;
 use super::validate::arguments_as;
 use super::wait;
 use crate::audit::By;
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::session::Session;
 use nix::sys::signal::Signal;
 use nono_sandbox::control::SignalTo;
@@ -62,8 +62,8 @@ pub(super) async fn call(
         }
     };
     wait::settle(&run, patience, &mut pin!(cancelled)).await;
-    let wish = Wish { after, stream: None, max_output: output_bytes(None) };
-    Ok(Reply::run(session.answer(&run, &wish).await))
+    let window = Window { after, stream: None, max_output: output_bytes(None) };
+    Ok(Reply::run(session.answer(&run, &window).await))
 }
 
 /// `TERM`, however it is written: `SIGTERM`, `sigterm`, `term`.

@@ -8,7 +8,7 @@ use super::present::Reply;
 use super::validate::arguments_as;
 use super::wait;
 use crate::audit::By;
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::runs::{NoInput, Size, Written};
 use crate::session::Session;
 use nono_schemas::{MAX_WRITE_BYTES, RunWriteParams, run_write_schema};
@@ -68,8 +68,8 @@ pub(super) async fn call(
         }
     }
     wait::settle(&run, patience, &mut pin!(cancelled)).await;
-    let wish = Wish { after, stream: None, max_output: output_bytes(None) };
-    Ok(Reply::run(session.answer(&run, &wish).await))
+    let window = Window { after, stream: None, max_output: output_bytes(None) };
+    Ok(Reply::run(session.answer(&run, &window).await))
 }
 
 fn size(params: &RunWriteParams) -> Result<Option<Size>, BadInput> {

@@ -1,7 +1,7 @@
 //! Lines picked out of a run's output, by number or by pattern.
 
 use super::bad_input::BadInput;
-use crate::excerpt::Wish;
+use crate::excerpt::Window;
 use crate::report::{Excerpt, Output};
 use crate::runs::{
     Captured, Matcher, OutputView, Pattern, Searched, Stream, for_each_line, search,
@@ -74,17 +74,17 @@ impl Selection {
     pub(super) fn of(
         &self,
         view: &OutputView,
-        wish: &Wish,
+        window: &Window,
         run_id: &str,
         mut go_on: impl FnMut(Stream) -> bool,
     ) -> Output {
         let mut searched = Vec::new();
         let mut of = |stream| {
-            let wanted = wish.stream.is_none_or(|only| only == stream);
+            let wanted = window.stream.is_none_or(|only| only == stream);
             if !wanted {
                 return Excerpt::default();
             }
-            let (excerpt, done) = self.of_stream(view, stream, wish, || go_on(stream));
+            let (excerpt, done) = self.of_stream(view, stream, window, || go_on(stream));
             searched.push((stream, done));
             excerpt
         };
@@ -111,12 +111,12 @@ impl Selection {
         &self,
         view: &OutputView,
         stream: Stream,
-        wish: &Wish,
+        window: &Window,
         go_on: impl FnMut() -> bool,
     ) -> (Excerpt, Searched) {
-        let mut picked = Picked { most: wish.max_output * 2, ..Picked::default() };
+        let mut picked = Picked { most: window.max_output * 2, ..Picked::default() };
         let mut searched = Searched::default();
-        let after = wish.after;
+        let after = window.after;
         match self {
             Self::Matching(matching) => {
                 let mut matcher = Matcher::new(&matching.pattern, go_on);

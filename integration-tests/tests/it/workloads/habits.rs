@@ -93,9 +93,8 @@ fn leaks_that_are_not_looked_for_are_told() {
     as_each_user(|site| {
         let script = "gcc -fsanitize=address -O0 -o leak leak.c && ./leak";
         site.file("ws/leak.c", LEAK);
-        if !has(&site, &["gcc"])
-            || !super::succeeds_outside(&site, "gcc -fsanitize=address -x c -E - < /dev/null")
-        {
+        const SANITIZER: &str = "gcc -fsanitize=address -x c -E - < /dev/null";
+        if !has(&site, &["gcc"]) || !super::provides(&site, "libasan", SANITIZER) {
             return;
         }
         let server = site.serve();

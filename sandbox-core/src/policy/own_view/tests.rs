@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::{
-    Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy, Observe,
-    Origins, Protected, UnixPolicy,
+    Denied, Environment, FsPolicy, Isolation, Limits, Mediation, NetworkMode, NetworkPolicy,
+    Observe, Origins, UnixPolicy,
 };
 use crate::rate::Quota;
 use std::num::NonZeroU32;
@@ -32,8 +32,8 @@ fn policy(workspaces: &[&str], rules: &[(&str, Access)]) -> Policy {
     Policy {
         name: "t".into(),
         fs: FsPolicy {
-            protected: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"]
-                .map(|closed| Protected { path: path(closed), source: None })
+            denied: ["/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.netrc"]
+                .map(|closed| Denied { path: path(closed), source: None })
                 .into(),
             workspaces: whole.clone(),
             tmpdir: tmpdir.clone(),
@@ -56,7 +56,7 @@ fn policy(workspaces: &[&str], rules: &[(&str, Access)]) -> Policy {
     }
 }
 
-fn settled(policy: Policy) -> Policy {
+fn settled(policy: Policy) -> SettledPolicy {
     policy.settled(true, |path| !path.as_bytes().ends_with(b".sock"))
 }
 
@@ -67,11 +67,11 @@ fn paths(texts: &[&str]) -> Vec<AbsPath> {
 #[test]
 fn without_mounts_everything_is_as_it_was() {
     let before = policy(&["/ws"], &[]);
-    let mut after = before.clone().settled(false, |_| true);
+    let after = before.clone().settled(false, |_| true);
     // Other runs of the server may have some.
     assert_eq!(places(&after), ["/tmp/nono-mcp-1/nono-mcp-1"]);
-    after.fs.kept.clear();
-    assert_eq!(after, before);
+    let after = after.with_protected(vec![]);
+    assert_eq!(*after, before);
     assert_eq!(after.own_view(), OwnView::default());
     assert_eq!(after.fs.rights(&path("/tmp/x")), Access::empty());
 }
@@ -87,7 +87,7 @@ fn tmp_is_what_the_private_folder_is() {
 }
 
 fn places(policy: &Policy) -> Vec<String> {
-    policy.fs.kept.iter().map(|kept| kept.path.to_string()).collect()
+    policy.fs.protected.iter().map(|protected| protected.path.to_string()).collect()
 }
 
 /// Whatever a run sees at `/tmp`: all of a server have one private folder.
@@ -125,8 +125,8 @@ fn what_may_be_less_is_in_the_way() {
     let grant = UnixGrant { path: path("/tmp/db.sock"), reach, bind, source: source() };
     socket.unix.grants.push(grant);
     impossible(socket, "grants /tmp/db.sock");
-    let why = policy(&["/ws"], &[]).settled(true, |_| false).fs.tmp;
-    assert_eq!(why, Tmp::Impossible("/tmp is not a folder here".into()));
+    let nowhere = policy(&["/ws"], &[]).settled(true, |_| false);
+    assert_eq!(nowhere.fs.tmp, Tmp::Impossible("/tmp is not a folder here".into()));
 }
 
 #[test]

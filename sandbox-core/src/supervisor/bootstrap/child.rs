@@ -1,6 +1,6 @@
 //! The forked child, step by step until it is the command. Nothing here returns to the caller.
 
-use super::report::{self, GO};
+use super::report::{self, GO, NO_ERRNO};
 use super::{Confinement, Entry};
 use crate::control::{ControlError, Stdio, receive_fds, unseal};
 use crate::policy::Limits;
@@ -49,10 +49,10 @@ fn steps(
     stay_with(supervisor).map_err(at(Stage::ParentDeath))?;
     sys::drop_capabilities().map_err(at(Stage::Capabilities))?;
     nix::sys::prctl::set_no_new_privs().map_err(at(Stage::NoNewPrivileges))?;
-    confine::enforce(confinement.ruleset).map_err(|f| (f.stage, Errno::from_raw(f.errno)))?;
-    if let Some((name, token)) = &confinement.introduction {
-        // No rule gives the right to make a device, so this is refused, and the log has the token.
-        let _refused = sys::try_to_make_device(name, *token);
+    confine::enforce(confinement.ruleset).map_err(|f| (f.stage, f.errno().unwrap_or(NO_ERRNO)))?;
+    if let Some((name, mark)) = &confinement.kernel_log_mark {
+        // No rule gives the right to make a device, so this is refused, and the log has the mark.
+        let _refused = sys::try_to_make_device(name, *mark);
     }
     let listener = sys::install_filter(&confinement.filter).map_err(at(Stage::Filter))?;
     let secret = confinement.secret;

@@ -10,7 +10,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use super::{SetupFailed, Stage};
+use super::{SetupFailed, Stage, canonical};
 use crate::AbsPath;
 use crate::IpcScope;
 use crate::control::{ControlError, Stdio, receive_message, seal, send_fds};
@@ -20,7 +20,7 @@ use crate::policy::{Limits, Policy};
 use crate::sys::{self, ForkResult};
 use landlock::RulesetCreated;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, openat2};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -42,8 +42,8 @@ struct Confinement {
     ruleset: RulesetCreated,
     filter: BpfProgram,
     secret: u64,
-    /// Where, and with what, it makes itself known to the kernel's audit log.
-    introduction: Option<(CString, u64)>,
+    /// Where it does what the kernel's audit log has its mark from, and the mark.
+    kernel_log_mark: Option<(CString, u64)>,
 }
 
 /// What a confined child is to become.
@@ -101,13 +101,13 @@ impl Gate {
     pub(super) fn new(policy: &Policy, ipc: IpcScope) -> Result<Self, SetupFailed> {
         let sockets =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "bootstrap socket pair"))?;
+                .map_err(|e| SetupFailed::new(Stage::Fork, e, "bootstrap socket pair"))?;
         let secret = sys::random_bytes()
             .map(u64::from_ne_bytes)
-            .map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "random secret"))?;
+            .map_err(|e| SetupFailed::new(Stage::Fork, e, "random secret"))?;
         let handover = Handover { fd: child::handover_number(&sockets.1), secret };
         let filter = compile(policy, handover, ipc)
-            .map_err(|e| SetupFailed::new(Stage::Filter, 0, e.to_string()))?;
+            .map_err(|e| SetupFailed::in_words(Stage::Filter, e.to_string()))?;
         Ok(Self { filter, secret, sockets })
     }
 }
@@ -121,23 +121,23 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    /// `introduction`: a random number to be shown to the kernel's audit log.
+    /// `kernel_log_mark`: as in [`Launch`].
     pub(super) fn new(
         policy: &Policy,
         ruleset: RulesetCreated,
         gate: Gate,
-        introduction: Option<u64>,
+        kernel_log_mark: Option<u64>,
     ) -> Result<Self, SetupFailed> {
         let Gate { filter, secret, sockets } = gate;
-        let introduction = introduction.map(|token| introduce(policy, token)).transpose()?;
-        Ok(Self { confinement: Confinement { ruleset, filter, secret, introduction }, sockets })
+        let kernel_log_mark = kernel_log_mark.map(|mark| placed(policy, mark)).transpose()?;
+        Ok(Self { confinement: Confinement { ruleset, filter, secret, kernel_log_mark }, sockets })
     }
 
     /// Forks. The child goes its way; the parent waits for the listener.
     pub(super) fn start(self) -> Result<Bootstrap<AwaitingListener>, SetupFailed> {
         let supervisor = Pid::this();
         let Self { confinement, sockets: (ours, theirs) } = self;
-        match sys::fork().map_err(|e| SetupFailed::new(Stage::Fork, e as i32, "fork"))? {
+        match sys::fork().map_err(|e| SetupFailed::new(Stage::Fork, e, "fork"))? {
             ForkResult::Parent { child } => {
                 drop(theirs);
                 let (child, deadline) = (Child(Some(child)), Instant::now() + PATIENCE);
@@ -153,31 +153,29 @@ impl Prepared {
 
 fn c_string(bytes: &[u8]) -> Result<CString, SetupFailed> {
     CString::new(bytes)
-        .map_err(|_| SetupFailed::new(Stage::ReadPlan, libc::EINVAL, "NUL byte in the plan"))
+        .map_err(|_| SetupFailed::new(Stage::ReadPlan, Errno::EINVAL, "NUL byte in the plan"))
 }
 
-/// A name below the folder for temporary files that nobody can have taken.
-fn introduce(policy: &Policy, token: u64) -> Result<(CString, u64), SetupFailed> {
-    let place = policy.fs.tmpdir.join(format!(".{token:016x}"));
-    let place = place.map_err(|e| SetupFailed::new(Stage::Landlock, 0, e.to_string()))?;
-    Ok((c_string(place.as_bytes())?, token))
+/// A mark for the kernel's log, and a name for it below the folder for temporary files that nobody
+/// can have taken.
+fn placed(policy: &Policy, mark: u64) -> Result<(CString, u64), SetupFailed> {
+    let place = policy.fs.tmpdir.join(format!(".{mark:016x}"));
+    let place = place.map_err(|e| SetupFailed::in_words(Stage::Landlock, e.to_string()))?;
+    Ok((c_string(place.as_bytes())?, mark))
 }
 
 /// The working directory, by the path that was checked and no link put there since. A folder on the
 /// way to the workspace may be closed to this process by now.
 fn open_folder(path: &AbsPath, workspaces: &[(AbsPath, OwnedFd)]) -> Result<OwnedFd, SetupFailed> {
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let below = |(workspace, folder): &(AbsPath, OwnedFd)| {
         let below = path.as_path().strip_prefix(workspace.as_path()).ok()?;
-        openat2(folder, &Path::new(".").join(below), how).ok()
+        openat2(folder, &Path::new(".").join(below), canonical::how(OFlag::O_DIRECTORY)).ok()
     };
-    let opened = match openat2(AT_FDCWD, path.as_path(), how) {
+    let opened = match canonical::open(path, OFlag::O_DIRECTORY) {
         Err(Errno::EACCES) => workspaces.iter().find_map(below).ok_or(Errno::EACCES),
         opened => opened,
     };
-    opened.map_err(|e| SetupFailed::new(Stage::WorkingDirectory, e as i32, format!("open {path}")))
+    opened.map_err(|e| SetupFailed::new(Stage::WorkingDirectory, e, format!("open {path}")))
 }
 
 /// A child that is not the command yet. Dropped: killed and reaped.
@@ -230,7 +228,7 @@ impl Bootstrap<AwaitingListener> {
         let AwaitingListener = self.state;
         let (message, descriptors) = receive(&self.socket, self.deadline)?;
         report::decode(&message, descriptors.len())?;
-        let missing = || SetupFailed::new(Stage::Handover, libc::EPROTO, "listener missing");
+        let missing = || SetupFailed::new(Stage::Handover, Errno::EPROTO, "listener missing");
         let listener = descriptors.into_iter().next().ok_or_else(missing)?;
         check_listener(&listener)?;
         let Self { child, socket, deadline, .. } = self;
@@ -249,7 +247,7 @@ impl Bootstrap<Armed> {
         // It may have waited for long.
         let deadline = Instant::now() + most;
         let failed = |error: ControlError| {
-            SetupFailed::new(Stage::AwaitRelease, 0, format!("order the command: {error}"))
+            SetupFailed::in_words(Stage::AwaitRelease, format!("order the command: {error}"))
         };
         let Entry { orders, stdio, cwd } = entry;
         let orders = seal(orders).map_err(failed)?;
@@ -258,10 +256,10 @@ impl Bootstrap<Armed> {
         // The child's end closes with `execve`, so the end of the stream is success.
         let (message, _) = receive(&self.socket, deadline)?;
         if !message.is_empty() {
-            let odd = || SetupFailed::new(Stage::Exec, libc::EPROTO, "not a known message");
+            let odd = || SetupFailed::new(Stage::Exec, Errno::EPROTO, "not a known message");
             return Err(report::decode_failure(&message).unwrap_or_else(odd));
         }
-        let gone = || SetupFailed::new(Stage::Exec, libc::ESRCH, "the child is gone");
+        let gone = || SetupFailed::new(Stage::Exec, Errno::ESRCH, "the child is gone");
         self.child.hand_over().map(|leader| Running { leader }).ok_or_else(gone)
     }
 }
@@ -271,7 +269,7 @@ fn receive(socket: &OwnedFd, deadline: Instant) -> Result<(Vec<u8>, Vec<OwnedFd>
     await_readable(socket, deadline)?;
     let mut bytes = [0u8; report::MAX_MESSAGE + 1];
     let (length, descriptors) = receive_message(socket.as_fd(), &mut bytes)
-        .map_err(|e| SetupFailed::new(Stage::Handover, e as i32, "bootstrap socket"))?;
+        .map_err(|e| SetupFailed::new(Stage::Handover, e, "bootstrap socket"))?;
     Ok((bytes.get(..length).unwrap_or_default().to_vec(), descriptors))
 }
 
@@ -282,11 +280,11 @@ fn await_readable(socket: &OwnedFd, deadline: Instant) -> Result<(), SetupFailed
         match poll(&mut [PollFd::new(socket.as_fd(), PollFlags::POLLIN)], timeout) {
             Ok(0) => {
                 let late = "the child sent no message in time";
-                return Err(SetupFailed::new(Stage::Handover, libc::ETIMEDOUT, late));
+                return Err(SetupFailed::new(Stage::Handover, Errno::ETIMEDOUT, late));
             }
             Ok(_) => return Ok(()),
             Err(Errno::EINTR) => {}
-            Err(e) => return Err(SetupFailed::new(Stage::Handover, e as i32, "poll")),
+            Err(e) => return Err(SetupFailed::new(Stage::Handover, e, "poll")),
         }
     }
 }
@@ -298,5 +296,9 @@ fn check_listener(listener: &OwnedFd) -> Result<(), SetupFailed> {
     if target.as_os_str() == "anon_inode:seccomp notify" {
         return Ok(());
     }
-    Err(SetupFailed::new(Stage::Handover, libc::EPROTO, "the descriptor is not a seccomp listener"))
+    Err(SetupFailed::new(
+        Stage::Handover,
+        Errno::EPROTO,
+        "the descriptor is not a seccomp listener",
+    ))
 }

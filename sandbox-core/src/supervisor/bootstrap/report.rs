@@ -1,6 +1,7 @@
 //! The messages of the hand-over, and which may come when. Pure.
 
 use crate::supervisor::{SetupFailed, Stage};
+use nix::errno::Errno;
 
 /// Comes with the listener.
 pub(super) const LISTENER: u8 = b'L';
@@ -8,6 +9,8 @@ pub(super) const LISTENER: u8 = b'L';
 const FAILED: u8 = b'E';
 /// The supervisor's answer: execute this.
 pub(super) const GO: u8 = b'G';
+/// Travels, as 0, where a failure has no errno.
+pub(super) const NO_ERRNO: Errno = Errno::UnknownErrno;
 /// The longest message.
 pub(super) const MAX_MESSAGE: usize = 6;
 
@@ -20,7 +23,7 @@ pub(super) fn encode_failure(stage: Stage, errno: i32) -> [u8; MAX_MESSAGE] {
 /// Decodes a message that arrived, with this many descriptors, while the listener was awaited: it is
 /// the one that comes with the listener, which is to be checked.
 pub(super) fn decode(bytes: &[u8], descriptors: usize) -> Result<(), SetupFailed> {
-    let odd = |what: &str| SetupFailed::new(Stage::Handover, libc::EPROTO, what);
+    let odd = |what: &str| SetupFailed::new(Stage::Handover, Errno::EPROTO, what);
     match (bytes, descriptors) {
         ([LISTENER], 1) => Ok(()),
         ([LISTENER], n) => Err(odd(&format!("{n} descriptors instead of one"))),
@@ -33,7 +36,11 @@ pub(super) fn decode(bytes: &[u8], descriptors: usize) -> Result<(), SetupFailed
 /// Decodes a failure; `None` if it is none.
 pub(super) fn decode_failure(bytes: &[u8]) -> Option<SetupFailed> {
     let [FAILED, stage, a, b, c, d] = *bytes else { return None };
-    Some(SetupFailed::new(Stage::from_number(stage)?, i32::from_le_bytes([a, b, c, d]), ""))
+    let stage = Stage::from_number(stage)?;
+    Some(match Errno::from_raw(i32::from_le_bytes([a, b, c, d])) {
+        NO_ERRNO => SetupFailed::in_words(stage, ""),
+        errno => SetupFailed::new(stage, errno, ""),
+    })
 }
 
 #[cfg(test)]
@@ -54,7 +61,7 @@ mod tests {
             (b"G", 0),
         ] {
             let failed = decode(bytes, descriptors).unwrap_err();
-            assert_eq!((failed.stage, failed.errno), (Stage::Handover, libc::EPROTO));
+            assert_eq!((failed.stage, failed.errno()), (Stage::Handover, Some(Errno::EPROTO)));
         }
     }
 
@@ -62,7 +69,7 @@ mod tests {
     fn failures_carry_stage_and_errno() {
         for stage in Stage::ALL {
             let message = encode_failure(stage, 13);
-            assert_eq!(decode(&message, 0), Err(SetupFailed::new(stage, 13, "")));
+            assert_eq!(decode(&message, 0), Err(SetupFailed::new(stage, Errno::EACCES, "")));
         }
         let mut unknown = encode_failure(Stage::Exec, 13);
         unknown[1] = 200;

@@ -54,7 +54,7 @@ fn armed_by(bytes: &[u8], descriptors: usize) -> SetupFailed {
 #[test]
 fn a_descriptor_of_the_wrong_kind() {
     let failed = armed_by(b"L", 1);
-    assert_eq!((failed.stage, failed.errno), (Stage::Handover, libc::EPROTO));
+    assert_eq!((failed.stage, failed.errno()), (Stage::Handover, Some(Errno::EPROTO)));
     assert!(failed.detail.contains("not a seccomp listener"), "{failed}");
 }
 
@@ -62,7 +62,7 @@ fn a_descriptor_of_the_wrong_kind() {
 fn too_many_or_no_descriptors() {
     for count in [0, 2, 3] {
         let failed = armed_by(b"L", count);
-        assert_eq!((failed.stage, failed.errno), (Stage::Handover, libc::EPROTO));
+        assert_eq!((failed.stage, failed.errno()), (Stage::Handover, Some(Errno::EPROTO)));
         assert!(failed.detail.contains(&format!("{count} descriptors")), "{failed}");
     }
 }
@@ -80,7 +80,7 @@ fn garbage() {
 fn a_failure_is_passed_on_with_stage_and_errno() {
     for stage in Stage::ALL {
         let failed = armed_by(&report::encode_failure(stage, libc::ENOMEM), 0);
-        assert_eq!((failed.stage, failed.errno), (stage, libc::ENOMEM));
+        assert_eq!((failed.stage, failed.errno()), (stage, Some(Errno::ENOMEM)));
     }
 }
 
@@ -88,7 +88,7 @@ fn a_failure_is_passed_on_with_stage_and_errno() {
 fn a_child_that_sends_nothing() {
     let (bootstrap, _theirs, pid) = begun(Duration::ZERO);
     let failed = bootstrap.arm().unwrap_err();
-    assert_eq!((failed.stage, failed.errno), (Stage::Handover, libc::ETIMEDOUT));
+    assert_eq!((failed.stage, failed.errno()), (Stage::Handover, Some(Errno::ETIMEDOUT)));
     assert_reaped(pid);
 }
 
@@ -146,12 +146,12 @@ fn execve_that_fails_and_execve_that_never_comes() {
     let (bootstrap, theirs, pid) = armed(long());
     send(&theirs, &report::encode_failure(Stage::Exec, libc::ENOEXEC), &[]);
     let failed = bootstrap.release(&entry()).unwrap_err();
-    assert_eq!((failed.stage, failed.errno), (Stage::Exec, libc::ENOEXEC));
+    assert_eq!((failed.stage, failed.errno()), (Stage::Exec, Some(Errno::ENOEXEC)));
     assert_reaped(pid);
 
     let (bootstrap, _theirs, pid) = armed(long());
     let failed = bootstrap.release_within(&entry(), Duration::from_millis(50)).unwrap_err();
-    assert_eq!(failed.errno, libc::ETIMEDOUT);
+    assert_eq!(failed.errno(), Some(Errno::ETIMEDOUT));
     assert_reaped(pid);
 }
 

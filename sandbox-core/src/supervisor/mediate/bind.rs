@@ -82,9 +82,9 @@ fn judge(turn: &Turn<'_>, path: &[u8], place: &NewPlace) -> Result<Reach, Errno>
         PathVerdict::Denied(reason, rule) => Err((reason, rule)),
     };
     // A socket is something else at a name that stays as it is.
-    let kept = policy.fs.kept_by_name(&resolved);
-    let (reason, rule) = match (granted, kept) {
-        (Ok(_), Some(kept)) => (Reason::Kept, Some(&kept.source)),
+    let protected = policy.fs.protected_by_name(&resolved);
+    let (reason, rule) = match (granted, protected) {
+        (Ok(_), Some(protected)) => (Reason::Protected, Some(&protected.source)),
         (Ok(reach), None) => return Ok(reach),
         (Err(why), _) => why,
     };

@@ -10,9 +10,9 @@
 
 use super::blocking::{CallInHand, SLOW, conclude};
 use super::caller::Caller;
-use super::line::Line;
 use super::listener::{MessageCall, Notification};
 use super::own_socket::OwnSocket;
+use super::token_queue::TokenQueue;
 use super::turn::Turn;
 use super::{Shared, attributes, bind, connect, lock, network, notice, send, signal};
 use crate::filter::Mediated;
@@ -55,7 +55,7 @@ pub(super) struct Leadership {
     pub(super) state: Mutex<State>,
     idle: Condvar,
     pub(super) slowed: AtomicU64,
-    pub(super) line: Line,
+    pub(super) tokens: TokenQueue,
     /// Leaders there may be at once.
     most: usize,
     /// Threads there may be that were relieved of leading and are still in their call.
@@ -124,7 +124,7 @@ impl Leadership {
             state: Mutex::default(),
             idle: Condvar::new(),
             slowed: AtomicU64::new(0),
-            line: Line::default(),
+            tokens: TokenQueue::default(),
             most: processors().min(MAX_LEADERS),
             most_blocked: most_blocked(getrlimit(Resource::RLIMIT_NOFILE)?.0),
         })

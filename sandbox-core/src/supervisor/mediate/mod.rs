@@ -11,7 +11,6 @@ mod blocking;
 mod caller;
 mod connect;
 mod leader;
-mod line;
 mod listener;
 mod network;
 mod notice;
@@ -25,6 +24,7 @@ mod request;
 pub(super) mod resolve;
 mod send;
 mod signal;
+mod token_queue;
 mod turn;
 
 pub(in crate::supervisor) use caller::Caller;
@@ -221,8 +221,8 @@ impl Shared {
     }
 
     /// Whether something stays as it is although it lies in a tree that may be written.
-    pub(in crate::supervisor) fn keeps(&self) -> bool {
-        !self.policy().fs.kept.is_empty()
+    pub(in crate::supervisor) fn protects(&self) -> bool {
+        !self.policy().fs.protected.is_empty()
     }
 
     fn listener(&self) -> &Listener {

@@ -89,8 +89,8 @@ fn is_folder(object: &OwnedFd) -> Result<bool, Errno> {
 }
 
 /// A path for a folder whose own is too long to be told: one below the nearest folder above that
-/// can be named. No rule and nothing that is kept is named by a longer path than that folder's, so
-/// they say the same of both.
+/// can be named. No rule and nothing that is protected is named by a longer path than that folder's,
+/// so they say the same of both.
 fn far_below(folder: &OwnedFd) -> Result<AbsPath, Errno> {
     /// Levels that one path leads up.
     const LEAP: usize = 1024;

@@ -115,8 +115,8 @@ fn refuse_hidden(turn: &Turn<'_>, errno: Errno, path: &[u8]) {
     let Ok(absolute) = AbsPath::new(OsStr::from_bytes(path)) else { return };
     let fs = &turn.shared.policy().fs;
     if errno == Errno::EACCES && fs.hides(&absolute) {
-        let closed = fs.protection(&absolute);
-        let why = (Reason::Protected, closed.and_then(|protected| protected.source.as_ref()));
+        let closed = fs.denied_by(&absolute);
+        let why = (Reason::Denied, closed.and_then(|denied| denied.source.as_ref()));
         turn.record(turn.refusal(Kind::UnixSocket, path.to_vec(), why));
     }
 }

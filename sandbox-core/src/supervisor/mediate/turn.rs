@@ -71,6 +71,6 @@ impl Turn<'_> {
         leadership.slowed.fetch_add(1, Ordering::Relaxed);
         stand_in(self.shared, &mut lock(&leadership.state), self.caller.id());
         let since = Instant::now();
-        leadership.line.wait(&self.shared.bucket, || released(&self.caller, since))
+        leadership.tokens.wait(&self.shared.bucket, || released(&self.caller, since))
     }
 }

@@ -1,9 +1,10 @@
 //! Mounts that rest on the policy alone, so that a spare supervisor has them before there is a
 //! request: the private `/tmp`, terminals of the run's own, and nothing where what is closed would be.
 
-use super::{kind, pin};
+use super::kind;
 use crate::AbsPath;
 use crate::policy::{OwnView, PrivateTmp, Tmp};
+use crate::supervisor::canonical::{self, PROC};
 use crate::supervisor::isolate::FirstProcess;
 use crate::supervisor::{SetupFailed, Stage};
 use crate::sys;
@@ -26,7 +27,7 @@ pub(in crate::supervisor) fn make(
 ) -> Result<(), SetupFailed> {
     if first.is_none() && *view != OwnView::default() {
         let odd = "the policy needs mounts, and the plan asks for no namespace";
-        return Err(SetupFailed::new(Stage::Namespaces, libc::EPROTO, odd));
+        return Err(SetupFailed::new(Stage::Namespaces, Errno::EPROTO, odd));
     }
     if let Some(tmp) = &view.tmp {
         private_tmp(tmp)?;
@@ -38,7 +39,7 @@ pub(in crate::supervisor) fn make(
 }
 
 fn failed(what: &'static str, path: &AbsPath) -> impl Fn(Errno) -> SetupFailed {
-    move |errno| SetupFailed::new(Stage::Namespaces, errno as i32, format!("{what} {path}"))
+    move |errno| SetupFailed::new(Stage::Namespaces, errno, format!("{what} {path}"))
 }
 
 /// A trial, in a process of its own: whether what most runs see differently can be mounted.
@@ -77,7 +78,7 @@ fn private_tmp(tmp: &PrivateTmp) -> Result<(), SetupFailed> {
 }
 
 fn existing(path: &AbsPath) -> Result<OwnedFd, SetupFailed> {
-    let object = pin(path).map_err(failed("open", path))?;
+    let object = canonical::find(path).map_err(failed("open", path))?;
     object.ok_or_else(|| failed("open", path)(Errno::ENOENT))
 }
 
@@ -104,13 +105,13 @@ fn stand(tmp: &OwnedFd, path: &AbsPath) -> Result<OwnedFd, Errno> {
 fn hide(paths: &[AbsPath]) -> Result<(), SetupFailed> {
     let mut there = Vec::new();
     for path in paths {
-        let object = pin(path).map_err(failed("hide", path))?;
+        let object = canonical::find(path).map_err(failed("hide", path))?;
         there.extend(object.map(|object| (path, object)));
     }
     if there.is_empty() {
         return Ok(());
     }
-    let proc = AbsPath::new("/proc").unwrap_or_else(|_| AbsPath::root());
+    let proc = PROC.to_path();
     let cover = Cover::over(&proc).map_err(failed("make a cover at", &proc))?;
     for (path, object) in &there {
         cover.put_over(object).map_err(failed("hide", path))?;
@@ -131,7 +132,7 @@ impl<'p> Cover<'p> {
     fn over(place: &'p AbsPath) -> Result<Self, Errno> {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("tmpfs"), place.as_path(), Some("tmpfs"), flags, Some("mode=700,size=4k"))?;
-        let root = pin(place)?.ok_or(Errno::ENOENT)?;
+        let root = canonical::find(place)?.ok_or(Errno::ENOENT)?;
         let nobody = Mode::empty();
         mkdirat(&root, "folder", nobody)?;
         let made = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;

@@ -1,15 +1,14 @@
-//! What stays as it is in trees that may be written, kept so by the kernel where there is a mount
-//! namespace, and looked at afterwards everywhere.
+//! The second and the third line behind what a profile protects ([`Protected`]).
 //!
-//! The rule itself is asked for each call (`observe`). That is no barrier for a program that
-//! changes a call's arguments while it is judged. Behind it stand, for what exists when a run
-//! starts, mounts that cannot be written; and a comparison of before and after, which tells what
-//! changed all the same.
+//! The first is in `observe`: each call that could change something protected is judged. A program
+//! that changes a call's arguments while it is judged gets past that. So, where a run has a mount
+//! namespace, everything protected that exists when the run starts is also *sealed*: a mount that
+//! cannot be written lies over it. And in every run what is protected is compared before and after,
+//! so that a change that neither prevented is told.
 
-use super::pin;
 use crate::AbsPath;
-use crate::policy::{Access, FsPolicy, Kept};
-use crate::supervisor::{SetupFailed, Stage};
+use crate::policy::{Access, FsPolicy, Protected};
+use crate::supervisor::{SetupFailed, Stage, canonical};
 use crate::sys;
 use nix::errno::Errno;
 use std::fs::{self, Metadata};
@@ -49,10 +48,13 @@ pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<
     Ok(())
 }
 
-/// Folders between something kept and the tree that may be written: those whose names can be
+/// Folders between something protected and the tree that may be written: those whose names can be
 /// changed.
-fn on_the_way<'p>(policy: &'p FsPolicy, kept: &'p AbsPath) -> impl Iterator<Item = AbsPath> + 'p {
-    let above = std::iter::successors(kept.parent(), AbsPath::parent);
+fn on_the_way<'p>(
+    policy: &'p FsPolicy,
+    protected: &'p AbsPath,
+) -> impl Iterator<Item = AbsPath> + 'p {
+    let above = std::iter::successors(protected.parent(), AbsPath::parent);
     above.take_while(|folder| {
         let holder = folder.parent().unwrap_or_else(AbsPath::root);
         policy.rights(&holder).contains(Access::WRITE)
@@ -70,9 +72,9 @@ enum Writing {
 /// cannot be mounted over.
 fn remount(path: &AbsPath, writing: Writing) -> Result<bool, SetupFailed> {
     let failed = |errno: Errno| {
-        SetupFailed::new(Stage::Namespaces, errno as i32, format!("seal {path} against writing"))
+        SetupFailed::new(Stage::Namespaces, errno, format!("seal {path} against writing"))
     };
-    let Some(object) = pin(path).map_err(failed)? else { return Ok(false) };
+    let Some(object) = canonical::find(path).map_err(failed)? else { return Ok(false) };
     let mount = sys::second_mount(object.as_fd()).map_err(failed)?;
     if writing == Writing::Ends {
         sys::make_read_only(mount.as_fd()).map_err(failed)?;
@@ -88,13 +90,13 @@ pub(in crate::supervisor) struct Before(Vec<(AbsPath, State)>);
 impl Before {
     /// Looks at everything that stays as it is.
     pub(in crate::supervisor) fn of(policy: &FsPolicy) -> Self {
-        let look = |kept: &Kept| {
+        let look = |protected: &Protected| {
             // The place of something in the private folder: what lies beside that is nobody's
             // business.
-            let is_place = kept.path.parent().as_ref() == Some(&policy.tmpdir);
-            (kept.path.clone(), State::of(&kept.path, is_place))
+            let is_place = protected.path.parent().as_ref() == Some(&policy.tmpdir);
+            (protected.path.clone(), State::of(&protected.path, is_place))
         };
-        Self(policy.kept.iter().map(look).collect())
+        Self(policy.protected.iter().map(look).collect())
     }
 
     /// What there is of it. Where that cannot be seen, the folder that nobody may enter: a command
@@ -273,12 +275,12 @@ mod tests {
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };
-        let kept = |path: &&Path| Kept {
+        let protected = |path: &&Path| Protected {
             path: AbsPath::new(*path).unwrap(),
             source: source(),
             any_case: false,
         };
-        FsPolicy { kept: paths.iter().map(kept).collect(), ..FsPolicy::of_rules(vec![]) }
+        FsPolicy { protected: paths.iter().map(protected).collect(), ..FsPolicy::of_rules(vec![]) }
     }
 
     #[test]

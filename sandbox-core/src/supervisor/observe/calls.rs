@@ -37,14 +37,14 @@ enum Seen {
 /// their object, their program and their process are what they are now.
 pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     let (data, name) = (call.data(), call.name);
-    let may_change_kept = shared.keeps() && may_change(call.call, &data);
+    let may_change_protected = shared.protects() && may_change(call.call, &data);
     let Some(caller) = shared.caller(&data) else {
-        return answer(call, Response::without_look(may_change_kept, Errno::EPERM));
+        return answer(call, Response::without_look(may_change_protected, Errno::EPERM));
     };
     let seen = match read(shared, &caller, call.call, &data) {
         Ok(seen) => seen,
         Err(errno) => {
-            let response = Response::without_look(may_change_kept, errno);
+            let response = Response::without_look(may_change_protected, errno);
             if let Response::Refuse(errno) = response {
                 unreadable(shared, &caller, (errno, Kind::Fs), Operation::Write, name);
             }
@@ -56,7 +56,7 @@ pub(in crate::supervisor) fn look(shared: &Shared, call: ObservedCall<'_>) {
     }
     let path = if let Seen::Path(watched) = &seen { Some(watched) } else { None };
     let seems_allowed = path.is_some_and(|watched| watched.seems_allowed(shared.index()));
-    let waits = shared.keeps() && path.is_some_and(|watched| watched.attempt.may_change());
+    let waits = shared.protects() && path.is_some_and(|watched| watched.attempt.may_change());
     let mut call = Some(call);
     if seems_allowed
         && !waits
@@ -142,7 +142,7 @@ fn kept_source(
     (dirfd, address): (i32, u64),
     flags: i32,
 ) -> Result<Option<Watched>, Errno> {
-    if !shared.keeps() {
+    if !shared.protects() {
         return Ok(None);
     }
     let written = caller.read_path(address)?;
@@ -161,7 +161,7 @@ fn kept_source(
         };
         (source, path)
     };
-    let kept = shared.policy().fs.kept.iter().any(|kept| kept.holds(&path));
+    let kept = shared.policy().fs.protected.iter().any(|kept| kept.holds(&path));
     Ok(kept.then_some(source))
 }
 

@@ -10,8 +10,9 @@ use crate::policy::{FsPolicy, Observe, Policy};
 use crate::record::{
     Confidence, Denial, DenialLog, KernelRefusal, Kind, Layer, Operation, Reason, Recorder,
 };
+use crate::supervisor::canonical;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::unistd::{AccessFlags, faccessat};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -72,17 +73,15 @@ fn denial(fs: &FsPolicy, refusal: KernelRefusal) -> Option<Denial> {
 
 /// Whether ordinary permissions allow changing the names in a folder.
 fn may_change(folder: &AbsPath) -> bool {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let how = OpenHow::new().flags(flags).resolve(ResolveFlag::RESOLVE_NO_SYMLINKS);
     let mode = AccessFlags::W_OK | AccessFlags::X_OK;
-    openat2(AT_FDCWD, folder.as_path(), how)
+    canonical::open(folder, OFlag::O_DIRECTORY)
         .is_ok_and(|folder| faccessat(&folder, ".", mode, AtFlags::empty()).is_ok())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Access, FsRule, Protected, Scope, Source};
+    use crate::policy::{Access, Denied, FsRule, Scope, Source};
 
     fn refusal(path: &str, operation: Operation, access: Access, errno: Errno) -> KernelRefusal {
         let in_folder = matches!(operation, Operation::Create | Operation::Rename);
@@ -112,7 +111,7 @@ mod tests {
             source: source.clone(),
         };
         let fs = FsPolicy {
-            protected: vec![Protected { path: AbsPath::new("/etc").unwrap(), source: None }],
+            denied: vec![Denied { path: AbsPath::new("/etc").unwrap(), source: None }],
             ..FsPolicy::of_rules(vec![
                 rule("/usr", Access::READ),
                 rule(open, Access::READ | Access::WRITE),
@@ -137,7 +136,7 @@ mod tests {
         assert_eq!(
             told,
             [
-                (&b"/etc/shadow"[..], Reason::Protected, 2),
+                (&b"/etc/shadow"[..], Reason::Denied, 2),
                 (b"/usr/x", Reason::InsufficientAccess, 1),
                 (format!("{open}/?").as_bytes(), Reason::MoreRights, 1),
             ]

@@ -1,11 +1,11 @@
 //! File-system calls, watched so that what Landlock refuses can be told (requirement D1).
 //!
 //! The kernel decides: a watched call is answered "go on" whatever is found, so watching can not
-//! weaken a verdict. The one exception is for what the profile keeps as it is in trees that may be
-//! written ([`Kept`](crate::policy::Kept)), about which Landlock has no say: a call that would
-//! change it is refused, and so is one that could and of which it is not found what it is about. A
-//! program that changes its arguments at the right moment gets past that; what stands behind it is
-//! in `supervisor/mounts/seal.rs`.
+//! weaken a verdict. There is one exception: what the profile protects in trees that may be written
+//! ([`Protected`](crate::policy::Protected)). Landlock has no rules for that, so a call that would
+//! change it is refused here; and so is a call that may be such a one, where nobody can find out
+//! which object it is about. A program that changes its arguments at the right moment gets past
+//! that. Mounts stand behind it then, where there are any (`supervisor/mounts/seal.rs`).
 //!
 //! A refusal is recorded only where the sandbox made the difference: the rules the kernel enforces
 //! refuse the call, the object exists (or could have been made), is of a kind the call can work on,
@@ -64,8 +64,8 @@ fn examine(
             if let Some(refused) = covered {
                 judge(shared, caller, watched, refused, syscall);
             }
-            let may_change_kept = shared.keeps() && watched.attempt.may_change();
-            Response::without_look(may_change_kept, errno)
+            let may_change_protected = shared.protects() && watched.attempt.may_change();
+            Response::without_look(may_change_protected, errno)
         }
     }
 }
@@ -121,7 +121,7 @@ fn answer<'p>(fs: &'p FsPolicy, path: &AbsPath, attempt: &Attempt, by_name: bool
     match lookup(fs, path, attempt.access, by_name) {
         // A folder that is made is empty; what a link leads to is not.
         Lookup::Allowed if attempt.fit == Fit::NewLink => {
-            fs.kept_by_name(path).map_or(Lookup::Allowed, Lookup::Kept)
+            fs.protected_by_name(path).map_or(Lookup::Allowed, Lookup::Protected)
         }
         answer => answer,
     }
@@ -143,10 +143,10 @@ fn refused(
     if let Some(place) = place {
         let attempt = attempt.settled(true);
         let answer = answer(fs, &place.path, &attempt, false);
-        // What is kept may be sealed against writing, and what is closed be covered: both look like
-        // a missing permission.
+        // What is protected may be sealed against writing, and what is denied be covered: both look
+        // like a missing permission.
         let permitted = || {
-            matches!(answer, Lookup::Kept(_))
+            matches!(answer, Lookup::Protected(_))
                 || fs.hides(&place.path)
                 || permitted(&place.object, needed(&attempt))
         };
@@ -162,7 +162,7 @@ fn refused(
     };
     let path = new.path()?;
     let answer = answer(fs, &path, &attempt, true);
-    let sealed = matches!(answer, Lookup::Kept(_));
+    let sealed = matches!(answer, Lookup::Protected(_));
     let yes = answer != Lookup::Allowed && (fs.hides(&path) || possible(&attempt, &new, sealed)?);
     Ok(yes.then_some(RefusedAttempt { attempt, path, by_name: true }))
 }

@@ -47,17 +47,17 @@ pub(super) fn examine(
     let (obstacle, errno, place) = match refused(shared, caller, moving) {
         Ok(Some(found)) => found,
         Ok(None) => return Response::GoOn,
-        Err(errno) => return Response::without_look(shared.keeps(), errno),
+        Err(errno) => return Response::without_look(shared.protects(), errno),
     };
     let resolved = match place.path() {
         Ok(resolved) => resolved,
-        Err(errno) => return Response::without_look(shared.keeps(), errno),
+        Err(errno) => return Response::without_look(shared.protects(), errno),
     };
     let watched = if obstacle == Obstacle::From { &moving.from } else { &moving.to };
-    let kept = shared.policy().fs.kept_by_name(&resolved);
+    let protected = shared.policy().fs.protected_by_name(&resolved);
     let answer = shared.policy().fs.lookup_name(&resolved, Access::WRITE);
-    let (reason, rule) = Reason::of(answer).unwrap_or(match kept {
-        Some(kept) => (Reason::Kept, Some(&kept.source)),
+    let (reason, rule) = Reason::of(answer).unwrap_or(match protected {
+        Some(protected) => (Reason::Protected, Some(&protected.source)),
         None => (Reason::MoreRights, None),
     });
     let (layer, confidence, response) = decided(reason);
@@ -106,10 +106,11 @@ fn refused(
 }
 
 /// Whether the name may look like another file system, or its folder like one without permission,
-/// because what is kept there is sealed. What no rule lets be written is not.
+/// because what is protected there is sealed. What no rule lets be written is not.
 fn may_be_sealed(fs: &FsPolicy, path: &AbsPath) -> bool {
-    let writable = matches!(fs.lookup_name(path, Access::WRITE), Lookup::Allowed | Lookup::Kept(_));
-    writable && fs.kept_by_name(path).is_some()
+    let writable =
+        matches!(fs.lookup_name(path, Access::WRITE), Lookup::Allowed | Lookup::Protected(_));
+    writable && fs.protected_by_name(path).is_some()
 }
 
 fn stat(place: &NewPlace) -> Result<FileStat, Errno> {

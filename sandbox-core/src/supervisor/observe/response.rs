@@ -14,11 +14,11 @@ pub(super) enum Response {
 
 impl Response {
     /// About a call whose objects were not found. Where something stays as it is, no call that could
-    /// change it (`may_change_kept`) goes on unless it has been seen what it is about: what was not
-    /// found from where the program starts may be found by the kernel a moment later, or with other
-    /// eyes. The errno is the one the program would have met.
-    pub(super) fn without_look(may_change_kept: bool, errno: Errno) -> Self {
-        if may_change_kept && !fails_by_itself(errno) {
+    /// change it (`may_change_protected`) goes on unless it has been seen what it is about: what was
+    /// not found from where the program starts may be found by the kernel a moment later, or with
+    /// other eyes. The errno is the one the program would have met.
+    pub(super) fn without_look(may_change_protected: bool, errno: Errno) -> Self {
+        if may_change_protected && !fails_by_itself(errno) {
             Response::Refuse(errno)
         } else {
             Response::GoOn
@@ -36,7 +36,9 @@ fn fails_by_itself(errno: Errno) -> bool {
 /// Who refuses for this reason, and what that makes of the call.
 pub(super) fn decided(reason: Reason) -> (Layer, Confidence, Response) {
     match reason {
-        Reason::Kept => (Layer::Mediation, Confidence::Enforced, Response::Refuse(Errno::EACCES)),
+        Reason::Protected => {
+            (Layer::Mediation, Confidence::Enforced, Response::Refuse(Errno::EACCES))
+        }
         _ => (Layer::Landlock, Confidence::Observed, Response::GoOn),
     }
 }

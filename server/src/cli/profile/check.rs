@@ -4,6 +4,7 @@ use super::context::{looking, reference, unusable};
 use crate::cli::exit::UNUSABLE;
 use crate::cli::print::{print, print_json};
 use crate::error::ServerError;
+use crate::sandbox::settled;
 use nono_profiles::{Credential, CredentialFrom, ProjectFile, opened_credentials, resolve};
 use nono_sandbox::host::{Host, LayerState};
 use nono_sandbox::policy::Access;
@@ -46,7 +47,8 @@ pub(super) fn validate(
         );
     }
     let host = Host::probe().with_namespaces(crate::runs::namespaces());
-    let missing = host.layers(&resolved.policy).into_iter().filter(LayerState::is_lacking);
+    let policy = settled(resolved.policy, &host);
+    let missing = host.layers(&policy).into_iter().filter(LayerState::is_lacking);
     warnings.extend(
         missing
             .map(|layer| format!("it cannot be enforced here: {}: {}", layer.name, layer.detail)),

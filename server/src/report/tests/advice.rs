@@ -35,9 +35,9 @@ fn grants_are_narrow_and_absent_where_none_can_help() {
     let mut moved = denial(Operation::Rename, "/d/a/x.txt");
     moved.errno = 18;
     assert_eq!(grant(moved), None, "one name of two");
-    let mut protected = denial(Operation::Read, "/home/u/.ssh/id.key");
-    protected.reason = Reason::Protected;
-    assert_eq!(grant(protected), None);
+    let mut denied = denial(Operation::Read, "/home/u/.ssh/id.key");
+    denied.reason = Reason::Denied;
+    assert_eq!(grant(denied), None);
     assert_eq!(grant(denial(Operation::Read, "/home/u/.ssh/id.key")), None);
     assert_eq!(grant(denial(Operation::Read, "/home")), None, "would open a protected path");
     assert_eq!(grant(denial(Operation::Create, "/home/x.txt")), None);
@@ -301,15 +301,15 @@ fn what_counts_on_roots_rights_is_explained_to_root() {
 
 #[test]
 fn protected_files_are_named_with_the_way_out() {
-    let mut kept = denial(Operation::Rename, "/ws/.git/config");
-    kept.reason = Reason::Kept;
-    kept.layer = Layer::Mediation;
-    kept.rule = Some(Source {
+    let mut protected = denial(Operation::Rename, "/ws/.git/config");
+    protected.reason = Reason::Protected;
+    protected.layer = Layer::Mediation;
+    protected.rule = Some(Source {
         profile: "p".into(),
         rule: "filesystem.protect: .git/config".into(),
         line: Some(9),
     });
-    let answer = answer_with(&[], &finished(End::Exited(1), vec![kept], "", ""));
+    let answer = answer_with(&[], &finished(End::Exited(1), vec![protected], "", ""));
     let item = &answer.result.denials.items[0];
     assert_eq!(item.grantable, nono_schemas::Grantable::OperatorOnly);
     assert_eq!(item.decided_by.source, "profile p:9");
@@ -346,9 +346,9 @@ fn a_folder_that_was_closed_is_not_told_as_changed_files() {
 }
 
 #[test]
-fn a_learned_addition_is_small_and_never_opens_what_is_protected() {
+fn a_learned_addition_is_small_and_never_opens_what_is_denied() {
     let mut key = denial(Operation::Read, "/home/u/.ssh/id.key");
-    key.reason = Reason::Protected;
+    key.reason = Reason::Denied;
     let denied = vec![
         key,
         denial(Operation::Read, "/d/a/x.txt"),

@@ -1,6 +1,7 @@
 //! How a run ended, or that it goes on.
 
 use super::*;
+use nix::errno::Errno;
 use nono_sandbox::control::{Listening, ListensAt, Seen, Sight, Waiting, WaitsFor};
 use nono_sandbox::policy::{Exceeded, Resource};
 use nono_sandbox::supervisor::{SetupFailed, Stage};
@@ -107,7 +108,7 @@ fn every_end_has_a_status_and_is_a_result() {
 #[test]
 fn what_did_not_run_is_an_error_that_says_why() {
     let mut run = finished(End::Exited(0), vec![], "", "");
-    run.ended = Ended::Refused(SetupFailed::new(Stage::Landlock, 95, ""));
+    run.ended = Ended::Refused(SetupFailed::new(Stage::Landlock, Errno::EOPNOTSUPP, ""));
     let refused = answer(&run);
     assert_eq!((refused.result.status, refused.is_error), (RunStatus::Refused, true));
     assert!(refused.text.contains("landlock"), "{}", refused.text);

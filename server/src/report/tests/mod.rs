@@ -15,8 +15,8 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::control::{End, Outcome, TreeTier};
 use nono_sandbox::host::{LayerState, Standing};
 use nono_sandbox::policy::{
-    Access, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins, Policy,
-    Protected, Scope, Source, UnixPolicy,
+    Access, Denied, Environment, FsPolicy, FsRule, Isolation, Limits, Mediation, Observe, Origins,
+    Policy, Scope, Source, UnixPolicy,
 };
 use nono_sandbox::rate::Quota;
 use nono_sandbox::record::{Confidence, Denial, DenialLog, Kind, Layer, Operation, Reason};
@@ -45,8 +45,8 @@ fn policy() -> Policy {
     Policy {
         name: "coding".into(),
         fs: FsPolicy {
-            protected: vec![
-                Protected {
+            denied: vec![
+                Denied {
                     path: path("/home/u/.ssh"),
                     source: Some(Source {
                         profile: "credentials_denied".into(),
@@ -54,7 +54,7 @@ fn policy() -> Policy {
                         line: Some(5),
                     }),
                 },
-                Protected { path: path("/home/u/.config/nono-mcp"), source: None },
+                Denied { path: path("/home/u/.config/nono-mcp"), source: None },
             ],
             workspaces: vec![path("/ws")],
             tmpdir: path("/tmp/nono-1"),

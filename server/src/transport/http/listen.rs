@@ -3,6 +3,17 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Who may reach an address, and who takes care of encryption then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exposure {
+    /// This machine alone.
+    Loopback,
+    /// Other machines; this server speaks TLS with them.
+    Public,
+    /// A proxy, which speaks TLS with clients.
+    BehindProxy,
+}
+
 /// Where and how to listen, as the operator said it.
 #[derive(Debug, Clone)]
 pub(crate) struct Listen {
@@ -22,10 +33,8 @@ pub(crate) struct Listen {
     pub(crate) metrics: Option<SocketAddr>,
     /// The files with the certificate and its key.
     pub(crate) tls: Option<(PathBuf, PathBuf)>,
-    /// The address may be a public one.
-    pub(crate) public: bool,
-    /// A proxy in front takes care of encryption, so the address may be a public one.
-    pub(crate) behind_proxy: bool,
+    /// Who may reach the address.
+    pub(crate) exposure: Exposure,
     /// More names that clients may call this server by.
     pub(crate) hosts: Vec<String>,
     /// More origins whose pages may call this server.

@@ -13,14 +13,14 @@ mod users;
 mod written;
 
 pub(crate) use error::HttpError;
-pub(crate) use listen::Listen;
+pub(crate) use listen::{Exposure, Listen};
 
 use super::service::Service;
 use super::signals::Signals;
 use crate::error::ServerError;
 use crate::runs::Pool;
 use crate::safe_text::clean;
-use crate::session::{Common, Ground, Others, Owned, Session, Setup};
+use crate::session::{Ground, Others, Owned, Session, Setup, Shared};
 use guard::Guard;
 use nono_http::{Answers, Config, Counts, Ends, Principal, Principals, Sessions};
 use nono_schemas::MAX_TIMEOUT_MS;
@@ -142,13 +142,13 @@ fn open(setup: &Setup, all: Vec<User>) -> Result<(Vec<Member>, Arc<Pool>), Serve
         .iter()
         .map(|(user, ground)| Owned { name: several.then_some(&*user.name), ground })
         .collect();
-    let common = Common::open(setup, &owned)?;
+    let shared = Shared::open(setup, &owned)?;
     let members = all.into_iter().map(|(user, ground)| {
         let name = Some(user.name.clone());
-        let session = Session::open_beside(ground, name, user.live_runs, &common);
+        let session = Session::open_beside(ground, name, user.live_runs, &shared);
         Member { user, session }
     });
-    Ok((members.collect(), Arc::clone(&common.pool)))
+    Ok((members.collect(), Arc::clone(&shared.pool)))
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServerError> {
@@ -167,7 +167,11 @@ fn live_runs(pool: &Pool) -> String {
 
 fn config(listen: &Listen) -> Result<Config, HttpError> {
     if !listen.address.ip().is_loopback() {
-        let covered = listen.behind_proxy || (listen.public && listen.tls.is_some());
+        let covered = match listen.exposure {
+            Exposure::Loopback => false,
+            Exposure::Public => listen.tls.is_some(),
+            Exposure::BehindProxy => true,
+        };
         if !covered {
             return Err(HttpError::Public(listen.address));
         }

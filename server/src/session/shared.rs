@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// What the sessions of a server share.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub(crate) struct Shared {
     /// Places for runs.
     pub(crate) pool: Arc<Pool>,
     pub(super) audit: Audit,
@@ -31,7 +31,7 @@ pub(crate) struct Owned<'g> {
     pub(crate) ground: &'g Ground,
 }
 
-impl Common {
+impl Shared {
     /// Opens the audit log and prepares places for `setup.max_runs` runs on these grounds.
     ///
     /// # Errors
@@ -47,7 +47,7 @@ impl Common {
             (Some(audit), Some(first)) => {
                 let named = owned.iter().filter_map(|owned| owned.name.zip(Some(owned.ground)));
                 let principals: Vec<_> =
-                    named.map(|(name, ground)| (name, &ground.sandbox.policy)).collect();
+                    named.map(|(name, ground)| (name, &*ground.sandbox.policy)).collect();
                 Audit::open(audit, &first.sandbox.policy, &principals)?
             }
             _ => Audit::default(),
@@ -56,7 +56,7 @@ impl Common {
         let proxy = proxy_for(&grounds)?.map(Arc::new);
         let basis = grounds.first().map(|ground| {
             let policy = &ground.sandbox.policy;
-            ground.basis(policy, policy.fs.kept.clone(), proxy.as_deref())
+            ground.basis(policy, policy.fs.protected.clone(), proxy.as_deref())
         });
         let folder = std::env::temp_dir();
         let kernel_log = kernel_log_for(&grounds)?;

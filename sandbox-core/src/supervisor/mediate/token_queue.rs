@@ -1,8 +1,8 @@
-//! The line in which callers wait for tokens.
+//! The queue in which callers wait for tokens.
 //!
 //! One of them, the first, waits for the next token; the others wait for its place. Otherwise all
 //! would wake for each token, and all but one go back to sleep. Whoever is killed or has a signal to
-//! handle leaves the line.
+//! handle leaves the queue.
 
 use super::blocking::Interrupted;
 use super::lock;
@@ -11,18 +11,18 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long one waits before it is seen whether the caller still does. Seldom enough to be nothing
-/// beside a flood of callers, which is when there is a line.
+/// beside a flood of callers, which is when there is a queue.
 const LOOK: Duration = Duration::from_millis(100);
 
 /// See the module's description.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct TokenQueue {
     /// Whether somebody waits for the next token.
     has_first: Mutex<bool>,
     next: Condvar,
 }
 
-impl Line {
+impl TokenQueue {
     /// Waits for a token. `released` says whether there is nobody to wait for any more.
     ///
     /// # Errors
@@ -83,10 +83,10 @@ mod tests {
 
     #[test]
     fn everybody_gets_a_token_in_the_end() {
-        let (line, bucket) = (Line::default(), empty_bucket(1000));
+        let (queue, bucket) = (TokenQueue::default(), empty_bucket(1000));
         std::thread::scope(|scope| {
             for _ in 0..16 {
-                scope.spawn(|| assert_eq!(line.wait(&bucket, || Ok(())), Ok(())));
+                scope.spawn(|| assert_eq!(queue.wait(&bucket, || Ok(())), Ok(())));
             }
         });
     }
@@ -94,13 +94,13 @@ mod tests {
     #[test]
     fn who_has_nobody_to_wait_for_leaves_the_line_first_or_not() {
         // The next token comes in a second; nobody is there to take it by then.
-        let (line, bucket) = (Line::default(), empty_bucket(1));
+        let (queue, bucket) = (TokenQueue::default(), empty_bucket(1));
         let gone = || Err(Interrupted::CallerGone);
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| assert_eq!(line.wait(&bucket, gone), gone()));
+                scope.spawn(|| assert_eq!(queue.wait(&bucket, gone), gone()));
             }
         });
-        assert!(!*lock(&line.has_first));
+        assert!(!*lock(&queue.has_first));
     }
 }

@@ -16,7 +16,7 @@ fn identity(path: &AbsPath) -> Option<Identity> {
 /// Paths and what lay there. The objects have to be held, so that none of their identities is given
 /// to another one.
 #[derive(Debug, Default)]
-pub struct Found(BTreeMap<AbsPath, Folder>);
+pub struct Snapshot(BTreeMap<AbsPath, Folder>);
 
 /// What was looked at in a folder. Most paths are in a few folders, and one that has not changed has
 /// no other names in it than before.
@@ -33,12 +33,12 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-impl Found {
+impl Snapshot {
     /// Looks at these.
     pub fn of<'p>(paths: impl IntoIterator<Item = &'p AbsPath>) -> Self {
-        let mut found = Self::default();
-        paths.into_iter().for_each(|path| found.note(path.clone()));
-        found
+        let mut snapshot = Self::default();
+        paths.into_iter().for_each(|path| snapshot.note(path.clone()));
+        snapshot
     }
 
     /// Looks at the same paths again, by somebody who may see less.
@@ -61,7 +61,7 @@ impl Found {
     pub fn is_current(&self) -> bool {
         self.0.iter().all(|(at, Folder { stamp, paths })| {
             let unchanged = stamp.is_some() && Stamp::of(at) == *stamp;
-            unchanged || paths.iter().all(|(path, found)| identity(path) == *found)
+            unchanged || paths.iter().all(|(path, then)| identity(path) == *then)
         })
     }
 }
@@ -99,21 +99,21 @@ mod tests {
         }
 
         /// A file, one that is missing, and one in a folder of its own.
-        fn found(&self) -> Found {
-            let mut found = Found::default();
+        fn snapshot(&self) -> Snapshot {
+            let mut snapshot = Snapshot::default();
             for name in ["file", "missing", "folder/file"] {
-                found.note(self.at(name));
+                snapshot.note(self.at(name));
             }
-            found
+            snapshot
         }
 
         /// The same, of folders whose last change was long ago.
-        fn settled(&self) -> Found {
-            let mut found = self.found();
-            for (at, folder) in &mut found.0 {
+        fn settled(&self) -> Snapshot {
+            let mut snapshot = self.snapshot();
+            for (at, folder) in &mut snapshot.0 {
                 folder.stamp = Stamp::of(at);
             }
-            found
+            snapshot
         }
     }
 
@@ -127,12 +127,12 @@ mod tests {
     }
 
     fn notices(change: impl Fn(&Tree)) {
-        for found in [Tree::found, Tree::settled] {
+        for snapshot in [Tree::snapshot, Tree::settled] {
             let tree = tree();
-            let found = found(&tree);
-            assert!(found.is_current());
+            let snapshot = snapshot(&tree);
+            assert!(snapshot.is_current());
             change(&tree);
-            assert!(!found.is_current());
+            assert!(!snapshot.is_current());
         }
     }
 
@@ -155,15 +155,15 @@ mod tests {
     #[test]
     fn other_names_and_what_is_in_files_change_nothing() {
         let tree = tree();
-        let found = tree.settled();
+        let snapshot = tree.settled();
         fs::write(tree.at("another").as_path(), "x").unwrap();
         fs::write(tree.at("file").as_path(), "longer").unwrap();
-        assert!(found.is_current());
+        assert!(snapshot.is_current());
     }
 
     #[test]
     fn a_folder_that_has_just_changed_is_no_proof() {
         let tree = tree();
-        assert!(tree.found().0.values().all(|folder| folder.stamp.is_none()));
+        assert!(tree.snapshot().0.values().all(|folder| folder.stamp.is_none()));
     }
 }

@@ -1,7 +1,7 @@
 //! What stays as it is in trees that may be written.
 
 use super::World;
-use crate::{Context, ProfileRef, Resolved, kept_now, narrow, resolve};
+use crate::{Context, ProfileRef, Resolved, narrow, protected_now, resolve};
 use nono_sandbox::policy::{Access, Lookup};
 use std::os::unix::fs::symlink;
 
@@ -11,15 +11,15 @@ fn coding(world: &World) -> Resolved {
     world.resolve(&ProfileRef::Name("coding".into())).unwrap()
 }
 
-fn kept(world: &World, resolved: &Resolved) -> Vec<String> {
-    resolved.policy.fs.kept.iter().map(|kept| world.show(&kept.path)).collect()
+fn protected(world: &World, resolved: &Resolved) -> Vec<String> {
+    resolved.policy.fs.protected.iter().map(|protected| world.show(&protected.path)).collect()
 }
 
 /// Whether a file may be written, and what says no.
 fn write(world: &World, resolved: &Resolved, path: &str) -> Result<(), String> {
     match resolved.policy.fs.lookup(&world.path(path), Access::WRITE) {
         Lookup::Allowed => Ok(()),
-        Lookup::Kept(kept) => Err(kept.source.rule.clone()),
+        Lookup::Protected(protected) => Err(protected.source.rule.clone()),
         other => panic!("{path}: {other:?}"),
     }
 }
@@ -55,12 +55,12 @@ fn what_patterns_match_is_looked_for_again() {
     let world = World::new();
     world.make(&["work/.git/HEAD", "work/.git/worktrees/old/commondir"]);
     let mut resolved = coding(&world);
-    assert_eq!(kept_now(&resolved.policy).unwrap(), resolved.policy.fs.kept);
+    assert_eq!(protected_now(&resolved.policy).unwrap(), resolved.policy.fs.protected);
     assert!(write(&world, &resolved, "work/.git/worktrees/old/commondir").is_err());
     let later = ["work/.git/worktrees/t/commondir", "work/.git/modules/lib/config"];
     world.make(&later);
     assert_eq!(write(&world, &resolved, later[0]), Ok(()));
-    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
     for file in later.iter().chain(&["work/.git/modules/lib/hooks/pre-commit"]) {
         assert!(write(&world, &resolved, file).is_err(), "{file}");
     }
@@ -107,7 +107,7 @@ fn what_settings_name_counts() {
     }
     // Named later; one that holds the workspace would end all writing there.
     file("work/.git/config", "[core]\n hooksPath = plain\n[include]\n path = ..\n");
-    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
     assert!(write(&world, &resolved, "work/plain/x").is_err());
     assert_eq!(write(&world, &resolved, "work/x"), Ok(()));
     let without = world.resolved(
@@ -124,7 +124,7 @@ fn where_too_much_matches_the_folder_of_it_counts() {
     for number in 0..1100 {
         world.make(&[&format!("work/.git/worktrees/{number}/")]);
     }
-    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
     assert!(write(&world, &resolved, "work/.git/worktrees/1099/commondir").is_err());
     assert_eq!(write(&world, &resolved, "work/.git/index"), Ok(()));
 }
@@ -218,9 +218,9 @@ fn what_settings_name_elsewhere_stays_open() {
         std::fs::write(world.path(file).as_path(), &named).unwrap();
     }
     let policy = coding(&world).policy;
-    let all = kept_now(&policy).unwrap();
-    assert!(all.iter().any(|kept| kept.path == world.path("work/.git/config")));
-    let stray = all.iter().find(|kept| !kept.path.is_within(&world.path("work")));
+    let all = protected_now(&policy).unwrap();
+    assert!(all.iter().any(|protected| protected.path == world.path("work/.git/config")));
+    let stray = all.iter().find(|protected| !protected.path.is_within(&world.path("work")));
     assert!(stray.is_none(), "{stray:?}");
 }
 
@@ -237,7 +237,7 @@ fn what_hooks_are_links_to_counts() {
     link("../../lib", "lib");
     link("/dev/null", "pre-push");
     let mut resolved = coding(&world);
-    resolved.policy.fs.kept = kept_now(&resolved.policy).unwrap();
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
     for path in ["work/scripts/check", "work/scripts/missing"] {
         assert!(write(&world, &resolved, path).is_err(), "{path}");
     }
@@ -298,9 +298,9 @@ fn what_stands_where_a_folder_is_expected_counts_itself() {
     let resolved = coding(&world);
     assert!(write(&world, &resolved, "work/.git").is_err());
     // The link, and where it leads; not the rest of what is there.
-    let kept = kept(&world, &resolved);
+    let protected = protected(&world, &resolved);
     for path in ["work/.claude", "work/real/settings.json"] {
-        assert!(kept.contains(&path.to_owned()), "{kept:?}");
+        assert!(protected.contains(&path.to_owned()), "{protected:?}");
     }
     assert_eq!(write(&world, &resolved, "work/real/other"), Ok(()));
 }
@@ -322,12 +322,12 @@ fn links_close_nothing_that_is_no_part_of_a_project() {
     ] {
         symlink(target, hooks.as_path()).unwrap();
         let resolved = coding(&world);
-        let kept = kept(&world, &resolved);
-        assert!(kept.contains(&"work/.git/modules/x/hooks".to_owned()), "the link itself");
+        let protected = protected(&world, &resolved);
+        assert!(protected.contains(&"work/.git/modules/x/hooks".to_owned()), "the link itself");
         for path in ["work/own", "home/.npm/y", "work/.git/index"] {
             assert_eq!(write(&world, &resolved, path), Ok(()), "{target}: {path}");
         }
-        assert!(kept.iter().all(|path| !path.contains("null")), "{target}: {kept:?}");
+        assert!(protected.iter().all(|path| !path.contains("null")), "{target}: {protected:?}");
         assert_eq!(write(&world, &resolved, "work/src/y").is_err(), told, "{target}");
         std::fs::remove_file(hooks.as_path()).unwrap();
     }
@@ -347,7 +347,7 @@ fn an_operator_adds_and_takes_out() {
     assert!(less.notes.iter().all(|note| !note.is_warning()), "{:?}", less.notes);
     let without = world
         .resolved(r#"{ "extends": "coding", "groups": { "exclude": ["run_later_protected"] } }"#);
-    assert!(kept(&world, &without).is_empty());
+    assert!(protected(&world, &without).is_empty());
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn folders_that_the_operator_opens_count_too() {
     let resolved =
         world.resolved(r#"{ "extends": "coding", "filesystem": { "allow": ["~/notes"] } }"#);
     assert!(write(&world, &resolved, "home/notes/.envrc").is_err());
-    assert!(kept(&world, &resolved).iter().all(|path| !path.contains(".cargo")));
+    assert!(protected(&world, &resolved).iter().all(|path| !path.contains(".cargo")));
 }
 
 /// A variable that is set is the operator's word as much as its default is.
@@ -382,7 +382,7 @@ fn folders_opened_by_variables_count_too() {
 fn nothing_is_listed_where_nothing_may_be_written() {
     let world = World::new();
     let resolved = world.resolve(&ProfileRef::Name("readonly".into())).unwrap();
-    assert!(kept(&world, &resolved).is_empty(), "{:?}", kept(&world, &resolved));
+    assert!(protected(&world, &resolved).is_empty(), "{:?}", protected(&world, &resolved));
 }
 
 #[test]
@@ -404,7 +404,7 @@ fn what_both_allow_keeps_what_either_keeps() {
     let (a, b) = (coding(&world).policy, world.resolved(SAYS).policy);
     for both in [narrow::intersection(&a, &b), narrow::intersection(&b, &a)] {
         let lookup = both.fs.lookup(&world.path("work/own/a.txt"), Access::WRITE);
-        assert!(matches!(lookup, Lookup::Kept(_)), "{lookup:?}");
+        assert!(matches!(lookup, Lookup::Protected(_)), "{lookup:?}");
     }
 }
 
