@@ -10,7 +10,8 @@ use crate::place::Places;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Source};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// A variable that holds a secret of the operator.
@@ -30,7 +31,26 @@ pub enum CredentialFrom {
     /// In this file.
     File(PathBuf),
     /// In what this program writes to standard output.
-    Command(PathBuf, Vec<OsString>),
+    Command(OwnProgram),
+}
+
+/// A program of the operator's that runs outside of the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnProgram {
+    /// Its absolute path.
+    pub program: PathBuf,
+    /// What follows it.
+    pub arguments: Vec<OsString>,
+    /// All variables that it sees.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Those that the server has and it does not, because commands can change what they name.
+    pub withheld: Vec<OsString>,
+}
+
+impl OwnProgram {
+    /// Where it runs: a folder in which nothing is found that a command left. A relative path among
+    /// its arguments starts here.
+    pub const FOLDER: &str = "/";
 }
 
 /// The credentials of `layer`, sorted by name. Where a variable is named more than once, the last
@@ -88,7 +108,12 @@ fn from(from: &From, context: &Context) -> Result<CredentialFrom, Unusable> {
             let words = words.map_err(Unusable::Unset)?;
             match words.split_first() {
                 Some((program, arguments)) if Path::new(program).is_absolute() => {
-                    Ok(CredentialFrom::Command(program.into(), arguments.to_vec()))
+                    Ok(CredentialFrom::Command(OwnProgram {
+                        program: program.into(),
+                        arguments: arguments.to_vec(),
+                        environment: context.environment.clone(),
+                        withheld: Vec::new(),
+                    }))
                 }
                 _ => Err(Unusable::Wrong(
                     "the program is named by its absolute path, so that nobody can put another in \
@@ -101,46 +126,111 @@ fn from(from: &From, context: &Context) -> Result<CredentialFrom, Unusable> {
 }
 
 /// Makes sure that commands can change nothing that the server runs or reads for a credential
-/// *outside* of the sandbox: the program, files among its arguments, the profile that names it.
-pub(crate) fn check(
-    credentials: &[Credential],
+/// *outside* of the sandbox: the program, files among its arguments, the profile that names it. What
+/// it would find by its environment is kept from it.
+pub(crate) fn guarded(
+    mut credentials: Vec<Credential>,
     fs: &FsPolicy,
     context: &Context,
     places: &mut Places,
-) -> Result<(), ProfileError> {
+) -> Result<Vec<Credential>, ProfileError> {
     // Whatever this profile says of workspaces: under another one they may have been writable, and
     // this one may have been written by a command.
     let can_change = |end: &AbsPath| {
         context.all_workspaces().any(|workspace| end.is_within(workspace)) || can_change(fs, end)
     };
-    for credential in credentials {
-        let CredentialFrom::Command(program, arguments) = &credential.from else { continue };
+    for credential in &mut credentials {
+        let CredentialFrom::Command(own) = &mut credential.from else { continue };
         let profile = PathBuf::from(&credential.source.profile);
-        let named = arguments.iter().map(PathBuf::from).chain([profile]);
+        let named =
+            own.arguments.iter().map(|argument| Path::new(OwnProgram::FOLDER).join(argument));
         // A built-in profile has no file.
-        let files = named.filter(|path| path.exists()).chain([program.clone()]);
-        for file in files {
+        let files = named.chain([profile]).filter(|path| path.exists());
+        for file in files.chain([own.program.clone()]) {
             let ends = std::path::absolute(&file)
                 .and_then(|path| places.both_ends(&path))
-                .map_err(|e| refused(credential, &format!("{}: {e}", file.display())))?;
+                .map_err(|e| refused(&credential.source, &format!("{}: {e}", file.display())))?;
             if let Some(end) = ends.iter().find(|end| can_change(end)) {
                 let message = format!(
                     "commands can change {end}, and this runs outside of the sandbox; move it out \
                      of what they may write"
                 );
-                return Err(refused(credential, &message));
+                return Err(refused(&credential.source, &message));
             }
         }
+        let names_changeable = |path: &Path| {
+            let ends = places.both_ends(path).unwrap_or_default();
+            ends.into_iter().chain(AbsPath::new(path)).any(|end| can_change(&end))
+        };
+        (own.environment, own.withheld) = guarded_environment(&own.environment, names_changeable);
     }
-    Ok(())
+    Ok(credentials)
 }
 
-/// What is kept as it is counts: it lies in a tree that may be written.
+/// Of the server's environment, what names nothing that commands can change, and the names of the
+/// rest. `PATH` is for the programs that the operator's own one starts: it keeps its other folders.
+fn guarded_environment(
+    all: &BTreeMap<OsString, OsString>,
+    mut names_changeable: impl FnMut(&Path) -> bool,
+) -> (BTreeMap<OsString, OsString>, Vec<OsString>) {
+    let (mut kept, mut withheld) = (BTreeMap::new(), Vec::new());
+    for (name, value) in all {
+        if name == "PATH" {
+            let usable = |folder: &PathBuf| folder.is_absolute() && !names_changeable(folder);
+            let folders: Vec<PathBuf> = std::env::split_paths(value).filter(usable).collect();
+            // An empty list would mean the folder that it runs in. What was split at colons can be
+            // joined.
+            if !folders.is_empty()
+                && let Ok(path) = std::env::join_paths(folders)
+            {
+                kept.insert(name.clone(), path);
+            }
+        } else if paths_in(value).any(&mut names_changeable) {
+            withheld.push(name.clone());
+        } else {
+            kept.insert(name.clone(), value.clone());
+        }
+    }
+    (kept, withheld)
+}
+
+/// Absolute paths in a variable: all of it, an element of a list, or the value of an option
+/// (`--require=/x`).
+fn paths_in(value: &OsStr) -> impl Iterator<Item = &Path> {
+    let parts = value.as_bytes().split(|b| b":;,=".contains(b) || b.is_ascii_whitespace());
+    parts.filter(|part| part.starts_with(b"/")).map(|part| Path::new(OsStr::from_bytes(part)))
+}
+
+/// What is protected counts: it lies in a tree that may be written.
 fn can_change(fs: &FsPolicy, path: &AbsPath) -> bool {
     let open = |answer| matches!(answer, Lookup::Allowed | Lookup::Protected(_));
     open(fs.lookup(path, Access::WRITE)) || open(fs.lookup_name(path, Access::WRITE))
 }
 
-fn refused(credential: &Credential, message: &str) -> ProfileError {
-    ProfileError::entry(&credential.source, message)
+fn refused(source: &Source, message: &str) -> ProfileError {
+    ProfileError::entry(source, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_names_what_commands_can_change_is_withheld() {
+        let all = [
+            ("HOME", "/home/u"),
+            ("LANG", "C.UTF-8"),
+            ("NODE_OPTIONS", "--max-old-space-size=1 --require=/ws/hook.js"),
+            ("PATH", "/ws/node_modules/.bin:.:/usr/bin::/bin"),
+            ("PWD", "/ws"),
+            ("PYTHONPATH", "/usr/lib/own:/ws/lib"),
+        ];
+        let all = all.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let changeable = |path: &Path| path.starts_with("/ws");
+        let (kept, withheld) = guarded_environment(&BTreeMap::from(all), changeable);
+        let kept: Vec<_> = kept.iter().map(|(n, v)| (n.to_str(), v.to_str())).collect();
+        let expected = [("HOME", "/home/u"), ("LANG", "C.UTF-8"), ("PATH", "/usr/bin:/bin")];
+        assert_eq!(kept, expected.map(|(name, value)| (Some(name), Some(value))));
+        assert_eq!(withheld, ["NODE_OPTIONS", "PWD", "PYTHONPATH"]);
+    }
 }

@@ -61,7 +61,7 @@ mod variables;
 
 pub use builtin::{builtin_names, group_names};
 pub use context::{Context, MissingFolders, OwnFiles, ProjectFile};
-pub use credentials::{Credential, CredentialFrom};
+pub use credentials::{Credential, CredentialFrom, OwnProgram};
 pub use error::{Location, Opening, ProfileError, Relation};
 pub use file_list::FileList;
 pub use git_dir::git_dir_of;

@@ -203,7 +203,7 @@ fn compile(
         isolation: single.isolation.map_or(Isolation::Auto, |i| i.value),
         origins,
     };
-    credentials::check(&credentials, &policy.fs, context, &mut places)?;
+    let credentials = credentials::guarded(credentials, &policy.fs, context, &mut places)?;
     Ok(Resolved {
         policy,
         suppress_unix_sockets,

@@ -3,7 +3,6 @@
 use super::World;
 use crate::{CredentialFrom, NoteKind};
 use nono_sandbox::policy::{Access, Lookup};
-use std::path::PathBuf;
 
 #[test]
 fn a_variable_is_named_and_its_file_stays_closed() {
@@ -28,8 +27,11 @@ fn a_variable_is_named_and_its_file_stays_closed() {
     assert_eq!(resolved.credentials[1].from, CredentialFrom::File(file.as_path().into()));
     assert_eq!(resolved.credentials[1].source.line, Some(7));
     let home = world.path("home").as_path().join("x");
-    let command = CredentialFrom::Command(PathBuf::from("/bin/echo"), vec![home.into()]);
-    assert_eq!(resolved.credentials[0].from, command);
+    let CredentialFrom::Command(own) = &resolved.credentials[0].from else { panic!("no command") };
+    assert_eq!(
+        (own.program.as_path(), &own.arguments[..]),
+        ("/bin/echo".as_ref(), &[home.into()][..])
+    );
     let environment = &resolved.policy.environment;
     assert!(environment.credentials.contains_key("TOKEN"));
     assert!(!environment.variables.contains_key("TOKEN"), "the secret comes last");
@@ -72,6 +74,27 @@ fn nothing_that_runs_outside_can_be_changed_from_inside() {
     let reference = crate::ProfileRef::File(inside.as_path().into());
     let message = world.resolve(&reference).unwrap_err().to_string();
     assert!(message.contains("work/profile.json") && message.contains("can change"), "{message}");
+}
+
+#[test]
+fn a_program_of_the_operators_finds_nothing_that_commands_left() {
+    let mut world = World::new();
+    world.make(&["work/bin/x", "work/get", "home/bin/x"]);
+    let (work, home) = (world.path("work"), world.path("home"));
+    let path = format!("{work}/bin:relative:{home}/bin:/usr/bin");
+    for (name, value) in [("PATH", path), ("PYTHONPATH", format!("{work}/lib:/usr/lib/x"))] {
+        world.environment.insert(name.into(), value.into());
+    }
+    // `get` is a file in the workspace, and a word of the program's own.
+    let text = r#"{"extends": "coding",
+        "environment": {"credentials": {"KEY": {"command": ["/bin/echo", "get"]}}}}"#;
+    let resolved = world.resolved(text);
+    let CredentialFrom::Command(own) = &resolved.credentials[0].from else { panic!("no command") };
+    let seen = |name: &str| own.environment.get(std::ffi::OsStr::new(name)).cloned();
+    assert_eq!(seen("PATH"), Some(format!("{home}/bin:/usr/bin").into()));
+    assert_eq!(seen("PYTHONPATH"), None);
+    assert_eq!(seen("HOME"), Some(home.as_path().into()));
+    assert_eq!(own.withheld, ["PYTHONPATH"]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Reading a secret from where the operator keeps it.
 
-use nono_profiles::CredentialFrom;
-use std::ffi::OsString;
+use nono_profiles::{CredentialFrom, OwnProgram};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -24,7 +23,9 @@ pub(super) fn value(from: &CredentialFrom) -> Result<Vec<u8>, String> {
         CredentialFrom::File(path) => {
             read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?
         }
-        CredentialFrom::Command(program, arguments) => run(program, arguments, PATIENCE)?,
+        CredentialFrom::Command(own) => {
+            run(own, PATIENCE).map_err(|problem| with_what_is_withheld(own, &problem))?
+        }
     };
     let end = bytes.iter().rposition(|b| !b"\r\n".contains(b)).map_or(0, |last| last + 1);
     bytes.truncate(end);
@@ -71,12 +72,30 @@ fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The problem, and which variables the program did not see that it may have needed.
+fn with_what_is_withheld(own: &OwnProgram, problem: &str) -> String {
+    /// Shells set these, and nothing looks a secret up by them.
+    const OF_NO_USE: [&str; 3] = ["OLDPWD", "PWD", "_"];
+    let names = own.withheld.iter().map(|name| name.to_string_lossy());
+    let names: Vec<_> = names.filter(|name| !OF_NO_USE.contains(&name.as_ref())).collect();
+    if names.is_empty() {
+        return problem.to_owned();
+    }
+    format!(
+        "{problem}; it does not see {}, because commands can change what that names",
+        names.join(", ")
+    )
+}
+
 /// What a command prints. It is the operator's own, named in the operator's own profile, so it runs
-/// as the server does.
-fn run(program: &Path, arguments: &[OsString], patience: Duration) -> Result<Vec<u8>, String> {
-    let shown = program.display();
-    let mut child = Command::new(program)
-        .args(arguments)
+/// with the server's rights; not in the server's folder, where it would find what commands left.
+fn run(own: &OwnProgram, patience: Duration) -> Result<Vec<u8>, String> {
+    let shown = own.program.display();
+    let mut child = Command::new(&own.program)
+        .args(&own.arguments)
+        .env_clear()
+        .envs(&own.environment)
+        .current_dir(OwnProgram::FOLDER)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -119,10 +138,30 @@ fn wait_until(child: &mut Child, until: Instant) -> io::Result<Option<ExitStatus
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
+    use std::ffi::OsString;
+
+    fn own(program: &str, arguments: &[&str]) -> OwnProgram {
+        OwnProgram {
+            program: program.into(),
+            arguments: arguments.iter().map(OsString::from).collect(),
+            environment: BTreeMap::from([("SEEN".into(), "by-the-program".into())]),
+            withheld: vec!["PWD".into(), "PYTHONPATH".into()],
+        }
+    }
 
     fn printed(script: &str) -> Result<Vec<u8>, String> {
-        let arguments = ["-c", script].map(OsString::from).to_vec();
-        value(&CredentialFrom::Command("/bin/sh".into(), arguments))
+        value(&CredentialFrom::Command(own("/bin/sh", &["-c", script])))
+    }
+
+    #[test]
+    fn a_command_sees_its_own_variables_in_a_folder_of_nobodys() {
+        assert_eq!(printed("echo $SEEN:$HOME:$(pwd)").unwrap(), b"by-the-program::/");
+        let failed = printed("exit 3").unwrap_err();
+        assert!(
+            failed
+                .ends_with("does not see PYTHONPATH, because commands can change what that names")
+        );
     }
 
     #[test]
@@ -150,12 +189,12 @@ mod tests {
         assert_eq!(printed("echo s3cr3t-token").unwrap(), b"s3cr3t-token");
         assert!(printed("echo s3cr3t-token; exit 3").unwrap_err().contains("exit status: 3"));
         assert!(printed("").unwrap_err().contains("has 0 bytes"));
-        let none = value(&CredentialFrom::Command("/no/such".into(), vec![])).unwrap_err();
+        let none = value(&CredentialFrom::Command(own("/no/such", &[]))).unwrap_err();
         assert!(none.contains("cannot start /no/such"), "{none}");
         // More than fits is no reason to hang, nor is going on after the last word.
         assert!(printed("yes").is_err());
-        let script = ["-c", "echo s3cr3t-token; exec >&-; exec sleep 600"].map(OsString::from);
-        let late = run(Path::new("/bin/sh"), &script, Duration::from_millis(200)).unwrap_err();
+        let script = own("/bin/sh", &["-c", "echo s3cr3t-token; exec >&-; exec sleep 600"]);
+        let late = run(&script, Duration::from_millis(200)).unwrap_err();
         assert!(late.contains("did not end within 200ms"), "{late}");
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn validate(
 fn unusable_credential(credential: &Credential) -> Option<String> {
     let (path, what) = match &credential.from {
         CredentialFrom::File(path) => (path, "file"),
-        CredentialFrom::Command(path, _) => (path, "program"),
+        CredentialFrom::Command(own) => (&own.program, "program"),
     };
     let Credential { name, source, .. } = credential;
     let problem = match std::fs::metadata(path) {
