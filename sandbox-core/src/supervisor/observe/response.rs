@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_goes_on_unseen_where_something_is_kept() {
+    fn nothing_goes_on_unseen_where_something_is_protected() {
         let told = |keeps, errno| Response::without_look(keeps, errno);
         use Errno::*;
         for errno in
