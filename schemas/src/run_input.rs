@@ -22,7 +22,7 @@ pub struct RunReadParams {
     /// Only this stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream: Option<StreamParam>,
-    /// Wait so long for new output, the end, or a process that waits for input.
+    /// Wait so long for output (`grep`: a match), the end, or a need for input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 600_000))]
     pub wait_ms: Option<u64>,

@@ -2,6 +2,7 @@
 
 use nono_integration_tests::{Answer, Server, Site, as_each_user, processes, wait};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 fn run_id(answer: &Answer) -> String {
     let id = answer.str("run_id");
@@ -59,6 +60,37 @@ fn a_command_that_takes_longer_than_the_answer_goes_on() {
         assert!("two\n".contains(rest.stdout()), "{}", rest.text);
         assert_eq!((over.status(), over.exit_code()), ("exited", Some(3)), "{}", over.text);
         assert_eq!(over.stdout(), "one\ntwo\n", "all of it can be read again");
+    });
+}
+
+#[test]
+fn a_line_that_matches_is_waited_for() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let id = start(
+            &server,
+            "echo starting; until [ -e go ]; do sleep 0.02; done; echo ready; sleep 600",
+        );
+        let first = read(&server, &id, json!({"after_seq": 0, "wait_ms": 20_000}));
+        assert_eq!(first.stdout(), "starting\n", "{}", first.text);
+        // Nothing matches yet: it is waited for as long as was asked.
+        let none = read(&server, &id, json!({"grep": "^ready", "wait_ms": 300}));
+        assert!(none.took >= Duration::from_millis(300), "{:?}", none.took);
+        assert_eq!((none.status(), none.stdout()), ("running", ""), "{}", none.text);
+        let found = std::thread::scope(|scope| {
+            let waiting =
+                scope.spawn(|| read(&server, &id, json!({"grep": "^ready", "wait_ms": 20_000})));
+            std::fs::write(site.path("ws/go"), "").unwrap();
+            waiting.join().unwrap()
+        });
+        assert_eq!((found.status(), found.stdout()), ("running", "2: ready\n"), "{}", found.text);
+        assert!(found.took < Duration::from_secs(15), "{:?}", found.took);
+        // What is there already is not waited for, and lines by number wait for something new.
+        let again = read(&server, &id, json!({"grep": "^ready", "wait_ms": 20_000}));
+        assert!(again.took < Duration::from_secs(15), "{:?}", again.took);
+        let last = read(&server, &id, json!({"lines": "-1", "wait_ms": 300}));
+        assert!(last.took >= Duration::from_millis(300), "{:?}", last.took);
+        assert_eq!(last.stdout(), "ready\n", "{}", last.text);
     });
 }
 

@@ -4,6 +4,10 @@
 use nono_sandbox::record::{Denial, Kind, Operation};
 use std::borrow::Cow;
 
+/// How readily the kernel ends a process, by its names of today and of before 2.6.36 (`sshd` tries
+/// both).
+const OOM_HINTS: [&str; 2] = ["oom_score_adj", "oom_adj"];
+
 /// Opened by everybody, whether it is there or not.
 const FILES: &[&str] = &["/dev/tty", "/dev/log", "/dev/console", "/proc/self/coredump_filter"];
 /// Folders that tools list on their way, for something that is seldom there.
@@ -77,7 +81,7 @@ pub(super) fn probe(denial: &Denial) -> Option<&'static str> {
         Kind::Fs if changes(denial.operation) && is_python_cache(&target) => {
             Some("Python keeps compiled modules if it may")
         }
-        Kind::Fs if target.starts_with("/proc/") && target.ends_with("/oom_score_adj") => {
+        Kind::Fs if target.starts_with("/proc/") && OOM_HINTS.contains(&name) => {
             Some("a hint to the kernel, which nobody needs")
         }
         Kind::Fs if changes(denial.operation) && is_thread_name(&target) => {

@@ -37,3 +37,10 @@ pub(crate) struct Output {
     /// What is said in the place of nothing, where lines were picked.
     pub(crate) nothing: Option<&'static str>,
 }
+
+impl Output {
+    /// Whether there is anything of either stream in it.
+    pub(crate) fn has_lines(&self) -> bool {
+        [&self.stdout, &self.stderr].iter().any(|excerpt| excerpt.captured.total_lines > 0)
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) struct Cleaned {
     pub(crate) text: String,
     /// Whether there were terminal sequences.
     pub(crate) sequences: bool,
-    /// Parts of lines that were overwritten after a carriage return.
+    /// Parts of lines that were overwritten after a carriage return or a backspace.
     pub(crate) overwritten: u64,
     /// Sequences that are no UTF-8.
     pub(crate) invalid: u64,
@@ -97,6 +97,8 @@ pub(crate) fn output(bytes: &[u8]) -> Cleaned {
     let mut rest = lossy.chars().peekable();
     // Where the part of the line starts that a carriage return would overwrite.
     let mut part = 0;
+    // Characters that the next one goes back over.
+    let mut back = 0;
     while let Some(c) = rest.next() {
         match c {
             '\u{1b}' => {
@@ -107,7 +109,9 @@ pub(crate) fn output(bytes: &[u8]) -> Cleaned {
                 clean.sequences = true;
                 skip_control_sequence(&mut rest);
             }
+            '\u{8}' => back += 1,
             '\r' => {
+                back = 0;
                 // Before a line end it overwrites nothing, nor does it at the very end.
                 let overwrites = rest.peek().is_some_and(|next| !matches!(next, '\n' | '\r'));
                 if overwrites && clean.text.len() > part {
@@ -116,19 +120,36 @@ pub(crate) fn output(bytes: &[u8]) -> Cleaned {
                 }
             }
             '\n' => {
+                back = 0;
                 clean.text.push(c);
                 part = clean.text.len();
             }
-            '\t' => clean.text.push(c),
-            c if c.is_control() => {}
+            c if c.is_control() && c != '\t' => {}
             c if is_unseen(c) && !belongs(c, clean.text.chars().next_back()) => {
                 clean.unseen += 1;
-                clean.text.push(HOLE);
+                clean.over(part, std::mem::take(&mut back), HOLE);
             }
-            c => clean.text.push(c),
+            c => clean.over(part, std::mem::take(&mut back), c),
         }
     }
     clean
+}
+
+impl Cleaned {
+    /// Adds a character in the place of the last `back` ones, none of which lies before `part`. Bold
+    /// and underlined text is printed so (`man`, with `X` or `_` below an `X`), and loses nothing.
+    fn over(&mut self, part: usize, back: usize, c: char) {
+        let mut loses = false;
+        for _ in 0..back {
+            if self.text.len() <= part {
+                break;
+            }
+            let below = self.text.pop();
+            loses |= below.is_some_and(|below| below != c && below != '_' && c != '_');
+        }
+        self.overwritten += u64::from(loses);
+        self.text.push(c);
+    }
 }
 
 /// Whether output is no text at all: more than a tenth of its beginning is what no text has.
@@ -216,13 +237,28 @@ mod tests {
             (b"\x1b]0;title\x07after", "after"),
             (b"\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
             (b"\x1b(Bascii\x1b7\x1b8", "ascii"),
-            (b"a\0b\x07c\x08d", "abcd"),
+            (b"a\0b\x07cd", "abcd"),
             (b"\xff\xfe", "\u{fffd}\u{fffd}"),
             (b"\x1b]unfinished\nnext line", "\nnext line"),
             (b"end\x1b", "end"),
             ("grüße ✓".as_bytes(), "grüße ✓"),
         ] {
             assert_eq!(output(bytes).text, expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_over_something_takes_its_place() {
+        for (bytes, expected, lost) in [
+            (&b"N\x08NA\x08A _\x08x"[..], "NA x", 0),
+            (b"_\x08b\x08b", "b", 0),
+            (b"|\x08/\x08-", "-", 2),
+            (b"line\na\x08\x08\x08b", "line\nb", 1),
+            (b"kept\x08\n\x08kept", "kept\nkept", 0),
+            ("gr\u{fc}\u{8}u".as_bytes(), "gru", 1),
+        ] {
+            let clean = output(bytes);
+            assert_eq!((clean.text.as_str(), clean.overwritten), (expected, lost), "{bytes:?}");
         }
     }
 

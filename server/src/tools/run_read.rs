@@ -10,7 +10,7 @@ use super::validate::arguments_as;
 use super::wait::{self, Settled};
 use crate::excerpt::Window;
 use crate::report::Output;
-use crate::runs::{OutputView, Stream};
+use crate::runs::{OutputView, Run, Stream};
 use crate::session::Session;
 use nono_schemas::{RunReadParams, StreamParam, run_read_schema};
 use rmcp::model::JsonObject;
@@ -54,15 +54,25 @@ pub(super) async fn call(
     if after > end {
         return Err(BadInput::BeyondEnd { after, end });
     }
+    let window = Window { after, stream, max_output: output_bytes(params.max_output_bytes) };
+    let selection = selection.map(Arc::new);
     let mut cancelled = pin!(cancelled);
     if let Some(patience) = params.wait_ms.map(Duration::from_millis) {
         let _ticking = caller.progress.map(|progress| progress.follow(Arc::clone(&run)));
-        let settled = wait::news(&run, after, patience, &mut cancelled).await;
+        let settled = match &selection {
+            None => wait::news(&run, after, patience, &mut cancelled).await,
+            Some(lines) if lines.is_of_pattern() => {
+                first_match(session, &run, lines, window, patience, &mut cancelled).await
+            }
+            Some(_) => {
+                let behind = params.after_seq.unwrap_or(run.shown());
+                wait::news(&run, behind, patience, &mut cancelled).await
+            }
+        };
         if settled == Settled::Cancelled {
             return Err(BadInput::Cancelled);
         }
     }
-    let window = Window { after, stream, max_output: output_bytes(params.max_output_bytes) };
     let answer = match selection {
         None => session.answer(&run, &window).await,
         Some(selection) => {
@@ -74,11 +84,39 @@ pub(super) async fn call(
     Ok(Reply::run(answer))
 }
 
+/// Waits until a line matches, and as [`wait::news`] otherwise.
+async fn first_match<C: Future<Output = ()> + Send>(
+    session: &Session,
+    run: &Run,
+    selection: &Arc<Selection>,
+    window: Window,
+    patience: Duration,
+    cancelled: &mut Pin<&mut C>,
+) -> Settled {
+    let until = Instant::now() + patience;
+    loop {
+        // Asked first: what comes while it is searched is searched the next time.
+        let (searched, begun) = (run.total(), Instant::now());
+        let (lines, id) = (Arc::clone(selection), run.identity.id.clone());
+        let picked = pick(session, lines, run.view(), window, id, cancelled.as_mut()).await;
+        if picked.has_lines() {
+            return Settled::News;
+        }
+        let took = begun.elapsed();
+        let left = until.saturating_duration_since(Instant::now());
+        match wait::news(run, searched, left, cancelled).await {
+            // All of it is searched again, which takes half of the time at most.
+            Settled::News => tokio::time::sleep(took).await,
+            settled => return settled,
+        }
+    }
+}
+
 /// Picks lines, on a thread of its own: what a client's pattern costs, nobody else waits for. Ends
 /// when the call is cancelled, or forgotten.
 async fn pick<C: Future<Output = ()> + Send>(
     session: &Session,
-    selection: Selection,
+    selection: Arc<Selection>,
     view: OutputView,
     window: Window,
     run_id: String,

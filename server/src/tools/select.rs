@@ -48,6 +48,11 @@ impl Selection {
         }
     }
 
+    /// Whether lines are picked by what is in them.
+    pub(super) fn is_of_pattern(&self) -> bool {
+        matches!(self, Self::Matching(_))
+    }
+
     fn matching(pattern: &str) -> Result<Self, BadInput> {
         let text = pattern.to_owned();
         Pattern::new(pattern)
