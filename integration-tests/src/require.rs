@@ -45,9 +45,8 @@ pub fn program(name: &str) {
 
 /// The variable with names of what may be missing, separated by spaces or commas.
 pub const MAY_SKIP: &str = "NONO_TESTS_MAY_SKIP";
-/// What may be missing where it is not set: no program of its own, and rarely installed for a whole
-/// machine.
-const USUAL: &str = "pytest";
+/// What may be missing where it is not set, because a machine for development often does without.
+const USUAL: &str = "pytest go chromium";
 
 /// Whether there is such a program.
 ///
