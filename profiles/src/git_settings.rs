@@ -24,20 +24,43 @@ const MOST_NAMES: usize = 256;
 /// Bytes that are read of all repositories together. Commands can make repositories, so what lies
 /// beyond is no reason to look at less.
 const MOST_BYTES_OF_ALL: u64 = 16 << 20;
+/// Links in folders of hooks, and paths that settings name, that are followed of all together. Each
+/// can be a mount in every run. What lies beyond would be open to be changed, so it is an error too.
+const MOST_WAYS_OF_ALL: usize = 1024;
 
-/// What may still be read.
+/// What may still be read and followed.
 #[derive(Debug)]
-pub(crate) struct Budget(Cell<u64>);
+pub(crate) struct Budget {
+    bytes: Cell<u64>,
+    ways: Cell<usize>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(Cell::new(MOST_BYTES_OF_ALL))
+        Self { bytes: Cell::new(MOST_BYTES_OF_ALL), ways: Cell::new(MOST_WAYS_OF_ALL) }
     }
 }
 
 impl Budget {
-    fn spend(&self, bytes: usize, on: &Path) -> Result<(), String> {
-        let left = u64::try_from(bytes).ok().and_then(|bytes| self.0.get().checked_sub(bytes));
+    /// Pays for following one link or setting in `holder`.
+    ///
+    /// # Errors
+    /// A sentence, where that is one more than may be.
+    pub(crate) fn follow(&self, holder: &Path) -> Result<(), String> {
+        let Some(left) = self.ways.get().checked_sub(1) else {
+            return Err(format!(
+                "hooks and settings of the repositories there lead to more than \
+                 {MOST_WAYS_OF_ALL} places together, those in {} among them; remove what does not \
+                 belong there",
+                holder.display()
+            ));
+        };
+        self.ways.set(left);
+        Ok(())
+    }
+
+    fn read(&self, bytes: usize, on: &Path) -> Result<(), String> {
+        let left = u64::try_from(bytes).ok().and_then(|b| self.bytes.get().checked_sub(b));
         let Some(left) = left else {
             return Err(format!(
                 "the settings of the repositories there are longer than {} MiB together, {} among \
@@ -46,7 +69,7 @@ impl Budget {
                 on.display()
             ));
         };
-        self.0.set(left);
+        self.bytes.set(left);
         Ok(())
     }
 }
@@ -120,7 +143,7 @@ pub(crate) fn text(file: &Path, budget: &Budget) -> Result<Vec<u8>, String> {
         // What was read until an error counts.
         let _read = opened.and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
     }
-    budget.spend(text.len(), file)?;
+    budget.read(text.len(), file)?;
     Ok(text)
 }
 

@@ -213,7 +213,7 @@ fn located(
     let end = end.filter(|end| surroundings.hold(end) && !location.is_within(end));
     let mut all = vec![location];
     all.extend(end);
-    all.extend(repository::linked(path, surroundings, places));
+    all.extend(repository::linked(path, surroundings, places)?);
     Ok(all)
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn named(
     paths.extend(pointers.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| m.is_file())));
     let mut all = Vec::new();
     for path in paths {
+        budget.follow(file)?;
         let path = normal(&path);
         let Ok(target) = places.as_far_as_possible(&path) else { continue };
         if surroundings.hold(&target) {
@@ -81,20 +82,30 @@ pub(crate) fn named(
 
 /// Where the links in a folder of hooks lead: git runs what is there. Not those that lead to
 /// folders, which hold whatever else they hold.
+///
+/// # Errors
+/// A sentence, where more would have to be followed than may be.
 pub(crate) fn linked(
     folder: &Path,
     surroundings: &Surroundings<'_>,
     places: &mut Places,
-) -> Vec<AbsPath> {
-    const MOST: usize = 1024;
-    let Ok(folder) = places.as_far_as_possible(folder) else { return Vec::new() };
-    let names = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok).take(MOST);
-    // What is there to be made counts as well, so a link is not followed as if it led somewhere.
-    let texts = names.filter_map(|entry| fs::read_link(entry.path()).ok());
-    let ways = texts.map(|text| normal(&folder.as_path().join(text)));
-    let targets = ways.filter_map(|way| places.as_far_as_possible(&way).ok());
+) -> Result<Vec<AbsPath>, String> {
+    let Ok(folder) = places.as_far_as_possible(folder) else { return Ok(Vec::new()) };
+    let names = fs::read_dir(&folder).into_iter().flatten().filter_map(Result::ok);
+    let links = names.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_symlink()));
     let may_be_run = |target: &AbsPath| fs::metadata(target).map_or(true, |it| it.is_file());
-    targets.filter(|target| surroundings.hold(target) && may_be_run(target)).collect()
+    let mut all = Vec::new();
+    for link in links {
+        surroundings.budget.follow(folder.as_path())?;
+        // What is there to be made counts as well, so a link is not followed as if it led somewhere.
+        let Ok(text) = fs::read_link(link.path()) else { continue };
+        let way = normal(&folder.as_path().join(text));
+        let Ok(target) = places.as_far_as_possible(&way) else { continue };
+        if surroundings.hold(&target) && may_be_run(&target) {
+            all.push(target);
+        }
+    }
+    Ok(all)
 }
 
 /// Whether it is a file or a folder, or may become one.

@@ -246,6 +246,31 @@ fn what_hooks_are_links_to_counts() {
     }
 }
 
+/// Commands can make as many links as there are inodes, and each would be looked at, kept and mounted
+/// in every later run.
+#[test]
+fn links_of_all_repositories_are_bounded_together() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD"]);
+    let resolved = coding(&world);
+    let add = |module: usize| {
+        let hooks = format!("work/.git/modules/{module}/hooks");
+        world.make(&[&format!("{hooks}/sample")]);
+        for link in 0..512 {
+            let name = world.path(&format!("{hooks}/{link}"));
+            symlink(format!("../../../../t/{module}-{link}"), name.as_path()).unwrap();
+        }
+    };
+    (0..2).for_each(add);
+    let kept = protected_now(&resolved.policy).unwrap();
+    let links = kept.iter().filter(|kept| world.show(&kept.path).starts_with("work/t/"));
+    assert_eq!(links.count(), 1024);
+    add(2);
+    let error = protected_now(&resolved.policy).unwrap_err();
+    assert!(error.contains("more than 1024 places") && error.contains("/hooks among"), "{error}");
+    assert!(error.ends_with("remove what does not belong there"), "{error}");
+}
+
 #[test]
 fn missing_files_of_editors_and_shells_count() {
     let world = World::new();
