@@ -4,7 +4,7 @@
 //! Read as git does (git-config(1)), without git, and forgiving: what git would stop at is skipped.
 
 use nix::fcntl::OFlag;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
@@ -32,31 +32,35 @@ const MOST_WAYS_OF_ALL: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Budget {
     bytes: Cell<u64>,
-    ways: Cell<usize>,
+    /// Those that were followed: one place counts once, however much leads there.
+    ways: RefCell<HashSet<PathBuf>>,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { bytes: Cell::new(MOST_BYTES_OF_ALL), ways: Cell::new(MOST_WAYS_OF_ALL) }
+        Self { bytes: Cell::new(MOST_BYTES_OF_ALL), ways: RefCell::default() }
     }
 }
 
 impl Budget {
-    /// Pays for following one link or setting in `holder`.
+    /// Pays for following a link or a setting in `holder` to `way`. Whether that is new.
     ///
     /// # Errors
     /// A sentence, where that is one more than may be.
-    pub(crate) fn follow(&self, holder: &Path) -> Result<(), String> {
-        let Some(left) = self.ways.get().checked_sub(1) else {
+    pub(crate) fn follow(&self, holder: &Path, way: &Path) -> Result<bool, String> {
+        let mut ways = self.ways.borrow_mut();
+        if ways.contains(way) {
+            return Ok(false);
+        }
+        if ways.len() >= MOST_WAYS_OF_ALL {
             return Err(format!(
                 "hooks and settings of the repositories there lead to more than \
                  {MOST_WAYS_OF_ALL} places together, those in {} among them; remove what does not \
                  belong there",
                 holder.display()
             ));
-        };
-        self.ways.set(left);
-        Ok(())
+        }
+        Ok(ways.insert(way.to_path_buf()))
     }
 
     fn read(&self, bytes: usize, on: &Path) -> Result<(), String> {

@@ -69,8 +69,8 @@ pub(crate) fn named(
     paths.extend(pointers.filter(|path| fs::symlink_metadata(path).is_ok_and(|m| m.is_file())));
     let mut all = Vec::new();
     for path in paths {
-        budget.follow(file)?;
         let path = normal(&path);
+        budget.follow(file, &path)?;
         let Ok(target) = places.as_far_as_possible(&path) else { continue };
         if surroundings.hold(&target) {
             all.extend(place::links(&path).into_iter().filter(|link| surroundings.hold(link)));
@@ -96,10 +96,12 @@ pub(crate) fn linked(
     let may_be_run = |target: &AbsPath| fs::metadata(target).map_or(true, |it| it.is_file());
     let mut all = Vec::new();
     for link in links {
-        surroundings.budget.follow(folder.as_path())?;
         // What is there to be made counts as well, so a link is not followed as if it led somewhere.
         let Ok(text) = fs::read_link(link.path()) else { continue };
         let way = normal(&folder.as_path().join(text));
+        if !surroundings.budget.follow(folder.as_path(), &way)? {
+            continue;
+        }
         let Ok(target) = places.as_far_as_possible(&way) else { continue };
         if surroundings.hold(&target) && may_be_run(&target) {
             all.push(target);
