@@ -116,6 +116,30 @@ fn what_settings_name_counts() {
     assert_eq!(write(&world, &without, "work/plain/x"), Ok(()));
 }
 
+/// What the user's own settings name is obeyed in every repository.
+#[test]
+fn what_settings_of_the_user_name_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/plain/x", "home/.config/git/config"]);
+    world.make(&["work/.git/modules/sub/HEAD", "work/sub/.git"]);
+    let file = |path: &str, text: &str| std::fs::write(world.path(path).as_path(), text).unwrap();
+    file("work/.git/modules/sub/config", "[core]\n worktree = ../../../sub\n");
+    file("home/.gitconfig", "[core]\n hooksPath = .githooks\n");
+    let mut resolved = coding(&world);
+    let hooks = ["work/.githooks/pre-commit", "work/sub/.githooks/pre-commit"];
+    for path in hooks {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    let shared = format!("[include]\n path = {}\n", world.path("work/shared").as_path().display());
+    file("home/.config/git/config", &shared);
+    assert_eq!(write(&world, &resolved, "work/shared"), Ok(()));
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
+    for path in hooks.iter().chain(&["work/shared"]) {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    assert_eq!(write(&world, &resolved, "work/plain/x"), Ok(()));
+}
+
 #[test]
 fn where_too_much_matches_the_folder_of_it_counts() {
     let world = World::new();
@@ -265,6 +289,10 @@ fn links_of_all_repositories_are_bounded_together() {
     let kept = protected_now(&resolved.policy).unwrap();
     let links = kept.iter().filter(|kept| world.show(&kept.path).starts_with("work/t/"));
     assert_eq!(links.count(), 1024);
+    // One more to the same place is none.
+    let same = world.path("work/.git/modules/0/hooks/same");
+    symlink("../../../../t/0-0", same.as_path()).unwrap();
+    assert_eq!(protected_now(&resolved.policy).unwrap(), kept);
     add(2);
     let error = protected_now(&resolved.policy).unwrap_err();
     assert!(error.contains("more than 1024 places") && error.contains("/hooks among"), "{error}");
@@ -299,6 +327,12 @@ fn missing_files_of_editors_and_shells_count() {
         ".github/hooks/one.json",
         ".zed/debug.json",
         ".Rprofile",
+        ".RData",
+        ".irbrc",
+        "$irbrc",
+        ".iex.exs",
+        ".pdbrc",
+        ".gdbinit",
         "crush.json",
     ] {
         assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");
