@@ -411,3 +411,24 @@ fn a_number_in_proc_is_told_to_be_another_inside() {
     assert!(notes("/proc/1/environ").contains("another process"), "{}", notes("/proc/1/environ"));
     assert_eq!(notes("/proc/meminfo"), "");
 }
+
+/// They work by a set-group-id bit, which has no effect here.
+#[test]
+fn what_leaves_commands_to_a_service_is_offered_no_grant() {
+    let item = |exe: &str, operation, target: &str, said: &str| {
+        let mut refused = denial(operation, target);
+        refused.exe = exe.as_bytes().to_vec();
+        let run = finished(End::Exited(1), vec![refused], "", said);
+        let answer = answer(&run);
+        (
+            answer.result.denials.items[0].grant.is_some(),
+            answer.text.contains("schedule it outside"),
+        )
+    };
+    let said = "/var/spool/cron/: mkstemp: Permission denied\n";
+    let spool = "/var/spool/cron/crontabs/tmp.x";
+    assert_eq!(item("/usr/bin/crontab", Operation::Create, spool, said), (false, true));
+    assert_eq!(item("/usr/bin/cp", Operation::Create, spool, ""), (false, false));
+    assert_eq!(item("/usr/bin/at", Operation::Read, "/var/lib/at/x.y", ""), (false, false));
+    assert_eq!(item("/usr/bin/cat", Operation::Read, "/var/lib/at/x.y", ""), (true, false));
+}
