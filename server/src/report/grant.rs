@@ -82,8 +82,8 @@ fn is_helpless(path: &AbsPath) -> bool {
 }
 
 /// Folders that only serve what no command can do: leaving commands to `cron` and `at` takes their
-/// set-group-id bit.
-const WITHOUT_USE: [&str; 2] = ["/var/spool/cron", "/var/spool/at"];
+/// set-group-id bit, and performance counters a call that is refused.
+const WITHOUT_USE: [&str; 3] = ["/var/spool/cron", "/var/spool/at", "/sys/bus/event_source"];
 
 /// Whether this was refused to a program that leaves commands to a service, which works by a right
 /// that no grant gives.

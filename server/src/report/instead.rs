@@ -66,6 +66,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         (Kind::Fs, _) if is_of_one_process(first) => ways.push(of_one_process(first).to_owned()),
         (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
         (Kind::UnixSocket, _) => ways.extend(own_service(view, first)),
+        (Kind::Syscall, _) => ways.extend(from_inside(first).map(str::to_owned)),
         _ => {}
     }
     ways.extend(super::network::instead(view, first));
@@ -102,6 +103,21 @@ fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
     // A workspace or somebody's site may lie below /tmp; those are not what TMPDIR is for.
     let depth = target.as_path().components().count();
     in_shared && changes && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
+}
+
+/// What does from inside of a program what no command may do from outside of it.
+fn from_inside(denial: &Denial) -> Option<&'static str> {
+    match denial.target.as_slice() {
+        b"ptrace" | b"process_vm_readv" | b"process_vm_writev" => Some(
+            "use valgrind, or a debugger that works from inside of the program: pdb, debugpy, \
+             node --inspect, JDWP",
+        ),
+        b"perf_event_open" | b"bpf" => Some(
+            "use a profiler that works from inside of the program (cProfile, memray, JFR, \
+             node --cpu-prof), or valgrind",
+        ),
+        _ => None,
+    }
 }
 
 fn is_terminal(denial: &Denial) -> bool {

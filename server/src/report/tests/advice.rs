@@ -432,3 +432,23 @@ fn what_leaves_commands_to_a_service_is_offered_no_grant() {
     assert_eq!(item("/usr/bin/at", Operation::Read, "/var/lib/at/x.y", ""), (false, false));
     assert_eq!(item("/usr/bin/cat", Operation::Read, "/var/lib/at/x.y", ""), (true, false));
 }
+
+#[test]
+fn what_traces_or_counts_is_told_what_does_so_from_inside() {
+    let item = |denied: Denial| {
+        answer(&finished(End::Exited(1), vec![denied], "", "")).result.denials.items.remove(0)
+    };
+    for (call, way) in [
+        ("ptrace", "valgrind, or a debugger"),
+        ("process_vm_readv", "valgrind, or a debugger"),
+        ("perf_event_open", "a profiler"),
+    ] {
+        let mut refused = denial(Operation::Call, call);
+        (refused.kind, refused.reason, refused.resolved) =
+            (Kind::Syscall, Reason::NotSupported, None);
+        let item = item(refused);
+        assert!(item.alternatives.iter().any(|told| told.contains(way)), "{call}: {item:?}");
+    }
+    let events = "/sys/bus/event_source/devices";
+    assert_eq!(item(denial(Operation::Read, events)).grant, None, "of no use without the call");
+}
