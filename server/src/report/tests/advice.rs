@@ -452,3 +452,39 @@ fn what_traces_or_counts_is_told_what_does_so_from_inside() {
     let events = "/sys/bus/event_source/devices";
     assert_eq!(item(denial(Operation::Read, events)).grant, None, "of no use without the call");
 }
+
+#[test]
+fn a_look_at_the_shared_folder_points_to_tmpdir() {
+    let told = |target: &str| {
+        let denied = vec![denial(Operation::Read, target)];
+        let items = answer(&finished(End::Exited(1), denied, "", "")).result.denials.items;
+        items[0].alternatives.iter().any(|way| way.contains("private_tmp"))
+    };
+    for target in ["/tmp", "/tmp/hsperfdata_u", "/tmp/hsperfdata_u/7", "/tmp/.X11-unix/X0"] {
+        assert!(told(target), "{target}");
+    }
+    for target in ["/tmp/somebody/file", "/d/a/x.txt", "/tmpx"] {
+        assert!(!told(target), "{target}");
+    }
+}
+
+#[test]
+fn what_programs_keep_in_a_home_can_be_elsewhere() {
+    let first = |target: &str| {
+        let denied = vec![denial(Operation::Create, target)];
+        let items = answer(&finished(End::Exited(1), denied, "", "")).result.denials.items;
+        items[0].alternatives.first().cloned().unwrap_or_default()
+    };
+    for (target, way) in [
+        ("/home/u/.erlang.cookie", "--cookie"),
+        ("/home/u/.ansible/tmp/x", "ANSIBLE_HOME"),
+        ("/home/u/.distcc/lock", "DISTCC_DIR"),
+        ("/home/u/.some-tool/state", "HOME=$TMPDIR"),
+        ("/home/u/.somerc", "HOME=$TMPDIR"),
+        ("/home/u/visible/x", "write below"),
+        ("/home/v/.some-tool/state", "write below"),
+        ("/home/u/.ssh/known", "write below"),
+    ] {
+        assert!(first(target).contains(way), "{target}: {}", first(target));
+    }
+}
