@@ -4,7 +4,7 @@
 //! Read as git does (git-config(1)), without git, and forgiving: what git would stop at is skipped.
 
 use nix::fcntl::OFlag;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
@@ -24,20 +24,47 @@ const MOST_NAMES: usize = 256;
 /// Bytes that are read of all repositories together. Commands can make repositories, so what lies
 /// beyond is no reason to look at less.
 const MOST_BYTES_OF_ALL: u64 = 16 << 20;
+/// Links in folders of hooks, and paths that settings name, that are followed of all together. Each
+/// can be a mount in every run. What lies beyond would be open to be changed, so it is an error too.
+const MOST_WAYS_OF_ALL: usize = 1024;
 
-/// What may still be read.
+/// What may still be read and followed.
 #[derive(Debug)]
-pub(crate) struct Budget(Cell<u64>);
+pub(crate) struct Budget {
+    bytes: Cell<u64>,
+    /// Those that were followed: one place counts once, however much leads there.
+    ways: RefCell<HashSet<PathBuf>>,
+}
 
 impl Default for Budget {
     fn default() -> Self {
-        Self(Cell::new(MOST_BYTES_OF_ALL))
+        Self { bytes: Cell::new(MOST_BYTES_OF_ALL), ways: RefCell::default() }
     }
 }
 
 impl Budget {
-    fn spend(&self, bytes: usize, on: &Path) -> Result<(), String> {
-        let left = u64::try_from(bytes).ok().and_then(|bytes| self.0.get().checked_sub(bytes));
+    /// Pays for following a link or a setting in `holder` to `way`. Whether that is new.
+    ///
+    /// # Errors
+    /// A sentence, where that is one more than may be.
+    pub(crate) fn follow(&self, holder: &Path, way: &Path) -> Result<bool, String> {
+        let mut ways = self.ways.borrow_mut();
+        if ways.contains(way) {
+            return Ok(false);
+        }
+        if ways.len() >= MOST_WAYS_OF_ALL {
+            return Err(format!(
+                "hooks and settings of the repositories there lead to more than \
+                 {MOST_WAYS_OF_ALL} places together, those in {} among them; remove what does not \
+                 belong there",
+                holder.display()
+            ));
+        }
+        Ok(ways.insert(way.to_path_buf()))
+    }
+
+    fn read(&self, bytes: usize, on: &Path) -> Result<(), String> {
+        let left = u64::try_from(bytes).ok().and_then(|b| self.bytes.get().checked_sub(b));
         let Some(left) = left else {
             return Err(format!(
                 "the settings of the repositories there are longer than {} MiB together, {} among \
@@ -46,7 +73,7 @@ impl Budget {
                 on.display()
             ));
         };
-        self.0.set(left);
+        self.bytes.set(left);
         Ok(())
     }
 }
@@ -120,7 +147,7 @@ pub(crate) fn text(file: &Path, budget: &Budget) -> Result<Vec<u8>, String> {
         // What was read until an error counts.
         let _read = opened.and_then(|file| file.take(MOST_BYTES).read_to_end(&mut text));
     }
-    budget.spend(text.len(), file)?;
+    budget.read(text.len(), file)?;
     Ok(text)
 }
 

@@ -19,6 +19,7 @@ use crate::template::Expanded;
 use crate::variables::Origin;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsRule, Policy, Protected, ProtectedPattern, Scope};
+use std::cell::OnceCell;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -42,11 +43,14 @@ pub(crate) fn protected(
     places: &mut Places,
 ) -> Result<Protection, ProfileError> {
     let roots = roots(candidates, context);
+    let config_home = context.environment.get(OsStr::new("XDG_CONFIG_HOME")).map(Path::new);
     let surroundings = Surroundings {
         workspaces: &context.workspaces,
         roots: &roots,
         home: context.home.as_deref(),
+        config_home,
         budget: Budget::default(),
+        of_all: OnceCell::new(),
     };
     // Where a name can be spelled otherwise.
     let free: Vec<&AbsPath> =
@@ -85,13 +89,16 @@ pub fn protected_now(policy: &Policy) -> Result<Vec<Protected>, String> {
     let fs = &policy.fs;
     let mut places = Places::default();
     let mut all: Collected = fs.protected.iter().cloned().collect();
-    let home = policy.environment.variables.get("HOME");
-    let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
+    let variable = |name| {
+        policy.environment.variables.get(name).map(|value| Path::new(OsStr::from_bytes(value)))
+    };
     let surroundings = Surroundings {
         workspaces: &fs.workspaces,
         roots: &fs.protected_roots,
-        home,
+        home: variable("HOME"),
+        config_home: variable("XDG_CONFIG_HOME"),
         budget: Budget::default(),
+        of_all: OnceCell::new(),
     };
     for pattern in &fs.protected_patterns {
         let found = matches(pattern, &surroundings, &mut places)
@@ -213,7 +220,7 @@ fn located(
     let end = end.filter(|end| surroundings.hold(end) && !location.is_within(end));
     let mut all = vec![location];
     all.extend(end);
-    all.extend(repository::linked(path, surroundings, places));
+    all.extend(repository::linked(path, surroundings, places)?);
     Ok(all)
 }
 

@@ -132,3 +132,42 @@ fn a_workspace_below_a_folder_of_somebody_else() {
         }
     }
 }
+
+/// What the permissions of a folder keep from commands, no argument of a call finds out either.
+#[test]
+fn calls_find_out_nothing_about_closed_folders() {
+    let Some(site) = site() else { return };
+    site.folder("ws/closed/x");
+    site.file("ws/closed/x/file", "#!/bin/sh\n");
+    let (closed, file) = (site.path("ws/closed"), site.path("ws/closed/x/file"));
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .expect("set its mode");
+    };
+    mode(&file, 0o755);
+    give(&closed);
+    let server = site.serve();
+    let calls = |name: &str| {
+        [
+            json!({ "argv": [name] }),
+            json!({ "argv": ["/bin/true"], "cwd": name }),
+            json!({ "argv": ["/bin/true"], "writable": [name] }),
+        ]
+    };
+    let answers = |name: &str| {
+        calls(name).map(|call| {
+            let answer = server.call("exec", call).expect("an answer");
+            (answer.exit_code(), answer.text.replace(name, "NAME"))
+        })
+    };
+    let [there, missing, folder] = ["closed/x/file", "closed/x/gone", "closed/x"];
+    for (file, (gone, folder)) in
+        answers(there).iter().zip(answers(missing).iter().zip(&answers(folder)))
+    {
+        assert!(file != gone && gone != folder, "the control: {file:?} {gone:?} {folder:?}");
+    }
+    mode(&closed, 0o700);
+    let told = answers(there);
+    assert!(told.iter().all(|(code, _)| code.is_none()), "{told:?}");
+    assert_eq!((&told, &told), (&answers(missing), &answers(folder)));
+}

@@ -116,6 +116,30 @@ fn what_settings_name_counts() {
     assert_eq!(write(&world, &without, "work/plain/x"), Ok(()));
 }
 
+/// What the user's own settings name is obeyed in every repository.
+#[test]
+fn what_settings_of_the_user_name_counts() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD", "work/plain/x", "home/.config/git/config"]);
+    world.make(&["work/.git/modules/sub/HEAD", "work/sub/.git"]);
+    let file = |path: &str, text: &str| std::fs::write(world.path(path).as_path(), text).unwrap();
+    file("work/.git/modules/sub/config", "[core]\n worktree = ../../../sub\n");
+    file("home/.gitconfig", "[core]\n hooksPath = .githooks\n");
+    let mut resolved = coding(&world);
+    let hooks = ["work/.githooks/pre-commit", "work/sub/.githooks/pre-commit"];
+    for path in hooks {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    let shared = format!("[include]\n path = {}\n", world.path("work/shared").as_path().display());
+    file("home/.config/git/config", &shared);
+    assert_eq!(write(&world, &resolved, "work/shared"), Ok(()));
+    resolved.policy.fs.protected = protected_now(&resolved.policy).unwrap();
+    for path in hooks.iter().chain(&["work/shared"]) {
+        assert!(write(&world, &resolved, path).is_err(), "{path}");
+    }
+    assert_eq!(write(&world, &resolved, "work/plain/x"), Ok(()));
+}
+
 #[test]
 fn where_too_much_matches_the_folder_of_it_counts() {
     let world = World::new();
@@ -246,6 +270,35 @@ fn what_hooks_are_links_to_counts() {
     }
 }
 
+/// Commands can make as many links as there are inodes, and each would be looked at, kept and mounted
+/// in every later run.
+#[test]
+fn links_of_all_repositories_are_bounded_together() {
+    let world = World::new();
+    world.make(&["work/.git/HEAD"]);
+    let resolved = coding(&world);
+    let add = |module: usize| {
+        let hooks = format!("work/.git/modules/{module}/hooks");
+        world.make(&[&format!("{hooks}/sample")]);
+        for link in 0..512 {
+            let name = world.path(&format!("{hooks}/{link}"));
+            symlink(format!("../../../../t/{module}-{link}"), name.as_path()).unwrap();
+        }
+    };
+    (0..2).for_each(add);
+    let kept = protected_now(&resolved.policy).unwrap();
+    let links = kept.iter().filter(|kept| world.show(&kept.path).starts_with("work/t/"));
+    assert_eq!(links.count(), 1024);
+    // One more to the same place is none.
+    let same = world.path("work/.git/modules/0/hooks/same");
+    symlink("../../../../t/0-0", same.as_path()).unwrap();
+    assert_eq!(protected_now(&resolved.policy).unwrap(), kept);
+    add(2);
+    let error = protected_now(&resolved.policy).unwrap_err();
+    assert!(error.contains("more than 1024 places") && error.contains("/hooks among"), "{error}");
+    assert!(error.ends_with("remove what does not belong there"), "{error}");
+}
+
 #[test]
 fn missing_files_of_editors_and_shells_count() {
     let world = World::new();
@@ -274,6 +327,12 @@ fn missing_files_of_editors_and_shells_count() {
         ".github/hooks/one.json",
         ".zed/debug.json",
         ".Rprofile",
+        ".RData",
+        ".irbrc",
+        "$irbrc",
+        ".iex.exs",
+        ".pdbrc",
+        ".gdbinit",
         "crush.json",
     ] {
         assert!(write(&world, &resolved, &format!("work/{file}")).is_err(), "{file}");

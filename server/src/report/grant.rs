@@ -30,6 +30,9 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
         let network::Tried { grant, risk, risk_why } = network::narrowest(view, group)?;
         return Some(Tried { grant: Grant { network: grant, ..Grant::default() }, risk, risk_why });
     }
+    if group.members.iter().any(|d| belongs_to_a_scheduler(d)) {
+        return None;
+    }
     if group.members.iter().all(|d| needs_datagrams(d)) {
         return Some(datagrams());
     }
@@ -72,7 +75,22 @@ pub(super) fn narrowest(view: View<'_>, group: &Group<'_>) -> Option<Tried> {
 /// Whether a grant for this path would be about something else in the next run: its terminal has
 /// another number, or is somebody else's, and so have its processes.
 fn is_helpless(path: &AbsPath) -> bool {
-    OwnView::names_terminal(path) || names_one_process(path.as_path())
+    let within = |folder: &&str| path.as_path().starts_with(folder);
+    OwnView::names_terminal(path)
+        || names_one_process(path.as_path())
+        || WITHOUT_USE.iter().any(|folder| within(folder))
+}
+
+/// Folders that only serve what no command can do: leaving commands to `cron` and `at` takes their
+/// set-group-id bit, and performance counters a call that is refused.
+const WITHOUT_USE: [&str; 3] = ["/var/spool/cron", "/var/spool/at", "/sys/bus/event_source"];
+
+/// Whether this was refused to a program that leaves commands to a service, which works by a right
+/// that no grant gives.
+fn belongs_to_a_scheduler(denial: &Denial) -> bool {
+    const PROGRAMS: [&[u8]; 5] = [b"crontab", b"at", b"atq", b"atrm", b"batch"];
+    let name = denial.exe.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    PROGRAMS.contains(&name)
 }
 
 /// Whether what stays because of this is the place of a folder in the private `/tmp`.

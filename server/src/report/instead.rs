@@ -7,6 +7,9 @@ use nono_sandbox::AbsPath;
 use nono_sandbox::decide::{PathVerdict, unix_path};
 use nono_sandbox::policy::{Access, Lookup, OwnView, Tmp};
 use nono_sandbox::record::{Denial, Kind, Operation, Reason};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Alternatives for one denial.
 const MAX: usize = 2;
@@ -30,6 +33,9 @@ const MOVABLE: &[(&str, &str)] = &[
     ("/.config/", "set XDG_CONFIG_HOME to a folder below the workspace"),
     ("/.local/share/", "set XDG_DATA_HOME to a folder below the workspace"),
     ("/.gnupg/", "set GNUPGHOME to a folder below $TMPDIR"),
+    ("/.distcc/", "set DISTCC_DIR to a folder below $TMPDIR"),
+    ("/.ansible/", "set ANSIBLE_HOME to a folder below $TMPDIR"),
+    ("/.erlang.cookie/", "start it with --cookie, or with HOME=$TMPDIR"),
     ("/site-packages/", "make a virtual environment below the workspace (python3 -m venv DIR)"),
     ("/dist-packages/", "make a virtual environment below the workspace (python3 -m venv DIR)"),
     ("/node_modules/", "install below the workspace, not globally"),
@@ -66,6 +72,7 @@ pub(super) fn alternatives(view: View<'_>, group: &Group<'_>) -> Vec<String> {
         (Kind::Fs, _) if is_of_one_process(first) => ways.push(of_one_process(first).to_owned()),
         (Kind::Fs, _) if changes(first) => ways.extend(elsewhere(view, first)),
         (Kind::UnixSocket, _) => ways.extend(own_service(view, first)),
+        (Kind::Syscall, _) => ways.extend(from_inside(first).map(str::to_owned)),
         _ => {}
     }
     ways.extend(super::network::instead(view, first));
@@ -92,16 +99,46 @@ fn unprotect(denial: &Denial) -> Option<String> {
     ))
 }
 
-/// Whether this is a temporary file in the folder all users share.
+/// How names in the folder all users share begin at which programs meet: the JVM's tools and what
+/// they attach to, clients of a display.
+const MEETING: [&str; 5] = ["hsperfdata_", ".java_pid", ".attach_pid", ".X11-unix", ".ICE-unix"];
+
+/// Whether this only looks at that folder, or for somebody to meet there.
+fn looks_at_shared(denial: &Denial, target: &AbsPath, shared: &AbsPath) -> bool {
+    let below = target.as_path().strip_prefix(shared.as_path()).ok();
+    let mut names = below.into_iter().flatten();
+    let meets = |name: &OsStr| {
+        name.to_str().is_some_and(|name| MEETING.iter().any(|start| name.starts_with(start)))
+    };
+    denial.operation == Operation::Read && names.next().is_none_or(meets)
+}
+
+/// Whether this is a temporary file in the folder all users share, or a look at that.
 fn is_shared_temporary(view: View<'_>, denial: &Denial) -> bool {
     let Some(target) = denial_path(denial) else { return false };
-    let shared = ["/tmp", "/var/tmp"];
-    let in_shared = shared.iter().any(|s| AbsPath::new(s).is_ok_and(|s| target.is_within(&s)));
+    let mut shared = ["/tmp", "/var/tmp"].into_iter().filter_map(|path| AbsPath::new(path).ok());
+    let Some(shared) = shared.find(|shared| target.is_within(shared)) else { return false };
     let binds = denial.operation == Operation::Bind;
     let changes = changes(denial) || (binds && can_bind_in(view, &view.policy.fs.tmpdir));
     // A workspace or somebody's site may lie below /tmp; those are not what TMPDIR is for.
     let depth = target.as_path().components().count();
-    in_shared && changes && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
+    let meant = changes || looks_at_shared(denial, &target, &shared);
+    meant && depth <= 4 && !target.is_within(&view.policy.fs.tmpdir)
+}
+
+/// What does from inside of a program what no command may do from outside of it.
+fn from_inside(denial: &Denial) -> Option<&'static str> {
+    match denial.target.as_slice() {
+        b"ptrace" | b"process_vm_readv" | b"process_vm_writev" => Some(
+            "use valgrind, or a debugger that works from inside of the program: pdb, debugpy, \
+             node --inspect, JDWP",
+        ),
+        b"perf_event_open" | b"bpf" => Some(
+            "use a profiler that works from inside of the program (cProfile, memray, JFR, \
+             node --cpu-prof), or valgrind",
+        ),
+        _ => None,
+    }
 }
 
 fn is_terminal(denial: &Denial) -> bool {
@@ -135,8 +172,10 @@ fn elsewhere(view: View<'_>, denial: &Denial) -> Vec<String> {
     let fs = &view.policy.fs;
     let writable = |root: &&AbsPath| fs.lookup(root, Access::WRITE) == Lookup::Allowed;
     let root = fs.workspaces.iter().find(writable);
-    let movable = MOVABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, way)| match root {
-        Some(_) => (*way).to_owned(),
+    let known = MOVABLE.iter().find(|(part, _)| text.contains(part)).map(|(_, way)| *way);
+    let homely = || is_hidden_in_home(view, &target).then_some("run it with HOME=$TMPDIR");
+    let movable = known.or_else(homely).map(|way| match root {
+        Some(_) => way.to_owned(),
         None => way.replace("the workspace", "$TMPDIR"),
     });
     let makes = matches!(denial.operation, Operation::Create | Operation::Write);
@@ -145,6 +184,17 @@ fn elsewhere(view: View<'_>, denial: &Denial) -> Vec<String> {
         None => "write below $TMPDIR".to_owned(),
     });
     movable.into_iter().chain(write).collect()
+}
+
+/// Whether this is in a file or folder that a program keeps for itself in the home. What is closed
+/// to everybody is there for another reason.
+fn is_hidden_in_home(view: View<'_>, target: &AbsPath) -> bool {
+    let home = view.policy.environment.variables.get("HOME");
+    let home = home.map(|home| Path::new(OsStr::from_bytes(home)));
+    let below = home.and_then(|home| target.as_path().strip_prefix(home).ok());
+    let first = below.and_then(|below| below.iter().next());
+    let closed = matches!(view.policy.fs.lookup_name(target, Access::WRITE), Lookup::Denied(_));
+    first.is_some_and(|name| name.as_bytes().starts_with(b".")) && !closed
 }
 
 /// Whether sockets can be bound in a folder.

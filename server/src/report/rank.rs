@@ -58,6 +58,8 @@ pub(super) fn rank<'d>(groups: Vec<Group<'d>>, evidence: &Evidence) -> Vec<Ranke
         && !named
         && evidence.failed
         && only.relevance == Relevance::Possible
+        // What is asked for to see whether it is there, others fail beside.
+        && benign::probe(only.group.first).is_none()
         && near_end(&only.group, evidence) <= NEAR_MS
         && quoted(&only.group, &evidence.said) >= Quoted::Errno
     {

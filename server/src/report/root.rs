@@ -78,6 +78,12 @@ const ALWAYS: &[Entry] = &[
          set-user-id bits have no effect; run the command itself without them",
     ),
     (
+        &["crontabs/", "/var/spool/cron/: mkstemp", "permission to use at"],
+        |_, _| true,
+        "crontab and at leave a command to a service that runs it outside, by a right of their own \
+         that no command has here, and no grant changes that: schedule it outside of the sandbox",
+    ),
+    (
         &["ping: Operation not permitted", "ping: socket: Operation not permitted"],
         |_, _| true,
         "ping takes a capability or raw sockets, which no command has; to see whether a server \

@@ -63,6 +63,14 @@ pub(crate) enum BadInput {
     /// There is no such program file.
     #[error("program `{0}` does not exist; paths are relative to the working directory")]
     NoSuchProgram(String),
+    /// The way to the file is closed to commands.
+    #[error(
+        "`{0}` cannot be looked at: the permissions of a folder on the way do not let commands in"
+    )]
+    ProgramClosed(String),
+    /// What a call names cannot be looked for.
+    #[error("{0}")]
+    CannotLook(String),
     /// The file is not a program.
     #[error("`{0}` is not an executable file; make it executable, or run it with its interpreter")]
     NotExecutable(String),

@@ -13,6 +13,7 @@ mod place;
 mod policy_text;
 mod present;
 mod program;
+mod rights;
 mod run_list;
 mod run_read;
 mod run_signal;

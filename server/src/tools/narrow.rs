@@ -2,6 +2,7 @@
 
 use super::bad_input::{BadInput, without_nul};
 use super::place::{Way, follow};
+use super::rights;
 use crate::sandbox::Sandbox;
 use crate::session::Ground;
 use nono_profiles::{NarrowError, Narrowing, Writable};
@@ -75,7 +76,8 @@ fn words(less: &Less, limits: &Limits) -> Vec<String> {
 
 fn writable(ground: &Ground, named: Option<&[String]>) -> Result<Option<Vec<Writable>>, BadInput> {
     let Some(named) = named else { return Ok(None) };
-    named.iter().map(|path| place(ground, path)).collect::<Result<_, _>>().map(Some)
+    let places = || named.iter().map(|path| place(ground, path)).collect::<Result<_, _>>();
+    rights::look(ground.sandbox.workspace(), places).map(Some)
 }
 
 /// An existing place, after symbolic links. Says nothing about what is where commands do not write.

@@ -1,6 +1,7 @@
 //! The working directory of a call.
 
 use super::bad_input::{BadInput, without_nul};
+use super::rights;
 use crate::sandbox::Sandbox;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Policy};
@@ -18,6 +19,12 @@ pub(super) fn working_directory(sandbox: &Sandbox, cwd: Option<&str>) -> Result<
     let workspace = sandbox.workspace();
     let Some(given) = cwd.filter(|c| !c.is_empty()) else { return Ok(workspace.clone()) };
     without_nul(|| "`cwd`".to_owned(), given)?;
+    rights::look(workspace, || folder(sandbox, given))
+}
+
+/// The folder, as far as who asks sees it.
+fn folder(sandbox: &Sandbox, given: &str) -> Result<AbsPath, BadInput> {
+    let workspace = sandbox.workspace();
     let wanted = workspace.as_path().join(given);
     let not_granted = || BadInput::FolderNotGranted {
         cwd: given.to_owned(),

@@ -2,6 +2,7 @@
 
 use super::bad_input::BadInput;
 use super::place::follow;
+use super::rights;
 use crate::sandbox::Sandbox;
 use nix::unistd::{AccessFlags, access};
 use nono_sandbox::AbsPath;
@@ -16,6 +17,8 @@ enum Fitness {
     Missing,
     /// Whether there is anything is not said.
     Hidden,
+    /// The same, by the permissions of a folder on the way.
+    Closed,
     NotExecutable,
     NotGranted,
     Fit,
@@ -27,6 +30,19 @@ enum Fitness {
 /// # Errors
 /// [`BadInput`] says where was looked.
 pub(super) fn find(
+    sandbox: &Sandbox,
+    program: &str,
+    path: &[u8],
+    cwd: &AbsPath,
+) -> Result<AbsPath, BadInput> {
+    rights::look(sandbox.workspace(), || find_as_seen(sandbox, program, path, cwd))
+}
+
+/// The same with the rights that the caller has.
+///
+/// # Errors
+/// [`BadInput`] says where was looked.
+pub(super) fn find_as_seen(
     sandbox: &Sandbox,
     program: &str,
     path: &[u8],
@@ -45,7 +61,7 @@ pub(super) fn find(
             (Fitness::Fit, Some(found)) => return Ok(found),
             (Fitness::Missing, _) => {}
             // A search passes over what commands do not see.
-            (Fitness::Hidden, _) if !program.contains('/') => {}
+            (Fitness::Hidden | Fitness::Closed, _) if !program.contains('/') => {}
             other if best.0 == Fitness::Missing => best = other,
             _ => {}
         }
@@ -53,6 +69,7 @@ pub(super) fn find(
     let shown = best.1.map_or_else(|| program.to_owned(), |p| p.to_string());
     Err(match best.0 {
         Fitness::NotExecutable => BadInput::NotExecutable(shown),
+        Fitness::Closed => BadInput::ProgramClosed(shown),
         Fitness::Hidden | Fitness::NotGranted | Fitness::Fit => {
             BadInput::ProgramNotGranted { profile: sandbox.policy.name.clone(), program: shown }
         }
@@ -72,8 +89,9 @@ fn fitness(sandbox: &Sandbox, candidate: &Path) -> (Fitness, Option<AbsPath>) {
     if way.hidden {
         return (Fitness::Hidden, Some(real));
     }
-    if way.error.is_some() {
-        return (Fitness::Missing, None);
+    if let Some(error) = way.error {
+        let fitness = if rights::is_closed(error) { Fitness::Closed } else { Fitness::Missing };
+        return (fitness, None);
     }
     // Its folder is on the way, and so is as it is seen.
     let folder = candidate.parent().map(|folder| follow(fs, folder).end);

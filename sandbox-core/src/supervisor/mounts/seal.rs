@@ -11,10 +11,12 @@ use crate::policy::{Access, FsPolicy, Protected};
 use crate::supervisor::{SetupFailed, Stage, canonical};
 use crate::sys;
 use nix::errno::Errno;
+use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Names of a folder that are compared one by one; of more, only the folder itself is.
 const MOST_NAMES: usize = 256;
@@ -37,12 +39,14 @@ pub(in crate::supervisor) fn seal(policy: &FsPolicy, before: &Before) -> Result<
     for folder in &folders {
         remount(folder, Writing::Stays)?;
     }
-    // A mount below another sealed one would be hidden by it, or the same thing twice.
-    let mut sealed: Vec<&AbsPath> = Vec::new();
+    // A mount below another sealed one would be hidden by it, or the same thing twice. Looked up and
+    // not compared with each: commands can make thousands.
+    let mut sealed: HashSet<&Path> = HashSet::new();
     paths.sort_unstable_by_key(|path| path.as_bytes().len());
     for path in paths {
-        if !sealed.iter().any(|outer| path.is_within(outer)) && remount(path, Writing::Ends)? {
-            sealed.push(path);
+        let mut outer = path.as_path().ancestors();
+        if !outer.any(|outer| sealed.contains(outer)) && remount(path, Writing::Ends)? {
+            sealed.insert(path.as_path());
         }
     }
     Ok(())
@@ -271,7 +275,6 @@ impl State {
 mod tests {
     use super::*;
     use crate::policy::{FsRule, Scope, Source};
-    use std::path::Path;
 
     fn policy(paths: &[&Path]) -> FsPolicy {
         let source = || Source { profile: "t".into(), rule: "r".into(), line: None };

@@ -411,3 +411,80 @@ fn a_number_in_proc_is_told_to_be_another_inside() {
     assert!(notes("/proc/1/environ").contains("another process"), "{}", notes("/proc/1/environ"));
     assert_eq!(notes("/proc/meminfo"), "");
 }
+
+/// They work by a set-group-id bit, which has no effect here.
+#[test]
+fn what_leaves_commands_to_a_service_is_offered_no_grant() {
+    let item = |exe: &str, operation, target: &str, said: &str| {
+        let mut refused = denial(operation, target);
+        refused.exe = exe.as_bytes().to_vec();
+        let run = finished(End::Exited(1), vec![refused], "", said);
+        let answer = answer(&run);
+        (
+            answer.result.denials.items[0].grant.is_some(),
+            answer.text.contains("schedule it outside"),
+        )
+    };
+    let said = "/var/spool/cron/: mkstemp: Permission denied\n";
+    let spool = "/var/spool/cron/crontabs/tmp.x";
+    assert_eq!(item("/usr/bin/crontab", Operation::Create, spool, said), (false, true));
+    assert_eq!(item("/usr/bin/cp", Operation::Create, spool, ""), (false, false));
+    assert_eq!(item("/usr/bin/at", Operation::Read, "/var/lib/at/x.y", ""), (false, false));
+    assert_eq!(item("/usr/bin/cat", Operation::Read, "/var/lib/at/x.y", ""), (true, false));
+}
+
+#[test]
+fn what_traces_or_counts_is_told_what_does_so_from_inside() {
+    let item = |denied: Denial| {
+        answer(&finished(End::Exited(1), vec![denied], "", "")).result.denials.items.remove(0)
+    };
+    for (call, way) in [
+        ("ptrace", "valgrind, or a debugger"),
+        ("process_vm_readv", "valgrind, or a debugger"),
+        ("perf_event_open", "a profiler"),
+    ] {
+        let mut refused = denial(Operation::Call, call);
+        (refused.kind, refused.reason, refused.resolved) =
+            (Kind::Syscall, Reason::NotSupported, None);
+        let item = item(refused);
+        assert!(item.alternatives.iter().any(|told| told.contains(way)), "{call}: {item:?}");
+    }
+    let events = "/sys/bus/event_source/devices";
+    assert_eq!(item(denial(Operation::Read, events)).grant, None, "of no use without the call");
+}
+
+#[test]
+fn a_look_at_the_shared_folder_points_to_tmpdir() {
+    let told = |target: &str| {
+        let denied = vec![denial(Operation::Read, target)];
+        let items = answer(&finished(End::Exited(1), denied, "", "")).result.denials.items;
+        items[0].alternatives.iter().any(|way| way.contains("private_tmp"))
+    };
+    for target in ["/tmp", "/tmp/hsperfdata_u", "/tmp/hsperfdata_u/7", "/tmp/.X11-unix/X0"] {
+        assert!(told(target), "{target}");
+    }
+    for target in ["/tmp/somebody/file", "/d/a/x.txt", "/tmpx"] {
+        assert!(!told(target), "{target}");
+    }
+}
+
+#[test]
+fn what_programs_keep_in_a_home_can_be_elsewhere() {
+    let first = |target: &str| {
+        let denied = vec![denial(Operation::Create, target)];
+        let items = answer(&finished(End::Exited(1), denied, "", "")).result.denials.items;
+        items[0].alternatives.first().cloned().unwrap_or_default()
+    };
+    for (target, way) in [
+        ("/home/u/.erlang.cookie", "--cookie"),
+        ("/home/u/.ansible/tmp/x", "ANSIBLE_HOME"),
+        ("/home/u/.distcc/lock", "DISTCC_DIR"),
+        ("/home/u/.some-tool/state", "HOME=$TMPDIR"),
+        ("/home/u/.somerc", "HOME=$TMPDIR"),
+        ("/home/u/visible/x", "write below"),
+        ("/home/v/.some-tool/state", "write below"),
+        ("/home/u/.ssh/known", "write below"),
+    ] {
+        assert!(first(target).contains(way), "{target}: {}", first(target));
+    }
+}

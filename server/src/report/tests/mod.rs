@@ -68,7 +68,10 @@ fn policy() -> Policy {
         network: nono_sandbox::policy::NetworkPolicy::of_mode(
             nono_sandbox::policy::NetworkMode::Open,
         ),
-        environment: Environment::default(),
+        environment: Environment {
+            variables: [("HOME".into(), b"/home/u".to_vec())].into(),
+            ..Environment::default()
+        },
         rate: Quota { per_second: NonZeroU32::MIN, burst: NonZeroU32::MIN },
         observe: Observe::All,
         limits: Limits::default(),
