@@ -1,12 +1,19 @@
 //! TCP, UDP and name resolution work as if nobody were there.
 
 use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt,
+};
 use nono_integration_tests::host_net::Echo;
 use nono_integration_tests::host_unix::HostSocket;
 use nono_integration_tests::{as_each_user, require};
 use serde_json::json;
 use std::io::{BufRead, BufReader};
+use std::os::fd::AsRawFd;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 #[test]
 fn loopback_connects_in_any_number() {
@@ -185,4 +192,69 @@ fn ports_are_shared_with_ones_own_run_and_nobody_else() {
             service.wait().expect("wait");
         }
     });
+}
+
+/// Binds a socket that shares its port and connects it; the first answer that comes to it.
+const TAKING_ANSWERS: &str = r#"
+import socket, sys
+port, peer = int(sys.argv[1]), int(sys.argv[2])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.settimeout(2)
+try:
+    s.bind(("127.0.0.1", port))
+    s.connect(("127.0.0.1", peer))
+    print("bound", flush=True)
+    print(s.recv(99), flush=True)
+except OSError as error:
+    print(error.errno, flush=True)
+"#;
+
+/// A client is at its port like a service: who shares it and connects to the same peer gets the
+/// answers.
+#[test]
+fn answers_to_a_connected_client_come_to_nobody_else() {
+    require::program("python3");
+    as_each_user(|site| {
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let to = peer.local_addr().expect("bound");
+        let client = Shared::bind();
+        client.0.connect(to).expect("connect");
+        let port = client.0.local_addr().expect("bound");
+        let args = [port.port().to_string(), to.port().to_string()];
+        let stop = Arc::new(AtomicBool::new(false));
+        let ends = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !ends.load(Ordering::Relaxed) {
+                peer.send_to(b"answer", port).expect("send");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let all = ["python3", "-c", TAKING_ANSWERS, &args[0], &args[1]];
+        let outside = site.command("/usr/bin/env".as_ref()).args(all).output().expect("python3");
+        let inside = site.serve().exec(&all);
+        stop.store(true, Ordering::Relaxed);
+        thread.join().expect("the peer");
+        assert_eq!(String::from_utf8_lossy(&outside.stdout), "bound\nb'answer'\n", "the control");
+        let in_use = format!("{}\n", Errno::EADDRINUSE as i32);
+        assert_eq!(inside.stdout(), in_use, "{}", inside.text);
+    });
+}
+
+/// A UDP socket of somebody outside who would share its port.
+struct Shared(std::net::UdpSocket);
+
+impl Shared {
+    fn bind() -> Self {
+        Self::bind_at("127.0.0.1:0")
+    }
+
+    fn bind_at(address: &str) -> Self {
+        let at: std::net::SocketAddr = address.parse().expect("an address");
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Inet, SockType::Datagram, flags, None).expect("socket");
+        setsockopt(&socket, sockopt::ReuseAddr, &true).expect("share");
+        bind(socket.as_raw_fd(), &SockaddrStorage::from(at)).expect("bind");
+        Self(socket.into())
+    }
 }

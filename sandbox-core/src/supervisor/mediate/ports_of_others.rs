@@ -94,18 +94,20 @@ enum Served {
 /// or `udp6` (proc_pid_net(5)) is about such a one.
 fn serves(line: &str, served: Served, at: SocketAddr) -> Option<u64> {
     const LISTENING: &str = "0A";
-    const UNCONNECTED: &str = "07";
+    /// Unconnected and connected. The second takes its peer's answers, and so would whoever shares its
+    /// port and connects to that peer.
+    const DATAGRAMS: [&str; 2] = ["07", "01"];
     let mut words = line.split_whitespace().skip(1);
     let (local, _remote, state) = (words.next()?, words.next()?, words.next()?);
     let inode = words.nth(5)?.parse().ok()?;
     let right = match served {
-        Served::Connections => LISTENING,
-        Served::Datagrams => UNCONNECTED,
+        Served::Connections => state == LISTENING,
+        Served::Datagrams => DATAGRAMS.contains(&state),
     };
     let local = address(local)?;
     let (mine, theirs) = (at.ip().to_canonical(), local.ip().to_canonical());
     let same = mine == theirs || mine.is_unspecified() || theirs.is_unspecified();
-    (state == right && local.port() == at.port() && same).then_some(inode)
+    (right && local.port() == at.port() && same).then_some(inode)
 }
 
 /// `0100007F:1F90`: words of an address in the processor's order of bytes, and the port.
@@ -145,6 +147,10 @@ mod tests {
         let udp = "  9: 00000000000000000000000001000000:0035 00000000000000000000000000000000:0000 \
                    07 00000000:00000000 00:00000000 00000000     0        0 12 2 0000000000000000 0";
         assert_eq!(serves(udp, Served::Datagrams, at("[::1]:53")), Some(12));
+        let connected = "  9: 0100007F:0035 0100007F:0036 01 00000000:00000000 00:00000000 00000000 \
+                         0 0 13 2 0000000000000000 0";
+        assert_eq!(serves(connected, Served::Datagrams, at("127.0.0.1:53")), Some(13));
+        assert_eq!(serves(connected, Served::Connections, at("127.0.0.1:53")), None);
         let head =
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid";
         assert_eq!(serves(head, Served::Connections, at("127.0.0.1:8080")), None);
