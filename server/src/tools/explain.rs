@@ -5,6 +5,7 @@ use super::narrow::{self, Less};
 use super::place::{absolute, follow};
 use super::program;
 use super::validate::arguments_as;
+use crate::commands_rights::with_a_commands_rights;
 use crate::report::{Explanation, Question, explain as verdict};
 use crate::safe_text::clean;
 use crate::sandbox::Sandbox;
@@ -12,7 +13,6 @@ use crate::session::{Ground, Session};
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::Limits;
 use nono_sandbox::record::Operation;
-use nono_sandbox::sys;
 use nono_schemas::{Aim, ExplainParams, explain_schema};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use std::os::unix::ffi::OsStrExt;
@@ -109,7 +109,10 @@ fn judge(
         writable: params.writable.clone(),
     };
     let sandbox = narrow::sandbox(ground, &less, Limits::default()).map_err(|e| e.to_string())?;
-    with_a_commands_rights(|| about(&sandbox, subject))
+    // What a command could not find out about links and folders of others, no question about it
+    // finds out either.
+    let looked = with_a_commands_rights(|| about(&sandbox, subject));
+    looked.map_err(|error| format!("cannot look as a command: {error}"))?
 }
 
 fn about(sandbox: &Sandbox, subject: Subject<'_>) -> Result<Explanation, String> {
@@ -127,22 +130,6 @@ fn about(sandbox: &Sandbox, subject: Subject<'_>) -> Result<Explanation, String>
         Subject::Profile => Question::Summary,
     };
     Ok(verdict(sandbox.view(), &question))
-}
-
-/// Does this in a thread without capabilities: what a command could not find out about links and
-/// folders of others, no question about it finds out either.
-fn with_a_commands_rights<T: Send>(
-    look: impl FnOnce() -> Result<T, String> + Send,
-) -> Result<T, String> {
-    let looking = || {
-        sys::drop_capabilities().map_err(|errno| format!("cannot look as a command: {errno}"))?;
-        look()
-    };
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().spawn_scoped(scope, looking);
-        let thread = thread.map_err(|error| format!("cannot look as a command: {error}"))?;
-        thread.join().unwrap_or_else(|defect| std::panic::resume_unwind(defect))
-    })
 }
 
 /// What an access means for a path: writing a file that is not there makes it.
