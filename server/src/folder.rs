@@ -1,8 +1,10 @@
 //! The private temporary folder of a server: what `$TMPDIR` is for its commands.
 
+use crate::commands_rights::with_a_commands_rights;
 use crate::error::ServerError;
 use crate::removal::{self, Emptied};
 use crate::remover;
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 use nono_profiles::link_of_commands;
 use nono_sandbox::AbsPath;
@@ -122,10 +124,14 @@ fn lock(folder: &Path) -> io::Result<Flock<File>> {
 /// Removes a folder that was opened and, if it is still empty, what has its name. It may have been
 /// removed before.
 ///
+/// What is in it goes with a command's rights: a command may move a folder of somebody else's to here
+/// that it may not empty, and neither is that to be emptied by root's.
+///
 /// # Errors
 /// If something cannot be removed.
 pub(crate) fn remove(folder: &File, path: &Path, until: Instant) -> io::Result<Emptied> {
-    let emptied = removal::empty(folder.as_fd(), until)?;
+    let emptied = with_a_commands_rights(|| removal::empty(folder.as_fd(), until))?;
+    let emptied = emptied.map_err(|errno| left(path, errno))?;
     if emptied == Emptied::InPart {
         return Ok(emptied);
     }
@@ -133,6 +139,14 @@ pub(crate) fn remove(folder: &File, path: &Path, until: Instant) -> io::Result<E
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(emptied),
         done => done.map(|()| emptied),
     }
+}
+
+/// What is told of a folder that could not be emptied: some of what is left in it, and why.
+fn left(path: &Path, errno: Errno) -> io::Error {
+    const MOST: usize = 3;
+    let names = fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let some: Vec<String> = names.take(MOST).map(|name| format!("{name:?}")).collect();
+    io::Error::other(format!("{errno}, of what is left in it: {}", some.join(", ")))
 }
 
 /// The same; another process goes on with what is not done by `until`.
@@ -154,7 +168,14 @@ fn remove_abandoned(parent: &Path) {
         // Of what was opened, whatever has the name by now.
         if folder.metadata().is_ok_and(|metadata| is_private(&metadata)) {
             let removed = remove_or_leave(&folder, &path, until);
-            tracing::info!(path = %path.display(), ?removed, "private folder of a killed server");
+            match &removed {
+                Err(error) => {
+                    tracing::warn!(%error, path = %path.display(), "cannot remove a private folder");
+                }
+                Ok(removed) => {
+                    tracing::info!(path = %path.display(), ?removed, "private folder of a killed server");
+                }
+            }
             // The others are found by the next server.
             if removed.is_ok_and(|emptied| emptied == Emptied::InPart) {
                 return;

@@ -2,6 +2,7 @@
 
 mod audit;
 mod cli;
+mod commands_rights;
 mod error;
 mod excerpt;
 mod folder;

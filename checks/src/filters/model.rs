@@ -208,6 +208,7 @@ fn performed(
         Mediated::Connect | Mediated::Bind => {
             paths || ipc == IpcScope::Mediated || policy.network.mode != NetworkMode::None
         }
+        Mediated::Share(_) => policy.network.mode != NetworkMode::None,
         Mediated::Listen => closed || policy.network.listen.is_some(),
         Mediated::Send(SendCall::To) => sends && e != 0,
         Mediated::Send(SendCall::Message) => {
@@ -272,7 +273,9 @@ fn told(policy: &Policy, ipc: IpcScope, refused: Refused, call: &Call) -> bool {
                     | (0, 50 | 32 | 35 | 39 | 42 | 46)
                     | (41, 76 | 17 | 20 | 27 | 42 | 46 | 50)
             );
+            let shares = matches!((level, name), (1, 2 | 15));
             device && policy.network.mode.is_closed()
+                || shares && policy.network.mode != NetworkMode::None
         }
         libc::SYS_clone => {
             let has = |bit: i32| a & bit.cast_unsigned() != 0;

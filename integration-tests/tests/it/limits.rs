@@ -56,6 +56,41 @@ fn memory_of_no_process() {
     assert!(!over.text.contains("was lost"), "{}", over.text);
 }
 
+/// What is sent lies in the supervisor until it has gone.
+const SENDERS: &str = r#"
+import socket, sys, threading, time
+data, pairs = b"x" * (256 << 10), []
+threading.stack_size(65536)
+def send():
+    here, there = socket.socketpair()
+    pairs.append((here, there))
+    while True:
+        here.sendmsg([data])
+for _ in range(int(sys.argv[1])):
+    threading.Thread(target=send, daemon=True).start()
+time.sleep(float(sys.argv[2]))
+print("end", flush=True)
+import os
+os._exit(0)
+"#;
+
+/// Memory that the supervisor takes for a run is the run's.
+#[test]
+fn memory_of_the_supervisor() {
+    as_each_user(|site| {
+        let server = site.serve();
+        let call = |limit: u64| {
+            json!({"argv": ["python3", "-c", SENDERS, "800", "5"],
+                   "limits": limited("memory_bytes", limit)})
+        };
+        let fits = server.ask("exec", call(2 << 30));
+        assert_eq!(fits.stdout(), "end\n", "the control: {}", fits.text);
+        let over = server.ask("exec", call(120 << 20));
+        assert_eq!(over.status(), "killed", "{}", over.text);
+        assert_eq!(exceeded(&over).0, "memory_bytes", "{}", over.text);
+    });
+}
+
 /// They leave the supervisor no time to look at them one after the other, nor others to theirs.
 #[test]
 #[ignore = "takes both processors for half a minute"]

@@ -209,6 +209,34 @@ fn the_place_of_a_workspace_in_the_private_folder_stays() {
     });
 }
 
+/// Nor are such places closed to later runs, by either name.
+#[test]
+fn the_place_of_a_workspace_keeps_its_mode() {
+    as_each_user(|site| {
+        let server = private(&site);
+        let workspace = site.workspace();
+        let place = workspace.parent().expect("a folder").strip_prefix("/tmp").expect("in /tmp");
+        let place = place.display();
+        site.folder("beside");
+        let outside = site.run_outside_shell("chmod 0 ../beside && stat -c %a ../beside");
+        assert_eq!(outside.stdout, b"0\n", "the control");
+        let own = server.shell("mkdir /tmp/own && chmod 0 /tmp/own && stat -c %a /tmp/own");
+        assert_eq!(own.stdout(), "0\n", "a folder that is nobody's place: {}", own.text);
+        for name in ["/tmp", "$TMPDIR"] {
+            for change in ["chmod 0", "chmod 700", "touch -d @0"] {
+                let answer = server.shell(&format!("{change} {name}/{place}"));
+                let kept = answer.denials().iter().any(|d| d["reason"] == "kept");
+                assert!(kept, "{change} {name}: {}", answer.text);
+            }
+            let held = "import os, sys; os.fchmod(os.open(sys.argv[1], os.O_RDONLY), 0)";
+            let answer = server.shell(&format!("python3 -c '{held}' {name}/{place}"));
+            assert_ne!(answer.exit_code(), Some(0), "{name}: {}", answer.text);
+            let next = server.shell("echo fine > made && cat made && rm made");
+            assert_eq!(next.stdout(), "fine\n", "{name}: {}", next.text);
+        }
+    });
+}
+
 /// What was mounted ahead is what is there when a run starts.
 #[test]
 fn a_folder_that_is_made_again_is_the_new_one() {

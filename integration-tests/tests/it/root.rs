@@ -4,6 +4,7 @@
 use nono_integration_tests::require::has_program;
 use nono_integration_tests::{Server, Site, User};
 use serde_json::json;
+use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::Path;
 
@@ -112,7 +113,7 @@ fn a_workspace_below_a_folder_of_somebody_else() {
     site.folder("closed/ws");
     site.file("closed/ws/file", "inside\n");
     lchown(site.path("closed"), Some(OTHER), Some(OTHER)).expect("give it away");
-    let closed = std::fs::Permissions::from_mode(0o700);
+    let closed = Permissions::from_mode(0o700);
     std::fs::set_permissions(site.path("closed"), closed).expect("close it");
     for isolation in ["required", "off"] {
         let profile = site.profile(&json!({ "isolation": isolation }));
@@ -141,8 +142,7 @@ fn calls_find_out_nothing_about_closed_folders() {
     site.file("ws/closed/x/file", "#!/bin/sh\n");
     let (closed, file) = (site.path("ws/closed"), site.path("ws/closed/x/file"));
     let mode = |path: &Path, mode: u32| {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .expect("set its mode");
+        std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("set its mode");
     };
     mode(&file, 0o755);
     give(&closed);
@@ -170,4 +170,34 @@ fn calls_find_out_nothing_about_closed_folders() {
     let told = answers(there);
     assert!(told.iter().all(|(code, _)| code.is_none()), "{told:?}");
     assert_eq!((&told, &told), (&answers(missing), &answers(folder)));
+}
+
+/// A folder of somebody else's that may be renamed can come to be in `$TMPDIR`, whatever is in it.
+#[test]
+fn what_others_have_is_not_removed_with_the_private_folder() {
+    let Some(site) = site() else { return };
+    for name in ["ws/control", "ws/shared"] {
+        site.folder(&format!("{name}/private"));
+        site.file(&format!("{name}/private/file"), "precious");
+        give(&site.path(name));
+        std::fs::set_permissions(site.path(name), Permissions::from_mode(0o777)).expect("chmod");
+    }
+    let outside = site.run_outside_shell("rm -r control && ls -d control");
+    assert!(!outside.status.success() && !site.path("ws/control").exists(), "the control");
+    let mut server = site.serve();
+    let inside = server.shell(
+        "rm -rf shared/private; mkdir -p $TMPDIR/own/deep && chmod 0 $TMPDIR/own/deep $TMPDIR/own
+         mv shared $TMPDIR/ && cat $TMPDIR/shared/private/file && echo $TMPDIR",
+    );
+    let (text, folder) = inside.stdout().split_once("precious").expect(&inside.text);
+    assert_eq!(text, "");
+    server.close();
+    let folder = Path::new(folder.trim());
+    let kept = std::fs::read_to_string(folder.join("shared/private/file"));
+    assert_eq!(kept.expect("it is there"), "precious");
+    let names = std::fs::read_dir(folder).expect("list").map(|entry| entry.expect("an entry"));
+    let names: Vec<_> = names.map(|entry| entry.file_name()).collect();
+    assert_eq!(names, ["shared"], "what was the run's own is gone");
+    assert!(server.log().contains("cannot remove the private folder"), "{}", server.log());
+    assert!(server.log().contains("shared"), "{}", server.log());
 }

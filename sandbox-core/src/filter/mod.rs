@@ -27,7 +27,7 @@ mod tests;
 
 pub use refused::{Needs, Refused, describe, is_about_descriptors, is_by_number, refusal_errno};
 pub(crate) use socket::is_udp;
-pub use socket::{is_internet, is_unix};
+pub use socket::{Sharing, is_internet, is_unix};
 pub use trapped::{AttributeCall, Mediated, Observed, SendCall, SignalCall, Trapped, trapped};
 
 use crate::IpcScope;

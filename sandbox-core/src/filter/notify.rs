@@ -22,6 +22,9 @@ pub(super) fn rules(
     if paths || ipc == IpcScope::Mediated || network.mode != NetworkMode::None {
         rules.extend(whole(MEDIATED));
     }
+    if network.mode != NetworkMode::None {
+        rules.extend(super::socket::sharing()?);
+    }
     if policy.sends_are_mediated(ipc) {
         rules.extend(addressed_sends(handover)?);
     }

@@ -79,6 +79,40 @@ fn set(level: libc::c_int, name: u64) -> Result<SeccompRule, FilterError> {
     Ok(SeccompRule::new(vec![level, Condition::new(2, Len::Dword, Op::Eq, name)?])?)
 }
 
+/// An option that lets a socket share its port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// `SO_REUSEADDR`
+    Address,
+    /// `SO_REUSEPORT`
+    Port,
+}
+
+impl Sharing {
+    const ALL: [Self; 2] = [Self::Address, Self::Port];
+
+    /// As `setsockopt` has it, at `SOL_SOCKET`.
+    fn name(self) -> u64 {
+        match self {
+            Self::Address => libc::SO_REUSEADDR.unsigned_abs().into(),
+            Self::Port => libc::SO_REUSEPORT.unsigned_abs().into(),
+        }
+    }
+
+    /// The one that these arguments of `setsockopt` are about.
+    pub(crate) fn of(args: &[u64; 6]) -> Option<Self> {
+        let (level, name) = (unsigned(args[1]), u64::from(unsigned(args[2])));
+        let asked = |one: &Self| level == libc::SOL_SOCKET.unsigned_abs() && name == one.name();
+        Self::ALL.into_iter().find(asked)
+    }
+}
+
+/// Options that let ports be shared, which the supervisor sets.
+pub(super) fn sharing() -> Result<Rules, FilterError> {
+    let rules = Sharing::ALL.map(|one| set(libc::SOL_SOCKET, one.name()));
+    Ok(on_sockets(rules.into_iter().collect::<Result<_, _>>()?))
+}
+
 /// What would lead a judged call elsewhere, refused without a word: nothing but attacks and a few
 /// measuring tools asks for it.
 pub(super) fn silent(policy: &Policy, ipc: IpcScope) -> Result<Vec<(Rules, Answer)>, FilterError> {

@@ -244,9 +244,28 @@ fn what_leads_a_judged_call_elsewhere_is_refused() {
             assert_eq!(option(level, name), errno(libc::ENOPROTOOPT), "{mode} {level} {name}");
         }
         for (level, name) in
-            [(1, 2), (1, 9), (1, 31), (1, 51), (6, 1), (6, 51), (0, 1), (0, 31), (41, 26), (41, 67)]
+            [(1, 9), (1, 31), (1, 51), (6, 1), (6, 51), (0, 1), (0, 31), (41, 26), (41, 67)]
         {
             assert_eq!(option(level, name), ALLOW, "{mode} {level} {name}");
+        }
+    }
+}
+
+#[test]
+fn what_lets_ports_be_shared_is_set_by_the_supervisor() {
+    for mode in NetworkMode::ALL {
+        let network = NetworkPolicy::of_mode(mode);
+        let policy = Policy { network, ..policy(Mediation::Off, false, Observe::Off) };
+        let program = compile(&policy, HANDOVER, IpcScope::Kernel).unwrap();
+        let expected = if mode == NetworkMode::None { ALLOW } else { NOTIFY };
+        for (name, what) in [(2, Sharing::Address), (15, Sharing::Port)] {
+            let set = call(libc::SYS_setsockopt, &[3, 1 | 0xdead_beef_0000_0000, name, 1, 4]);
+            assert_eq!(answer(&program, set), expected, "{mode} {name}");
+            assert_eq!(Sharing::of(&set.args), Some(what));
+        }
+        for (level, name) in [(1, 3), (2, 2), (6, 15)] {
+            let other = call(libc::SYS_setsockopt, &[3, level, name, 1, 4]);
+            assert_eq!((answer(&program, other), Sharing::of(&other.args)), (ALLOW, None));
         }
     }
 }

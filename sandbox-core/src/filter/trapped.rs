@@ -1,5 +1,6 @@
 //! What each trapped call is for, whichever policy has it trapped.
 
+use super::Sharing;
 use super::refused::{BY_NUMBER, Refused, refused};
 use crate::IpcScope;
 
@@ -12,6 +13,8 @@ pub enum Mediated {
     Bind,
     /// `listen(fd, backlog)`
     Listen,
+    /// `setsockopt(fd, SOL_SOCKET, option, value, length)`, told from other options by a register
+    Share(Sharing),
     /// Data for an address.
     Send(SendCall),
     /// A signal.

@@ -171,6 +171,17 @@ impl SettledPolicy {
 }
 
 impl FsPolicy {
+    /// What holds a folder in its place in the private folder, if `path` is on the way to one: a run
+    /// that has the private folder at `/tmp` has a second name for each that stays there.
+    #[must_use]
+    pub fn holds_place(&self, path: &AbsPath) -> Option<&Protected> {
+        let Tmp::Private { stays } = &self.tmp else { return None };
+        let below = path.as_path().strip_prefix(Tmp::path().as_path()).ok()?;
+        stays.iter().find(|folder| folder.is_below(path))?;
+        let place = self.tmpdir.join(below.as_os_str()).ok()?;
+        self.protected.iter().find(|protected| protected.holds(&place))
+    }
+
     /// Whether this is where the run's own terminals have names.
     #[must_use]
     pub fn are_own_terminals(&self, path: &AbsPath) -> bool {

@@ -25,6 +25,8 @@ pub(super) struct LimitWatch {
     next: Option<Instant>,
     /// Tasks of the machine when the run began.
     crowd: u64,
+    /// What this process had of its own when the run began.
+    before: Ours,
     /// Looks at a stopped run that are still to come, since it left no time for one while it went on.
     starved: u32,
 }
@@ -59,7 +61,7 @@ impl LimitWatch {
         let watched =
             limits.cpu.is_some() || limits.memory_bytes.is_some() || limits.tasks.is_some();
         let next = watched.then_some(now + INTERVAL);
-        Self { limits, groups, next, crowd: tasks_of_machine(), starved: 0 }
+        Self { limits, groups, next, crowd: tasks_of_machine(), before: Ours::now(), starved: 0 }
     }
 
     pub(super) fn groups(&self) -> &Groups {
@@ -108,16 +110,16 @@ impl LimitWatch {
         let wanted = self.wanted()?;
         let Some(scope) = scope else {
             // It cannot be stopped. What was seen of it by then may be too much already.
-            return measure(&wanted, Instant::now() + LONGEST).unwrap_or_default();
+            return measure(&wanted, self.before, Instant::now() + LONGEST).unwrap_or_default();
         };
         if self.starved == 0 && left != Left::More && !self.is_crowded() {
-            match measure(&wanted, Instant::now() + STARVED) {
+            match measure(&wanted, self.before, Instant::now() + STARVED) {
                 Ok(exceeded) => return exceeded,
                 Err(Starved) => self.starved = STOPPED_LOOKS,
             }
         }
         self.starved = self.starved.saturating_sub(1);
-        measure_stopped(&wanted, scope, reap)
+        measure_stopped(&wanted, self.before, scope, reap)
     }
 
     /// The limits that nobody else keeps; `None` if there are none.
@@ -153,6 +155,7 @@ impl LimitWatch {
 /// Looks at a run that is stopped meanwhile.
 fn measure_stopped(
     wanted: &Limits,
+    before: Ours,
     scope: &SignalScope,
     reap: impl FnOnce() -> Left,
 ) -> Option<Exceeded> {
@@ -160,7 +163,7 @@ fn measure_stopped(
     // What is left then has its say in the look.
     let _left = reap();
     // A look that comes to no end decides nothing. The run's time is looked at all the same.
-    let exceeded = measure(wanted, Instant::now() + LONGEST).unwrap_or_default();
+    let exceeded = measure(wanted, before, Instant::now() + LONGEST).unwrap_or_default();
     if exceeded.is_none() {
         scope.signal_everybody(Signal::SIGCONT as i32);
     }
@@ -168,15 +171,16 @@ fn measure_stopped(
 }
 
 /// Looks at every process of the run, until `patience` ends: the limit that has run out.
-fn measure(wanted: &Limits, patience: Instant) -> Result<Option<Exceeded>, Starved> {
-    let (mut tree, mut used) = (Vec::new(), Use::default());
+fn measure(wanted: &Limits, before: Ours, patience: Instant) -> Result<Option<Exceeded>, Starved> {
+    let held = before.since();
+    let (mut tree, mut used) = (Vec::new(), Use { own: held, ..Use::default() });
     let looked = tree::each_descendant(|pid| {
         tree.push(pid);
         used = used.and(use_of(pid).unwrap_or_default());
         if Instant::now() > patience { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     let cpu = tree::usage().cpu + ticks(used.ticks);
-    match judge(wanted, &used, cpu, || exact_memory(&tree)) {
+    match judge(wanted, &used, cpu, || held + exact_memory(&tree)) {
         // Others might be what makes it too much.
         None if looked.is_break() => Err(Starved),
         judged => Ok(judged),
@@ -186,6 +190,23 @@ fn measure(wanted: &Limits, patience: Instant) -> Result<Option<Exceeded>, Starv
 /// Processes and threads of everybody, from one cheap call (sysinfo(2)).
 fn tasks_of_machine() -> u64 {
     sysinfo().map_or(0, |info| info.process_count().into())
+}
+
+/// Memory of this process. It holds the data of calls that it performs, for as long as they block:
+/// that is the run's, which no process of the run has.
+#[derive(Debug, Clone, Copy)]
+struct Ours(u64);
+
+impl Ours {
+    fn now() -> Self {
+        let memory = fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        Self(resident(&memory).map_or(0, |(own, _)| own))
+    }
+
+    /// What has come to it since.
+    fn since(self) -> u64 {
+        Self::now().0.saturating_sub(self.0)
+    }
 }
 
 impl Use {
@@ -241,19 +262,21 @@ fn page() -> u64 {
     page.and_then(|page| u64::try_from(page).ok()).unwrap_or(4096)
 }
 
-/// `memory`: the line of proc_pid_statm(5).
-fn parse(stat: &ProcessStat, memory: &str) -> Option<Use> {
+/// Resident bytes that no file stands behind, and the shared ones, by the line of proc_pid_statm(5).
+fn resident(memory: &str) -> Option<(u64, u64)> {
     let mut pages = memory.split_whitespace().skip(1).map(str::parse::<u64>);
     let resident = pages.next()?.ok()?;
     let shared = pages.next()?.ok()?;
+    let own = resident.saturating_sub(shared).saturating_mul(page());
+    Some((own, shared.saturating_mul(page())))
+}
+
+/// `memory`: as above.
+fn parse(stat: &ProcessStat, memory: &str) -> Option<Use> {
+    let (own, shared) = resident(memory)?;
     // utime, stime, cutime, cstime.
     let ticks = (14..=17).map(|number| stat.field::<u64>(number)).sum::<Option<u64>>()?;
-    Some(Use {
-        ticks,
-        tasks: stat.field(20)?,
-        own: resident.saturating_sub(shared).saturating_mul(page()),
-        shared: shared.saturating_mul(page()),
-    })
+    Some(Use { ticks, tasks: stat.field(20)?, own, shared })
 }
 
 /// Memory of the tree with shared pages counted in shares (proc_pid_smaps_rollup(5)).
@@ -305,13 +328,23 @@ mod tests {
     }
 
     #[test]
+    fn memory_that_this_process_takes_for_a_run_is_the_runs() {
+        let before = Ours::now();
+        let held = vec![1_u8; 64 << 20];
+        let limits = Limits { memory_bytes: Some(32 << 20), ..Limits::default() };
+        let exceeded = measure(&limits, before, Instant::now() + LONGEST).unwrap();
+        assert_eq!(exceeded, Some(Exceeded { resource: Resource::Memory, limit: 32 << 20 }));
+        drop(held);
+    }
+
+    #[test]
     fn a_look_that_takes_too_long_is_given_up() {
         let much = Limits { cpu: Some(Duration::MAX), ..Limits::default() };
         let little = Limits { tasks: Some(0), ..Limits::default() };
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let (now, later) = (Instant::now(), Instant::now() + LONGEST);
         let looks = [(much, now), (much, later), (little, now), (little, later)];
-        let looks = looks.map(|(limits, patience)| measure(&limits, patience));
+        let looks = looks.map(|(limits, patience)| measure(&limits, Ours::now(), patience));
         child.kill().unwrap();
         child.wait().unwrap();
         let [given_up, within, over, exceeded] = looks;

@@ -69,7 +69,7 @@ pub(crate) enum BadInput {
     )]
     ProgramClosed(String),
     /// What a call names cannot be looked for.
-    #[error("{0}")]
+    #[error("cannot look as a command: {0}")]
     CannotLook(String),
     /// The file is not a program.
     #[error("`{0}` is not an executable file; make it executable, or run it with its interpreter")]

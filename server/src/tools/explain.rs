@@ -4,8 +4,8 @@ use super::bad_input::BadInput;
 use super::narrow::{self, Less};
 use super::place::{absolute, follow};
 use super::program;
-use super::rights::with_a_commands_rights;
 use super::validate::arguments_as;
+use crate::commands_rights::with_a_commands_rights;
 use crate::report::{Explanation, Question, explain as verdict};
 use crate::safe_text::clean;
 use crate::sandbox::Sandbox;
@@ -109,7 +109,10 @@ fn judge(
         writable: params.writable.clone(),
     };
     let sandbox = narrow::sandbox(ground, &less, Limits::default()).map_err(|e| e.to_string())?;
-    with_a_commands_rights(|| about(&sandbox, subject))?
+    // What a command could not find out about links and folders of others, no question about it
+    // finds out either.
+    let looked = with_a_commands_rights(|| about(&sandbox, subject));
+    looked.map_err(|error| format!("cannot look as a command: {error}"))?
 }
 
 fn about(sandbox: &Sandbox, subject: Subject<'_>) -> Result<Explanation, String> {

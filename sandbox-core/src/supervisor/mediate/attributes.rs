@@ -159,8 +159,11 @@ fn judge(turn: &Turn<'_>, pinned: &Pinned, change: &Copied) -> Result<(), Errno>
     let Some(path) = &pinned.path else { return Ok(()) };
     let device =
         matches!(FileKind::of(&pinned.stat), FileKind::CharacterDevice | FileKind::BlockDevice);
-    let why = match Reason::of(turn.shared.policy().fs.lookup(path, Access::WRITE)) {
+    let fs = &turn.shared.policy().fs;
+    let why = match Reason::of(fs.lookup(path, Access::WRITE)) {
         Some(refused) => refused,
+        // Later runs would not get past it, to a workspace that has its place there.
+        None if let Some(place) = fs.holds_place(path) => (Reason::Protected, Some(&place.source)),
         None if device && !matches!(change, Copied::Times(_)) => (Reason::NotSupported, None),
         None => return Ok(()),
     };

@@ -243,6 +243,7 @@ fn perform(shared: &Arc<Shared>, notification: Notification<'_>) {
         Mediated::Connect => connect::perform(&turn, args).map(|()| 0),
         Mediated::Bind => bind::perform(&turn, args).map(|()| 0),
         Mediated::Listen => network::perform_listen(&turn, args).map(|()| 0),
+        Mediated::Share(what) => network::share(&turn, args, what).map(|()| 0),
         Mediated::Send(what) => send::perform(&turn, args, what),
         Mediated::Signal(what) => signal::perform(&turn, args, what).map(|()| 0),
         Mediated::Attribute(what) => attributes::perform(&turn, args, what).map(|()| 0),
@@ -266,7 +267,8 @@ fn own_socket(shared: &Arc<Shared>, call: &MessageCall<'_>) -> Option<OwnSocket>
 fn operation(call: Mediated) -> Operation {
     match call {
         Mediated::Connect => Operation::Connect,
-        Mediated::Bind => Operation::Bind,
+        // What an option lets be shared is what a socket is bound to.
+        Mediated::Bind | Mediated::Share(_) => Operation::Bind,
         Mediated::Listen => Operation::Listen,
         Mediated::Send(_) => Operation::Send,
         Mediated::Signal(_) => Operation::Signal,

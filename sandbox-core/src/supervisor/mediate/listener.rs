@@ -9,7 +9,7 @@
 use super::own_socket::OwnSocket;
 use crate::IpcScope;
 use crate::filter::{
-    Mediated, Observed, Refused, SendCall, Trapped, is_udp, refusal_errno, trapped,
+    Mediated, Observed, Refused, SendCall, Sharing, Trapped, is_udp, refusal_errno, trapped,
 };
 use crate::sys::{self, NotificationData};
 use nix::errno::Errno;
@@ -46,6 +46,11 @@ impl Listener {
                     let is_udp = data.nr == libc::SYS_socket && is_udp(&data.args);
                     if self.makes_datagrams && is_udp {
                         return Some(Notification::Datagram(DatagramCall(raw)));
+                    }
+                    let sets_option = data.nr == libc::SYS_setsockopt;
+                    if let Some(what) = Sharing::of(&data.args).filter(|_| sets_option) {
+                        let (call, name) = (Mediated::Share(what), "setsockopt");
+                        return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                     }
                     match trapped(data.nr, self.ipc) {
                         Some(Trapped::Mediated(

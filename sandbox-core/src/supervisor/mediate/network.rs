@@ -10,6 +10,7 @@ use crate::decide::{
     Address, Domain, IpBind, IpConnect, IpRefusal, IpSend, ip_bind, ip_connect, ip_listen, ip_send,
     question,
 };
+use crate::filter::Sharing;
 use crate::policy::{Binding, DNS_PORT, NetworkPolicy, meant};
 use crate::rate::Family;
 use crate::record::Kind;
@@ -52,7 +53,7 @@ fn dissolves_tied(policy: &NetworkPolicy, request: &SocketRequest) -> bool {
     request.address == Address::Unspecified
         && policy.mode.is_closed()
         && getsockopt(socket, sockopt::SockType) == Ok(SockType::Datagram)
-        && getsockopt(socket, sockopt::BindToDevice).is_ok_and(|device| device == LOOPBACK)
+        && is_tied(socket)
 }
 
 /// Takes the connection off. With it goes the tie (`__udp_disconnect`), so the socket is tied again;
@@ -110,6 +111,36 @@ pub(super) fn bind(turn: &Turn<'_>, request: &SocketRequest) -> Result<(), Errno
     }
 }
 
+/// `setsockopt` of an option that lets a port be shared.
+pub(super) fn share(
+    turn: &Turn<'_>,
+    [fd, _level, _name, value, length, _]: [u64; 6],
+    what: Sharing,
+) -> Result<(), Interrupted> {
+    const INT: usize = size_of::<i32>();
+    let taken = || {
+        let (socket, domain) = turn.hold(fd)?;
+        let long_enough = usize::try_from(int(length)).is_ok_and(|length| length >= INT);
+        let value = if long_enough { turn.caller.read(value, INT)? } else { Vec::new() };
+        let value = <[u8; INT]>::try_from(value.as_slice()).map_err(|_| Errno::EINVAL)?;
+        turn.caller.still_waits()?;
+        Ok((socket, domain, i32::from_ne_bytes(value) != 0))
+    };
+    let (socket, domain, on) =
+        taken().inspect_err(|errno| turn.unreadable(*errno, Kind::NetBind))?;
+    turn.pay_for(family(domain))?;
+    Ok(turn.shared.ports.set(&socket, domain, what, on)?)
+}
+
+/// What a call about a socket and no address is paid for as.
+fn family(domain: Domain) -> Family {
+    match domain {
+        Domain::Unix => Family::Unix,
+        Domain::Inet => Family::Inet,
+        Domain::Netlink => Family::Other,
+    }
+}
+
 /// Performs `listen`.
 pub(super) fn perform_listen(
     turn: &Turn<'_>,
@@ -119,11 +150,7 @@ pub(super) fn perform_listen(
         .hold(fd)
         .and_then(|held| turn.caller.still_waits().map(|_| held))
         .inspect_err(|errno| turn.unreadable(*errno, Kind::UnixSocket))?;
-    turn.pay_for(match domain {
-        Domain::Unix => Family::Unix,
-        Domain::Inet => Family::Inet,
-        Domain::Netlink => Family::Other,
-    })?;
+    turn.pay_for(family(domain))?;
     Ok(listen_at(turn, (&socket, domain), backlog_of(backlog))?)
 }
 
@@ -160,6 +187,17 @@ fn bound(socket: &OwnedFd) -> Result<Option<SocketAddr>, Errno> {
     let copy = socket.try_clone().map_err(|_| Errno::EMFILE)?;
     let address = TcpListener::from(copy).local_addr().map_err(|_| Errno::EOPNOTSUPP)?;
     Ok(Some(address).filter(|address| address.port() != 0))
+}
+
+/// Takes off a datagram socket the port that the kernel gave it, and keeps it tied if it is.
+pub(super) fn take_port_off(socket: &OwnedFd) -> Result<(), Errno> {
+    /// No family: what dissolves a connection, and with it what the kernel chose.
+    const NONE: [u8; 16] = [0; 16];
+    if is_tied(socket) { dissolve(socket, &NONE) } else { sys::connect(socket.as_fd(), &NONE) }
+}
+
+fn is_tied(socket: &OwnedFd) -> bool {
+    getsockopt(socket, sockopt::BindToDevice).is_ok_and(|device| device == LOOPBACK)
 }
 
 /// Carries out what comes before a `bind` or `listen`.

@@ -1,86 +1,56 @@
 //! Ports that somebody outside of the run serves.
-//!
-//! A port can be shared: TCP by those that ask for it (`SO_REUSEPORT` in socket(7)), UDP by those that
-//! merely ask for reuse. Who comes to it then gets connections and datagrams that were meant for who
-//! was there first, and a socket that is tied to a device gets all of them (`compute_score` in
-//! net/ipv4/udp.c and inet_hashtables.c). So a command shares a port with its own run and with nobody
-//! else.
 
-use crate::sys;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, getsockopt, setsockopt, socket, sockopt,
-};
-use nix::sys::stat::fstat;
-use std::collections::VecDeque;
+use nix::sys::socket::{SockType, getsockopt, sockopt};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Mutex, PoisonError};
+use std::os::fd::OwnedFd;
 
-/// Sockets of a run that are remembered: more than servers start workers.
-const MOST: usize = 4096;
-
-/// The sockets of a run that may share their ports, by inode.
-#[derive(Debug, Default)]
-pub(super) struct SharedPorts(Mutex<VecDeque<u64>>);
-
-impl SharedPorts {
-    /// Binds a socket to `at`, which a program gave as `address`, unless somebody outside of the run
-    /// serves that: `EADDRINUSE`, as for who does not share.
-    pub(super) fn bind(
-        &self,
-        socket: &OwnedFd,
-        at: SocketAddr,
-        address: &[u8],
-    ) -> Result<(), Errno> {
-        // One after the other: what is tried below is in the way of others for a moment.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_in_use(socket, at, address)? && is_of_others(socket, at, &known)? {
-            return Err(Errno::EADDRINUSE);
-        }
-        sys::bind(socket.as_fd(), address)?;
-        let shares = getsockopt(socket, sockopt::ReusePort) == Ok(true)
-            || getsockopt(socket, sockopt::ReuseAddr) == Ok(true);
-        if shares {
-            known.push_back(fstat(socket)?.st_ino);
-            if known.len() > MOST {
-                known.pop_front();
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Whether a socket of the same kind that shares nothing could not be bound there. Whatever the
-/// program's own asks for: it may ask for something else a moment later.
-fn is_in_use(like: &OwnedFd, at: SocketAddr, address: &[u8]) -> Result<bool, Errno> {
-    if at.port() == 0 {
-        return Ok(false);
-    }
-    let family = if at.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let kind = getsockopt(like, sockopt::SockType)?;
-    let other = socket(family, kind, SockFlag::SOCK_CLOEXEC, None)?;
-    if at.is_ipv6() {
-        setsockopt(&other, sockopt::Ipv6V6Only, &getsockopt(like, sockopt::Ipv6V6Only)?)?;
-    }
-    Ok(sys::bind(other.as_fd(), address) == Err(Errno::EADDRINUSE))
-}
-
-/// Whether a socket that is not among `known` serves what comes to `at`.
-fn is_of_others(like: &OwnedFd, at: SocketAddr, known: &VecDeque<u64>) -> Result<bool, Errno> {
+/// Whether a socket that is not `known` serves what comes to `at`, by either protocol: the program can
+/// change at any moment whether a socket of IPv6 takes what comes by IPv4 as well.
+pub(super) fn is_of_others(
+    like: &OwnedFd,
+    at: SocketAddr,
+    known: impl Fn(u64) -> bool,
+) -> Result<bool, Errno> {
     let (tables, served) = match getsockopt(like, sockopt::SockType)? {
         SockType::Datagram => (["udp", "udp6"], Served::Datagrams),
         _ => (["tcp", "tcp6"], Served::Connections),
     };
-    // Sockets without an inode are closed ones that linger.
-    let other = |inode: u64| inode != 0 && !known.contains(&inode);
-    Ok(tables.into_iter().any(|name| {
-        match std::fs::read_to_string(format!("/proc/thread-self/net/{name}")) {
-            Ok(table) => table.lines().filter_map(|line| serves(line, served, at)).any(other),
-            // A kernel without IPv6 has one table less; what cannot be read may have anybody in it.
-            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    let other = |entry: &Entry| entry.takes(at) && !known(entry.inode);
+    Ok(tables.into_iter().any(|name| is_listed(|| entries(name, served), other)))
+}
+
+/// Whether a table has an entry like this.
+///
+/// The kernel reads it out in pieces and goes on by counting: where something that it has listed is
+/// gone by then, it leaves out something else. Who is gone is missing from the next reading, so one
+/// that is like the one before it says that that one was whole. A table that does not come to rest
+/// may have anybody in it.
+fn is_listed(read: impl Fn() -> io::Result<Vec<Entry>>, wanted: impl Fn(&Entry) -> bool) -> bool {
+    const READINGS: usize = 16;
+    let mut before = None;
+    for _ in 0..READINGS {
+        let now = match read() {
+            Ok(now) => now,
+            // A kernel without IPv6 has one table less; of what cannot be read nothing is known.
+            Err(error) => return error.kind() != io::ErrorKind::NotFound,
+        };
+        if now.iter().any(&wanted) {
+            return true;
         }
-    }))
+        if before.as_ref() == Some(&now) {
+            return false;
+        }
+        before = Some(now);
+    }
+    true
+}
+
+/// Reads `/proc/net/tcp`, `tcp6`, `udp` or `udp6` (proc_pid_net(5)).
+fn entries(name: &str, served: Served) -> io::Result<Vec<Entry>> {
+    let table = std::fs::read_to_string(format!("/proc/thread-self/net/{name}"))?;
+    Ok(table.lines().filter_map(|line| Entry::of(line, served)).collect())
 }
 
 /// What a line of a table has to be about.
@@ -90,22 +60,37 @@ enum Served {
     Datagrams,
 }
 
-/// The inode of a socket that takes what comes to `at`, if a line of `/proc/net/tcp`, `tcp6`, `udp`
-/// or `udp6` (proc_pid_net(5)) is about such a one.
-fn serves(line: &str, served: Served, at: SocketAddr) -> Option<u64> {
-    const LISTENING: &str = "0A";
-    const UNCONNECTED: &str = "07";
-    let mut words = line.split_whitespace().skip(1);
-    let (local, _remote, state) = (words.next()?, words.next()?, words.next()?);
-    let inode = words.nth(5)?.parse().ok()?;
-    let right = match served {
-        Served::Connections => LISTENING,
-        Served::Datagrams => UNCONNECTED,
-    };
-    let local = address(local)?;
-    let (mine, theirs) = (at.ip().to_canonical(), local.ip().to_canonical());
-    let same = mine == theirs || mine.is_unspecified() || theirs.is_unspecified();
-    (state == right && local.port() == at.port() && same).then_some(inode)
+/// A socket that takes what comes to an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    local: SocketAddr,
+    inode: u64,
+}
+
+impl Entry {
+    /// The socket of a line, if it is such a one.
+    fn of(line: &str, served: Served) -> Option<Self> {
+        const LISTENING: &str = "0A";
+        /// Unconnected and connected. The second takes its peer's answers, and so would whoever shares
+        /// its port and connects to that peer.
+        const DATAGRAMS: [&str; 2] = ["07", "01"];
+        let mut words = line.split_whitespace().skip(1);
+        let (local, _remote, state) = (words.next()?, words.next()?, words.next()?);
+        let inode = words.nth(5)?.parse().ok()?;
+        let right = match served {
+            Served::Connections => state == LISTENING,
+            Served::Datagrams => DATAGRAMS.contains(&state),
+        };
+        // Sockets without an inode are closed ones that linger.
+        (right && inode != 0).then_some(Self { local: address(local)?, inode })
+    }
+
+    /// Whether it takes what comes to `at`.
+    fn takes(&self, at: SocketAddr) -> bool {
+        let (mine, theirs) = (at.ip().to_canonical(), self.local.ip().to_canonical());
+        let same = mine == theirs || mine.is_unspecified() || theirs.is_unspecified();
+        self.local.port() == at.port() && same
+    }
 }
 
 /// `0100007F:1F90`: words of an address in the processor's order of bytes, and the port.
@@ -134,19 +119,49 @@ mod tests {
     fn lines_of_the_kernels_tables_are_read() {
         let tcp = "   1: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  \
                    1000        0 4711 1 0000000000000000 100 0 0 10 0";
-        let at = |text: &str| text.parse().unwrap();
-        let connections = |address| serves(tcp, Served::Connections, at(address));
+        let serves = |line, served, at: &str| {
+            let entry = Entry::of(line, served).filter(|entry| entry.takes(at.parse().unwrap()));
+            entry.map(|entry| entry.inode)
+        };
+        let connections = |address| serves(tcp, Served::Connections, address);
         assert_eq!(connections("127.0.0.1:8080"), Some(4711));
         assert_eq!(connections("0.0.0.0:8080"), Some(4711));
         assert_eq!(connections("[::ffff:127.0.0.1]:8080"), Some(4711));
         assert_eq!(connections("127.0.0.2:8080"), None);
         assert_eq!(connections("127.0.0.1:8081"), None);
-        assert_eq!(serves(tcp, Served::Datagrams, at("127.0.0.1:8080")), None);
+        assert_eq!(serves(tcp, Served::Datagrams, "127.0.0.1:8080"), None);
         let udp = "  9: 00000000000000000000000001000000:0035 00000000000000000000000000000000:0000 \
                    07 00000000:00000000 00:00000000 00000000     0        0 12 2 0000000000000000 0";
-        assert_eq!(serves(udp, Served::Datagrams, at("[::1]:53")), Some(12));
+        assert_eq!(serves(udp, Served::Datagrams, "[::1]:53"), Some(12));
+        let connected = "  9: 0100007F:0035 0100007F:0036 01 00000000:00000000 00:00000000 00000000 \
+                         0 0 13 2 0000000000000000 0";
+        assert_eq!(serves(connected, Served::Datagrams, "127.0.0.1:53"), Some(13));
+        assert_eq!(serves(connected, Served::Connections, "127.0.0.1:53"), None);
         let head =
             "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid";
-        assert_eq!(serves(head, Served::Connections, at("127.0.0.1:8080")), None);
+        assert_eq!(serves(head, Served::Connections, "127.0.0.1:8080"), None);
+    }
+
+    #[test]
+    fn a_table_that_changes_is_read_again() {
+        let entry = |inode| Entry { local: "127.0.0.1:53".parse().unwrap(), inode };
+        let readings = |all: Vec<Vec<u64>>| {
+            let left = std::cell::RefCell::new(all.into_iter());
+            let read = || {
+                let next = left.borrow_mut().next().expect("no more is read than that");
+                Ok(next.into_iter().map(entry).collect())
+            };
+            is_listed(read, |entry| entry.inode == 7)
+        };
+        assert!(readings(vec![vec![7]]));
+        assert!(!readings(vec![vec![1], vec![1]]));
+        assert!(!readings(vec![vec![], vec![]]));
+        // The first reading left out the one behind what was gone.
+        assert!(readings(vec![vec![1, 2], vec![2, 7]]));
+        assert!(!readings(vec![vec![1, 2], vec![2], vec![2]]));
+        assert!(readings((0..16).map(|inode| vec![100 + inode]).collect()));
+        let failing = |kind: io::ErrorKind| is_listed(|| Err(kind.into()), |_| false);
+        assert!(failing(io::ErrorKind::PermissionDenied));
+        assert!(!failing(io::ErrorKind::NotFound));
     }
 }
