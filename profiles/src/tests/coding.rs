@@ -345,7 +345,6 @@ const WITHHELD: &[&str] = &[
     "ENV",
     "NODE_OPTIONS",
     "PYTHONSTARTUP",
-    "XDG_RUNTIME_DIR",
     "CARGO_MAKEFLAGS",
     "DENO_AUTH_TOKENS",
     "YARN_NPM_AUTH_IDENT",
@@ -387,6 +386,7 @@ fn the_environment_is_quiet_and_holds_no_secrets() {
     PASSED.iter().for_each(|(name, value)| world.set(name, *value));
     WITHHELD.iter().for_each(|name| world.set(name, "secret"));
     world.set("TERM", "xterm");
+    world.set("XDG_RUNTIME_DIR", "/run/user/7");
     let policy = world.resolve(&coding()).unwrap().policy;
     for (name, value) in PASSED {
         assert_eq!(environment(&policy, name).as_deref(), Some(*value), "{name}");
@@ -408,6 +408,8 @@ fn the_environment_is_quiet_and_holds_no_secrets() {
         ("PIP_NO_INPUT", "1"),
         ("npm_config_progress", "false"),
         ("TMPDIR", tmp.as_str()),
+        // Not the one of the user, where sockets of the session are.
+        ("XDG_RUNTIME_DIR", tmp.as_str()),
         ("NONO_SANDBOX", "1"),
         ("LANG", "C.UTF-8"),
     ] {
