@@ -116,7 +116,9 @@ fn questions_of_every_kind() {
         assert_eq!(said["verdict"], verdict, "{host}:{port} {said}");
         assert_eq!(said["grant"]["network"], grant, "{host}:{port} {said}");
     }
-    assert_eq!(ask(&server, json!({"command": "ls -l"}))["verdict"], "allowed");
+    let started = ask(&server, json!({"command": "ls -l"}));
+    assert_eq!(started["verdict"], "allowed");
+    assert!(started["notes"].to_string().contains("about starting the program"), "{started}");
     let denied = server.shell(&format!("cat {key}"));
     let id = denied.denials()[0]["id"].as_str().expect("an id").to_owned();
     let said = ask(&server, json!({"denial_id": id}));

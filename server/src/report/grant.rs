@@ -78,7 +78,7 @@ fn is_helpless(path: &AbsPath) -> bool {
     let within = |folder: &&str| path.as_path().starts_with(folder);
     OwnView::names_terminal(path)
         || names_one_process(path.as_path())
-        || WITHOUT_USE.iter().any(|folder| within(folder))
+        || WITHOUT_USE.iter().any(within)
 }
 
 /// Folders that only serve what no command can do: leaving commands to `cron` and `at` takes their

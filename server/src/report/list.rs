@@ -62,7 +62,7 @@ fn text(list: &RunList) -> String {
         };
         // Writing to a string cannot fail.
         let _infallible =
-            write!(text, "{}  {state}  {age}  {} bytes", run.run_id, run.output_bytes);
+            write!(text, "{}  {state}  started {age} ago  {} bytes", run.run_id, run.output_bytes);
         for socket in &run.listening {
             let _infallible = write!(text, "  listens on {}", socket.address);
         }
@@ -75,4 +75,27 @@ fn text(list: &RunList) -> String {
         text.push_str("(no runs)\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_age_does_not_read_like_a_duration() {
+        let run = RunItem {
+            run_id: "r-1".into(),
+            status: RunStatus::Exited,
+            exit_code: Some(0),
+            command: "true".into(),
+            age_ms: 3_000,
+            output_bytes: 5,
+            time_left_ms: None,
+            listening: Vec::new(),
+            waiting: None,
+        };
+        let list = RunList { server_age_ms: 9_000, live: 0, runs: vec![run] };
+        let text = text(&list);
+        assert!(text.contains("r-1  exited 0  started 3.0s ago  5 bytes  true"), "{text}");
+    }
 }

@@ -108,7 +108,7 @@ pub(crate) fn report_text(result: &RunResult, nonce: &str) -> String {
     let most = if well { MAX_MASKED } else { MAX_DENIALS };
     let (mut spelled_out, mut counted, mut entries) = (0, 0, 0);
     for item in telling.iter().take(most) {
-        let entry = entry(item);
+        let entry = entry(item, well);
         if entries > 0 && report.len() + entry.len() + end.len() + CLOSING > MAX_REPORT {
             break;
         }
@@ -157,8 +157,8 @@ fn remarks(denials: &Denials) -> String {
     remarks
 }
 
-/// One denial.
-fn entry(item: &DenialItem) -> String {
+/// One denial. `well`: whether the status says that nothing failed.
+fn entry(item: &DenialItem, well: bool) -> String {
     let by = &item.decided_by;
     if item.kind == DenialKind::ResourceLimit {
         return format!("LIMIT {} ({}, {})\n", item.target, by.rule, by.source);
@@ -187,7 +187,9 @@ fn entry(item: &DenialItem) -> String {
         let _infallible = writeln!(entry, "  such as {}", examples.join(", "));
     }
     if item.relevance == Relevance::LikelyCause {
-        let _infallible = writeln!(entry, "  likely cause of the failure: {}", item.why);
+        let role =
+            if well { "what the output complains of" } else { "likely cause of the failure" };
+        let _infallible = writeln!(entry, "  {role}: {}", item.why);
     }
     let _infallible = writeln!(entry, "  why: {} ({}, {})", by.rule, by.layer, by.source);
     if let Some(grant) = &item.grant {

@@ -35,9 +35,7 @@ const TABLE: &[Entry] = &[
             "UnknownHostException",
         ],
         |known| known.policy.network.mode.has_proxy() && known.denied(|d| d.kind == Kind::Dns),
-        "names are looked up by the run's proxy, not by commands: this program does not use the \
-         proxy that HTTP_PROXY and HTTPS_PROXY name (Node.js: from 22.21 and 24 on with \
-         NODE_USE_ENV_PROXY=1, before with undici's EnvHttpProxyAgent; aiohttp: trust_env=True)",
+        PAST_THE_PROXY,
     ),
     (
         &[
@@ -109,8 +107,7 @@ const TABLE: &[Entry] = &[
             known.policy.network.mode.has_proxy()
                 && known.denied(|d| matches!(d.kind, Kind::Dns | Kind::NetConnect))
         },
-        "ssh does not use the run's proxy, which knows HTTP and SOCKS; for git use the https:// \
-         address of the repository",
+        SSH_PAST_THE_PROXY,
     ),
     (
         &["Invalid cross-device link", "EXDEV", "cross-device link not permitted"],
@@ -163,6 +160,11 @@ const TABLE: &[Entry] = &[
          `limits` of the call",
     ),
     (
+        &["/dev/tty: No such device or address"],
+        |_| true,
+        "there is no terminal here: call with tty: true, or give the answers as `stdin`",
+    ),
+    (
         &["namespace", "setuid sandbox", "No usable sandbox", "bwrap:", "unshare"],
         |known| known.denied(|d| d.kind == Kind::NestedSandbox),
         "a sandbox cannot be built inside of this one, and no grant changes that; switch the \
@@ -170,6 +172,12 @@ const TABLE: &[Entry] = &[
     ),
 ];
 
+/// Of any program that does not ask the proxy; of ssh there is more to say.
+const PAST_THE_PROXY: &str = "names are looked up by the run's proxy, not by commands: this program does not use the proxy \
+     that HTTP_PROXY and HTTPS_PROXY name (Node.js: from 22.21 and 24 on with \
+     NODE_USE_ENV_PROXY=1, before with undici's EnvHttpProxyAgent; aiohttp: trust_env=True)";
+const SSH_PAST_THE_PROXY: &str = "ssh does not use the run's proxy, which knows HTTP and SOCKS; for git use the https:// \
+     address of the repository";
 /// What shells read when they start.
 const START_UP: [&[u8]; 4] = [b"/.profile", b"/.bash_profile", b"/.bash_login", b"/.bashrc"];
 /// Where git keeps a repository.
@@ -182,6 +190,9 @@ pub(super) fn notes(known: Known<'_>, said: &str) -> Vec<String> {
     let fits = |(words, test, _): &&Entry| words.iter().any(|w| said.contains(w)) && test(known);
     let mut notes: Vec<String> =
         TABLE.iter().filter(fits).map(|(.., means)| (*means).to_owned()).collect();
+    if notes.iter().any(|note| note == SSH_PAST_THE_PROXY) {
+        notes.retain(|note| note != PAST_THE_PROXY);
+    }
     notes.extend(super::root::notes(known, said));
     notes.extend(death(known, said).map(str::to_owned));
     notes

@@ -208,7 +208,13 @@ fn on_command(sandbox: &Sandbox, command: &str) -> Explanation {
         Ok(found) => {
             let real = AbsPath::new(follow(&sandbox.policy.fs, found.as_path()).end);
             let path = real.unwrap_or(found);
-            verdict(sandbox.view(), &Question::Path { path, operation: Operation::Execute })
+            let question = Question::Path { path, operation: Operation::Execute };
+            let mut answer = verdict(sandbox.view(), &question);
+            answer.notes.push(
+                "this is about starting the program; what it does then is judged as it does it"
+                    .to_owned(),
+            );
+            answer
         }
         Err(BadInput::ProgramNotGranted { program, .. }) => match AbsPath::new(&program) {
             Ok(path) => {

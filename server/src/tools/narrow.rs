@@ -85,7 +85,8 @@ fn place(ground: &Ground, given: &str) -> Result<Writable, BadInput> {
     without_nul(|| "`writable`".to_owned(), given)?;
     let policy = &ground.sandbox.policy;
     let Way { nearest, error, .. } = follow(&policy.fs, &super::place::absolute(policy, given));
-    let path = AbsPath::new(nearest).unwrap_or_else(|_| AbsPath::root());
+    let path = AbsPath::new(nearest)
+        .map_err(|error| BadInput::CannotLook(format!("`writable` {given}: {error}")))?;
     if policy.fs.lookup(&path, Access::WRITE) != Lookup::Allowed {
         let path = AbsPath::new(super::place::absolute(policy, given)).unwrap_or(path);
         return Err(not_writable(policy, path));

@@ -488,3 +488,29 @@ fn what_programs_keep_in_a_home_can_be_elsewhere() {
         assert!(first(target).contains(way), "{target}: {}", first(target));
     }
 }
+
+#[test]
+fn ssh_is_told_apart_from_what_has_a_setting_for_the_proxy() {
+    let mut policy = policy();
+    policy.network = nono_sandbox::policy::NetworkPolicy::of_mode(NetworkMode::Proxy);
+    let mut refused = denial(Operation::Connect, "192.0.2.1:53");
+    refused.kind = Kind::Dns;
+    let told = |said: &str| {
+        let known = Known {
+            policy: &policy,
+            denials: &[&refused],
+            exit_code: Some(128),
+            signal: None,
+            limit_ran_out: false,
+            as_root: false,
+        };
+        notes(known, said)
+    };
+    let [note] = told("ssh: Could not resolve hostname github.com: Name or service not known\n")
+        .try_into()
+        .unwrap();
+    assert!(note.contains("https://"), "{note}");
+    let [note] = told("getaddrinfo ENOTFOUND example.com\n").try_into().unwrap();
+    assert!(note.contains("NODE_USE_ENV_PROXY"), "{note}");
+    assert!(told("bash: line 1: /dev/tty: No such device or address\n")[0].contains("tty: true"));
+}

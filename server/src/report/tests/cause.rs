@@ -61,7 +61,8 @@ fn a_success_that_speaks_of_a_refusal_is_told() {
     let config = denial(Operation::Create, "/ws/.git/config.lock");
     let said = "could not lock config file /ws/.git/config.lock: Permission denied\n";
     assert!(text(config.clone(), said).contains("the output speaks of a refusal"));
-    assert!(!text(config, "done\n").contains("DENIED"));
+    assert!(!text(config.clone(), "done\n").contains("DENIED"));
+    assert!(text(config.clone(), said).contains("what the output complains of: "));
     let mut host = denial(Operation::Connect, "example.test:80");
     host.kind = Kind::NetProxy;
     assert!(text(host, "").contains("what was fetched may be the proxy's refusal"));
