@@ -59,7 +59,7 @@ impl Passing {
             for _ in 0..number % 64 {
                 std::hint::spin_loop();
             }
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 let _ended = hand.join();
             }
             message(self.address);
