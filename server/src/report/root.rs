@@ -78,7 +78,12 @@ const ALWAYS: &[Entry] = &[
          set-user-id bits have no effect; run the command itself without them",
     ),
     (
-        &["crontabs/", "/var/spool/cron/: mkstemp", "permission to use at"],
+        &[
+            "crontabs/",
+            "/var/spool/cron/: mkstemp",
+            "permission to use at",
+            "/var/spool/cron/atjobs",
+        ],
         |_, _| true,
         "crontab and at leave a command to a service that runs it outside, by a right of their own \
          that no command has here, and no grant changes that: schedule it outside of the sandbox",

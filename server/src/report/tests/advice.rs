@@ -428,6 +428,9 @@ fn what_leaves_commands_to_a_service_is_offered_no_grant() {
     let said = "/var/spool/cron/: mkstemp: Permission denied\n";
     let spool = "/var/spool/cron/crontabs/tmp.x";
     assert_eq!(item("/usr/bin/crontab", Operation::Create, spool, said), (false, true));
+    let (at, said) =
+        ("/var/spool/cron/atjobs/.SEQ", "Cannot open lockfile /var/spool/cron/atjobs/.SEQ\n");
+    assert_eq!(item("/usr/bin/at", Operation::Write, at, said), (false, true));
     assert_eq!(item("/usr/bin/cp", Operation::Create, spool, ""), (false, false));
     assert_eq!(item("/usr/bin/at", Operation::Read, "/var/lib/at/x.y", ""), (false, false));
     assert_eq!(item("/usr/bin/cat", Operation::Read, "/var/lib/at/x.y", ""), (true, false));
