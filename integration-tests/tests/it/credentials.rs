@@ -3,6 +3,7 @@
 use nono_integration_tests::{Server, Site, User, as_each_user, wait};
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// What the operator's file holds.
 const SECRET: &str = "s3cr3t:token+of=the operator";
@@ -62,6 +63,42 @@ fn commands_have_it_and_output_does_not() {
         assert_eq!(partly.stdout(), "s3cr3t:token+of=the\n", "not the secret");
         let terminal = server.ask("shell", json!({"command": "echo \"$TOKEN\"", "tty": true}));
         assert_eq!(terminal.stdout().trim(), "[redacted TOKEN]", "{}", terminal.text);
+    });
+}
+
+/// It runs outside of the sandbox, at the next start, in a server whose folder is the workspace.
+#[test]
+fn the_operators_program_runs_nothing_that_a_command_left() {
+    const SCRIPT: &str = "helper 2>/dev/null || ./bin/helper 2>/dev/null || echo its-own-secret";
+    as_each_user(|site| {
+        let mark = site.path("outside/mark");
+        site.user().own(&site.folder("outside"));
+        let left = site.serve().shell(&format!(
+            "mkdir bin && printf '#!/bin/sh\\ntouch {}; echo from-a-command\\n' > bin/helper
+             chmod +x bin/helper",
+            mark.display()
+        ));
+        assert_eq!(left.exit_code(), Some(0), "{}", left.text);
+        let there = |mut command: Command| {
+            let path = std::env::var("PATH").unwrap_or_default();
+            command.env("PATH", format!("{}:{path}", site.text("ws/bin")));
+            command.current_dir(site.path("ws"));
+            command
+        };
+        let mut control = there(site.command("/bin/sh".as_ref()));
+        let control = control.args(["-c", SCRIPT]).output().expect("run sh");
+        assert_eq!(control.stdout, b"from-a-command\n", "the control");
+        std::fs::remove_file(&mark).expect("the control's mark");
+
+        let profile = site.profile(&json!({
+            "environment": {"credentials": {"TOKEN": {"command": ["/bin/sh", "-c", SCRIPT]}}},
+        }));
+        let mut command = there(site.nono_mcp(&["--stdio", "--workspace", ".", "--profile"]));
+        command.arg(profile);
+        let server = Server::start_command(&site, command);
+        let length = server.shell("printf %s \"$TOKEN\" | wc -c");
+        assert_eq!(length.stdout().trim(), "its-own-secret".len().to_string(), "{}", length.text);
+        assert!(!mark.exists(), "a command's program ran outside");
     });
 }
 
