@@ -3,8 +3,8 @@
 use nono_sandbox::sys;
 use std::io;
 
-/// Does this in a thread without capabilities: what a command could not find out or change, this does
-/// not either.
+/// Does this, which executes nothing, in a thread without capabilities: what a command could not find
+/// out or change, this does not either.
 ///
 /// # Errors
 /// If there can be no such thread.
@@ -13,7 +13,7 @@ pub(crate) fn with_a_commands_rights<T: Send>(act: impl FnOnce() -> T + Send) ->
         return Ok(act());
     }
     let acting = || {
-        sys::drop_capabilities()?;
+        sys::drop_own_capabilities()?;
         Ok(act())
     };
     std::thread::scope(|scope| {

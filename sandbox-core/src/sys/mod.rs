@@ -13,7 +13,7 @@ mod seccomp;
 mod socket;
 mod xattr;
 
-pub use capabilities::{drop_capabilities, has_capabilities};
+pub use capabilities::{drop_capabilities, drop_own_capabilities, has_capabilities};
 pub use memory::{read_memory, write_memory};
 pub use mount::{attach, make_read_only, second_mount};
 pub use notice::{add_watch, lock_file};
