@@ -9,6 +9,7 @@ use crate::note::{Note, NoteKind};
 use crate::place::Places;
 use nono_sandbox::AbsPath;
 use nono_sandbox::policy::{Access, FsPolicy, Lookup, Source};
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
@@ -111,7 +112,8 @@ fn from(from: &From, context: &Context) -> Result<CredentialFrom, Unusable> {
                     Ok(CredentialFrom::Command(OwnProgram {
                         program: program.into(),
                         arguments: arguments.to_vec(),
-                        environment: context.environment.clone(),
+                        // Nothing, until it is known what commands can change.
+                        environment: BTreeMap::new(),
                         withheld: Vec::new(),
                     }))
                 }
@@ -139,6 +141,7 @@ pub(crate) fn guarded(
     let can_change = |end: &AbsPath| {
         context.all_workspaces().any(|workspace| end.is_within(workspace)) || can_change(fs, end)
     };
+    let seen = OnceCell::new();
     for credential in &mut credentials {
         let CredentialFrom::Command(own) = &mut credential.from else { continue };
         let profile = PathBuf::from(&credential.source.profile);
@@ -162,7 +165,8 @@ pub(crate) fn guarded(
             let ends = places.both_ends(path).unwrap_or_default();
             ends.into_iter().chain(AbsPath::new(path)).any(|end| can_change(&end))
         };
-        (own.environment, own.withheld) = guarded_environment(&own.environment, names_changeable);
+        let guard = || guarded_environment(&context.environment, names_changeable);
+        (own.environment, own.withheld) = seen.get_or_init(guard).clone();
     }
     Ok(credentials)
 }

@@ -47,8 +47,9 @@ impl Listener {
                     if self.makes_datagrams && is_udp {
                         return Some(Notification::Datagram(DatagramCall(raw)));
                     }
-                    let sets_option = data.nr == libc::SYS_setsockopt;
-                    if let Some(what) = Sharing::of(&data.args).filter(|_| sets_option) {
+                    if data.nr == libc::SYS_setsockopt
+                        && let Some(what) = Sharing::of(&data.args)
+                    {
                         let (call, name) = (Mediated::Share(what), "setsockopt");
                         return Some(Notification::Mediated(MediatedCall { call, name, raw }));
                     }
